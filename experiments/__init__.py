@@ -1,0 +1,1 @@
+"""Scripts: run them as `python -m experiments.NAME`; each has --help."""

@@ -1,0 +1,1 @@
+"""Element facts and units."""

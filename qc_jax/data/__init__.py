@@ -1,0 +1,1 @@
+"""Reads and describes the data: PairTable, targets, splits, scaling, batches."""

@@ -1,0 +1,77 @@
+"""Targets that follow from others: one place for the formulas, whatever the engine."""
+
+import numpy as np
+
+# Levels closer than this are one degenerate level; below it also the gap counts as zero (eV).
+DEGENERATE_EV = 1e-3
+
+
+def frontier_levels(energies: np.ndarray, electrons: float) -> tuple[float, float]:
+    """HOMO and LUMO of spin-restricted orbitals filled from below.
+
+    HOMO is the highest level that holds electrons, LUMO the lowest that can take one. A partly
+    filled level, degenerate partners within `DEGENERATE_EV` included, is both: the gap is then 0.
+
+    Args:
+      energies: [M] orbital energies in eV, any order.
+      electrons: number of electrons, two to an orbital.
+
+    Returns:
+      HOMO and LUMO in eV; LUMO is NaN where every orbital is full.
+    """
+    levels = np.sort(np.asarray(energies, dtype=np.float64))
+    full = int(np.floor(electrons / 2 + 1e-6))  # orbitals that hold two electrons
+    if electrons / 2 - full > 1e-6:  # one orbital is left half filled
+        return float(levels[full]), float(levels[full])
+    homo = float(levels[full - 1])
+    if full == len(levels):
+        return homo, float("nan")
+    lumo = float(levels[full])
+    return homo, homo if lumo - homo < DEGENERATE_EV else lumo
+
+
+def derive(
+    homo: np.ndarray,
+    lumo: np.ndarray,
+    positions: np.ndarray,
+    charges: np.ndarray,
+    dipole: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The targets that are functions of levels, geometry, charges and dipole.
+
+    I = −HOMO, A = −LUMO, χ = (I + A)/2 = −μ, η = (I − A)/2, softness 1/(2η), electrophilicity
+    μ²/(2η) (R. G. Parr, L. v. Szentpály, S. Liu, JACS 121, 1922, 1999); the last two are NaN at
+    zero gap.
+
+    Args:
+      homo: [N] eV.
+      lumo: [N] eV, NaN where there is none.
+      positions: [N, 2, 3] Å.
+      charges: [N, 2] e.
+      dipole: [N, 3] Debye.
+
+    Returns:
+      Columns [N] by target name.
+    """
+    gap = lumo - homo
+    chi = -(homo + lumo) / 2
+    hardness = gap / 2
+    twice_hardness = np.where(gap > 0, gap, np.nan)
+    return {
+        "e_g_ev": gap,
+        "e_homo_ev": homo,
+        "e_lumo_ev": lumo,
+        "i_ev": -homo,
+        "a_ev": -lumo,
+        "chi_ev": chi,
+        "mu_ev": -chi,
+        "eta_ev": hardness,
+        "softness_evinv": 1 / twice_hardness,
+        "electrophilicity_ev": chi**2 / twice_hardness,
+        "dipole_mag_d": np.linalg.norm(dipole, axis=-1),
+        "dipole_z_d": dipole[:, 2],
+        "distance_ang": np.linalg.norm(positions[:, 1] - positions[:, 0], axis=-1),
+        "q_maxabs": np.abs(charges).max(axis=-1),
+        "q_absmean": np.abs(charges).mean(axis=-1),
+        "q_std": charges.std(axis=-1),
+    }

@@ -1,0 +1,213 @@
+"""PairTable: the one form of the data in memory, a struct of arrays over N two-atom systems."""
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qc_jax.chem import elements
+from qc_jax.data import targets as target_table
+from qc_jax.errors import InputError, choose
+
+# Mulliken populations by (l, m): s; p −1, 0, 1; d −2 … 2; f −3 … 3. One entry an orbital, in order.
+ORBITAL_L = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3])
+ORBITAL_M = np.array([0, -1, 0, 1, -2, -1, 0, 1, 2, -3, -2, -1, 0, 1, 2, 3])
+
+_SHAPES = {
+    "atomic_numbers": (2,),
+    "positions": (2, 3),
+    "populations": (2, 16),
+    "charges": (2,),
+    "dipole": (3,),
+}
+_TARGET_PREFIX = "target/"
+SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairTable:
+    """N two-atom systems with their populations, charges, dipoles and targets.
+
+    Attributes:
+      names: [N] like 'Ag_Al', the symbols in alphabetical order; row order is file order.
+      atomic_numbers: [N, 2] int32, in the order of the name.
+      positions: [N, 2, 3] Å; the pair lies along z, the first atom below the second.
+      populations: [N, 2, 16] Mulliken populations (electrons) by (l, m), in the order of
+        `ORBITAL_L` and `ORBITAL_M`; NaN where not known.
+      charges: [N, 2] Mulliken charges (e).
+      dipole: [N, 3] Debye, from negative to positive charge.
+      targets: columns [N] by name, in the unit of the target table; NaN where undefined.
+      provenance: engine, version and settings, and under 'left_out' the pairs that were asked
+        for but are not here, by name with the reason.
+
+    Raises:
+      InputError: a field is missing, has another shape, or contradicts another.
+    """
+
+    names: np.ndarray
+    atomic_numbers: np.ndarray
+    positions: np.ndarray
+    populations: np.ndarray
+    charges: np.ndarray
+    dipole: np.ndarray
+    targets: Mapping[str, np.ndarray]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self):
+        n = len(self.names)
+        for field, shape in _SHAPES.items():
+            got = np.shape(getattr(self, field))
+            if got != (n, *shape):
+                raise InputError(f"PairTable.{field}: expected shape {(n, *shape)}, got {got}")
+        for name, column in self.targets.items():
+            if np.shape(column) != (n,):
+                raise InputError(
+                    f"PairTable.targets[{name!r}]: expected shape {(n,)}, got {np.shape(column)}"
+                )
+        for row, (name, numbers) in enumerate(zip(self.names, self.atomic_numbers, strict=True)):
+            expected = elements.pair_name(int(numbers[0]), int(numbers[1]))
+            symbols = "_".join(elements.element(int(z)).symbol for z in numbers)
+            if name != expected or name != symbols:
+                raise InputError(
+                    f"PairTable row {row}: name {name!r} does not fit its atoms {symbols}; "
+                    f"expected {expected!r}, symbols in alphabetical order"
+                )
+        for field in ("positions", "charges", "dipole"):
+            bad = ~np.isfinite(getattr(self, field)).reshape(n, -1).all(axis=1)
+            if bad.any():
+                raise InputError(
+                    f"PairTable.{field}: row {int(np.argmax(bad))} "
+                    f"({self.names[np.argmax(bad)]}) is not finite"
+                )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Pairs that were asked for but are not in the table, by name with the reason."""
+        return self.provenance.get("left_out", {})
+
+    def row(self, name: str) -> int:
+        """The row of a pair.
+
+        Raises:
+          InputError: the pair is not in the table; says why where the table knows.
+        """
+        found = np.flatnonzero(self.names == name)
+        if len(found):
+            return int(found[0])
+        reason = self.left_out.get(name)
+        raise InputError(
+            f"pair {name!r} was left out of the table: {reason}"
+            if reason
+            else f"pair {name!r} is not in the table of {len(self)} pairs"
+        )
+
+    def take(self, rows: np.ndarray) -> "PairTable":
+        """The table of the given rows (indices or a boolean mask), in their order."""
+        return dataclasses.replace(
+            self,
+            names=self.names[rows],
+            targets={name: column[rows] for name, column in self.targets.items()},
+            **{field: getattr(self, field)[rows] for field in _SHAPES},
+        )
+
+    def columns(self, names: tuple[str, ...]) -> np.ndarray:
+        """The named targets as one array [N, T], float64.
+
+        Raises:
+          InputError: a name is not a target, or the table does not hold it.
+        """
+        for name in names:
+            target_table.target(name)
+            choose("target of this table", name, self.targets)
+        return np.stack([self.targets[name] for name in names], axis=-1).astype(np.float64)
+
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of names, atoms, arrays and targets."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for field in _SHAPES:
+            digest.update(np.ascontiguousarray(getattr(self, field)).tobytes())
+        for name in sorted(self.targets):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.targets[name]).tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes one compressed `.npz` without pickles, whole or not at all."""
+        arrays: dict[str, Any] = {
+            field: np.asarray(getattr(self, field)) for field in ("names", *_SHAPES)
+        }
+        arrays |= {_TARGET_PREFIX + name: column for name, column in self.targets.items()}
+        # Keys are sorted so that equal tables give equal files.
+        arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
+        partial = f"{os.fspath(path)}.partial"
+        try:
+            with open(partial, "wb") as file:
+                np.savez_compressed(file, **arrays)
+            os.replace(partial, path)
+        except OSError as error:
+            raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "PairTable":
+        """Reads what `save` wrote.
+
+        Raises:
+          InputError: the file is missing, cut short, damaged, or not a PairTable.
+        """
+        path = os.fspath(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file") from error
+        except IsADirectoryError as error:
+            raise InputError(f"{path}: expected a PairTable file, got a directory") from error
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(
+                f"{path}: not a PairTable, or cut short or damaged: {error}"
+            ) from error
+        except AttributeError as error:  # np.load gives a bare array for .npy content
+            raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array") from error
+        missing = [key for key in ("names", *_SHAPES, "provenance") if key not in arrays]
+        if missing:
+            raise InputError(f"{path}: not a PairTable: without {', '.join(missing)}")
+        try:
+            return cls(
+                targets={
+                    key.removeprefix(_TARGET_PREFIX): value
+                    for key, value in arrays.items()
+                    if key.startswith(_TARGET_PREFIX)
+                },
+                provenance=json.loads(str(arrays["provenance"])),
+                **{field: arrays[field] for field in ("names", *_SHAPES)},
+            )
+        except (InputError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: not a PairTable: {error}") from error
+
+
+def open_table(name: str) -> PairTable:
+    """The table called `name`: one of `SHIPPED`, or a path that ends in `.npz`.
+
+    Raises:
+      InputError: neither, or the file cannot be read.
+    """
+    if name.endswith(".npz"):
+        return PairTable.load(name)
+    if name not in SHIPPED:
+        raise InputError(
+            f"unknown data {name!r}; choose one of: {', '.join(SHIPPED)}, or a path to an .npz file"
+        )
+    with importlib.resources.as_file(
+        importlib.resources.files("qc_jax.data") / f"{name}.npz"
+    ) as path:
+        return PairTable.load(path)

@@ -1,0 +1,81 @@
+"""The table of targets: what each label means, its unit, and which inputs give it away.
+
+A model that reads an input named in `given_away_by` can compute the target in closed form; a score
+on such a target says nothing about chemistry, and is marked wherever it is shown.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from qc_jax.errors import choose
+
+# The inputs a model may read, in the words of `Target.given_away_by`.
+INPUTS = ("atomic_numbers", "positions", "canvas", "populations", "charges", "dipole")
+
+_CHARGE_INPUTS = ("canvas", "populations", "charges")
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One label: its column name, unit, definition, and the inputs that give it away."""
+
+    name: str
+    unit: str
+    definition: str
+    given_away_by: tuple[str, ...] = ()
+
+
+_TABLE = (
+    Target("e_g_ev", "eV", "gap, LUMO − HOMO; 0 where one level is both"),
+    Target("e_homo_ev", "eV", "highest level that holds electrons"),
+    Target("e_lumo_ev", "eV", "lowest level that can take an electron"),
+    Target("band_energy_ev", "eV", "sum of orbital energies times occupations"),
+    Target(
+        "repulsive_energy_ev",
+        "eV",
+        "pairwise repulsion between the cores, a function of the elements and their distance",
+        ("positions",),
+    ),
+    Target("mermin_free_energy_ev", "eV", "total energy − T·S of the electronic occupations"),
+    Target("total_energy_ev", "eV", "electronic, repulsion and dispersion energy"),
+    Target("i_ev", "eV", "ionisation potential I = −HOMO"),
+    Target("a_ev", "eV", "electron affinity A = −LUMO"),
+    Target("chi_ev", "eV", "electronegativity χ = (I + A)/2"),
+    Target("mu_ev", "eV", "chemical potential μ = −χ"),
+    Target("eta_ev", "eV", "hardness η = (I − A)/2"),
+    Target("softness_evinv", "1/eV", "softness 1/(2η); undefined at zero gap"),
+    Target("electrophilicity_ev", "eV", "electrophilicity μ²/(2η); undefined at zero gap"),
+    Target("dipole_mag_d", "Debye", "size of the dipole moment", ("canvas", "dipole")),
+    Target(
+        "dipole_z_d",
+        "Debye",
+        "z component of the dipole moment; pairs lie along z, the first atom below",
+        ("dipole",),
+    ),
+    Target("distance_ang", "Å", "bond length", ("positions",)),
+    Target("q_maxabs", "e", "largest |atomic charge|", _CHARGE_INPUTS),
+    Target("q_absmean", "e", "mean |atomic charge|", _CHARGE_INPUTS),
+    Target("q_std", "e", "standard deviation of the atomic charges", _CHARGE_INPUTS),
+    Target("fermi_level_ev", "eV", "Fermi level of the occupations"),
+)
+
+TARGETS: dict[str, Target] = {target.name: target for target in _TABLE}
+
+# The 20 targets of the published benchmark; the Fermi level is extra.
+BENCHMARK_TARGETS: tuple[str, ...] = tuple(name for name in TARGETS if name != "fermi_level_ev")
+
+
+def target(name: str) -> Target:
+    """The target called `name`.
+
+    Raises:
+      InputError: no such target; the message lists them.
+    """
+    choose("target", name, TARGETS)
+    return TARGETS[name]
+
+
+def given_away(name: str, inputs: Iterable[str]) -> tuple[str, ...]:
+    """Which of a model's `inputs` give the target away; empty when none does."""
+    read = set(inputs)
+    return tuple(item for item in target(name).given_away_by if item in read)

@@ -1,0 +1,1 @@
+"""Programs and files that give two-atom systems; every one returns a PairTable."""
