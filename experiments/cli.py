@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from qc_jax.errors import InputError
 
@@ -16,12 +16,15 @@ def _fail(error: Exception) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
     # A config file is Python that ml_collections runs while it parses: a wrong field is an
     # AttributeError or KeyError there, a wrong value a TypeError or ValueError.
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         _fail(error)
         raise
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)  # absl starts at INFO, where orbax tells every step
+    return rest
 
 
 def run(main: Callable[[list[str]], None]) -> None:

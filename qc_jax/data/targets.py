@@ -17,12 +17,16 @@ _CHARGE_INPUTS = ("canvas", "populations", "charges")
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One label: its column name, unit, definition, and the inputs that give it away."""
+    """One label: its column name, unit, definition, and the inputs that give it away.
+
+    With `log_scale` a model is trained on the logarithm: the label spans decades.
+    """
 
     name: str
     unit: str
     definition: str
     given_away_by: tuple[str, ...] = ()
+    log_scale: bool = False
 
 
 _TABLE = (
@@ -43,8 +47,13 @@ _TABLE = (
     Target("chi_ev", "eV", "electronegativity χ = (I + A)/2"),
     Target("mu_ev", "eV", "chemical potential μ = −χ"),
     Target("eta_ev", "eV", "hardness η = (I − A)/2"),
-    Target("softness_evinv", "1/eV", "softness 1/(2η); undefined at zero gap"),
-    Target("electrophilicity_ev", "eV", "electrophilicity μ²/(2η); undefined at zero gap"),
+    Target("softness_evinv", "1/eV", "softness 1/(2η); undefined at zero gap", log_scale=True),
+    Target(
+        "electrophilicity_ev",
+        "eV",
+        "electrophilicity μ²/(2η); undefined at zero gap",
+        log_scale=True,
+    ),
     Target("dipole_mag_d", "Debye", "size of the dipole moment", ("canvas", "dipole")),
     Target(
         "dipole_z_d",

@@ -1,0 +1,1 @@
+"""Experiment cards, one a file: what `--config` takes."""

@@ -1,0 +1,32 @@
+"""What all experiment cards share: the published protocol, and how `:quick` shrinks a run."""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from qc_jax.errors import choose
+from qc_jax.train.settings import Settings
+
+
+def published(model: str, preset: str, **hyper_parameters) -> ConfigDict:
+    """The published protocol for one model, locked: an unknown field is an error.
+
+    Args:
+      model: a name of `qc_jax.models.available()`.
+      preset: what stands behind the colon of `--config=FILE:PRESET`; '' or 'quick', which ends in
+        seconds and is worth nothing but a look.
+      **hyper_parameters: of the model, those that differ from its defaults.
+    """
+    choose("preset", preset, ("", "quick"))
+    config = ConfigDict(dataclasses.asdict(Settings()))
+    config.target = "e_homo_ev"
+    # Several at once in one model, 'e_homo_ev,e_lumo_ev', or 'all' of the benchmark; wins over
+    # `target`.
+    config.targets = ""
+    # The shipped table, a path to an .npz, or 'tfds:quantum_canvas/gfn2_xtb'.
+    config.data = "gfn2_xtb"
+    config.data_dir = ""  # of TFDS; '' is TFDS's own choice
+    config.model = ConfigDict({"name": model, **hyper_parameters})
+    if preset == "quick":
+        config.epochs = 2
+    return config.lock()

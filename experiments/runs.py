@@ -1,0 +1,87 @@
+"""From a configuration to its parts: what train and predict share."""
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+
+from qc_jax import models
+from qc_jax.data.dataset import Task, prepare
+from qc_jax.data.table import PairTable, open_table
+from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.errors import InputError
+from qc_jax.train.settings import Settings
+
+TFDS_PREFIX = "tfds:"
+
+
+class Run(NamedTuple):
+    """The parts of one training, made from its configuration."""
+
+    config: dict[str, Any]
+    table: PairTable
+    model: nn.Module
+    task: Task
+    settings: Settings
+
+
+def from_config(config: Mapping[str, Any]) -> Run:
+    """Builds what a configuration asks for.
+
+    Raises:
+      InputError: a value in it is wrong.
+    """
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(**{field: config[field] for field in fields})
+    targets = _targets(config)
+    hyper_parameters = dict(config["model"])
+    model = models.create(hyper_parameters.pop("name"), **hyper_parameters, outputs=len(targets))
+    table = read_table(config["data"], config["data_dir"])
+    features = None
+    task = prepare(table, targets, settings.seed, features)
+    # The data are part of what a run is: a work directory refuses a table that has changed.
+    return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
+
+
+def read_table(data: str, data_dir: str) -> PairTable:
+    """The table that `config.data` names.
+
+    Raises:
+      InputError: no such data.
+    """
+    if not data.startswith(TFDS_PREFIX):
+        if data_dir:
+            raise InputError(
+                f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}"
+            )
+        return open_table(data)
+    import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
+    from qc_jax.data import records
+
+    return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a run depend on beside the code: packages and the device."""
+    packages = ("qc-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    device = jax.local_devices()[0]
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "device": f"{jax.local_device_count()} x {device.platform} ({device.device_kind})",
+    }
+
+
+def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    if not config["targets"]:
+        return (config["target"],)
+    if config["targets"] == "all":
+        return BENCHMARK_TARGETS
+    names = tuple(name.strip() for name in config["targets"].split(","))
+    if len(set(names)) < len(names):
+        raise InputError(f"targets {config['targets']!r} name a target twice")
+    return names

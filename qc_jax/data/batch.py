@@ -1,0 +1,83 @@
+"""Batch: padded atoms and neighbours, what every model reads."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax.data.table import PairTable
+
+
+class Batch(flax.struct.PyTreeNode):
+    """B structures of up to A atoms with up to K neighbours each.
+
+    Pairs, molecules and crystals differ only in padding: an atom with number 0 and a neighbour with
+    index A are not there, whatever stands in their other fields.
+
+    Attributes:
+      atomic_numbers: [B, A] int32; 0 is padding.
+      positions: [B, A, 3] Å.
+      neighbors: [B, A, K] int32 into the A atoms of the same structure; A is padding.
+      shifts: [B, A, K, 3] Å, added to a neighbour's position to reach its periodic image; None
+        where nothing is periodic.
+      canvas_features: [B, F], what `qc_jax.canvas.render` draws a canvas from; None where the
+        structures have no canvas.
+    """
+
+    atomic_numbers: jax.Array
+    positions: jax.Array
+    neighbors: jax.Array
+    shifts: jax.Array | None = None
+    canvas_features: jax.Array | None = None
+
+    @property
+    def atom_mask(self) -> jax.Array:
+        """[B, A] bool: the atoms that are there."""
+        return self.atomic_numbers > 0
+
+    @property
+    def neighbor_mask(self) -> jax.Array:
+        """[B, A, K] bool: the neighbours that are there."""
+        return self.neighbors < self.atomic_numbers.shape[-1]
+
+    def of_neighbors(self, values: jax.Array) -> jax.Array:
+        """Values [B, A, F] of the atoms → [B, A, K, F] of each atom's neighbours.
+
+        Padding gets the values of some atom; mask what comes of it.
+        """
+        _, atoms, slots = self.neighbors.shape
+        index = jnp.minimum(self.neighbors, atoms - 1).reshape(-1, atoms * slots, 1)
+        gathered = jnp.take_along_axis(values, index, axis=1, mode="clip")
+        return gathered.reshape(*self.neighbors.shape, values.shape[-1])
+
+    def displacements(self, positions: jax.Array) -> jax.Array:
+        """Vectors [B, A, K, 3] Å from each atom to its neighbours, at `positions` [B, A, 3]."""
+        vectors = self.of_neighbors(positions) - positions[:, :, None]
+        return vectors if self.shifts is None else vectors + self.shifts
+
+
+def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
+    """Every other atom of the structure as a neighbour, without a cutoff.
+
+    Args:
+      atomic_numbers: [B, A], 0 for padding.
+
+    Returns:
+      [B, A, A − 1] int32, in atom order; A is padding.
+    """
+    atoms = atomic_numbers.shape[1]
+    others = np.array([[j for j in range(atoms) if j != i] for i in range(atoms)], dtype=np.int32)
+    present = atomic_numbers > 0
+    there = present[:, :, None] & present[:, others]
+    return np.where(there, others, atoms).astype(np.int32).reshape(-1, atoms, atoms - 1)
+
+
+def from_table(table: PairTable, canvas_features: jax.Array | None = None) -> Batch:
+    """All pairs of a table as one Batch of N structures, float32, neighbours of each other."""
+    numbers = np.asarray(table.atomic_numbers, dtype=np.int32)
+    return Batch(
+        atomic_numbers=jnp.asarray(numbers),
+        positions=jnp.asarray(table.positions, dtype=jnp.float32),
+        neighbors=jnp.asarray(all_neighbors(numbers)),
+        canvas_features=canvas_features,
+    )

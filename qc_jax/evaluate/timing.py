@@ -1,0 +1,26 @@
+"""Ratios of run times that hold on a busy machine: the candidates take turns, medians count."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def take_turns(work: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+    """Seconds [rounds] that each of `work` took, round by round, each once in every round.
+
+    Each runs once beforehand, so compilation is not in it, and is timed until what it returns is
+    ready. What it returned is freed outside its time and before the next one starts.
+    """
+    for call in work.values():
+        jax.block_until_ready(call())
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, call in work.items():
+            start = time.perf_counter()
+            result = jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - start)
+            del result
+    return {name: np.array(taken) for name, taken in seconds.items()}

@@ -1,0 +1,75 @@
+"""EGNN: V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021 (arXiv 2102.09844)."""
+
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qc_jax.data.batch import Batch
+
+
+class Layer(nn.Module):
+    """One equivariant convolution, equations 3 to 6, with the edge gate of equation 8.
+
+    m_ij = φ_e(h_i, h_j, |x_i − x_j|²), x_i += mean_j (x_i − x_j) φ_x(m_ij),
+    m_i = Σ_j φ_inf(m_ij) m_ij, h_i += φ_h(h_i, m_i).
+    """
+
+    hidden: int
+    move_atoms: bool
+
+    @nn.compact
+    def __call__(self, batch: Batch, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Features [B, A, H] and positions [B, A, 3] → the same, one layer on."""
+        to_neighbors = batch.displacements(x)  # [B, A, K, 3] Å
+        squared = jnp.sum(to_neighbors**2, axis=-1, keepdims=True)
+        there = batch.neighbor_mask[..., None]  # [B, A, K, 1]
+        ours = jnp.broadcast_to(h[:, :, None], (*there.shape[:3], h.shape[-1]))
+        message = jnp.concatenate([ours, batch.of_neighbors(h), squared], axis=-1)
+        message = nn.silu(nn.Dense(self.hidden, name="edge_0")(message))
+        message = nn.silu(nn.Dense(self.hidden, name="edge_1")(message))  # [B, A, K, H]
+        gate = nn.sigmoid(nn.Dense(1, name="gate")(message))
+        gathered = jnp.sum(jnp.where(there, gate * message, 0), axis=2)  # [B, A, H]
+
+        if self.move_atoms:
+            weight = nn.silu(nn.Dense(self.hidden, name="move_0")(message))
+            # The authors start this layer near zero: positions hardly move at first.
+            start = nn.initializers.variance_scaling(1e-6, "fan_avg", "uniform")
+            weight = nn.Dense(1, use_bias=False, kernel_init=start, name="move_1")(weight)
+            count = jnp.maximum(jnp.sum(there, axis=2), 1)  # [B, A, 1]
+            x = x - jnp.sum(jnp.where(there, to_neighbors * weight, 0), axis=2) / count
+
+        update = jnp.concatenate([h, gathered], axis=-1)
+        update = nn.silu(nn.Dense(self.hidden, name="node_0")(update))
+        return h + nn.Dense(self.hidden, name="node_1")(update), x
+
+
+class Model(nn.Module):
+    """E(n)-equivariant graph network; its outputs are invariant.
+
+    Reads squared distances (Å²) and element embeddings; as on QM9 in the paper, atoms' features are
+    mapped by one MLP, summed over the atoms, and mapped by another.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+
+    outputs: int = 1
+    hidden: int = 94
+    layers: int = 7
+    max_atomic_number: int = 99
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        """A Batch of B structures → [B, outputs]."""
+        h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
+        x = batch.positions
+        for layer in range(self.layers):
+            # Nothing reads the positions after the last layer.
+            moves = layer < self.layers - 1
+            h, x = Layer(self.hidden, moves, name=f"layer_{layer}")(batch, h, x)
+        h = nn.silu(nn.Dense(self.hidden, name="atom_0")(h))
+        h = nn.Dense(self.hidden, name="atom_1")(h)
+        pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
+        pooled = nn.silu(nn.Dense(self.hidden, name="out_0")(pooled))
+        return nn.Dense(self.outputs, name="out_1")(pooled)

@@ -1,0 +1,57 @@
+"""Predicted against true, as a picture."""
+
+import os
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+from qc_jax.data.targets import target
+
+matplotlib.use("Agg")
+from matplotlib import figure
+
+
+def plot_parity(
+    path: str | os.PathLike,
+    targets: Sequence[str],
+    predicted: np.ndarray,
+    true: np.ndarray,
+    names: Sequence[str],
+    title: str,
+) -> None:
+    """Writes a PNG with a panel a target; the three worst rows of each are named.
+
+    Args:
+      path: of the PNG.
+      targets: T names.
+      predicted: [M, T] in the targets' units.
+      true: [M, T].
+      names: [M] of the rows.
+      title: of the picture.
+    """
+    columns = min(len(targets), 4)
+    rows = -(-len(targets) // columns)
+    page = figure.Figure(figsize=(4.2 * columns, 4.4 * rows), layout="constrained")
+    page.suptitle(title)
+    axes = page.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[len(targets) :]:
+        axis.set_axis_off()
+    for column, (axis, name) in enumerate(zip(axes, targets, strict=False)):
+        x, y = true[:, column], predicted[:, column]
+        ends = (min(x.min(), y.min()), max(x.max(), y.max()))
+        axis.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
+        axis.scatter(x, y, s=9, alpha=0.5, linewidths=0, zorder=2)
+        for row in np.argsort(np.abs(y - x))[-3:]:
+            axis.annotate(
+                names[row],
+                (x[row], y[row]),
+                textcoords="offset points",
+                xytext=(4, 4),
+                fontsize=7,
+            )
+        axis.set_title(f"{name}, MAE {np.abs(y - x).mean():.3g} {target(name).unit}", fontsize=10)
+        axis.set_xlabel(f"true ({target(name).unit})")
+        axis.set_ylabel(f"predicted ({target(name).unit})")
+        axis.set_aspect("equal", adjustable="datalim")
+    page.savefig(path, dpi=130)

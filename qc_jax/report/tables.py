@@ -1,0 +1,60 @@
+"""Tables for the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from qc_jax.data.targets import target
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table: the first column is text, the others are set flush right."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # Logs and pipes have no width of their own; cutting numbers to fit 80 columns helps nobody.
+    Console(width=120, highlight=False, soft_wrap=True).print(table)
+
+
+def number(value: float) -> str:
+    """Four significant digits, plainly written where that stays short."""
+    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """Prints the test errors of a result.json."""
+    sizes, seconds = result["split_sizes"], result["seconds"]
+    rows = []
+    for name, errors in result["test"].items():
+        baselines = result["baselines"]
+        rows.append(
+            (
+                name,
+                target(name).unit,
+                *(number(errors[metric]) for metric in ("mae", "rmse", "median_ae", "r2")),
+                number(baselines["training_median"][name]["mae"]),
+                number(baselines["pair_mean"][name]["mae"]),
+                ", ".join(result["given_away_by"][name]) or "-",
+            )
+        )
+    show(
+        f"{result['model']} on {result['dataset']}: errors on {sizes['test']} test pairs",
+        (
+            *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
+            *("MAE of median", "MAE of pair mean", "given away by"),
+        ),
+        rows,
+    )
+    print(
+        f"{sizes['train']} training, {sizes['validation']} validation pairs; "
+        f"{result['parameters']:,} parameters; best epoch {result['best_epoch']} of "
+        f"{result['epochs']}; compiled in {seconds['compile']:.0f} s, "
+        f"trained in {seconds['train']:.0f} s"
+    )
+    if result["left_out"]:
+        print(f"{len(result['left_out'])} pairs left out, listed in result.json")

@@ -1,0 +1,130 @@
+"""THE training loop."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from qc_jax.data.dataset import Task
+from qc_jax.errors import InputError
+from qc_jax.train import parallel, steps
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.settings import Settings
+from qc_jax.train.state import State, init
+from qc_jax.train.workdir import Workdir
+
+
+class Trained(NamedTuple):
+    """What a training ends with.
+
+    Attributes:
+      state: the last one; its `best_params` are the result.
+      history: a dict an epoch, the lines of metrics.jsonl.
+      compile_seconds: 0 where nothing was left to train.
+    """
+
+    state: State
+    history: list[dict[str, Any]]
+    compile_seconds: float
+
+
+def state_shape(model: nn.Module, task: Task, settings: Settings) -> State:
+    """The shapes of a state, without computing one."""
+    return jax.eval_shape(lambda: _first_state(model, task, settings))
+
+
+def _first_state(model: nn.Module, task: Task, settings: Settings) -> State:
+    sample = task.dataset.take(np.arange(1)).structures
+    return jax.jit(lambda sample: init(model, sample, task.scaler, settings))(sample)
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    settings: Settings,
+    workdir: Workdir,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> Trained:
+    """Trains until the last epoch or the early stop, from the newest checkpoint on.
+
+    An interrupted training that is called again with the same arguments, on as many devices, ends
+    in the same bits. What each epoch measured goes to metrics.jsonl and to `on_epoch`: `epoch`,
+    `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
+    `seconds`.
+
+    Args:
+      model: its outputs are the task's targets.
+      task: the data.
+      settings: how.
+      workdir: claimed for this run.
+      on_epoch: told of every epoch, those before the interruption included.
+
+    Raises:
+      InputError: the devices don't divide the batch, a loss is not finite, or a checkpoint can't
+        be read.
+    """
+    devices = parallel.local_devices(settings.batch_size)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        state = checkpoints.latest(state_shape(model, task, settings))
+        if state is None:
+            state = _first_state(model, task, settings)
+        history = workdir.metrics(int(state.epoch))
+        for line in history:
+            on_epoch(line)
+        if _finished(len(history), int(state.best_epoch), settings):
+            return Trained(state, history, 0.0)
+
+        function = steps.make_epoch(
+            model, settings, task.split.train, task.split.validation, devices
+        )
+        states, datasets = parallel.replicate(state), parallel.replicate(task.dataset)
+        start = time.perf_counter()
+        run_epoch = parallel.compile_parallel(function, states, datasets)
+        compile_seconds = time.perf_counter() - start
+
+        finished = False
+        while not finished:
+            start = time.perf_counter()
+            states, metrics = run_epoch(states, datasets)
+            metrics = parallel.first(metrics)
+            seconds = time.perf_counter() - start
+            epoch = len(history) + 1
+            _check_finite(metrics, epoch)
+            line = {
+                "epoch": epoch,
+                "loss": float(metrics["losses"].mean()),
+                "validation_loss": float(metrics["validation_loss"]),
+                "validation_mae": dict(
+                    zip(task.targets, metrics["validation_mae"].tolist(), strict=True)
+                ),
+                "lr": float(metrics["lr"]),
+                "seconds": seconds,
+            }
+            workdir.append_metrics(line)
+            history.append(line)
+            on_epoch(line)
+            finished = _finished(epoch, int(metrics["best_epoch"]), settings)
+            if finished or epoch % settings.checkpoint_every == 0:
+                checkpoints.save(parallel.first(states))
+        return Trained(parallel.first(states), history, compile_seconds)
+
+
+def _finished(epoch: int, best_epoch: int, settings: Settings) -> bool:
+    return epoch >= settings.epochs or epoch - best_epoch >= settings.early_stopping_patience
+
+
+def _check_finite(metrics: dict[str, Any], epoch: int) -> None:
+    bad = ~np.isfinite(metrics["losses"])
+    if bad.any():
+        where = f"step {int(np.argmax(bad)) + 1} of {len(bad)}"
+    elif not np.isfinite(metrics["validation_loss"]):
+        where = "the validation"
+    else:
+        return
+    raise InputError(
+        f"the loss is not finite in epoch {epoch}, {where}, at lr {float(metrics['lr']):g}; "
+        "the training stops, its last checkpoint stands"
+    )

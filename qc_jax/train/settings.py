@@ -1,0 +1,62 @@
+"""Settings of a training, with the published defaults."""
+
+import dataclasses
+
+from qc_jax.errors import InputError, choose
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a model is trained; the defaults are the published benchmark's.
+
+    Attributes:
+      batch_size: rows a step, over all devices.
+      epochs: at most.
+      lr: learning rate of Adam, at the start.
+      weight_decay: L2 term added to the gradients, as in PyTorch's Adam.
+      grad_clip_norm: largest global gradient norm; 0 clips nothing.
+      loss: 'mae' or 'mse', on scaled labels, mean over rows and targets.
+      schedule: 'reduce_on_plateau' (by the validation loss) or 'cosine' (to zero at the last
+        epoch). With the published patience the plateau never acts before the early stop.
+      plateau_factor: of the learning rate when the validation loss stalls.
+      plateau_patience: epochs without improvement that the plateau bears.
+      min_lr: the plateau goes no lower.
+      early_stopping_patience: epochs without a better validation loss before the training ends.
+      seed: of split, initial weights, batch order and dropout.
+      checkpoint_every: epochs between checkpoints.
+
+    Raises:
+      InputError: a value out of range.
+    """
+
+    batch_size: int = 64
+    epochs: int = 50
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    grad_clip_norm: float = 0.0
+    loss: str = "mae"
+    schedule: str = "reduce_on_plateau"
+    plateau_factor: float = 0.8
+    plateau_patience: int = 10
+    min_lr: float = 1e-6
+    early_stopping_patience: int = 10
+    seed: int = 42
+    checkpoint_every: int = 5
+
+    def __post_init__(self):
+        choose("loss", self.loss, ("mae", "mse"))
+        choose("schedule", self.schedule, ("reduce_on_plateau", "cosine"))
+        for name in ("batch_size", "epochs", "early_stopping_patience", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("weight_decay", "grad_clip_norm", "plateau_patience"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise InputError(f"lr: expected above 0, got {self.lr}")
+        if not 0 < self.plateau_factor < 1:
+            raise InputError(f"plateau_factor: expected between 0 and 1, got {self.plateau_factor}")
+        if not 0 <= self.min_lr <= self.lr:
+            raise InputError(f"min_lr: expected 0 to lr ({self.lr}), got {self.min_lr}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")

@@ -1,0 +1,65 @@
+"""State: all that a training remembers, one pytree, what a checkpoint holds."""
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from qc_jax.data.batch import Batch
+from qc_jax.data.scaling import Scaler
+from qc_jax.train import optimizer
+from qc_jax.train.settings import Settings
+
+Params = Any  # a nested dict of arrays
+
+
+class State(flax.struct.PyTreeNode):
+    """A training between two epochs.
+
+    Attributes:
+      epoch: () int32, epochs done.
+      params: of the model, now.
+      opt_state: Adam's moments and learning rate.
+      schedule_state: of the learning-rate schedule.
+      best_params: at the best epoch; a copy, not a view of `params`.
+      best_loss: () validation loss there, scaled.
+      best_epoch: () int32, from 1; 0 before the first.
+      key: of dropout and batch order, folded with the epoch.
+      scaler: of the labels, kept so that a checkpoint alone can predict.
+    """
+
+    epoch: jax.Array
+    params: Params
+    opt_state: optax.OptState
+    schedule_state: optax.OptState
+    best_params: Params
+    best_loss: jax.Array
+    best_epoch: jax.Array
+    key: jax.Array
+    scaler: Scaler
+
+
+def init(model: nn.Module, sample: Batch, scaler: Scaler, settings: Settings) -> State:
+    """The state before the first epoch; weights follow from `settings.seed`."""
+    weights_key, key = jax.random.split(jax.random.key(settings.seed))
+    params = model.init(weights_key, sample)["params"]
+    return State(
+        epoch=jnp.int32(0),
+        params=params,
+        opt_state=optimizer.adam(settings).init(params),
+        schedule_state=optimizer.Schedule(settings).init(),
+        best_params=jax.tree.map(jnp.copy, params),
+        best_loss=jnp.float32(jnp.inf),
+        best_epoch=jnp.int32(0),
+        # Raw bits: what a checkpoint can hold.
+        key=jax.random.key_data(key),
+        scaler=scaler,
+    )
+
+
+def count_parameters(params: Params) -> int:
+    """How many numbers the weights are."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

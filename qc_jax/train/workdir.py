@@ -1,0 +1,113 @@
+"""The work directory of one training: config.json, metrics.jsonl, checkpoints/, result.json."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qc_jax.errors import InputError
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+class Workdir:
+    """One directory, one run.
+
+    Raises:
+      InputError: from every method, where a file is missing, damaged or of another run.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where orbax writes."""
+        return self.path / "checkpoints"
+
+    def claim(self, config: Mapping[str, Any]) -> None:
+        """Makes this the directory of the run with `config`, or finds that it already is.
+
+        Raises:
+          InputError: it holds another run or other files; nothing is touched then.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: expected a directory, got a file")
+        if (self.path / "config.json").exists():
+            there, asked = _flat(self.config()), _flat(config)
+            different = [
+                f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
+                for key in sorted(there.keys() | asked.keys())
+                if there.get(key) != asked.get(key)
+            ]
+            if different:
+                raise InputError(
+                    f"{self.path} holds another run ({'; '.join(different)}); "
+                    "choose another work directory"
+                )
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path} is not empty and holds no run; choose another work directory"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            _write(self.path / "config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def config(self) -> dict[str, Any]:
+        """The run's configuration."""
+        return self._read("config.json", "a work directory of experiments.train")
+
+    def result(self) -> dict[str, Any] | None:
+        """What `write_result` wrote; None while the run is not finished."""
+        if not (self.path / "result.json").exists():
+            return None
+        return self._read("result.json", "the result of experiments.train")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes result.json: the run is finished."""
+        _write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+    def metrics(self, epochs: int) -> list[dict[str, Any]]:
+        """The first `epochs` lines of metrics.jsonl; later ones, of lost work, are cut off."""
+        path = self.path / "metrics.jsonl"
+        # The last line may be torn by a kill; what a checkpoint covers was complete before it.
+        lines = path.read_text().splitlines()[:epochs] if path.exists() else []
+        if len(lines) < epochs:
+            raise InputError(
+                f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
+            )
+        _write(path, "".join(line + "\n" for line in lines))
+        return [json.loads(line) for line in lines]
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Adds one epoch to metrics.jsonl."""
+        with open(self.path / "metrics.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _read(self, name: str, what: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text())
+        except OSError as error:
+            raise InputError(f"{self.path} is not {what}: {name}: {error.strerror}") from error
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON, or cut short: {error}") from error
