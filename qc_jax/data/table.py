@@ -27,8 +27,24 @@ _SHAPES = {
     "charges": (2,),
     "dipole": (3,),
 }
+_KINDS = {"names": "U", "atomic_numbers": "iu"}  # NumPy's letters; all else is "iuf"
 _TARGET_PREFIX = "target/"
 SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
+
+
+# What NumPy and zipfile raise on a file that is cut short, damaged or something else; a damaged
+# header may ask for an unknown compression or a password (RuntimeError).
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def _check_array(field: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if np.shape(array) != shape:
+        raise InputError(f"PairTable.{field}: expected shape {shape}, got {np.shape(array)}")
+    kinds = _KINDS.get(field, "iuf")
+    dtype = np.asarray(array).dtype
+    if dtype.kind not in kinds:
+        what = {"U": "text", "iu": "whole numbers"}.get(kinds, "numbers")
+        raise InputError(f"PairTable.{field}: expected {what}, got an array of {dtype}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,16 +78,15 @@ class PairTable:
 
     def __post_init__(self):
         n = len(self.names)
-        for field, shape in _SHAPES.items():
-            got = np.shape(getattr(self, field))
-            if got != (n, *shape):
-                raise InputError(f"PairTable.{field}: expected shape {(n, *shape)}, got {got}")
+        expected_shapes = {"names": (n,)} | {f: (n, *shape) for f, shape in _SHAPES.items()}
+        for field, shape in expected_shapes.items():
+            _check_array(field, getattr(self, field), shape)
         for name, column in self.targets.items():
-            if np.shape(column) != (n,):
-                raise InputError(
-                    f"PairTable.targets[{name!r}]: expected shape {(n,)}, got {np.shape(column)}"
-                )
-        for row, (name, numbers) in enumerate(zip(self.names, self.atomic_numbers, strict=True)):
+            _check_array(f"targets[{name!r}]", column, (n,))
+        if not isinstance(self.provenance, Mapping):
+            raise InputError(f"PairTable.provenance: expected a mapping, got {self.provenance!r}")
+        names = map(str, self.names)
+        for row, (name, numbers) in enumerate(zip(names, self.atomic_numbers, strict=True)):
             expected = elements.pair_name(int(numbers[0]), int(numbers[1]))
             symbols = "_".join(elements.element(int(z)).symbol for z in numbers)
             if name != expected or name != symbols:
@@ -80,7 +95,8 @@ class PairTable:
                     f"expected {expected!r}, symbols in alphabetical order"
                 )
         for field in ("positions", "charges", "dipole"):
-            bad = ~np.isfinite(getattr(self, field)).reshape(n, -1).all(axis=1)
+            values = np.asarray(getattr(self, field))
+            bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
             if bad.any():
                 raise InputError(
                     f"PairTable.{field}: row {int(np.argmax(bad))} "
@@ -146,8 +162,8 @@ class PairTable:
         arrays: dict[str, Any] = {
             field: np.asarray(getattr(self, field)) for field in ("names", *_SHAPES)
         }
-        arrays |= {_TARGET_PREFIX + name: column for name, column in self.targets.items()}
-        # Keys are sorted so that equal tables give equal files.
+        # Names are sorted so that equal tables give equal files.
+        arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
         arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
         partial = f"{os.fspath(path)}.partial"
         try:
@@ -166,18 +182,21 @@ class PairTable:
         """
         path = os.fspath(path)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            file = np.load(path, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array")
+            with file:
                 arrays = {key: file[key] for key in file.files}
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file") from error
         except IsADirectoryError as error:
             raise InputError(f"{path}: expected a PairTable file, got a directory") from error
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except InputError:
+            raise
+        except _DAMAGE as error:
             raise InputError(
                 f"{path}: not a PairTable, or cut short or damaged: {error}"
             ) from error
-        except AttributeError as error:  # np.load gives a bare array for .npy content
-            raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array") from error
         missing = [key for key in ("names", *_SHAPES, "provenance") if key not in arrays]
         if missing:
             raise InputError(f"{path}: not a PairTable: without {', '.join(missing)}")

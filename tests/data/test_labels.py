@@ -1,0 +1,93 @@
+"""HOMO, LUMO and what follows from them, against hand-computed numbers."""
+
+import numpy as np
+import pytest
+
+from qc_jax.data import targets
+from qc_jax.data.labels import DEGENERATE_EV, derive, frontier_levels
+
+
+@pytest.mark.parametrize(
+    ("energies", "electrons", "homo", "lumo"),
+    [
+        ([-10.0, -5.0, 1.0, 2.0], 4, -5, 1),  # closed shell
+        ([2.0, -5.0, 1.0, -10.0], 4, -5, 1),  # any order
+        ([-10.0, -5.0, 1.0], 3, -5, -5),  # an odd electron: half filled, both
+        ([-10.0, -5.0], 1, -10, -10),  # one electron
+        ([-10.0, -5.0, -5.0, 3.0], 4, -5, -5),  # degenerate pair, half filled (a triplet O2)
+        ([-10.0, -5.0, -5.0 + 0.9 * DEGENERATE_EV, 3.0], 4, -5, -5),  # degenerate but for rounding
+        ([-10.0, -5.0, -5.0 + 2 * DEGENERATE_EV], 4, -5, -5 + 2 * DEGENERATE_EV),  # a small gap
+        ([-10.0, -5.0, -5.0, 3.0], 6, -5, 3),  # degenerate pair, full
+        ([-10.0, -5.0, -5.0, 3.0], 5, -5, -5),  # degenerate pair, three electrons
+        ([-10.0, -5.0, 1.0], 4 - 1e-9, -5, 1),  # a number of electrons with rounding
+        ([-10.0, -5.0, 1.0], 4 + 1e-9, -5, 1),
+    ],
+)
+def test_frontier_levels(energies, electrons, homo, lumo):
+    assert frontier_levels(np.array(energies), electrons) == (homo, lumo)
+
+
+def test_a_full_basis_has_no_lumo():
+    homo, lumo = frontier_levels(np.array([-24.0, -23.0]), 4)  # He2 in a minimal basis
+    assert homo == -23 and np.isnan(lumo)
+
+
+@pytest.fixture
+def derived():
+    """Two pairs: one with a gap, one metal-like; and one without a LUMO."""
+    return derive(
+        homo=np.array([-10.0, -4.0, -23.0]),
+        lumo=np.array([-2.0, -4.0, np.nan]),
+        positions=np.array(
+            [
+                [[0, 0, 0], [0, 0, 1.5]],
+                [[1, 2, 3], [1, 2, 5.5]],
+                [[0, 0, 0], [0, 3, 4]],
+            ]
+        ),
+        charges=np.array([[0.25, -0.25], [0, 0], [0.5, -0.1]]),
+        dipole=np.array([[0, 0, -2.0], [3, 0, 4], [0, 0, 0]]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("e_g_ev", [8, 0, np.nan]),
+        ("e_homo_ev", [-10, -4, -23]),
+        ("e_lumo_ev", [-2, -4, np.nan]),
+        ("i_ev", [10, 4, 23]),
+        ("a_ev", [2, 4, np.nan]),
+        ("chi_ev", [6, 4, np.nan]),
+        ("mu_ev", [-6, -4, np.nan]),
+        ("eta_ev", [4, 0, np.nan]),
+        ("softness_evinv", [0.125, np.nan, np.nan]),
+        ("electrophilicity_ev", [4.5, np.nan, np.nan]),  # 6² / (2·4)
+        ("dipole_mag_d", [2, 5, 0]),
+        ("dipole_z_d", [-2, 4, 0]),
+        ("distance_ang", [1.5, 2.5, 5]),
+        ("q_maxabs", [0.25, 0, 0.5]),
+        ("q_absmean", [0.25, 0, 0.3]),
+        ("q_std", [0.25, 0, 0.3]),
+    ],
+)
+def test_derived_targets(derived, name, expected):
+    np.testing.assert_allclose(derived[name], expected, rtol=1e-14)
+
+
+def test_nothing_else_is_derived_and_all_of_it_is_known(derived):
+    energies = {"band_energy_ev", "repulsive_energy_ev", "mermin_free_energy_ev"}
+    energies |= {"total_energy_ev", "fermi_level_ev"}
+    assert set(derived) == set(targets.TARGETS) - energies
+
+
+def test_shipped_targets_follow_from_their_levels(small_table):
+    columns = derive(
+        small_table.targets["e_homo_ev"],
+        small_table.targets["e_lumo_ev"],
+        small_table.positions,
+        small_table.charges,
+        small_table.dipole,
+    )
+    for name, column in columns.items():
+        np.testing.assert_allclose(small_table.targets[name], column, atol=1e-5, err_msg=name)

@@ -1,0 +1,68 @@
+"""The table of targets: the published names, a unit and a definition each, and what gives away."""
+
+import pytest
+
+from qc_jax.data.targets import BENCHMARK_TARGETS, INPUTS, TARGETS, given_away, target
+from qc_jax.errors import InputError
+
+# The published benchmark's target columns.
+PUBLISHED = (
+    "e_g_ev",
+    "e_homo_ev",
+    "e_lumo_ev",
+    "band_energy_ev",
+    "repulsive_energy_ev",
+    "mermin_free_energy_ev",
+    "total_energy_ev",
+    "i_ev",
+    "a_ev",
+    "chi_ev",
+    "mu_ev",
+    "eta_ev",
+    "softness_evinv",
+    "electrophilicity_ev",
+    "dipole_mag_d",
+    "dipole_z_d",
+    "distance_ang",
+    "q_maxabs",
+    "q_absmean",
+    "q_std",
+)
+
+
+def test_the_twenty_published_targets_and_the_fermi_level():
+    assert set(BENCHMARK_TARGETS) == set(PUBLISHED) and len(BENCHMARK_TARGETS) == 20
+    assert set(TARGETS) == {*PUBLISHED, "fermi_level_ev"}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_each_has_its_name_unit_and_definition(name):
+    entry = target(name)
+    assert entry.name == name
+    assert entry.definition.strip()
+    suffix_units = {"_ev": "eV", "_evinv": "1/eV", "_d": "Debye", "_ang": "Å"}
+    expected = [unit for suffix, unit in suffix_units.items() if name.endswith(suffix)]
+    assert [entry.unit] == (expected or ["e"])
+    assert set(entry.given_away_by) <= set(INPUTS)
+
+
+def test_an_unknown_target_names_the_choices():
+    with pytest.raises(InputError, match=r"unknown target 'gap'; choose one of: .*e_g_ev"):
+        target("gap")
+    with pytest.raises(InputError, match="unknown target 'gap'"):
+        given_away("gap", ["canvas"])
+
+
+def test_what_gives_a_target_away():
+    assert given_away("distance_ang", ["atomic_numbers", "positions"]) == ("positions",)
+    assert given_away("e_homo_ev", INPUTS) == ()
+    assert given_away("distance_ang", ["canvas"]) == ()
+    assert given_away("dipole_mag_d", ["canvas"]) == ("canvas",)
+    assert given_away("dipole_z_d", ["canvas"]) == ()  # the canvas holds only its size
+    for name in ("q_maxabs", "q_absmean", "q_std"):
+        assert given_away(name, ["canvas"]) == ("canvas",)
+        assert given_away(name, ["atomic_numbers", "positions"]) == ()
+
+
+def test_inputs_may_come_from_an_iterator():
+    assert given_away("q_std", iter(["charges", "canvas"])) == ("canvas", "charges")
