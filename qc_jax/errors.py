@@ -13,4 +13,5 @@ def choose(kind: str, name: object, choices) -> None:
     """Raises InputError unless `name` is among `choices`, naming them all."""
     known = sorted(choices)
     if name not in known:
-        raise InputError(f"unknown {kind} {name!r}; choose one of: {', '.join(map(str, known))}")
+        listed = ", ".join(str(item) or "''" for item in known)
+        raise InputError(f"unknown {kind} {name!r}; choose one of: {listed}")

@@ -14,5 +14,10 @@ def test_an_unknown_name_is_told_with_all_the_choices():
         choose("fruit", "fig", ["pear", "apple"])
 
 
+def test_an_empty_name_among_the_choices_is_seen():
+    with pytest.raises(InputError, match=r"choose one of: '', quick$"):
+        choose("preset", "slow", ("", "quick"))
+
+
 def test_a_bad_input_is_a_value_error():
     assert issubclass(InputError, ValueError)

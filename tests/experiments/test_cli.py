@@ -24,8 +24,10 @@ SCRIPT = """
 """
 CONFIG = """
     import ml_collections
+    from qc_jax.errors import choose
 
-    def get_config():
+    def get_config(preset=""):
+        choose("preset", preset, ("", "quick"))
         return ml_collections.ConfigDict({"rate": 0.1, "steps": 3})
 """
 
@@ -54,11 +56,14 @@ def test_a_good_run(script):
         (["--count=0"], ["count", "0"]),
         (["--engine=psi4"], ["psi4", "tblite"]),
         (["--count"], ["count"]),
-        (["--config=config.py", "--config.rat=0.2"], ["rat", "rate"]),
+        (["--config=config.py", "--config.rat=0.2"], ["'rat'", "choose one of: rate, steps\n"]),
+        (["--config", "config.py", "--config.rat=0.2"], ["'rat'", "choose one of: rate, steps\n"]),
+        (["--config=config.py:slow"], ["error: unknown preset 'slow'; choose one of: '', quick\n"]),
+        (["--config=config.py", "--confg.rate=0.2"], ["confg.rate"]),
         (["--config=config.py", "--config.steps=many"], ["steps", "many"]),
         (["--config=none.py"], ["none.py"]),
     ],
-    ids=lambda item: " ".join(item),
+    ids=lambda item: " ".join(item).strip(),
 )
 def test_a_wrong_flag_is_one_line(script, args, words):
     done = script(*args)
