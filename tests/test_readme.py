@@ -1,0 +1,157 @@
+"""The README's commands exist as it writes them, and .ci/run runs its test command."""
+
+import ast
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_it_is_short_and_its_first_command_comes_early(readme):
+    lines = readme.splitlines()
+    assert len(lines) < 150
+    assert any(line.startswith("```bash") for line in lines[:20])
+
+
+def test_its_pictures_and_links_are_there(readme):
+    local = [link for link in re.findall(r"\]\(([^)#]+)\)", readme) if "://" not in link]
+    assert local, "the README shows a picture of the canvas"
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_its_python_is_python(readme):
+    for block in blocks(readme, "python"):
+        ast.parse(block)
+
+
+def scripts(text: str) -> list[tuple[str, list[str]]]:
+    """Every `python -m experiments.NAME` with the names of its flags, line continuations joined."""
+    found = []
+    for match in re.finditer(
+        r"python3? -m experiments\.(\w+)([^`\n&|]*)", text.replace("\\\n", " ")
+    ):
+        words = match[2].partition("#")[0].replace("[", " ").split()
+        flags = [word.rstrip("].,)") for word in words if word.startswith("--")]
+        found.append((match[1], [flag[2:].partition("=")[0] for flag in flags]))
+    return found
+
+
+def test_its_scripts_have_the_flags_it_names(readme):
+    commands = scripts(readme)
+    assert {"train", "predict", "generate", "speed"} <= {name for name, _ in commands}
+    for name, flags in commands:
+        source = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8")
+        defined = {
+            call.args[0].value
+            for call in ast.walk(ast.parse(source))
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr.startswith("DEFINE_")
+        }
+        for flag in flags:
+            assert flag.partition(".")[0] in defined, f"experiments.{name} has no --{flag}"
+
+
+def test_scripts_are_found_in_text():
+    text = "`python -m experiments.train \\\n  --config=a.py --workdir=x` and\n" + (
+        "python3 -m experiments.predict --workdir=x Ag Al  # --not\n"
+    )
+    assert scripts(text) == [("train", ["config", "workdir"]), ("predict", ["workdir"])]
+
+
+# Stands for every program that .ci/run starts: says what was asked of it, and fails where told to.
+STAND_IN = """\
+#!/bin/sh
+echo "$(basename "$0") $*  [$PYTEST_ADDOPTS]" >> "$LOG"
+case "$(basename "$0") $*" in *"$FAIL"*) exit 3 ;; esac
+"""
+TEST_SECTION = """\
+# House
+```bash
+python3 -c first
+```
+## Test
+Words.
+```text
+not this
+```
+```bash
+python3 -c prepare &&
+  python -m pytest
+```
+```bash
+python3 -c second
+```
+"""
+
+
+@pytest.fixture
+def ci(tmp_path):
+    """Runs .ci/run in a checkout of nothing but a README, with stand-ins for what it starts."""
+
+    def run(readme: str, fail: str = "nothing") -> tuple[int, list[str]]:
+        house = tmp_path / "house"
+        (house / ".ci").mkdir(parents=True)
+        (house / ".venv" / "bin").mkdir(parents=True)
+        (house / ".venv" / "bin" / "activate").write_text("")
+        (house / "README.md").write_text(readme)
+        shutil.copy(ROOT / ".ci" / "run", house / ".ci" / "run")
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name in ("python3", "python", "pip", "ruff", "mypy"):
+            (programs / name).write_text(STAND_IN)
+            (programs / name).chmod(0o755)
+        log = tmp_path / "log"
+        log.write_text("")
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "LOG": str(log), "FAIL": fail}
+        done = subprocess.run([house / ".ci" / "run"], env=environment, capture_output=True)
+        return done.returncode, log.read_text().splitlines()
+
+    return run
+
+
+def test_ci_runs_lint_types_and_the_readmes_command_with_slow_tests(ci):
+    code, log = ci(TEST_SECTION)
+    assert code == 0
+    assert log == [
+        "python3 -m venv .venv  []",
+        "pip install -q -e .[test]  []",
+        "ruff check .  []",
+        "ruff format --check .  []",
+        "mypy   []",
+        "python3 -c prepare  [-m 'slow or not slow']",
+        "python -m pytest  [-m 'slow or not slow']",
+    ]
+
+
+@pytest.mark.parametrize(
+    "step", ["venv", "pip", "ruff check", "ruff format", "mypy", "prepare", "pytest"]
+)
+def test_ci_fails_where_a_step_does(ci, step):
+    code, log = ci(TEST_SECTION, fail=step)
+    assert code != 0
+    assert step in log[-1]
+
+
+def test_ci_fails_without_a_test_command(ci):
+    assert ci(TEST_SECTION.replace("## Test", "## Other")) == (1, [])
+
+
+def test_ci_finds_this_readmes_command(ci, readme):
+    code, log = ci(readme)
+    assert code == 0
+    assert any(line.startswith("python -m pytest") for line in log)
