@@ -9,7 +9,7 @@ import numpy as np
 
 
 def take_turns(work: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds [rounds] that each of `work` took, round by round, each once in every round.
+    """Seconds [rounds] that each of `work` took; each runs once in every round, in a random order.
 
     Each runs once beforehand, so compilation is not in it, and is timed until what it returns is
     ready. What it returned is freed outside its time and before the next one starts.
@@ -17,8 +17,11 @@ def take_turns(work: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, 
     for call in work.values():
         jax.block_until_ready(call())
     seconds: dict[str, list[float]] = {name: [] for name in work}
+    rng = np.random.default_rng(0)
     for _ in range(rounds):
-        for name, call in work.items():
+        # In a fixed order one would always find the caches and threads as the same other left them.
+        for name in rng.permutation(list(work)):
+            call = work[name]
             start = time.perf_counter()
             result = jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)

@@ -1,0 +1,66 @@
+"""The canvas formulas as they are written down: one pair at a time, orbital by orbital, in NumPy.
+
+Slow on purpose and independent of `basis`: what `render` is tested against, and what its speed is
+compared with. The published encoder works this way.
+"""
+
+import math
+
+import numpy as np
+
+from qc_jax.chem.units import EBOHR_DEBYE
+from qc_jax.data.table import ORBITAL_L, ORBITAL_M
+
+
+def encode(
+    populations: np.ndarray, charges: np.ndarray, dipole: np.ndarray, size: int = 32
+) -> np.ndarray:
+    """The canvas of one pair.
+
+    Args:
+      populations: [2, 16] electrons by (l, m).
+      charges: [2] e.
+      dipole: [3] Debye.
+      size: pixels along each side, S; widths and positions scale with S/32.
+
+    Returns:
+      [S, S, 10] float64.
+    """
+    columns, rows = np.meshgrid(np.arange(size), np.arange(size))
+    scale = size / 32
+    centres = [(11 * scale, 16 * scale), (21 * scale, 16 * scale)]
+
+    def gaussian(atom: int, sigma: float) -> np.ndarray:
+        x, y = centres[atom]
+        return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * (sigma * scale) ** 2))
+
+    u, v = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
+    r = np.sqrt(u**2 + v**2)
+    theta = np.arctan2(v, u)
+    rho = r + 1e-6
+    canvas = np.zeros((size, size, 10))
+    sp = df = 0.0
+    for atom in (0, 1):
+        total = moment = 0.0
+        for orbital in range(16):
+            population = float(populations[atom, orbital])
+            degree, order = int(ORBITAL_L[orbital]), int(ORBITAL_M[orbital])
+            canvas[..., 0] += population * (degree + 1) / 3 * gaussian(atom, 3)
+            moment += order * population
+            total += population
+            if degree <= 1:
+                sp += population
+            else:
+                df += population
+        canvas[..., 1] += abs(moment) * gaussian(atom, 3)
+        canvas[..., 7] += total * gaussian(atom, 4)
+        charge = float(charges[atom])
+        canvas[..., 6] += 10 * abs(charge) * gaussian(atom, 4)
+        canvas[..., 8 if charge > 0 else 9] += 10 * abs(charge) * gaussian(atom, 3.5)
+    canvas[..., 2] = sp * np.exp(-(r**2) / 0.3)
+    canvas[..., 3] = df * np.exp(-(r**2) / 0.5) * (1 + np.cos(4 * theta))
+    size_of_dipole = math.sqrt(sum(float(component) ** 2 for component in dipole)) / EBOHR_DEBYE
+    canvas[..., 4] = size_of_dipole * rho * np.exp(-(rho**2) / 0.4)
+    difference = abs(float(charges[0]) - float(charges[1]))
+    canvas[..., 5] = difference * (3 * np.cos(theta) ** 2 - 1) * np.exp(-(rho**2) / 0.4)
+    return canvas
