@@ -1,5 +1,7 @@
 """The one exception that a user is meant to read."""
 
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Something the user gave is wrong: a file, a flag, a field, a row.
@@ -9,9 +11,9 @@ class InputError(ValueError):
     """
 
 
-def choose(kind: str, name: object, choices) -> None:
+def choose(kind: str, name: str, choices: Iterable[str]) -> None:
     """Raises InputError unless `name` is among `choices`, naming them all."""
     known = sorted(choices)
     if name not in known:
-        listed = ", ".join(str(item) or "''" for item in known)
+        listed = ", ".join(item or "''" for item in known)
         raise InputError(f"unknown {kind} {name!r}; choose one of: {listed}")

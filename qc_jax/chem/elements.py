@@ -74,6 +74,4 @@ def pair_name(first: str | int, second: str | int) -> str:
 def pair_names(symbols: Iterable[str]) -> list[str]:
     """Every unordered pair of `symbols`, each with itself included, in file order (sorted)."""
     distinct = sorted(set(symbols))
-    return [
-        pair_name(first, second) for i, first in enumerate(distinct) for second in distinct[i:]
-    ]
+    return [pair_name(first, second) for i, first in enumerate(distinct) for second in distinct[i:]]
