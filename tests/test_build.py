@@ -293,3 +293,9 @@ def test_a_file_that_is_gone_is_caught(tree):
     problems = build_file.check(tree)
     assert "chem names qc_jax/chem/elements.py, which is not there" in problems
     assert "chem names qc_jax/chem/elements.csv, which is not there" in problems
+
+
+def test_every_folder_of_tests_is_a_package():
+    """Otherwise two test files of one name in two folders could not be collected."""
+    folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
