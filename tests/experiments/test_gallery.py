@@ -1,47 +1,18 @@
-import dataclasses
-
-import numpy as np
 import pytest
-
-from experiments import gallery
-
-
-def _pixels(path):
-    from matplotlib.image import imread
-
-    return imread(path)
+from matplotlib.image import imread
 
 
 def test_picture_of_named_pairs(run_python, small_table, tmp_path):
     table, out = tmp_path / "table.npz", tmp_path / "canvas.png"
     small_table.save(table)
     done = run_python(
-        "-m", "experiments.gallery", f"--data={table}", "--pairs=C_O,H_H", f"--out={out}"
+        "-m", "experiments.gallery", f"--data={table}", "--pairs=O_C,H_H", f"--out={out}"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"2 pairs x 10 channels: {out}\n"
-    pixels = _pixels(out)
+    pixels = imread(out)
     assert pixels.shape[1] == 1600 and 300 < pixels.shape[0] < 600
     assert out.stat().st_size < 300_000
-    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 200
-
-
-def test_pair_in_either_order_and_other_sizes(small_table, tmp_path):
-    rows = np.array([small_table.row(gallery._name("O_C"))])
-    assert small_table.names[rows] == ["C_O"]
-    gallery.draw(small_table.take(rows), tmp_path / "one.png", size=64)
-    assert _pixels(tmp_path / "one.png").shape[1] == 1600
-
-
-def test_other_pairs_give_another_picture_and_unknown_populations_none(small_table, tmp_path):
-    table = small_table.take(np.array([small_table.row("C_O")]))
-    unknown = dataclasses.replace(table, populations=np.full_like(table.populations, np.nan))
-    pictures = []
-    for name, drawn in {"known": table, "unknown": unknown}.items():
-        gallery.draw(drawn, tmp_path / f"{name}.png")
-        pictures.append(_pixels(tmp_path / f"{name}.png"))
-    assert pictures[0].shape == pictures[1].shape
-    assert np.mean(pictures[0] != pictures[1]) > 0.2
 
 
 @pytest.mark.parametrize(
