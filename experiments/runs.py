@@ -12,7 +12,7 @@ import jax
 from qc_jax import models
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.table import PairTable, open_table
-from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError
 from qc_jax.train.settings import Settings
 
@@ -35,16 +35,28 @@ def from_config(config: Mapping[str, Any]) -> Run:
     Raises:
       InputError: a value in it is wrong.
     """
-    fields = [field.name for field in dataclasses.fields(Settings)]
-    settings = Settings(**{field: config[field] for field in fields})
-    targets = _targets(config)
-    hyper_parameters = dict(config["model"])
-    model = models.create(hyper_parameters.pop("name"), **hyper_parameters, outputs=len(targets))
+    model, targets, settings = model_of(config)
     table = read_table(config["data"], config["data_dir"])
     features = None
     task = prepare(table, targets, settings.seed, features)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
+
+
+def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Settings]:
+    """The untrained model of a configuration, its targets, and how it is trained.
+
+    Raises:
+      InputError: a value is wrong.
+    """
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(**{field: config[field] for field in fields})
+    targets = _targets(config)
+    for name in targets:
+        target(name)
+    hyper_parameters = dict(config["model"])
+    model = models.create(hyper_parameters.pop("name"), **hyper_parameters, outputs=len(targets))
+    return model, targets, settings
 
 
 def read_table(data: str, data_dir: str) -> PairTable:

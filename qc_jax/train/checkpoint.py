@@ -50,6 +50,7 @@ class Checkpoints:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
         )
         try:
+            # The arrays land on this host's first device, wherever they were written.
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
         except (ValueError, KeyError, TypeError, OSError) as error:
             first_line = (str(error).splitlines() or [type(error).__name__])[0]

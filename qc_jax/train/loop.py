@@ -31,16 +31,6 @@ class Trained(NamedTuple):
     compile_seconds: float
 
 
-def state_shape(model: nn.Module, task: Task, settings: Settings) -> State:
-    """The shapes of a state, without computing one."""
-    return jax.eval_shape(lambda: _first_state(model, task, settings))
-
-
-def _first_state(model: nn.Module, task: Task, settings: Settings) -> State:
-    sample = task.dataset.take(np.arange(1)).structures
-    return jax.jit(lambda sample: init(model, sample, task.scaler, settings))(sample)
-
-
 def fit(
     model: nn.Module,
     task: Task,
@@ -67,10 +57,12 @@ def fit(
         be read.
     """
     devices = parallel.local_devices(settings.batch_size)
+    sample = task.dataset.take(np.arange(1)).structures
+    first_state = jax.jit(lambda: init(model, sample, task.scaler, settings))
     with Checkpoints(workdir.checkpoints) as checkpoints:
-        state = checkpoints.latest(state_shape(model, task, settings))
+        state = checkpoints.latest(like=jax.eval_shape(first_state))
         if state is None:
-            state = _first_state(model, task, settings)
+            state = first_state()
         history = workdir.metrics(int(state.epoch))
         for line in history:
             on_epoch(line)

@@ -1,0 +1,100 @@
+"""Predicts the targets of one pair with a trained model.
+
+    python -m experiments.predict --workdir=runs/egnn Ag Al
+    python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag Al
+
+Without --distance the pair stands at the bond length of the table that the model was trained on.
+The reference is the table's label, which belongs to that bond length alone.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import cli, runs
+from qc_jax.chem.elements import element, pair_name
+from qc_jax.data.batch import Batch, all_neighbors
+from qc_jax.data.scaling import Scaler
+from qc_jax.data.table import PairTable
+from qc_jax.data.targets import target
+from qc_jax.errors import InputError
+from qc_jax.evaluate.predict import predict
+from qc_jax.report.tables import number, show
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.state import State, init
+from qc_jax.train.workdir import Workdir
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
+_DISTANCE = flags.DEFINE_float("distance", None, "Å; the table's bond length where not given.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints predicted, reference and unit of each target."""
+    if len(arguments) != 2:
+        raise InputError(
+            f"expected two element symbols like 'Ag Al', got {' '.join(arguments) or 'none'}"
+        )
+    name = pair_name(*arguments)
+    distance = _DISTANCE.value
+    if distance is not None and not (math.isfinite(distance) and distance > 0):
+        raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
+
+    workdir = Workdir(_WORKDIR.value)
+    config = workdir.config()
+    table = runs.read_table(config["data"], config["data_dir"])
+    known = name in table.names
+    bond = float(table.targets["distance_ang"][table.row(name)]) if known else math.nan
+    if distance is None:
+        if not known:
+            table.row(name)  # says why it is not there
+        distance = bond
+
+    structure = _pair(name, distance)
+    model, targets, settings = runs.model_of(config)
+    state = _best(workdir, lambda scaler: init(model, structure, scaler, settings), len(targets))
+    predicted = predict(model, state.best_params, state.scaler, structure, batch_size=1)[0]
+    rows = [
+        (key, number(float(value)), _reference(table, name, key), target(key).unit)
+        for key, value in zip(targets, predicted, strict=True)
+    ]
+    show(f"{name} at {distance:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
+    if known:
+        print(f"reference: {config['data']}, at {bond:.3f} Å")
+        if table.fingerprint() != config["data_fingerprint"]:
+            print("the data have changed since the model was trained")
+
+
+def _pair(name: str, distance: float) -> Batch:
+    numbers = np.array([[element(symbol).atomic_number for symbol in name.split("_")]])
+    return Batch(
+        atomic_numbers=jnp.asarray(numbers, jnp.int32),
+        positions=jnp.asarray([[[0, 0, 0], [0, 0, distance]]], jnp.float32),
+        neighbors=jnp.asarray(all_neighbors(numbers)),
+    )
+
+
+def _best(workdir: Workdir, make_state, targets: int) -> State:
+    """The newest checkpoint of the work directory."""
+    if not workdir.checkpoints.is_dir():
+        raise InputError(f"{workdir.path} holds no checkpoint; train first")
+    zeros = jnp.zeros(targets)
+    like = jax.eval_shape(make_state, Scaler(low=zeros, high=zeros, log=zeros.astype(bool)))
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        state = checkpoints.latest(like)
+    if state is None:
+        raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
+    return state
+
+
+def _reference(table: PairTable, name: str, key: str) -> str:
+    if name not in table.names:
+        return "-"
+    label = float(table.targets[key][table.row(name)])
+    return number(label) if math.isfinite(label) else "undefined"
+
+
+if __name__ == "__main__":
+    cli.run(main)
