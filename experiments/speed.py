@@ -8,6 +8,7 @@ multiple of a NumPy encoder that goes through pairs and orbitals in Python loops
 turns in the same run; medians count.
 """
 
+import os
 from collections.abc import Callable
 
 import jax
@@ -56,8 +57,8 @@ def main(argv: list[str]) -> None:
     """Prints the device and the table of what `--what` names."""
     if argv:
         raise InputError(f"expected flags only (--what=canvas), got {argv[0]!r}")
-    device = jax.devices()[0]
-    print(f"{device.device_kind} ({device.platform}), JAX {jax.__version__}")
+    name = f"CPU, {os.cpu_count()} cores" if _on_cpu() else jax.devices()[0].device_kind
+    print(f"{name}, JAX {jax.__version__}")
     _TIMINGS[flags.FLAGS.what]()
 
 
