@@ -1,0 +1,195 @@
+"""The dataset quantum_canvas as TFDS users meet it, without TensorFlow."""
+
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from data_builders.quantum_canvas import Builder
+from qc_jax import canvas
+from qc_jax.data import splits, targets
+from qc_jax.data.table import open_table
+from qc_jax.errors import InputError
+
+FLOATS = ("positions", "populations", "charges", "dipole")
+README = Path(Builder.code_path).parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return open_table("gfn2_xtb")
+
+
+@pytest.fixture(scope="module")
+def sources(tfds_data_dir):
+    return tfds.data_source("quantum_canvas", data_dir=tfds_data_dir)
+
+
+@pytest.fixture(scope="module")
+def examples(sources):
+    """Each split's examples by name."""
+    return {
+        part: {example["name"].decode(): example for example in source}
+        for part, source in sources.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def everything(examples):
+    return {name: example for part in examples.values() for name, example in part.items()}
+
+
+def test_splits_are_the_published_rule_over_all_pairs(sources, examples, table):
+    split = splits.random_split(len(table), 42)
+    assert set(sources) == {"train", "validation", "test"}
+    for part, rows in split._asdict().items():
+        assert len(sources[part]) == len(rows)
+        assert set(examples[part]) == set(table.names[rows])
+    assert len(split.train) == int(0.8 * len(table))
+
+
+def test_rows_are_the_table_in_float32(everything, table):
+    for field in FLOATS:
+        got = np.array([everything[name][field] for name in table.names])
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, getattr(table, field).astype(np.float32))
+    numbers = np.array([everything[name]["atomic_numbers"] for name in table.names])
+    assert numbers.dtype == np.int32
+    np.testing.assert_array_equal(numbers, table.atomic_numbers)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_targets_are_the_table_in_float32_nan_included(everything, table, name):
+    got = np.array([everything[pair][name] for pair in table.names])
+    np.testing.assert_array_equal(got, table.targets[name].astype(np.float32))
+
+
+def test_undefined_targets_are_nan(everything, table):
+    metals = table.names[table.targets["e_g_ev"] == 0]
+    assert len(metals) and np.isnan([everything[name]["softness_evinv"] for name in metals]).all()
+
+
+def test_canvases_are_rendered_from_the_table(everything, table):
+    expected = np.asarray(canvas.render(canvas.features(table)))
+    got = np.array([everything[name]["canvas"] for name in table.names])
+    assert got.dtype == np.float32 and got.shape == (len(table), 32, 32, 10)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_features(everything):
+    info = Builder(data_dir="unused").info
+    inputs = {"name", "atomic_numbers", *FLOATS, "canvas"}
+    # Were a target called like an input, one would hide the other.
+    assert set(info.features) == inputs | set(targets.TARGETS)
+    assert len(info.features) == len(inputs) + len(targets.TARGETS)
+    for target in targets.TARGETS.values():
+        feature = info.features[target.name]
+        assert (feature.shape, feature.np_dtype) == ((), np.float32)
+        assert feature.doc.desc.startswith(f"{target.unit}: ")
+    assert all(set(example) == set(info.features) for example in everything.values())
+
+
+def test_metadata_files_reach_the_info():
+    info = Builder(data_dir="unused").info
+    assert "2512.01519" in info.citation and "1652--1671" in info.citation
+    assert info.description.startswith("Two-atom quantum systems")
+    for feature in info.features:
+        assert f"`{feature}`" in info.description, f"README.md says nothing of {feature}"
+
+
+def test_provenance_travels_with_the_records(tfds_data_dir, table):
+    metadata = tfds.builder("quantum_canvas", data_dir=tfds_data_dir).info.metadata
+    assert metadata["provenance"] == table.provenance
+    assert metadata["fingerprint"] == table.fingerprint()
+
+
+def test_gfn2_xtb_is_the_default_and_array_record_the_format(tfds_data_dir):
+    builder = tfds.builder("quantum_canvas", data_dir=tfds_data_dir)
+    assert builder.is_prepared() and builder.builder_config.name == "gfn2_xtb"
+    assert builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD
+
+
+def test_part_of_a_split_is_no_alphabetical_piece(tfds_data_dir, examples):
+    part = tfds.data_source("quantum_canvas", split="train[:10%]", data_dir=tfds_data_dir)
+    assert len(part) == round(0.1 * len(examples["train"]))
+    assert len({example["name"][:1] for example in part}) > 10  # first letters of the names
+
+
+def test_source_can_be_pickled(sources):  # as Grain and PyTorch do for their workers
+    source = sources["test"]
+    again = pickle.loads(pickle.dumps(source))
+    assert again[3]["name"] == source[3]["name"]
+
+
+def test_plain_data_source_builds_on_first_use(run_python, tmp_path, table):
+    """Without data_dir, where TFDS asks for array_record, and without a network or TensorFlow."""
+    code = f"{NO_TENSORFLOW}\n{_snippets()[0]}"
+    done = run_python("-c", code, cwd=tmp_path, **_elsewhere(tmp_path / "tfds"))
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1].split()
+    assert int(last[0]) == int(0.8 * len(table))
+    assert last[1] in table.names and done.stdout.rstrip().endswith("(32, 32, 10)")
+
+
+def test_readme_snippet_with_tensorflow(run_python, tmp_path, tfds_data_dir):
+    """From the files that were prepared for tfds.data_source, as in the README."""
+    pytest.importorskip("tensorflow", reason="tfds.load needs TensorFlow, which is not installed")
+    (snippet,) = [code for code in _snippets() if "tfds.load" in code]
+    done = run_python("-c", snippet, cwd=tmp_path, **_elsewhere(tfds_data_dir))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "(64, 32, 32, 10) <dtype: 'int32'>"
+
+
+def test_readme_has_no_snippet_that_is_not_run():
+    assert len(_snippets()) == 2
+
+
+def test_ptbp_without_the_file_is_the_manual_download_message(tmp_path):
+    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path)
+    with pytest.raises(AssertionError, match=r"(?s)Manual directory.*dataset_combined\.npz"):
+        builder.download_and_prepare()
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    (manual / "other.npz").touch()
+    with pytest.raises(AssertionError, match=r"has no dataset_combined\.npz"):
+        builder.download_and_prepare()
+    assert not builder.is_prepared()
+
+
+def test_ptbp_with_the_file_says_that_reading_it_is_not_supported(tmp_path):
+    (tmp_path / "dataset_combined.npz").touch()
+    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path / "data")
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+    with pytest.raises(InputError, match=r"dataset_combined\.npz: this version of qc_jax cannot"):
+        builder.download_and_prepare(download_config=config)
+    assert not builder.is_prepared()
+
+
+# Python that finds no TensorFlow, also where it is installed.
+NO_TENSORFLOW = """\
+from importlib.machinery import PathFinder
+
+_find_spec = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *args: (
+    None if name.split(".")[0] in ("tensorflow", "keras") else _find_spec(name, *args)
+)
+try:
+    import tensorflow
+except ModuleNotFoundError:
+    pass
+else:
+    raise AssertionError("TensorFlow is not hidden")
+"""
+
+
+def _snippets() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def _elsewhere(data_dir) -> dict[str, str]:
+    """The environment of another project, with a proxy that leads nowhere: no network."""
+    proxies = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "all")}
+    return {"TFDS_DATA_DIR": str(data_dir), "TF_CPP_MIN_LOG_LEVEL": "3", **proxies}
