@@ -2,8 +2,8 @@
 
     python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=gfn2_xtb]
 
-A column has one colour scale, shown below it; 'RIP-MTF quadrupole' has both signs and a diverging
-one.
+A column has one colour scale, shown below it, which goes with the square root of the value;
+'RIP-MTF quadrupole' has both signs and a diverging one.
 """
 
 import pathlib

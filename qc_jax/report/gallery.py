@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
 from qc_jax.canvas import CHANNELS, features, render
@@ -14,7 +14,7 @@ from qc_jax.data.table import PairTable
 
 _DPI = 100
 _WIDTH = 16.0  # inches, as all lengths below
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 1.45, 0.15, 0.58, 0.36, 0.1
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 1.45, 0.15, 0.58, 0.52, 0.1
 _SIDE = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(CHANNELS) - 1)) / len(CHANNELS)
 # Of the values in a channel. The charge channels hold ten times the charge.
 _UNITS = {channel: "e" for channel in range(len(CHANNELS))} | {4: "e·a₀"}
@@ -25,7 +25,8 @@ _ZERO = 1e-6  # a channel that is nowhere above it holds rounding only, and is d
 def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> None:
     """Writes a PNG with a row a pair of `table` and a column a channel, 1600 pixels wide.
 
-    A column has one colour scale, shown below it, so that the pairs in it can be compared; it is a
+    A column has one colour scale, shown below it, so that the pairs in it can be compared; it goes
+    with the square root of the value, so that faint pairs show beside strong ones, and is a
     diverging one where the channel has both signs.
 
     Args:
@@ -45,6 +46,14 @@ def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> 
     for channel in range(len(CHANNELS)):
         _draw_channel(page, canvases, channel)
     page.savefig(path)
+
+
+def _root(values: Any) -> Any:
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+def _square(values: Any) -> Any:
+    return np.sign(values) * np.square(values)
 
 
 def _describe(page: Figure, table: PairTable, row: int, middle: float) -> None:
@@ -67,7 +76,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     limit = largest if largest > _ZERO else 1.0
     signed = largest > _ZERO and bool((images < -_ZERO).any())
     lowest = -limit if signed else 0.0
-    norm = Normalize(lowest, limit)
+    norm = FuncNorm((_root, _square), lowest, limit)
     colours = colormaps["RdBu_r" if signed else "inferno"]
 
     def axes(y: float, tall: float) -> Any:
@@ -90,11 +99,13 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     bar_axes = axes(_TOP + len(images) * (_SIDE + _GAP), 0.12)
     bar = page.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal")
     bar.outline.set_visible(False)
-    if largest <= _ZERO:
-        bar.set_ticks([0.5], labels=["zero throughout"])
+    if largest > _ZERO:
+        ticks = [lowest, 0.0 if signed else limit / 4, limit]
+        bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])
+        bar.set_label(_UNITS[channel], fontsize=10, labelpad=1)
     else:
-        labels = [f"−{limit:.2g}" if signed else "0", _UNITS[channel], f"{limit:.2g}"]
-        bar.set_ticks([lowest, (lowest + limit) / 2, limit], labels=labels)
+        bar.set_ticks([limit / 4], labels=["zero throughout"])
     bar.ax.tick_params(labelsize=10, length=0, pad=4)
-    for label, side in zip(bar.ax.get_xticklabels(), ("left", "center", "right"), strict=False):
-        label.set(horizontalalignment="center" if largest <= _ZERO else side)
+    if largest > _ZERO:
+        for label, side in zip(bar.ax.get_xticklabels(), ("left", "center", "right"), strict=True):
+            label.set(horizontalalignment=side)
