@@ -52,6 +52,4 @@ def random_split(n: int, seed: int) -> Split:
     train, validation = int(0.8 * n), int(0.1 * n)
     if train == 0 or validation == 0:
         raise InputError(f"{n} rows are too few to split into train, validation and test")
-    return Split(
-        order[:train], order[train : train + validation], order[train + validation :]
-    )
+    return Split(order[:train], order[train : train + validation], order[train + validation :])
