@@ -1,0 +1,169 @@
+"""The physical gates: whether a computed pair is sound enough to stand in a table.
+
+One function for every engine. A self-consistent calculation can converge to nonsense (charges of
+many electrons, energies of thousands of eV); a pair that fails a gate is left out of the table and
+listed with the reason, never repaired.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from qc_jax.chem import elements
+from qc_jax.data.table import ORBITAL_L
+from qc_jax.engines.record import Record
+
+NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Gates:
+    """The thresholds, with the reason for each. They stand in the provenance of every table.
+
+    Attributes:
+      max_charge_e: |charge| of an atom. More than one electron does not change hands in a neutral
+        pair: the alkali fluorides, the most ionic of all, have 0.6 to 0.75 e in GFN2-xTB, and a
+        runaway charge does not stop before several e.
+      max_binding_ev: energy of the isolated atoms less that of the pair. The strongest bond of two
+        atoms known is that of CO, 11.2 eV (Huber and Herzberg 1979); semi-empirical methods bind
+        up to a fifth too much.
+      min_binding_ev: the pair must lie below its atoms, by more than the noise.
+      min_ratio: bond length over the sum of the covalent radii. The shortest bonds are multiple
+        ones between d metals (Cr2: 1.68 Å, 0.60) and of hydrogen.
+      min_ratio_noble: the same for two noble gases, which attract by dispersion only and so stay
+        outside of covalent distance.
+      max_stretch_ang: bond length less the sum of the covalent radii. A van der Waals radius is
+        about 0.8 Å more than the covalent one (S. Alvarez, Dalton Trans. 42, 8617, 2013), two of
+        them 1.6 Å; the softest pairs (an alkali metal and a noble gas) lie further out.
+      max_gradient_ev_ang: |dE/dR| at the reported distance, 0 at a minimum.
+      edge_ang: a minimum closer than this to an end of the search is the search's, not the pair's.
+      max_rise_ev: beside a minimum the energy may rise but not jump: a jump is a change to another
+        solution. The stiffest bond (N2, 143 eV/Å²) gives 0.03 eV at 0.02 Å.
+      max_drop_ev: beside a minimum the energy may not fall, up to rounding.
+      max_electron_error: populations, charges and whole numbers of electrons must agree.
+    """
+
+    max_charge_e: float = 1.0
+    max_binding_ev: float = 20.0
+    min_binding_ev: float = 1e-5
+    min_ratio: float = 0.60
+    min_ratio_noble: float = 1.2
+    max_stretch_ang: float = 3.0
+    max_gradient_ev_ang: float = 1e-4
+    edge_ang: float = 0.1
+    max_rise_ev: float = 0.1
+    max_drop_ev: float = 1e-6
+    max_electron_error: float = 1e-5
+
+    def charge(self, charge: float) -> str | None:
+        """What is wrong with an atomic charge (e), or None."""
+        if not abs(charge) <= self.max_charge_e:
+            return f"charge: {charge:+.2f} e, expected at most {self.max_charge_e:g} e"
+        return None
+
+    def binding(self, binding: float) -> str | None:
+        """What is wrong with the energy of the atoms less that of the pair (eV), or None."""
+        if not binding <= self.max_binding_ev:
+            return f"energy: {binding:.1f} eV below the atoms, expected {self.max_binding_ev:g} eV"
+        return None
+
+    def length(self, name: str, distance: float) -> str | None:
+        """What is wrong with the bond length (Å) of the pair called `name`, or None."""
+        symbols = name.split("_")
+        covalent = sum(elements.element(symbol).covalent_radius_ang for symbol in symbols)
+        least = self.min_ratio_noble if NOBLE_GASES.issuperset(symbols) else self.min_ratio
+        if not distance >= least * covalent:
+            return (
+                f"bond length: {distance:.2f} Å, expected at least {least:g} times the sum of the "
+                f"covalent radii, {covalent:.2f} Å"
+            )
+        if not distance <= covalent + self.max_stretch_ang:
+            return (
+                f"bond length: {distance:.2f} Å, expected at most {self.max_stretch_ang:g} Å more "
+                f"than the sum of the covalent radii, {covalent:.2f} Å"
+            )
+        return None
+
+    def failure(self, record: Record) -> str | None:
+        """The first gate that the record fails, in words and numbers, or None where it is sound."""
+        checks = (
+            self._numbers(record),
+            next(filter(None, map(self.charge, record.charges)), None),
+            self.length(record.name, record.distance),
+            self.binding(_binding(record)),
+            self._bound(record),
+            self._stationary(record),
+            self._electrons(record),
+        )
+        return next(filter(None, checks), None)
+
+    def _numbers(self, record: Record) -> str | None:
+        arrays: dict[str, Any] = {
+            "distance": record.distance,
+            "populations": record.populations,
+            "charges": record.charges,
+            "dipole": record.dipole,
+            "evidence": [
+                record.evidence.atoms_energy_ev,
+                record.evidence.gradient_ev_ang,
+                *record.evidence.searched_ang,
+                *record.evidence.beside_ev,
+            ],
+        }
+        may_be_undefined = ("e_lumo_ev", "fermi_level_ev")  # where every orbital is full
+        arrays |= {k: v for k, v in record.targets.items() if k not in may_be_undefined}
+        for field, value in arrays.items():
+            if not np.isfinite(value).all():
+                return f"numbers: {field} is not finite"
+        return None
+
+    def _bound(self, record: Record) -> str | None:
+        binding = _binding(record)
+        if not binding >= self.min_binding_ev:
+            return f"energy: {-binding:.4f} eV above the atoms, expected a bound pair"
+        return None
+
+    def _stationary(self, record: Record) -> str | None:
+        evidence = record.evidence
+        low, high = evidence.searched_ang
+        if not low + self.edge_ang <= record.distance <= high - self.edge_ang:
+            return (
+                f"edge: the minimum, {record.distance:.2f} Å, is at an end of the search, "
+                f"{low:.2f} to {high:.2f} Å"
+            )
+        if not abs(evidence.gradient_ev_ang) <= self.max_gradient_ev_ang:
+            return (
+                f"gradient: {evidence.gradient_ev_ang:+.1e} eV/Å at the minimum, expected at most "
+                f"{self.max_gradient_ev_ang:g}"
+            )
+        if not min(evidence.beside_ev) >= -self.max_drop_ev:
+            return (
+                f"minimum: the energy falls by {-min(evidence.beside_ev):.1e} eV within "
+                f"{evidence.step_ang:g} Å"
+            )
+        if not max(evidence.beside_ev) <= self.max_rise_ev:
+            return (
+                f"continuity: the energy jumps by {max(evidence.beside_ev):.2f} eV within "
+                f"{evidence.step_ang:g} Å"
+            )
+        return None
+
+    def _electrons(self, record: Record) -> str | None:
+        populations = np.asarray(record.populations)
+        if populations.shape != (2, len(ORBITAL_L)):
+            return f"populations: shape {populations.shape}, expected {(2, len(ORBITAL_L))}"
+        if abs(sum(record.charges)) > self.max_electron_error:
+            return f"charges: they sum to {sum(record.charges):+.1e} e, expected 0"
+        valence = populations.sum(axis=1) + record.charges
+        off = np.abs(valence - np.round(valence)).max()
+        if off > self.max_electron_error:
+            return (
+                "populations: population + charge is "
+                f"{' and '.join(f'{v:.5f}' for v in valence)}, expected whole numbers of electrons"
+            )
+        return None
+
+
+def _binding(record: Record) -> float:
+    return record.evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]

@@ -1,0 +1,101 @@
+"""What an engine says about one pair: a row of the table, and what the gates need to judge it."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qc_jax.chem import elements
+from qc_jax.data import labels
+from qc_jax.data.table import PairTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What the gates weigh besides the row itself.
+
+    Attributes:
+      atoms_energy_ev: energy of the two isolated atoms, the same kind of energy as
+        `mermin_free_energy_ev` and with the same settings.
+      gradient_ev_ang: derivative of that energy with the distance, at the reported distance.
+      searched_ang: the smallest and the largest distance that the search for minima looked at.
+      step_ang: how far from the reported distance the energies `beside_ev` were taken.
+      beside_ev: energies `step_ang` below and above the reported distance, less the reported one.
+    """
+
+    atoms_energy_ev: float
+    gradient_ev_ang: float
+    searched_ang: tuple[float, float]
+    step_ang: float
+    beside_ev: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One pair as an engine gives it; units and orders as in `PairTable`.
+
+    Attributes:
+      name: like 'Ag_Al'.
+      distance: Å; the first atom of the name stands at the origin, the second above it on z.
+      populations: [2][16] electrons, by (l, m).
+      charges: [2] e.
+      dipole: [3] Debye.
+      targets: the labels that do not follow from others: e_homo_ev, e_lumo_ev, band_energy_ev,
+        repulsive_energy_ev, mermin_free_energy_ev, total_energy_ev, fermi_level_ev.
+      evidence: for the gates.
+    """
+
+    name: str
+    distance: float
+    populations: list[list[float]]
+    charges: list[float]
+    dipole: list[float]
+    targets: dict[str, float]
+    evidence: Evidence
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers; `from_json` gives the same record, to the last bit."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Record":
+        """The record that `to_json` wrote.
+
+        Raises:
+          KeyError, TypeError: it is not one.
+        """
+        evidence = dict(data["evidence"])
+        for field in ("searched_ang", "beside_ev"):
+            evidence[field] = tuple(evidence[field])
+        return cls(**{**data, "evidence": Evidence(**evidence)})
+
+
+def to_table(records: Iterable[Record], provenance: Mapping[str, Any]) -> PairTable:
+    """The table of `records`, rows sorted by name, with every target filled."""
+    rows = sorted(records, key=lambda record: record.name)
+    n = len(rows)
+    numbers = [[elements.element(s).atomic_number for s in row.name.split("_")] for row in rows]
+    positions = np.zeros((n, 2, 3))
+    positions[:, 1, 2] = [row.distance for row in rows]
+    charges = np.array([row.charges for row in rows]).reshape(n, 2)
+    dipole = np.array([row.dipole for row in rows]).reshape(n, 3)
+    direct = {
+        target: np.array([row.targets[target] for row in rows])
+        for target in (rows[0].targets if rows else ())
+    }
+    derived = (
+        labels.derive(direct["e_homo_ev"], direct["e_lumo_ev"], positions, charges, dipole)
+        if rows
+        else {}
+    )
+    return PairTable(
+        names=np.array([row.name for row in rows], dtype=np.str_),
+        atomic_numbers=np.array(numbers, dtype=np.int32).reshape(n, 2),
+        positions=positions,
+        populations=np.array([row.populations for row in rows]).reshape(n, 2, 16),
+        charges=charges,
+        dipole=dipole,
+        targets=direct | derived,
+        provenance=provenance,
+    )

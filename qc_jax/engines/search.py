@@ -1,0 +1,235 @@
+"""The minima of a pair's energy, where the energy has more than one solution.
+
+At one distance a self-consistent method can converge to several solutions, some of them absurd.
+The search comes inward from a large distance, follows the solution from point to point, looks now
+and then for a lower one, and drops what is not sound. Where the gradient changes its sign on one
+solution there is a minimum, which is then refined with the analytic gradient.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from scipy import optimize
+
+from qc_jax.engines.engine import EngineError
+
+
+class State(NamedTuple):
+    """A solution at one distance: Å, eV, eV/Å, the largest |charge| in e, the engine's own."""
+
+    distance: float
+    energy: float
+    gradient: float
+    charge: float
+    solution: Any
+
+
+class Minimum(NamedTuple):
+    """A refined minimum, the energies beside it less its own (eV), and the range looked at (Å)."""
+
+    state: State
+    beside: tuple[float, float]
+    searched: tuple[float, float]
+
+
+class Curve(Protocol):
+    """What the search needs of an engine."""
+
+    def solve(self, distance: float, near: State | None = None, fine: bool = False) -> State | None:
+        """The solution at `distance` (Å), started from that of `near` where given."""
+        ...
+
+    def others(self, distance: float) -> list[State]:
+        """Whatever solutions other guesses lead to at `distance`, in a fixed order."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Where and how finely the search looks.
+
+    Attributes:
+      far_ang: where it starts, 13 bohr: beyond the minimum of the softest pair, K_Ne's.
+      near_ang: from here inwards it takes fine steps, 9 bohr.
+      far_step_ang: step from far to near.
+      step_ang: step from near inwards, and where a minimum is chased.
+      least_ratio: it ends at this multiple of the covalent radii's sum, but not below
+      least_ang: this distance; the shortest bond there is, H2's, has 0.74 Å.
+      fresh_every: at every so many points it also starts afresh and takes the lower solution.
+      lower_ev: a solution is lower by at least this much.
+      beside_ang: how far beside a minimum the energies are taken for the gates.
+      tolerance_ang: of a minimum's distance.
+    """
+
+    far_ang: float = 6.9
+    near_ang: float = 4.8
+    far_step_ang: float = 0.3
+    step_ang: float = 0.1
+    least_ratio: float = 0.55
+    least_ang: float = 0.5
+    fresh_every: int = 3
+    lower_ev: float = 1e-3
+    beside_ang: float = 0.02
+    tolerance_ang: float = 1e-8
+
+    def grid(self, covalent: float) -> np.ndarray:
+        """Distances from far to near, Å."""
+        least = max(self.least_ratio * covalent, self.least_ang)
+        return np.concatenate(
+            [
+                np.arange(self.far_ang, self.near_ang + self.far_step_ang / 2, -self.far_step_ang),
+                np.arange(self.near_ang, least - self.step_ang / 2, -self.step_ang),
+            ]
+        )
+
+
+class _Search:
+    def __init__(self, curve: Curve, sound: Callable[[State], bool], settings: Settings):
+        self.curve = curve
+        self.sound = sound
+        self.settings = settings
+
+    def _if_sound(self, state: State | None) -> State | None:
+        return state if state is not None and self.sound(state) else None
+
+    def solve_near(self, distance: float, near: State | None) -> State | None:
+        """The solution of `near`, followed to `distance`; None where that is not sound."""
+        return None if near is None else self._if_sound(self.curve.solve(distance, near))
+
+    def scan(self, grid: np.ndarray) -> list[State]:
+        """The lowest sound solution found at each distance; none where there is none."""
+        states: list[State] = []
+        current: State | None = None
+        for index, distance in enumerate(grid):
+            followed = self.solve_near(distance, current)
+            fresh = None
+            if followed is None or index % self.settings.fresh_every == 0:
+                fresh = self._if_sound(self.curve.solve(distance))
+            if followed is None and fresh is None:
+                fresh = self.lowest_other(distance)
+            current = _lower(followed, fresh, self.settings.lower_ev)
+            if current is not None:
+                states.append(current)
+        return states
+
+    def lowest_other(self, distance: float) -> State | None:
+        """The lowest sound solution of all guesses."""
+        found = [state for state in self.curve.others(distance) if self.sound(state)]
+        return min(found, key=lambda state: state.energy, default=None)
+
+    def starts(self, states: list[State]) -> Iterator[State]:
+        """Solutions that lie on the slope of a minimum: outside going down, inside going up."""
+        for outer, inner in itertools.pairwise(states):
+            if outer.gradient > 0 > inner.gradient:
+                yield outer
+                if not _continuous(outer, inner):
+                    yield inner
+
+    def descend(self, start: State) -> State | None:
+        """The minimum downhill of `start` on its own solution, or None where that ends."""
+        step = self.settings.step_ang
+        state = self.curve.solve(start.distance, start, fine=True)
+        for _ in range(40):
+            if state is None or not self.sound(state):
+                return None
+            distance = state.distance - np.copysign(step, state.gradient)
+            beyond = self.curve.solve(distance, state, fine=True)
+            if beyond is None or not self.sound(beyond):
+                return None
+            if beyond.gradient * state.gradient <= 0:
+                return self._refine(state, beyond)
+            if beyond.energy > state.energy:  # uphill though the slope is down: another solution
+                return None
+            state = beyond
+        return None
+
+    def _refine(self, one: State, two: State) -> State | None:
+        seen = {one.distance: one, two.distance: two}
+
+        def gradient(distance: float) -> float:
+            if distance not in seen:
+                near = min(seen.values(), key=lambda state: abs(state.distance - distance))
+                state = self.curve.solve(distance, near, fine=True)
+                if state is None:
+                    raise EngineError(f"SCF: no solution at {distance:.4f} Å")
+                seen[distance] = state
+            return seen[distance].gradient
+
+        try:
+            root = optimize.brentq(
+                gradient, one.distance, two.distance, xtol=self.settings.tolerance_ang
+            )
+            gradient(root)
+        except EngineError:
+            return None
+        return self._if_sound(seen[root])
+
+    def beside(self, state: State) -> tuple[float, float]:
+        """The energies on both sides of a minimum, less its own; infinite where there is none."""
+        energies = []
+        for side in (-1, 1):
+            other = self.curve.solve(
+                state.distance + side * self.settings.beside_ang, state, fine=True
+            )
+            energies.append(np.inf if other is None else other.energy - state.energy)
+        return energies[0], energies[1]
+
+
+def _lower(one: State | None, two: State | None, by: float) -> State | None:
+    if one is None or two is None:
+        return one or two
+    return two if two.energy < one.energy - by else one
+
+
+def _continuous(outer: State, inner: State) -> bool:
+    """Whether two neighbours lie on one solution: the energy differs as the gradients say."""
+    width = outer.distance - inner.distance
+    expected = (outer.gradient + inner.gradient) / 2 * width
+    scale = max(abs(outer.gradient), abs(inner.gradient)) * width
+    return abs(outer.energy - inner.energy - expected) < 0.01 + 0.5 * scale
+
+
+def minima(
+    curve: Curve, covalent: float, sound: Callable[[State], bool], settings: Settings
+) -> Iterator[Minimum]:
+    """The minima of sound solutions, lowest first.
+
+    Args:
+      curve: the pair's energy.
+      covalent: sum of its covalent radii, Å.
+      sound: whether a solution is to be followed at all.
+      settings: of the search.
+    """
+    search = _Search(curve, sound, settings)
+    grid = settings.grid(covalent)
+    found: list[State] = []
+
+    def add(start: State) -> bool:
+        state = search.descend(start)
+        if state is None or any(_same(state, other, settings) for other in found):
+            return False
+        found.append(state)
+        return True
+
+    for start in search.starts(search.scan(grid)):
+        add(start)
+    tried: set[float] = set()
+    while found:  # a lower solution where the lowest minimum is leads to a lower minimum
+        lowest = min(found, key=lambda state: state.energy)
+        if lowest.distance in tried:
+            break
+        tried.add(lowest.distance)
+        other = search.lowest_other(lowest.distance)
+        if other is not None and other.energy < lowest.energy - settings.lower_ev:
+            add(other)
+    for state in sorted(found, key=lambda state: state.energy):
+        yield Minimum(state, search.beside(state), (float(grid[-1]), float(grid[0])))
+
+
+def _same(one: State, two: State, settings: Settings) -> bool:
+    return (
+        abs(one.distance - two.distance) < 1e-4 and abs(one.energy - two.energy) < settings.lower_ev
+    )
