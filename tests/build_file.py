@@ -269,8 +269,9 @@ def _home(root: pathlib.Path, path: str) -> tuple[str, str]:
     top, *folders, name = path.split("/")
     if is_test(path):
         return "py_test", f"{folders[0] if folders else 'repository'}_test"
-    script = path.endswith(".py") and 'if __name__ == "__main__":' in (root / path).read_text(
-        encoding="utf-8"
+    script = path.endswith(".py") and (
+        path.startswith("tests/fixtures/make_")
+        or 'if __name__ == "__main__":' in (root / path).read_text(encoding="utf-8")
     )
     if script and top in ("experiments", "tests"):
         return "py_binary", path.removesuffix(".py")
