@@ -1,0 +1,164 @@
+"""The training loop: what it keeps, where it stops, how it resumes, that it compiles once."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from qc_jax import models, testing
+from qc_jax.errors import InputError
+from qc_jax.evaluate.predict import predict
+from qc_jax.train import loop
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.settings import Settings
+from qc_jax.train.state import init
+from qc_jax.train.workdir import Workdir
+
+
+def equal(one, other):
+    """Two pytrees are the same bits."""
+    same = jax.tree.map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), one, other)
+    return all(jax.tree.leaves(same))
+
+
+def plain_adam(model, task, settings, epochs):
+    """The same training written plainly: one step at a time, one device, optax.adam alone."""
+    state = init(model, task.dataset.take(np.arange(1)).structures, task.scaler, settings)
+    params, key = state.params, jax.random.wrap_key_data(state.key)
+    adam = optax.adam(settings.lr)
+    opt_state = adam.init(params)
+
+    @jax.jit
+    def loss_of(params, batch):
+        predicted = models.apply(model, params, batch.structures)
+        return abs(predicted - task.scaler.scale(batch.labels)).mean()
+
+    gradient = jax.jit(jax.grad(loss_of))
+    validation = []
+    for epoch in range(epochs):
+        order_key, _ = jax.random.split(jax.random.fold_in(key, epoch))
+        order = np.asarray(jax.random.permutation(order_key, task.split.train))
+        for start in range(0, len(order), settings.batch_size):
+            batch = task.dataset.take(order[start : start + settings.batch_size])
+            updates, opt_state = adam.update(gradient(params, batch), opt_state)
+            params = optax.apply_updates(params, updates)
+        validation.append(float(loss_of(params, task.dataset.take(task.split.validation))))
+    return params, validation
+
+
+def test_equals_a_plain_loop(model, task, workdir):
+    """The last batch too, which 164 training rows leave with 4 rows of 32."""
+    settings = Settings(epochs=3, batch_size=32, lr=0.05)
+    assert len(task.split.train) % settings.batch_size
+    trained = loop.fit(model, task, settings, workdir)
+    params, validation = plain_adam(model, task, settings, epochs=3)
+    got = [line["validation_loss"] for line in trained.history]
+    np.testing.assert_allclose(got, validation, rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        trained.state.params,
+        params,
+    )
+
+
+def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
+    """Not the last ones, and not an alias of them."""
+    settings = Settings(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6)
+    trained = loop.fit(model, task, settings, workdir)
+    losses = [line["validation_loss"] for line in trained.history]
+    best = int(np.argmin(losses)) + 1
+    assert int(trained.state.best_epoch) == best
+    assert len(losses) == best + 6 < 60
+    rows = task.split.validation
+    validation = task.dataset.take(rows)
+    predicted = predict(model, trained.state.best_params, task.scaler, validation.structures)
+    mae = np.abs(predicted - np.asarray(validation.labels)).mean(axis=0)
+    recorded = list(trained.history[best - 1]["validation_mae"].values())
+    np.testing.assert_allclose(mae, recorded, rtol=1e-5)
+    assert not equal(trained.state.best_params, trained.state.params)
+
+
+def test_learns(model, task, workdir):
+    trained = loop.fit(model, task, Settings(epochs=40, batch_size=32, lr=0.03), workdir)
+    test = task.dataset.take(task.split.test)
+    predicted = predict(model, trained.state.best_params, task.scaler, test.structures)
+    mae = np.abs(predicted - np.asarray(test.labels)).mean(axis=0)
+    assert (mae < 0.3 * np.asarray(test.labels).std(axis=0)).all()
+
+
+def test_resumes_to_the_same_bits(model, task, workdir, tmp_path):
+    """From a checkpoint of epoch 4, with metrics of epochs that it does not cover, one torn."""
+    settings = Settings(epochs=7, batch_size=32, checkpoint_every=2)
+    whole = loop.fit(model, task, settings, workdir)
+
+    cut = Workdir(tmp_path / "cut")
+    shutil.copytree(workdir.path, cut.path)
+    shutil.rmtree(cut.checkpoints)
+    loop.fit(model, task, Settings(epochs=4, batch_size=32, checkpoint_every=2), cut_copy(cut))
+    lines = (workdir.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (cut.path / "metrics.jsonl").write_text("".join(lines[:5]) + lines[5][:20])
+    told = []
+    resumed = loop.fit(model, task, settings, cut, told.append)
+    assert equal(resumed.state, whole.state)
+
+    def timeless(line):
+        return {key: value for key, value in line.items() if key != "seconds"}
+
+    written = [json.loads(line) for line in (cut.path / "metrics.jsonl").read_text().splitlines()]
+    assert [timeless(line) for line in written] == [timeless(line) for line in whole.history]
+    assert told == written
+
+
+def cut_copy(cut: Workdir) -> Workdir:
+    (cut.path / "metrics.jsonl").unlink()
+    return cut
+
+
+def test_a_finished_training_is_not_trained_again(model, task, workdir):
+    settings = Settings(epochs=2, batch_size=32)
+    first = loop.fit(model, task, settings, workdir)
+    with testing.count_compilations() as compilations:
+        again = loop.fit(model, task, settings, workdir)
+    assert equal(again.state, first.state) and again.history == first.history
+    assert again.compile_seconds == 0
+    assert len(compilations) <= 3  # restoring, not training
+
+
+def test_compiles_once(model, task, tmp_path):
+    """However many epochs, and with an uneven last batch."""
+    counts = []
+    for epochs in (1, 5):
+        work = Workdir(tmp_path / str(epochs))
+        work.claim({})
+        with testing.count_compilations() as compilations:
+            loop.fit(model, task, Settings(epochs=epochs, batch_size=32), work)
+        counts.append(len(compilations))
+    assert counts[1] <= counts[0]
+
+
+def test_loss_that_is_not_finite_stops_the_run(model, task, workdir):
+    labels = task.dataset.labels.at[task.split.train[5], 1].set(np.inf)
+    broken = task._replace(dataset=task.dataset.replace(labels=labels))
+    with (
+        jax.debug_nans(False),
+        pytest.raises(InputError, match=r"not finite in epoch 1, step \d of 6, at lr 0.001"),
+    ):
+        loop.fit(model, broken, Settings(epochs=3, batch_size=32), workdir)
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        assert checkpoints.latest(like={}) is None
+
+
+def test_checkpoint_of_another_model(model, task, workdir):
+    settings = Settings(epochs=1, batch_size=32)
+    loop.fit(model, task, settings, workdir)
+    narrower = type(model)(outputs=1)
+    one = task._replace(
+        targets=task.targets[:1],
+        dataset=task.dataset.replace(labels=task.dataset.labels[:, :1]),
+        scaler=jax.tree.map(lambda leaf: leaf[:1], task.scaler),
+    )
+    with pytest.raises(InputError, match="checkpoints/1: damaged, or the checkpoint of another"):
+        loop.fit(narrower, one, settings, workdir)

@@ -1,0 +1,47 @@
+"""One directory, one run."""
+
+import pytest
+
+from qc_jax.errors import InputError
+from qc_jax.train.workdir import Workdir
+
+CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
+
+
+def test_claim_is_repeatable(tmp_path):
+    work = Workdir(tmp_path / "a" / "b")
+    work.claim(CONFIG)
+    work.claim(CONFIG)
+    assert work.config() == CONFIG
+    assert work.result() is None
+    work.write_result({"test": 1})
+    assert work.result() == {"test": 1}
+
+
+def test_another_run_is_refused_and_nothing_is_touched(tmp_path):
+    work = Workdir(tmp_path)
+    work.claim(CONFIG)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    other = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 16}}
+    with pytest.raises(InputError, match=r"model\.hidden is 94 there, 16 asked"):
+        work.claim(other)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_places_that_cannot_be_claimed(tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        Workdir(tmp_path).claim(CONFIG)
+    with pytest.raises(InputError, match="expected a directory, got a file"):
+        Workdir(tmp_path / "note.txt").claim(CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"not a work directory of experiments\.train"):
+        Workdir(tmp_path).config()
+    (tmp_path / "config.json").write_text('{"target": ')
+    with pytest.raises(InputError, match=r"config\.json: not JSON, or cut short"):
+        Workdir(tmp_path).config()
+    with pytest.raises(InputError, match="expected 2 epochs, as in the checkpoint, got 0"):
+        Workdir(tmp_path).metrics(2)
