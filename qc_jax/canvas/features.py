@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.canvas.basis import FEATURES
 from qc_jax.chem.units import EBOHR_DEBYE
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, PairTable
 from qc_jax.errors import InputError
@@ -41,39 +40,50 @@ def features_from(populations: Any, charges: Any, dipole: Any) -> Any:
     """
     given = {"populations": populations, "charges": charges, "dipole": dipole}
     traced = any(isinstance(array, jax.Array) for array in given.values())
-    xp: Any = jnp if traced else np
-    arrays = {}
+    arrays = {
+        name: array if isinstance(array, jax.Array) else np.asarray(array)
+        for name, array in given.items()
+    }
+    charges_shape = arrays["charges"].shape
     for name, tail in _SHAPES.items():
-        array = xp.asarray(given[name])
-        lead = np.shape(given["charges"])[:-1]
-        if array.shape != (*lead, *tail):
+        expected = (*charges_shape[:-1], *tail)
+        if arrays[name].shape != expected:
             raise InputError(
-                f"canvas {name}: expected shape {(*lead, *tail)} beside charges of shape "
-                f"{np.shape(given['charges'])}, got {array.shape}"
+                f"canvas {name}: expected shape {expected} beside charges of shape "
+                f"{charges_shape}, got {arrays[name].shape}"
             )
-        dtype = jnp.promote_types(array.dtype, jnp.float32) if traced else np.float64
-        arrays[name] = array.astype(dtype)
-    occupied, charge, moment = arrays["populations"], arrays["charges"], arrays["dipole"]
+    if traced:
+        return _on_device(*arrays.values())
+    return _compute(np, *(array.astype(np.float64) for array in arrays.values())).astype(np.float32)
 
-    radial = xp.sum(occupied * ((ORBITAL_L + 1) / 3).astype(occupied.dtype), axis=-1)  # [..., 2]
-    angular = xp.abs(xp.sum(occupied * ORBITAL_M.astype(occupied.dtype), axis=-1))
-    shells = [xp.sum(occupied[..., wanted], axis=(-2, -1)) for wanted in _SHELLS]
-    square = xp.sum(moment**2, axis=-1)
+
+@jax.jit
+def _on_device(*arrays: jax.Array) -> jax.Array:
+    return _compute(
+        jnp, *(array.astype(jnp.promote_types(array.dtype, jnp.float32)) for array in arrays)
+    )
+
+
+def _compute(xp: Any, populations: Any, charges: Any, dipole: Any) -> Any:
+    """`FEATURES`, with NumPy or jax.numpy as `xp`."""
+    radial = populations * ((ORBITAL_L + 1) / 3).astype(populations.dtype)
+    angular = populations * ORBITAL_M.astype(populations.dtype)
+    square = xp.sum(dipole**2, axis=-1)
     # The inner where keeps the gradient of the root finite at a dipole of zero.
     some = square > 0
-    size = xp.where(some, xp.sqrt(xp.where(some, square, 1.0)), square) / EBOHR_DEBYE
-    zero = xp.zeros_like(charge)
-    columns = [
-        radial,
-        angular,
-        xp.stack(
-            [*shells, size, xp.abs(charge[..., 0] - charge[..., 1])],
-            axis=-1,
-        ),
-        xp.sum(occupied, axis=-1),
-        xp.maximum(charge, zero),
-        xp.maximum(-charge, zero),
+    size = xp.where(some, xp.sqrt(xp.where(some, square, 1.0)), square)
+    pair = [
+        *(xp.sum(populations[..., shells], axis=(-2, -1)) for shells in _SHELLS),
+        size / EBOHR_DEBYE,
+        xp.abs(charges[..., 0] - charges[..., 1]),
     ]
-    result = xp.concatenate(columns, axis=-1)
-    assert result.shape[-1] == len(FEATURES)
-    return result if traced else result.astype(np.float32)
+    zero = xp.zeros_like(charges)
+    columns = [
+        xp.sum(radial, axis=-1),
+        xp.abs(xp.sum(angular, axis=-1)),
+        xp.stack(pair, axis=-1),
+        xp.sum(populations, axis=-1),
+        xp.maximum(charges, zero),
+        xp.maximum(-charges, zero),
+    ]
+    return xp.concatenate(columns, axis=-1)

@@ -86,9 +86,10 @@ def test_gradients():
     with jax.enable_x64(True):
         pairs = tuple(jnp.asarray(array) for array in random_pairs(3))
         # Under jit, since the finite differences are taken with NumPy arrays.
-        check_grads(jax.jit(features_from), pairs, order=1, modes=["fwd", "rev"])
+        check_grads(jax.jit(features_from), pairs, order=1, modes=["rev"])
         at_zero = [jnp.zeros_like(array) for array in pairs]
-        gradients = jax.grad(lambda *x: features_from(*x).sum(), argnums=(0, 1, 2))(*at_zero)
+        total = jax.jit(jax.grad(lambda *x: features_from(*x).sum(), argnums=(0, 1, 2)))
+        gradients = jax.device_get(total(*at_zero))
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 

@@ -55,7 +55,7 @@ def test_gradients_equal_finite_differences():
     with jax.enable_x64(True):
         values = jnp.asarray(features_from(*pairs), jnp.float64)
         assert render(values, 8).dtype == jnp.float64
-        check_grads(lambda x: render(x, 8), (values,), order=1, modes=["fwd", "rev"])
+        check_grads(lambda x: render(x, 8), (values,), order=1, modes=["rev"])
         given = tuple(jnp.asarray(array) for array in pairs)
         squares = jax.jit(lambda *x: render(features_from(*x), 8) ** 2)
         check_grads(squares, given, order=1, modes=["rev"])
