@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from qc_jax import models
+from qc_jax import canvas, models
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
@@ -37,7 +37,7 @@ def from_config(config: Mapping[str, Any]) -> Run:
     """
     model, targets, settings = model_of(config)
     table = read_table(config["data"], config["data_dir"])
-    features = None
+    features = canvas.features(table) if "canvas" in model.inputs else None
     task = prepare(table, targets, settings.seed, features)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)

@@ -1,8 +1,11 @@
 """What every test shares: NaNs stop a test, a small real table, and a way to start Python."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
 import jax
@@ -10,6 +13,17 @@ import numpy as np
 import pytest
 
 from qc_jax.data.table import PairTable, open_table
+
+# Compilation is what tests cost: what one test has compiled the others, and the scripts they start,
+# take from here.
+_COMPILED = tempfile.mkdtemp(prefix="qc_jax_compiled_")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", _COMPILED)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+_CACHE_SETTINGS = {
+    "JAX_COMPILATION_CACHE_DIR": _COMPILED,
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+}
 
 # Rows of the shipped table: every block of the periodic table, single bonds to triple ones, ionic,
 # metallic and van der Waals pairs, homonuclear ones, and He_He without a LUMO.
@@ -61,7 +75,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess]:
     """Starts Python as a user would: `run_python("-m", "experiments.train", ..., devices=2)`."""
 
     def run(*args: object, devices: int = 1, cwd: object = None, timeout: float = 300, **env: str):
-        environment = os.environ | env
+        environment = os.environ | _CACHE_SETTINGS | env
         if devices != 1:
             environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
         return subprocess.run(

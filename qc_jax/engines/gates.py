@@ -23,11 +23,12 @@ class Gates:
 
     Attributes:
       max_charge_e: |charge| of an atom. More than one electron does not change hands in a neutral
-        pair: the alkali fluorides, the most ionic of all, have 0.6 to 0.75 e in GFN2-xTB, and a
-        runaway charge does not stop before several e.
+        pair: the alkali fluorides, the most ionic of all, have 0.6 to 0.75 e in GFN2-xTB. Runaway
+        solutions have 1.05 to 19 e.
       max_binding_ev: energy of the isolated atoms less that of the pair. The strongest bond of two
-        atoms known is that of CO, 11.2 eV (Huber and Herzberg 1979); semi-empirical methods bind
-        up to a fifth too much.
+        atoms known is that of CO, 11.2 eV (Huber and Herzberg 1979); without spin polarisation
+        atoms lie a few eV too high, and GFN2-xTB gives 14.7 eV. Collapsed solutions reach
+        thousands.
       min_binding_ev: the pair must lie below its atoms, by more than the noise.
       min_ratio: bond length over the sum of the covalent radii. The shortest bonds are multiple
         ones between d metals (Cr2: 1.68 Å, 0.60) and of hydrogen.
@@ -35,7 +36,7 @@ class Gates:
         outside of covalent distance.
       max_stretch_ang: bond length less the sum of the covalent radii. A van der Waals radius is
         about 0.8 Å more than the covalent one (S. Alvarez, Dalton Trans. 42, 8617, 2013), two of
-        them 1.6 Å; the softest pairs (an alkali metal and a noble gas) lie further out.
+        them 1.6 Å; pairs held by a few meV lie further out, Be and He, the furthest, by 3.2 Å.
       max_gradient_ev_ang: |dE/dR| at the reported distance, 0 at a minimum.
       edge_ang: a minimum closer than this to an end of the search is the search's, not the pair's.
       max_rise_ev: beside a minimum the energy may rise but not jump: a jump is a change to another
@@ -45,11 +46,11 @@ class Gates:
     """
 
     max_charge_e: float = 1.0
-    max_binding_ev: float = 20.0
+    max_binding_ev: float = 16.0
     min_binding_ev: float = 1e-5
     min_ratio: float = 0.60
     min_ratio_noble: float = 1.2
-    max_stretch_ang: float = 3.0
+    max_stretch_ang: float = 3.5
     max_gradient_ev_ang: float = 1e-4
     edge_ang: float = 0.1
     max_rise_ev: float = 0.1

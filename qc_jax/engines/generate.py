@@ -95,7 +95,7 @@ def generate(
         raise InputError(f"workers: expected at least 1, got {workers}")
     symbols = check_elements(symbols, engine)
     if os.path.exists(out) and not overwrite:
-        raise InputError(f"{out}: exists already; choose another path, or allow overwriting")
+        raise InputError(f"{out}: exists already; add --overwrite or choose another path")
     names = elements.pair_names(symbols)
     run = {
         "elements": symbols,

@@ -130,13 +130,13 @@ def test_a_finished_training_is_not_trained_again(model, task, workdir):
 def test_compiles_once(model, task, tmp_path):
     """However many epochs, and with an uneven last batch."""
     counts = []
-    for epochs in (1, 5):
-        work = Workdir(tmp_path / str(epochs))
+    for run, epochs in enumerate((1, 1, 5)):  # the first also compiles what a process needs once
+        work = Workdir(tmp_path / str(run))
         work.claim({})
         with testing.count_compilations() as compilations:
             loop.fit(model, task, Settings(epochs=epochs, batch_size=32), work)
         counts.append(len(compilations))
-    assert counts[1] <= counts[0]
+    assert 0 < counts[1] == counts[2]
 
 
 def test_loss_that_is_not_finite_stops_the_run(model, task, workdir):
@@ -151,6 +151,8 @@ def test_loss_that_is_not_finite_stops_the_run(model, task, workdir):
         assert checkpoints.latest(like={}) is None
 
 
+# orbax leaves coroutines of the failed read behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_checkpoint_of_another_model(model, task, workdir):
     settings = Settings(epochs=1, batch_size=32)
     loop.fit(model, task, settings, workdir)

@@ -1,0 +1,55 @@
+"""The task made from a table: rows, split, scaling, and what is left out."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from qc_jax.data import splits
+from qc_jax.data.dataset import prepare
+from qc_jax.data.table import open_table
+from qc_jax.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def table():
+    return open_table("gfn2_xtb")
+
+
+def test_rows_without_a_label_are_left_out_and_listed(table):
+    """Softness is undefined at zero gap; the split is drawn over the rows that are left."""
+    task = prepare(table, ("e_homo_ev", "softness_evinv"), seed=42)
+    finite = np.isfinite(table.targets["softness_evinv"])
+    assert 0 < finite.sum() < len(table)
+    np.testing.assert_array_equal(task.names, table.names[finite])
+    assert set(task.left_out) == set(table.names[~finite])
+    assert set(task.left_out.values()) == {"softness_evinv is undefined"}
+    expected = splits.random_split(int(finite.sum()), 42)
+    for got, rows in zip(task.split, expected, strict=True):
+        np.testing.assert_array_equal(got, rows)
+
+
+def test_scaling_never_sees_other_rows(table):
+    """Wild labels outside the training rows leave the scaler as it is."""
+    task = prepare(table, ("total_energy_ev",), seed=123)
+    wild = table.targets["total_energy_ev"].copy()
+    assert len(task.names) == len(table)
+    wild[np.concatenate([task.split.validation, task.split.test])] = 1e6
+    changed = dataclasses.replace(table, targets={**table.targets, "total_energy_ev": wild})
+    again = prepare(changed, ("total_energy_ev",), seed=123)
+    assert float(again.scaler.high[0]) == float(task.scaler.high[0]) < 0
+
+
+def test_labels_belong_to_their_structures(table):
+    task = prepare(table, ("distance_ang",), seed=42)
+    positions = np.asarray(task.dataset.structures.positions)
+    np.testing.assert_allclose(
+        np.linalg.norm(positions[:, 1] - positions[:, 0], axis=-1),
+        np.asarray(task.dataset.labels)[:, 0],
+        rtol=1e-6,
+    )
+
+
+def test_too_few_rows(table):
+    with pytest.raises(InputError, match="9 of 9 rows have finite labels for e_homo_ev; expected"):
+        prepare(table.take(np.arange(9)), ("e_homo_ev",), seed=42)

@@ -1,0 +1,78 @@
+"""From a configuration to its parts."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from experiments import runs
+from experiments.configs import egnn
+from qc_jax import canvas, models
+from qc_jax.data.batch import Batch
+from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
+from qc_jax.errors import InputError
+from qc_jax.train import loop
+from qc_jax.train.workdir import Workdir
+
+
+class CanvasMean(nn.Module):
+    """Linear in the mean of each canvas channel; the canvas is rendered in the model's own jit."""
+
+    inputs = ("canvas",)
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        picture = canvas.render(batch.canvas_features, size=16)
+        return nn.Dense(self.outputs)(picture.mean(axis=(1, 2)))
+
+
+def config(**changes):
+    card = egnn.get_config("quick")
+    with card.unlocked():
+        card.update(changes)
+    return card.to_dict()
+
+
+def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
+    """The size of the dipole is in the canvas, and is told to be given away by it."""
+    monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
+    run = runs.from_config(config(target="dipole_mag_d", epochs=30, lr=0.03))
+    np.testing.assert_array_equal(
+        run.task.dataset.structures.canvas_features, canvas.features(run.table)
+    )
+    work = Workdir(tmp_path)
+    work.claim(run.config)
+    history = loop.fit(run.model, run.task, run.settings, work).history
+    errors = [line["validation_mae"]["dipole_mag_d"] for line in history]
+    assert min(errors) < 0.15 * np.ptp(run.table.targets["dipole_mag_d"]) / 4
+    assert errors[0] > 3 * min(errors)
+    assert given_away("dipole_mag_d", run.model.inputs) == ("canvas",)
+
+
+def test_targets():
+    one = runs.from_config(config(target="e_g_ev"))
+    assert one.task.targets == ("e_g_ev",) and one.model.outputs == 1
+    two = runs.from_config(config(targets="e_homo_ev, e_lumo_ev"))
+    assert two.task.targets == ("e_homo_ev", "e_lumo_ev") and two.model.outputs == 2
+    every = runs.from_config(config(targets="all"))
+    assert every.task.targets == BENCHMARK_TARGETS
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": "e_homo"}, "unknown target 'e_homo'; choose one of: a_ev, band_energy_ev"),
+        ({"targets": "e_homo_ev,e_homo_ev"}, "name a target twice"),
+        ({"data": "gfn1"}, "unknown data 'gfn1'"),
+        ({"data": "missing.npz"}, r"missing\.npz: no such file"),
+        ({"data_dir": "somewhere"}, "data_dir 'somewhere' is of TFDS"),
+        ({"data": "tfds:quantum_canvas/gfn9"}, "gfn9"),
+        ({"model": {"name": "egn"}}, "unknown model 'egn'; choose one of: egnn"),
+        ({"model": {"name": "egnn", "depth": 3}}, "unknown hyper-parameter of egnn 'depth'"),
+        ({"lr": 0.0}, "lr: expected above 0"),
+    ],
+)
+def test_wrong_values(changes, words):
+    with pytest.raises(InputError, match=words):
+        runs.from_config(config() | changes)

@@ -1,0 +1,235 @@
+"""The training script as a user runs it: results, devices, sources of data, kills, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from qc_jax import canvas
+from qc_jax.data import records
+from qc_jax.data.table import open_table
+
+TRAIN = ("-m", "experiments.train", "--config=experiments/configs/egnn.py:quick")
+PREDICT = ("-m", "experiments.predict")
+
+
+def lines(workdir):
+    """The epochs of metrics.jsonl without their seconds."""
+    text = (workdir / "metrics.jsonl").read_text()
+    return [
+        {key: value for key, value in json.loads(line).items() if key != "seconds"}
+        for line in text.splitlines()
+    ]
+
+
+def result(workdir):
+    return json.loads((workdir / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def trained(run_python, tmp_path_factory):
+    """A run of two targets, one of which the positions give away."""
+    workdir = tmp_path_factory.mktemp("train") / "run"
+    done = run_python(
+        *TRAIN,
+        f"--workdir={workdir}",
+        "--config.targets=e_homo_ev,distance_ang",
+        "--config.epochs=3",
+    )
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+def test_result(trained):
+    workdir, done = trained
+    got = result(workdir)
+    assert got["model"] == "egnn" and got["dataset"] == "gfn2_xtb" and got["seed"] == 42
+    rows = len(open_table("gfn2_xtb"))
+    train, validation = int(0.8 * rows), int(0.1 * rows)
+    assert got["split_sizes"] == {
+        "train": train,
+        "validation": validation,
+        "test": rows - train - validation,
+    }
+    assert got["epochs"] == 3 and 1 <= got["best_epoch"] <= 3
+    assert set(got["test"]) == {"e_homo_ev", "distance_ang"}
+    for errors in got["test"].values():
+        assert set(errors) == {"mae", "rmse", "median_ae", "r2"}
+        assert errors["median_ae"] < errors["rmse"] and errors["mae"] < errors["rmse"]
+    assert got["given_away_by"] == {"e_homo_ev": [], "distance_ang": ["positions"]}
+    assert got["units"] == {"e_homo_ev": "eV", "distance_ang": "Å"}
+    assert got["seconds"]["compile"] > 0 and got["seconds"]["train"] > 0
+    assert got["versions"]["jax"] == jax.__version__
+    assert (workdir / "parity.png").stat().st_size > 10_000
+    assert len(lines(workdir)) == 3
+    printed = next(line for line in done.stdout.splitlines() if line.startswith(" distance_ang"))
+    assert printed.split()[-1] == "positions"
+
+
+def test_finished_run_is_shown_again_and_left_alone(trained, run_python):
+    workdir, done = trained
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
+    again = run_python(
+        *TRAIN,
+        f"--workdir={workdir}",
+        "--config.targets=e_homo_ev,distance_ang",
+        "--config.epochs=3",
+    )
+    assert again.returncode == 0 and again.stdout == done.stdout
+    assert {p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()} == before
+
+
+def test_predict(trained, run_python):
+    workdir, _ = trained
+    at_rest = run_python(*PREDICT, f"--workdir={workdir}", "O", "C")
+    assert at_rest.returncode == 0, at_rest.stderr
+    table = open_table("gfn2_xtb")
+    row = table.row("C_O")
+    homo = next(line.split() for line in at_rest.stdout.splitlines() if "e_homo_ev" in line)
+    assert float(homo[2]) == pytest.approx(table.targets["e_homo_ev"][row], rel=1e-3)
+    assert homo[3] == "eV"
+    stretched = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "C", "O")
+    assert "C_O at 2.500 Å" in stretched.stdout
+    other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
+    assert other[1] != homo[1] and other[2] == homo[2]
+    # A pair that the table does not hold has a prediction where a distance is given.
+    unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Ra", "Th")
+    assert unknown.returncode == 0 and " - " in unknown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("Ag", "Xx"), "unknown element symbol 'Xx'"),
+        (("Ag",), "expected two element symbols like 'Ag Al', got Ag"),
+        (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
+        (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
+        (("Ra", "Th"), "pair 'Ra_Th' is not in the table"),
+        (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
+    ],
+)
+def test_predict_bad_input(trained, run_python, arguments, words):
+    workdir, _ = trained
+    done = run_python(*PREDICT, f"--workdir={workdir}", *arguments)
+    assert_one_line(done, words)
+
+
+def test_predict_without_a_checkpoint(trained, run_python, tmp_path):
+    workdir, _ = trained
+    (tmp_path / "config.json").write_text((workdir / "config.json").read_text())
+    done = run_python(*PREDICT, f"--workdir={tmp_path}", "C", "O")
+    assert_one_line(done, f"{tmp_path} holds no checkpoint; train first")
+
+
+def assert_one_line(done, words):
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--config.lrate=1",), "lrate"),
+        (("--config.target=e_homo",), "unknown target 'e_homo'; choose one of: a_ev"),
+        (("--config.model.name=foo",), "unknown model 'foo'; choose one of: egnn"),
+        (("--config.batch_size=many",), "batch_size"),
+        (("--config.data=cut.npz",), "cut.npz: not a PairTable, or cut short or damaged"),
+    ],
+)
+def test_bad_input(run_python, tmp_path, flags, words):
+    shipped = open_table("gfn2_xtb")
+    shipped.take(np.arange(30)).save(tmp_path / "cut.npz")
+    whole = (tmp_path / "cut.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    flags = [flag.replace("cut.npz", str(tmp_path / "cut.npz")) for flag in flags]
+    done = run_python(*TRAIN, f"--workdir={tmp_path / 'run'}", *flags)
+    assert_one_line(done, words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_devices_that_do_not_divide_the_batch(run_python, tmp_path):
+    done = run_python(*TRAIN, f"--workdir={tmp_path / 'run'}", "--config.batch_size=63", devices=2)
+    assert_one_line(done, "batch_size 63 cannot be split over 2 devices; expected a multiple of 2")
+    assert not (tmp_path / "run").exists()
+
+
+def test_work_directory_of_another_run(trained, run_python):
+    workdir, _ = trained
+    before = (workdir / "config.json").read_bytes()
+    done = run_python(*TRAIN, f"--workdir={workdir}")
+    assert_one_line(done, "targets is 'e_homo_ev,distance_ang' there, '' asked")
+    assert (workdir / "config.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_to_the_same_bits(run_python, tmp_path):
+    """Killed at three moments, after the first epochs and in later ones."""
+    flags = ("--config.epochs=40", "--config.checkpoint_every=1")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run_python(*TRAIN, f"--workdir={whole}", *flags)
+    assert done.returncode == 0, done.stderr
+    for epochs in (2, 11, 25):
+        process = subprocess.Popen(
+            [sys.executable, *TRAIN, f"--workdir={killed}", *flags],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            path = killed / "metrics.jsonl"
+            if path.exists() and len(path.read_text().splitlines()) >= epochs:
+                break
+            time.sleep(0.005)
+        assert process.poll() is None, "ended before it could be killed"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (killed / "result.json").exists()
+    done = run_python(*TRAIN, f"--workdir={killed}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert lines(killed) == lines(whole)
+    for key in ("test", "epochs", "best_epoch", "data_fingerprint"):
+        assert result(killed)[key] == result(whole)[key]
+
+
+@pytest.mark.slow
+def test_two_devices_give_the_same_result(trained, run_python, tmp_path):
+    workdir, _ = trained
+    done = run_python(
+        *TRAIN,
+        f"--workdir={tmp_path / 'run'}",
+        "--config.targets=e_homo_ev,distance_ang",
+        "--config.epochs=3",
+        devices=2,
+    )
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path / "run")["versions"]["device"].startswith("2 x cpu")
+    for name, errors in result(tmp_path / "run")["test"].items():
+        assert errors == pytest.approx(result(workdir)["test"][name], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_tfds_gives_equal_results(trained, run_python, tmp_path, tfds_data_dir):
+    """The same bits, through records that TFDS wrote and read; canvases too."""
+    workdir, _ = trained
+    done = run_python(
+        *TRAIN,
+        f"--workdir={tmp_path / 'run'}",
+        "--config.targets=e_homo_ev,distance_ang",
+        "--config.epochs=3",
+        "--config.data=tfds:quantum_canvas/gfn2_xtb",
+        f"--config.data_dir={tfds_data_dir}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert lines(tmp_path / "run") == lines(workdir)
+    assert result(tmp_path / "run")["test"] == result(workdir)["test"]
+    stored = records.read_canvases("quantum_canvas/gfn2_xtb", tfds_data_dir)
+    rendered = canvas.render(canvas.features(open_table("gfn2_xtb")))
+    np.testing.assert_array_equal(stored, rendered)

@@ -1,0 +1,44 @@
+"""Tables as they are printed."""
+
+import pytest
+
+from qc_jax.report import tables
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (0.12345, "0.1235"), (-10.0, "-10.00"), (12345.0, "1.234e+04")],
+)
+def test_numbers_keep_four_digits(value, text):
+    assert tables.number(value) in (text, text.rstrip("0"), "12345.", "0.000")
+
+
+def test_result(capsys):
+    errors = {"mae": 0.1, "rmse": 0.2, "median_ae": 0.05, "r2": 0.9}
+    tables.show_result(
+        {
+            "model": "egnn",
+            "dataset": "gfn2_xtb",
+            "split_sizes": {"train": 80, "validation": 10, "test": 11},
+            "test": {"distance_ang": errors},
+            "baselines": {
+                "training_median": {"distance_ang": {"mae": 0.7}},
+                "pair_mean": {"distance_ang": {"mae": 0.3}},
+            },
+            "given_away_by": {"distance_ang": ["positions"]},
+            "parameters": 465496,
+            "epochs": 20,
+            "best_epoch": 10,
+            "seconds": {"compile": 11.2, "train": 30.9},
+            "left_out": {"A_B": "no label"},
+        }
+    )
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if "distance_ang" in line)
+    assert row.split() == [
+        *("distance_ang", "Å", "0.1000", "0.2000", "0.05000", "0.9000"),
+        *("0.7000", "0.3000", "positions"),
+    ]
+    assert "errors on 11 test pairs" in printed
+    assert "465,496 parameters; best epoch 10 of 20" in printed
+    assert "1 pairs left out" in printed
