@@ -89,11 +89,10 @@ def _summary(table: PairTable) -> None:
 
 def _verify(engine: Engine, count: int) -> None:
     table = open_table(_TABLE.value)
-    now = engine.provenance()["version"]
     print(
         f"{min(count, len(table))} of {len(table)} pairs of {_TABLE.value}, "
-        f"made with {table.provenance['engine']} {table.provenance['version']}, "
-        f"again with {engine.name} {now}"
+        f"made with {table.provenance.get('engine')} {table.provenance.get('version')}, "
+        f"again with {engine.name} {engine.provenance()['version']}"
     )
     bar = _Bar()
     try:

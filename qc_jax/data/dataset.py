@@ -53,7 +53,7 @@ class Task(NamedTuple):
 
 
 def prepare(
-    table: PairTable, targets: tuple[str, ...], seed: int, canvas_features: jax.Array | None = None
+    table: PairTable, targets: tuple[str, ...], seed: int, canvas_features: np.ndarray | None = None
 ) -> Task:
     """The published protocol: the rows where every target is finite, split at random by the seed.
 
@@ -80,12 +80,11 @@ def prepare(
             "expected at least 10"
         )
     split = splits.random_split(len(keep), seed)
-    if canvas_features is not None:
-        canvas_features = canvas_features[keep]
+    features = None if canvas_features is None else jnp.asarray(canvas_features[keep])
     return Task(
         targets=targets,
         names=table.names[keep],
-        dataset=Dataset(from_table(table.take(keep), canvas_features), jnp.asarray(labels[keep])),
+        dataset=Dataset(from_table(table.take(keep), features), jnp.asarray(labels[keep])),
         split=split,
         scaler=scaling.fit(labels[keep][split.train], targets),
         left_out=left_out,

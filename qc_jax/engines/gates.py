@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qc_jax.chem import elements
+from qc_jax.chem import elements, units
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines.record import Record
 
@@ -34,9 +34,14 @@ class Gates:
         ones between d metals (Cr2: 1.68 Å, 0.60) and of hydrogen.
       min_ratio_noble: the same for two noble gases, which attract by dispersion only and so stay
         outside of covalent distance.
+      min_ratio_one_noble: the same for a noble gas and another element: their shortest bond, Xe=O
+        in XeO3, has 1.76 Å, 0.85 (D. H. Templeton et al., JACS 85, 817, 1963). GFN2-xTB lets neon
+        fall into barium, 0.68.
       max_stretch_ang: bond length less the sum of the covalent radii. A van der Waals radius is
         about 0.8 Å more than the covalent one (S. Alvarez, Dalton Trans. 42, 8617, 2013), two of
         them 1.6 Å; pairs held by a few meV lie further out, Be and He, the furthest, by 3.2 Å.
+      max_dipole: dipole moment over one electron times the bond length. The alkali halides have
+        0.65 to 0.8, BeO 0.98; beyond, an atom's polarisation has run away.
       max_gradient_ev_ang: |dE/dR| at the reported distance, 0 at a minimum.
       edge_ang: a minimum closer than this to an end of the search is the search's, not the pair's.
       max_rise_ev: beside a minimum the energy may rise but not jump: a jump is a change to another
@@ -50,7 +55,9 @@ class Gates:
     min_binding_ev: float = 1e-5
     min_ratio: float = 0.60
     min_ratio_noble: float = 1.2
+    min_ratio_one_noble: float = 0.85
     max_stretch_ang: float = 3.5
+    max_dipole: float = 1.2
     max_gradient_ev_ang: float = 1e-4
     edge_ang: float = 0.1
     max_rise_ev: float = 0.1
@@ -73,7 +80,8 @@ class Gates:
         """What is wrong with the bond length (Å) of the pair called `name`, or None."""
         symbols = name.split("_")
         covalent = sum(elements.element(symbol).covalent_radius_ang for symbol in symbols)
-        least = self.min_ratio_noble if NOBLE_GASES.issuperset(symbols) else self.min_ratio
+        noble = sum(symbol in NOBLE_GASES for symbol in symbols)
+        least = (self.min_ratio, self.min_ratio_one_noble, self.min_ratio_noble)[noble]
         if not distance >= least * covalent:
             return (
                 f"bond length: {distance:.2f} Å, expected at least {least:g} times the sum of the "
@@ -95,6 +103,7 @@ class Gates:
             self.binding(_binding(record)),
             self._bound(record),
             self._stationary(record),
+            self._dipole(record),
             self._electrons(record),
         )
         return next(filter(None, checks), None)
@@ -147,6 +156,16 @@ class Gates:
             return (
                 f"continuity: the energy jumps by {max(evidence.beside_ev):.2f} eV within "
                 f"{evidence.step_ang:g} Å"
+            )
+        return None
+
+    def _dipole(self, record: Record) -> str | None:
+        size = float(np.linalg.norm(record.dipole))
+        one_electron = units.EBOHR_DEBYE * record.distance / units.BOHR_ANG
+        if not size <= self.max_dipole * one_electron:
+            return (
+                f"dipole: {size:.1f} Debye, expected at most {self.max_dipole:g} times that of one "
+                f"electron over the bond, {one_electron:.1f} Debye"
             )
         return None
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -175,6 +176,10 @@ def verify(
     made_by = table.provenance.get("engine")
     if made_by != engine.name:
         raise InputError(f"the table was made by engine {made_by!r}, not by {engine.name!r}")
+    settings = _settings(engine)
+    differ = [key for key in settings if table.provenance.get(key) != settings[key]]
+    if differ:
+        raise InputError(f"the table was made with other {', '.join(differ)} than the engine has")
     chosen = np.random.default_rng(seed).permutation(len(table))[:count]
     names = [str(name) for name in table.names[chosen]]
     largest: dict[tuple[str, str], tuple[float, str]] = {}
@@ -189,6 +194,13 @@ def verify(
         Difference(quantity, unit, difference, name, TOLERANCES[unit])
         for (quantity, unit), (difference, name) in largest.items()
     ]
+
+
+def _settings(engine: Engine) -> dict[str, Any]:
+    """What decides the numbers, but for the version of the program, as a table keeps it."""
+    run = {**engine.provenance(), "gates": dataclasses.asdict(engine.gates)}
+    del run["version"]
+    return json.loads(json.dumps(run))
 
 
 def _differences(

@@ -44,6 +44,9 @@ class Journal:
         except BlockingIOError as error:
             self._file.close()
             raise InputError(f"{path}: another run is writing this table") from error
+        except OSError as error:
+            self._file.close()
+            raise InputError(f"{path}: cannot be read or locked: {error.strerror}") from error
         except InputError:
             self._file.close()
             raise

@@ -1,6 +1,7 @@
 """Many pairs on several processes; a pair that crashes or hangs costs itself only."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -31,46 +32,43 @@ def compute_pairs(
       RuntimeError: a worker cannot be started.
     """
     waiting = iter(names)
-    running: dict[connection.Connection, _Worker] = {}
-    try:
-        for name in waiting:
-            worker = _Worker(engine, name)
-            running[worker.connection] = worker
-            if len(running) == workers:
-                break
-        while running:
-            soonest = min(worker.started for worker in running.values()) + timeout_s
-            ready = connection.wait(list(running), max(0, soonest - time.monotonic()))
-            for worker in [running[channel] for channel in list(running) if channel in ready]:
-                try:
-                    answer = worker.connection.recv()
-                except (EOFError, OSError):
-                    answer = f"crash: the process ended with exit code {worker.end()}"
-                yield from _next(engine, worker, answer, waiting, running)
-            for worker in list(running.values()):
-                if time.monotonic() - worker.started > timeout_s:
-                    worker.end()
-                    answer = f"timeout: not ready after {timeout_s:g} s"
-                    yield from _next(engine, worker, answer, waiting, running)
-    finally:
-        for worker in running.values():
-            worker.end()
+    running: list[_Worker] = []
 
-
-def _next(engine, worker, answer, waiting, running) -> Iterator[tuple[str, Record | str]]:
-    """Yields the answer after the worker, or a new one where it ended, got its next pair."""
-    done = worker.name
-    del running[worker.connection]
-    name = next(waiting, None)
-    if name is None:
-        worker.end()
-    else:
-        if worker.ended:
-            worker = _Worker(engine, name)
+    def next_pair(worker: _Worker) -> None:
+        """Gives the worker its next pair, or a new one where it ended; none is left: it goes."""
+        running.remove(worker)
+        name = next(waiting, None)
+        if name is None:
+            worker.leave()
+        elif worker.ended:
+            running.append(_Worker(engine, name))
         else:
             worker.give(name)
-        running[worker.connection] = worker
-    yield done, answer
+            running.append(worker)
+
+    try:
+        for name in itertools.islice(waiting, workers):
+            running.append(_Worker(engine, name))
+        while running:
+            soonest = min(worker.started for worker in running) + timeout_s
+            ready = connection.wait(
+                [worker.connection for worker in running], max(0, soonest - time.monotonic())
+            )
+            for worker in list(running):
+                if worker.connection in ready:
+                    answer = worker.answer()
+                elif time.monotonic() - worker.started > timeout_s:
+                    worker.kill()
+                    answer = f"timeout: not ready after {timeout_s:g} s"
+                else:
+                    answer = None
+                if answer is not None:
+                    done = worker.name
+                    next_pair(worker)
+                    yield done, answer
+    finally:
+        for worker in running:
+            worker.kill()
 
 
 class _Worker:
@@ -85,36 +83,56 @@ class _Worker:
         with mock.patch.dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"):
             self.process.start()
         theirs.close()
+        self.started_up = False
         self.ended = False
-        try:
-            self.connection.recv()  # it says when it is ready
-        except EOFError as error:
-            raise RuntimeError(
-                f"a worker ended before its first pair, with exit code {self.end()}"
-            ) from error
         self.give(name)
 
     def give(self, name: str) -> None:
+        """Sends the worker a pair to compute."""
         self.name = name
         self.started = time.monotonic()
         with contextlib.suppress(OSError):  # it crashed just now; its connection will say so
             self.connection.send(name)
 
-    def end(self) -> int | None:
-        if not self.ended:
+    def answer(self) -> Record | str | None:
+        """What the worker sent; None where that is no answer yet. Its end is an answer."""
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
             self.ended = True
-            self.connection.close()  # an idle worker sees this and leaves by itself
-            self.process.join(timeout=0.2)
-            if self.process.is_alive():
-                self.process.kill()
-                self.process.join()
-        return self.process.exitcode
+            code = self.process.exitcode
+            if not self.started_up:
+                raise RuntimeError(
+                    f"a worker ended before its first pair, with exit code {code}"
+                ) from None
+            return f"crash: the process ended with exit code {code}"
+        if message == _READY:
+            self.started_up = True
+            self.started = time.monotonic()
+            return None
+        return message
+
+    def leave(self) -> None:
+        """Lets a worker without a pair go."""
+        self.connection.close()  # it sees this
+        self.process.join()
+
+    def kill(self) -> None:
+        """Ends the worker whatever it does."""
+        self.ended = True
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+_READY = "ready"  # the first thing that a worker says
 
 
 def _work(channel: connection.Connection, engine: Engine) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     with contextlib.suppress(EOFError, OSError):  # the parent has gone
-        channel.send("ready")
+        channel.send(_READY)
         while True:
             channel.send(_compute(engine, channel.recv()))
 

@@ -52,12 +52,13 @@ class Settings:
     """Where and how finely the search looks.
 
     Attributes:
-      far_ang: where it starts, 13 bohr: beyond the minimum of the softest pair, K_Ne's.
-      near_ang: from here inwards it takes fine steps, 9 bohr.
+      far_ang: where it starts, 13 bohr; the longest bond found, that of Cs_Xe, has 5.5 Å.
+      near_ang: from here, 9 bohr, it takes fine steps.
       far_step_ang: step from far to near.
       step_ang: step from near inwards, and where a minimum is chased.
-      least_ratio: it ends at this multiple of the covalent radii's sum, but not below
-      least_ang: this distance; the shortest bond there is, H2's, has 0.74 Å.
+      least_ratio: it ends at this multiple of the sum of the covalent radii, below what the gates
+        let pass,
+      least_ang: but not below this; the shortest bond there is, that of H2, has 0.74 Å.
       fresh_every: at every so many points it also starts afresh and takes the lower solution.
       lower_ev: a solution is lower by at least this much.
       beside_ang: how far beside a minimum the energies are taken for the gates.

@@ -1,7 +1,9 @@
 """GFN2-xTB through the `tblite` wheel: one pair → its record at the energy minimum.
 
 Method: C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019). Orbitals are
-spin-restricted; with an odd number of electrons one spin channel holds one more than the other.
+spin-restricted, without spin polarisation; with an odd number of electrons one spin channel holds
+one more than the other, and each is smeared by itself, as tblite always does. The Fermi level given
+here is that of both channels together, 2 Σ f(ε) = N, so that it lies in a half-filled level.
 The energy that tblite gives, and whose gradient it gives, is the Mermin free energy E − T·S (a test
 holds this by finite differences); the total energy follows from the occupations.
 """
@@ -51,7 +53,7 @@ class Settings:
     """
 
     temperature_k: float = 1000.0
-    max_iterations: int = 150
+    max_iterations: int = 100
     scan_accuracy: float = 0.1
     final_accuracy: float = 1e-3
 

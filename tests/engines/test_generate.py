@@ -7,6 +7,7 @@ import pytest
 
 from qc_jax.chem.elements import pair_names
 from qc_jax.data.table import PairTable
+from qc_jax.engines.gates import Gates
 from qc_jax.engines.generate import create_engine, generate, verify
 from qc_jax.errors import InputError
 from tests.engines.toys import ToyEngine, toy_record
@@ -112,7 +113,7 @@ def test_verify(engine, tmp_path):
     assert rows["distance_ang"].allowed == 1e-4
     assert {"charges", "populations", "dipole", "e_homo_ev", "fermi_level_ev"} <= set(rows)
 
-    longer = ToyEngine(engine.log, shift=2e-4)
+    longer = ToyEngine(engine.log, drift=2e-4)
     rows = {row.quantity: row for row in verify(longer, table, 50, workers=2)}
     assert rows["distance_ang"].largest == pytest.approx(2e-4)
     assert not rows["distance_ang"].within and rows["total_energy_ev"].within
@@ -136,4 +137,7 @@ def test_verify_wants_its_own_engine(engine, tmp_path):
     table = generate(engine, ["C"], str(tmp_path / "table.npz"))
     other = ToyEngine(engine.log, name="other")
     with pytest.raises(InputError, match="made by engine 'toy', not by 'other'"):
+        verify(other, table, 1)
+    other = ToyEngine(engine.log, setting=2, gates=Gates(max_charge_e=2))
+    with pytest.raises(InputError, match="made with other setting, gates than the engine has"):
         verify(other, table, 1)

@@ -95,3 +95,5 @@ def test_gates_hold_on_the_rows(table):
     assert np.abs(table.charges).max() <= gates.max_charge_e
     for name, distance in zip(table.names, table.targets["distance_ang"], strict=True):
         assert gates.length(str(name), float(distance)) is None
+    electron = 4.80320 * table.targets["distance_ang"]  # Debye
+    assert (table.targets["dipole_mag_d"] <= gates.max_dipole * electron).all()

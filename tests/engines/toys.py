@@ -51,13 +51,14 @@ class ToyEngine:
     hangs: tuple[str, ...] = ()
     raises: tuple[str, ...] = ()
     absurd: tuple[str, ...] = ()
-    shift: float = 0.0
+    drift: float = 0.0  # of the distance; not a setting
+    setting: int = 1
     name: str = "toy"
     symbols: tuple[str, ...] = ("C", "H", "He", "N", "O")
     gates: Gates = dataclasses.field(default_factory=Gates)
 
     def provenance(self):
-        return {"engine": self.name, "version": "1", "shift": self.shift}
+        return {"engine": self.name, "version": "1", "setting": self.setting}
 
     def compute(self, name):
         with open(self.log, "a") as file:
@@ -70,7 +71,7 @@ class ToyEngine:
             time.sleep(1000)
         if name in self.raises:
             raise ZeroDivisionError("a bug")
-        record = toy_record(name, self.shift)
+        record = toy_record(name, self.drift)
         if name in self.absurd:
             record = dataclasses.replace(record, charges=[5.0, -5.0])
         return record
