@@ -9,9 +9,13 @@ from typing import Any
 from qc_jax.errors import InputError
 
 
+_PARTIAL = ".partial"
+_UNFINISHED = f"config.json{_PARTIAL}"  # what a run killed while it claimed its directory leaves
+
+
 def _write(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + _PARTIAL)
     partial.write_text(text)
     os.replace(partial, path)
 
@@ -62,7 +66,7 @@ class Workdir:
                     "choose another work directory"
                 )
             return
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and {path.name for path in self.path.iterdir()} - {_UNFINISHED}:
             raise InputError(
                 f"{self.path} is not empty and holds no run; choose another work directory"
             )

@@ -37,6 +37,13 @@ def test_places_that_cannot_be_claimed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
+def test_a_claim_that_was_killed_is_made_again(tmp_path):
+    (tmp_path / "config.json.partial").write_text('{"tar')
+    Workdir(tmp_path).claim(CONFIG)
+    assert Workdir(tmp_path).config() == CONFIG
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"not a work directory of experiments\.train"):
         Workdir(tmp_path).config()
