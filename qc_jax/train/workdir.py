@@ -8,7 +8,6 @@ from typing import Any
 
 from qc_jax.errors import InputError
 
-
 _PARTIAL = ".partial"
 _UNFINISHED = f"config.json{_PARTIAL}"  # what a run killed while it claimed its directory leaves
 
