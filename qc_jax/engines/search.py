@@ -35,6 +35,19 @@ class Minimum(NamedTuple):
     searched: tuple[float, float]
 
 
+class NoMinimum(EngineError):
+    """No minimum stands on a sound solution.
+
+    Attributes:
+      dropped: the solution inside of sound ones that the search dropped first, None where none was
+        dropped or none converged.
+    """
+
+    def __init__(self, searched: tuple[float, float], dropped: State | None):
+        super().__init__(f"no minimum from {searched[0]:.2f} to {searched[1]:.2f} Å")
+        self.dropped = dropped
+
+
 class Curve(Protocol):
     """What the search needs of an engine."""
 
@@ -92,6 +105,7 @@ class _Search:
         self.curve = curve
         self.sound = sound
         self.settings = settings
+        self.dropped: State | None = None  # the first unsound solution inside of sound ones
 
     def _if_sound(self, state: State | None) -> State | None:
         return state if state is not None and self.sound(state) else None
@@ -110,16 +124,18 @@ class _Search:
             if followed is None or index % self.settings.fresh_every == 0:
                 fresh = self._if_sound(self.curve.solve(distance))
             if followed is None and fresh is None:
-                fresh = self.lowest_other(distance)
+                others = self.curve.others(distance)
+                fresh = self.lowest(others)
+                if fresh is None and self.dropped is None and states:
+                    self.dropped = min(others, key=_energy, default=None)
             current = _lower(followed, fresh, self.settings.lower_ev)
             if current is not None:
                 states.append(current)
         return states
 
-    def lowest_other(self, distance: float) -> State | None:
-        """The lowest sound solution of all guesses."""
-        found = [state for state in self.curve.others(distance) if self.sound(state)]
-        return min(found, key=lambda state: state.energy, default=None)
+    def lowest(self, states: list[State]) -> State | None:
+        """The lowest sound one."""
+        return min(filter(self.sound, states), key=_energy, default=None)
 
     def starts(self, states: list[State]) -> Iterator[State]:
         """Solutions that lie on the slope of a minimum: outside going down, inside going up."""
@@ -179,6 +195,10 @@ class _Search:
         return energies[0], energies[1]
 
 
+def _energy(state: State) -> float:
+    return state.energy
+
+
 def _lower(one: State | None, two: State | None, by: float) -> State | None:
     if one is None or two is None:
         return one or two
@@ -203,6 +223,9 @@ def minima(
       covalent: sum of its covalent radii, Å.
       sound: whether a solution is to be followed at all.
       settings: of the search.
+
+    Raises:
+      NoMinimum: there is none.
     """
     search = _Search(curve, sound, settings)
     grid = settings.grid(covalent)
@@ -217,16 +240,18 @@ def minima(
 
     for start in search.starts(search.scan(grid)):
         add(start)
+    if not found:
+        raise NoMinimum((float(grid[-1]), float(grid[0])), search.dropped)
     tried: set[float] = set()
-    while found:  # a lower solution where the lowest minimum is leads to a lower minimum
-        lowest = min(found, key=lambda state: state.energy)
+    while True:  # a lower solution where the lowest minimum is leads to a lower minimum
+        lowest = min(found, key=_energy)
         if lowest.distance in tried:
             break
         tried.add(lowest.distance)
-        other = search.lowest_other(lowest.distance)
+        other = search.lowest(curve.others(lowest.distance))
         if other is not None and other.energy < lowest.energy - settings.lower_ev:
             add(other)
-    for state in sorted(found, key=lambda state: state.energy):
+    for state in sorted(found, key=_energy):
         yield Minimum(state, search.beside(state), (float(grid[-1]), float(grid[0])))
 
 

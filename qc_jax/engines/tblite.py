@@ -197,18 +197,24 @@ class TbliteEngine:
         def sound(state: search.State) -> bool:
             return not (self.gates.charge(state.charge) or self.gates.binding(atoms - state.energy))
 
-        lowest = None
-        for minimum in search.minima(curve, covalent, sound, self.search_settings):
-            record = self._record(name, numbers, atoms, curve, minimum)
-            if self.gates.failure(record) is None:
-                return record
-            lowest = lowest or record
-        if lowest is None:
-            raise EngineError("no minimum: the search found none on a sound solution")
-        return lowest
+        records = []
+        try:
+            for minimum in search.minima(curve, covalent, sound, self.search_settings):
+                record = self._record(name, numbers, atoms, minimum)
+                if self.gates.failure(record) is None:
+                    return record
+                records.append(record)
+        except search.NoMinimum as error:
+            if (state := error.dropped) is None:
+                raise
+            raise EngineError(
+                f"{error} on a sound solution; at {state.distance:.2f} Å what converges has "
+                f"{state.charge:.2f} e and lies {atoms - state.energy:.1f} eV below the atoms"
+            ) from error
+        return records[0]
 
     def _record(
-        self, name: str, numbers: list[int], atoms: float, curve: PairCurve, minimum: search.Minimum
+        self, name: str, numbers: list[int], atoms: float, minimum: search.Minimum
     ) -> Record:
         state = minimum.state
         quantities = _quantities(numbers, state, self.settings)

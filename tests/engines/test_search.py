@@ -91,9 +91,15 @@ def test_lower_solution_at_the_minimum_alone_is_found():
 
 
 def test_nothing_to_find():
-    assert found(Branch(0.4, 3.0)) == []
-    assert found(Branch(2.2, 3.0, charge=2.0)) == []
-    assert found(Branch(9.0, 3.0)) == []
+    for branches in ([Branch(0.4, 3.0)], [Branch(2.2, 3.0, charge=2.0)], [Branch(9.0, 3.0)], []):
+        with pytest.raises(search.NoMinimum, match=r"no minimum from 1\.\d\d to 6\.90 Å") as error:
+            found(*branches)
+        assert error.value.dropped is None
+    absurd = Branch(1.8, 30.0, charge=3.5, exists=(0.0, 2.6))
+    with pytest.raises(search.NoMinimum) as error:
+        found(Branch(1.9, 3.0, exists=(2.6, 99.0)), absurd)
+    assert error.value.dropped.charge == 3.5
+    assert error.value.dropped.distance == pytest.approx(2.5, abs=0.11)
 
 
 def test_grid_ends_where_the_radii_say():

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import optimize
 
 from qc_jax.chem import elements, units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
+from qc_jax.engines.engine import EngineError
 from qc_jax.engines.record import Record, to_table
 from qc_jax.engines.tblite import TbliteEngine
 
@@ -173,6 +175,16 @@ def test_dipole_points_from_negative_to_positive():
     assert found.charges[0] > 0.5
     assert found.dipole[2] < -5
     assert found.dipole[:2] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_pair_that_collapses_says_where():
+    with pytest.raises(EngineError) as error:
+        TbliteEngine().compute("Ga_Sc")
+    assert re.fullmatch(
+        r"no minimum from 1\.6\d to 6\.90 Å on a sound solution; at 2\.\d\d Å what converges has "
+        r"3\.\d\d e and lies \d\d\.\d eV below the atoms",
+        str(error.value),
+    )
 
 
 def test_again_gives_the_same_bits():
