@@ -26,7 +26,7 @@ _CACHE_SETTINGS = {
 }
 
 # Rows of the shipped table: every block of the periodic table, single bonds to triple ones, ionic,
-# metallic and van der Waals pairs, homonuclear ones, and He_He without a LUMO.
+# metallic and van der Waals pairs, homonuclear ones.
 SMALL_TABLE_NAMES = (
     "Ag_Al",
     "Al_Al",

@@ -1,6 +1,7 @@
 """Checkpoints of a training's state, written and read by orbax."""
 
 import os
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -19,7 +20,9 @@ class Checkpoints:
         self._directory = os.path.abspath(directory)
         # A checkpoint is complete or absent: orbax renames it when it is whole.
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        self._manager = ocp.CheckpointManager(
+            self._directory, options=options, item_handlers=ocp.StandardCheckpointHandler()
+        )
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -45,16 +48,30 @@ class Checkpoints:
         epoch = self._manager.latest_step()
         if epoch is None:
             return None
+        # The arrays land on this host's first device, wherever they were written.
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
         )
         try:
-            # The arrays land on this host's first device, wherever they were written.
+            there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
+            for name in sorted(there.keys() | asked.keys()):
+                if there.get(name) != asked.get(name):
+                    raise InputError(
+                        f"{self._directory}/{epoch}: the checkpoint of another model: {name} has "
+                        f"shape {there.get(name)} there, expected {asked.get(name)}"
+                    )
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
+            if isinstance(error, InputError):
+                raise
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"{self._directory}/{epoch}: damaged, or the checkpoint of another model: "
-                f"{first_line}"
-            ) from error
+            raise InputError(f"{self._directory}/{epoch}: damaged: {first_line}") from error
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of each leaf by its name, like 'params.atom_0.bias'."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
