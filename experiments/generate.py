@@ -80,9 +80,9 @@ def _generate(engine: Engine, out: str) -> None:
 
 def _summary(table: PairTable) -> None:
     print(f"{len(table)} pairs in the table, {len(table.left_out)} left out")
-    reasons = collections.Counter(reason.split(":")[0] for reason in table.left_out.values())
-    for reason, count in sorted(reasons.items()):
-        print(f"  {count:4d} by {reason}")
+    kinds = collections.Counter(reason.split(":")[0] for reason in table.left_out.values())
+    for kind, count in sorted(kinds.items()):
+        print(f"  {count:4d} by {kind}")
     for name, reason in table.left_out.items():
         print(f"  {name}: {reason}")
 

@@ -44,7 +44,9 @@ class NoMinimum(EngineError):
     """
 
     def __init__(self, searched: tuple[float, float], dropped: State | None):
-        super().__init__(f"no minimum from {searched[0]:.2f} to {searched[1]:.2f} Å")
+        super().__init__(
+            f"no minimum: none on a sound solution from {searched[0]:.2f} to {searched[1]:.2f} Å"
+        )
         self.dropped = dropped
 
 

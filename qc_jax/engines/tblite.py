@@ -208,7 +208,7 @@ class TbliteEngine:
             if (state := error.dropped) is None:
                 raise
             raise EngineError(
-                f"{error} on a sound solution; at {state.distance:.2f} Å what converges has "
+                f"{error}; at {state.distance:.2f} Å what converges has "
                 f"{state.charge:.2f} e and lies {atoms - state.energy:.1f} eV below the atoms"
             ) from error
         return records[0]

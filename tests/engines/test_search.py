@@ -92,7 +92,9 @@ def test_lower_solution_at_the_minimum_alone_is_found():
 
 def test_nothing_to_find():
     for branches in ([Branch(0.4, 3.0)], [Branch(2.2, 3.0, charge=2.0)], [Branch(9.0, 3.0)], []):
-        with pytest.raises(search.NoMinimum, match=r"no minimum from 1\.\d\d to 6\.90 Å") as error:
+        with pytest.raises(
+            search.NoMinimum, match=r"none on a sound solution from 1\.\d\d to 6\.90 Å"
+        ) as error:
             found(*branches)
         assert error.value.dropped is None
     absurd = Branch(1.8, 30.0, charge=3.5, exists=(0.0, 2.6))

@@ -181,8 +181,8 @@ def test_pair_that_collapses_says_where():
     with pytest.raises(EngineError) as error:
         TbliteEngine().compute("Ga_Sc")
     assert re.fullmatch(
-        r"no minimum from 1\.6\d to 6\.90 Å on a sound solution; at 2\.\d\d Å what converges has "
-        r"3\.\d\d e and lies \d\d\.\d eV below the atoms",
+        r"no minimum: none on a sound solution from 1\.6\d to 6\.90 Å; at 2\.\d\d Å what "
+        r"converges has 3\.\d\d e and lies \d\d\.\d eV below the atoms",
         str(error.value),
     )
 

@@ -46,6 +46,13 @@ def test_verifies_its_table(made, run_python):
 
 
 @pytest.mark.slow
+def test_shipped_table_comes_out_again(run_python):
+    done = run_python(*SCRIPT, "--verify=5", "--seed=7")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 of 26" in done.stdout
+
+
+@pytest.mark.slow
 def test_verify_tells_a_wrong_table(made, run_python, tmp_path):
     out, _ = made
     table = PairTable.load(out)
