@@ -177,6 +177,7 @@ def test_dipole_points_from_negative_to_positive():
     assert found.dipole[:2] == pytest.approx([0, 0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pair_that_collapses_says_where():
     with pytest.raises(EngineError) as error:
         TbliteEngine().compute("Ga_Sc")
