@@ -138,8 +138,6 @@ def assert_one_line(done, words):
     ("flags", "words"),
     [
         (("--config.lrate=1",), "lrate"),
-        (("--config.target=e_homo",), "unknown target 'e_homo'; choose one of: a_ev"),
-        (("--config.model.name=foo",), "unknown model 'foo'; choose one of: egnn"),
         (("--config.batch_size=many",), "batch_size"),
         (("--config.data=cut.npz",), "cut.npz: not a PairTable, or cut short or damaged"),
     ],
