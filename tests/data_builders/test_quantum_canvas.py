@@ -106,6 +106,11 @@ def test_provenance_travels_with_the_records(tfds_data_dir, table):
     assert metadata["fingerprint"] == table.fingerprint()
 
 
+def test_a_table_that_changes_takes_another_version(table):
+    """TFDS keeps what it has prepared of a version: other data under it would never be seen."""
+    assert {"1.0.0": "ce41da9b58e28291"}[str(Builder.VERSION)] == table.fingerprint()
+
+
 def test_gfn2_xtb_is_the_default_and_array_record_the_format(tfds_data_dir):
     builder = tfds.builder("quantum_canvas", data_dir=tfds_data_dir)
     assert builder.is_prepared() and builder.builder_config.name == "gfn2_xtb"

@@ -34,7 +34,7 @@ def egnn(weights, numbers, positions, layers):
                 total = total + m / (1 + np.exp(-dense(w, "gate", m)))
                 if layer < layers - 1:
                     phi = dense(w, "move_1", silu(dense(w, "move_0", m)))
-                    shift = shift + (x[i] - x[j]) * phi
+                    shift = shift + (x[i] - x[j]) / (np.sqrt(d2) + 1) * phi
             new_h[i] = h[i] + dense(
                 w, "node_1", silu(dense(w, "node_0", np.concatenate([h[i], total])))
             )
