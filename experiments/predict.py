@@ -8,6 +8,8 @@ The reference is the table's label, which belongs to that bond length alone.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,9 +64,7 @@ def main(arguments: list[str]) -> None:
     ]
     show(f"{name} at {distance:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
     if known:
-        print(f"reference: {config['data']}, at {bond:.3f} Å")
-        if table.fingerprint() != config["data_fingerprint"]:
-            print("the data have changed since the model was trained")
+        print(f"reference: {config['data']}, at {bond:.3f} Å; {_part(config, table, name)}")
 
 
 def _pair(name: str, distance: float) -> Batch:
@@ -87,6 +87,17 @@ def _best(workdir: Workdir, make_state, targets: int) -> State:
     if state is None:
         raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
     return state
+
+
+def _part(config: Mapping[str, Any], table: PairTable, name: str) -> str:
+    """Whether the model has seen the pair."""
+    if table.fingerprint() != config["data_fingerprint"]:
+        return "the data have changed since the model was trained"
+    task = runs.from_config(config).task
+    for part, rows in task.split._asdict().items():
+        if name in task.names[rows]:
+            return f"of the {part} split"
+    return "a pair without all targets, which this model has not seen"
 
 
 def _reference(table: PairTable, name: str, key: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from qc_jax import canvas
-from qc_jax.data import records
+from qc_jax.data import records, splits
 from qc_jax.data.table import open_table
 
 TRAIN = ("-m", "experiments.train", "--config=experiments/configs/egnn.py:quick")
@@ -94,6 +94,9 @@ def test_predict(trained, run_python):
     homo = next(line.split() for line in at_rest.stdout.splitlines() if "e_homo_ev" in line)
     assert float(homo[2]) == pytest.approx(table.targets["e_homo_ev"][row], rel=1e-3)
     assert homo[3] == "eV"
+    split = splits.random_split(len(table), 42)
+    part = next(part for part, rows in split._asdict().items() if row in rows)
+    assert f"; of the {part} split" in at_rest.stdout
     stretched = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "C", "O")
     assert "C_O at 2.500 Å" in stretched.stdout
     other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
