@@ -59,7 +59,8 @@ _TABLE = (
         "dipole_z_d",
         "Debye",
         "z component of the dipole moment; pairs lie along z, the first atom below",
-        ("dipole",),
+        # The canvas holds the dipole's size and, for four pairs in five, its sign in the charges.
+        ("canvas", "dipole"),
     ),
     Target("distance_ang", "Å", "bond length", ("positions",)),
     Target("q_maxabs", "e", "largest |atomic charge|", _CHARGE_INPUTS),

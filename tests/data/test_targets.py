@@ -58,7 +58,7 @@ def test_what_gives_a_target_away():
     assert given_away("e_homo_ev", INPUTS) == ()
     assert given_away("distance_ang", ["canvas"]) == ()
     assert given_away("dipole_mag_d", ["canvas"]) == ("canvas",)
-    assert given_away("dipole_z_d", ["canvas"]) == ()  # the canvas holds only its size
+    assert given_away("dipole_z_d", ["canvas", "positions"]) == ("canvas",)
     for name in ("q_maxabs", "q_absmean", "q_std"):
         assert given_away(name, ["canvas"]) == ("canvas",)
         assert given_away(name, ["atomic_numbers", "positions"]) == ()
