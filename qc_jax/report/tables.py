@@ -18,7 +18,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     for row in rows:
         table.add_row(*row)
     # Logs and pipes have no width of their own; cutting numbers to fit 80 columns helps nobody.
-    Console(width=120, highlight=False, soft_wrap=True).print(table)
+    Console(width=160, highlight=False, soft_wrap=True).print(table)
 
 
 def number(value: float) -> str:

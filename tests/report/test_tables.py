@@ -42,3 +42,15 @@ def test_result(capsys):
     assert "errors on 11 test pairs" in printed
     assert "465,496 parameters; best epoch 10 of 20" in printed
     assert "1 pairs left out" in printed
+
+
+def test_no_heading_is_cut(capsys):
+    wide = ("electrophilicity_ev", "1/eV", *["-1.234e+05"] * 6, "positions, canvas")
+    headings = (
+        *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
+        *("MAE of median", "MAE of pair mean", "given away by"),
+    )
+    tables.show("title", headings, [wide])
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert all(heading in printed for heading in headings)
