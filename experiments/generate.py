@@ -4,7 +4,7 @@
 
 What is ready stands in FILE.npz.journal: stop the run or kill it, start the same command again, and
 only the pairs in flight are computed again. Without --elements: every element the engine knows
-(tblite: 2,701 pairs, about 15 minutes on 2 cores).
+(tblite: 2,701 pairs, 7 to 12 minutes on 2 cores).
 
     python -m experiments.generate --engine=tblite --verify=50 [--table=FILE.npz] [--seed=0]
 

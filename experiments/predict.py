@@ -8,8 +8,6 @@ The reference is the table's label, which belongs to that bond length alone.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +16,8 @@ from absl import flags
 
 from experiments import cli, runs
 from qc_jax.chem.elements import element, pair_name
-from qc_jax.data.batch import Batch, all_neighbors
+from qc_jax.data.batch import Batch, from_arrays
+from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target
@@ -47,33 +46,33 @@ def main(arguments: list[str]) -> None:
     workdir = Workdir(_WORKDIR.value)
     config = workdir.config()
     table = runs.read_table(config["data"], config["data_dir"])
-    known = name in table.names
-    bond = float(table.targets["distance_ang"][table.row(name)]) if known else math.nan
-    if distance is None:
-        if not known:
-            table.row(name)  # says why it is not there
-        distance = bond
+    # Without a distance the pair must be in the table; where it is not, `row` says why.
+    row = table.row(name) if distance is None or name in table.names else None
+    bond = math.nan if row is None else float(table.targets["distance_ang"][row])
+    distance = bond if distance is None else distance
 
     structure = _pair(name, distance)
     model, targets, settings = runs.model_of(config)
     state = _best(workdir, lambda scaler: init(model, structure, scaler, settings), len(targets))
     predicted = predict(model, state.best_params, state.scaler, structure, batch_size=1)[0]
     rows = [
-        (key, number(float(value)), _reference(table, name, key), target(key).unit)
+        (key, number(float(value)), _reference(table, row, key), target(key).unit)
         for key, value in zip(targets, predicted, strict=True)
     ]
     show(f"{name} at {distance:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
-    if known:
-        print(f"reference: {config['data']}, at {bond:.3f} Å; {_part(config, table, name)}")
+    if row is not None:
+        unchanged = table.fingerprint() == config["data_fingerprint"]
+        seen = (
+            _part(prepare(table, targets, settings.seed), name)
+            if unchanged
+            else "the data have changed since the model was trained"
+        )
+        print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
 
 
 def _pair(name: str, distance: float) -> Batch:
     numbers = np.array([[element(symbol).atomic_number for symbol in name.split("_")]])
-    return Batch(
-        atomic_numbers=jnp.asarray(numbers, jnp.int32),
-        positions=jnp.asarray([[[0, 0, 0], [0, 0, distance]]], jnp.float32),
-        neighbors=jnp.asarray(all_neighbors(numbers)),
-    )
+    return from_arrays(numbers, np.array([[[0, 0, 0], [0, 0, distance]]]))
 
 
 def _best(workdir: Workdir, make_state, targets: int) -> State:
@@ -89,21 +88,18 @@ def _best(workdir: Workdir, make_state, targets: int) -> State:
     return state
 
 
-def _part(config: Mapping[str, Any], table: PairTable, name: str) -> str:
+def _part(task: Task, name: str) -> str:
     """Whether the model has seen the pair."""
-    if table.fingerprint() != config["data_fingerprint"]:
-        return "the data have changed since the model was trained"
-    task = runs.from_config(config).task
     for part, rows in task.split._asdict().items():
         if name in task.names[rows]:
             return f"of the {part} split"
     return "a pair without all targets, which this model has not seen"
 
 
-def _reference(table: PairTable, name: str, key: str) -> str:
-    if name not in table.names:
+def _reference(table: PairTable, row: int | None, key: str) -> str:
+    if row is None:
         return "-"
-    label = float(table.targets[key][table.row(name)])
+    label = float(table.targets[key][row])
     return number(label) if math.isfinite(label) else "undefined"
 
 

@@ -72,12 +72,24 @@ def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
     return np.where(there, others, atoms).astype(np.int32).reshape(-1, atoms, atoms - 1)
 
 
-def from_table(table: PairTable, canvas_features: jax.Array | None = None) -> Batch:
-    """All pairs of a table as one Batch of N structures, float32, neighbours of each other."""
-    numbers = np.asarray(table.atomic_numbers, dtype=np.int32)
+def from_arrays(
+    atomic_numbers: np.ndarray, positions: np.ndarray, canvas_features: jax.Array | None = None
+) -> Batch:
+    """B structures whose atoms are all neighbours of each other, as float32.
+
+    Args:
+      atomic_numbers: [B, A], 0 for padding.
+      positions: [B, A, 3] Å.
+      canvas_features: [B, F] or None.
+    """
     return Batch(
-        atomic_numbers=jnp.asarray(numbers),
-        positions=jnp.asarray(table.positions, dtype=jnp.float32),
-        neighbors=jnp.asarray(all_neighbors(numbers)),
+        atomic_numbers=jnp.asarray(atomic_numbers, dtype=jnp.int32),
+        positions=jnp.asarray(positions, dtype=jnp.float32),
+        neighbors=jnp.asarray(all_neighbors(atomic_numbers)),
         canvas_features=canvas_features,
     )
+
+
+def from_table(table: PairTable, canvas_features: jax.Array | None = None) -> Batch:
+    """All pairs of a table as one Batch of N structures, float32, neighbours of each other."""
+    return from_arrays(table.atomic_numbers, table.positions, canvas_features)

@@ -98,11 +98,7 @@ def generate(
     if os.path.exists(out) and not overwrite:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
     names = elements.pair_names(symbols)
-    run = {
-        "elements": symbols,
-        **engine.provenance(),
-        "gates": dataclasses.asdict(engine.gates),
-    }
+    run = {"elements": symbols, **_made_by(engine)}
     with Journal(f"{out}.journal", run) as journal:
         todo = [name for name in names if name not in journal.answers]
         progress(len(names) - len(todo), len(names))
@@ -196,9 +192,14 @@ def verify(
     ]
 
 
+def _made_by(engine: Engine) -> dict[str, Any]:
+    """What decides which pairs a table holds, and their numbers."""
+    return {**engine.provenance(), "gates": dataclasses.asdict(engine.gates)}
+
+
 def _settings(engine: Engine) -> dict[str, Any]:
     """What decides the numbers, but for the version of the program, as a table keeps it."""
-    run = {**engine.provenance(), "gates": dataclasses.asdict(engine.gates)}
+    run = _made_by(engine)
     del run["version"]
     return json.loads(json.dumps(run))
 

@@ -61,6 +61,6 @@ def time_canvas(batch: int, size: int = 32, rounds: int = 21, seed: int = 0) -> 
         batch=batch,
         canvases_per_s=batch / rendering,
         gigabytes_per_s=canvases.nbytes / rendering / 1e9,
-        ratio=float(np.median(seconds["render"]) / np.median(seconds["x + 1"])),
+        ratio=rendering / float(np.median(seconds["x + 1"])),
         encoded_per_s=min(batch, _ENCODED) / float(np.median(seconds["encode"])),
     )

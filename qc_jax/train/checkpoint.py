@@ -62,9 +62,9 @@ class Checkpoints:
                         f"shape {there.get(name)} there, expected {asked.get(name)}"
                     )
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+        except InputError:
+            raise
         except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
-            if isinstance(error, InputError):
-                raise
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{self._directory}/{epoch}: damaged: {first_line}") from error
 

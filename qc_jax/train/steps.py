@@ -31,7 +31,7 @@ def _shares(rows: jax.Array, batch_size: int, devices: int) -> tuple[jax.Array, 
     """
     steps = -(-rows.shape[0] // batch_size)
     fill = steps * batch_size - rows.shape[0]
-    rows = jnp.pad(rows, (0, fill), mode="wrap" if fill <= rows.shape[0] else "edge")
+    rows = jnp.pad(rows, (0, fill), mode="edge")
     weights = jnp.arange(steps * batch_size) < steps * batch_size - fill
     shape = (steps, devices, batch_size // devices)
     mine = jax.lax.axis_index(AXIS)
@@ -52,8 +52,7 @@ def make_epoch(
 
     Returns:
       (state, dataset) → (state, metrics): `losses` [steps], `validation_loss` (),
-      `validation_mae` [T] in natural units, `lr` () of this epoch,
-      `best_epoch` ().
+      `validation_mae` [T] in natural units, `lr` () of this epoch, `best_epoch` ().
     """
     adam = optimizer.adam(settings)
     schedule = optimizer.Schedule(settings)
