@@ -17,7 +17,7 @@ RANKS = {
     "errors": 0,
     "chem": 1,
     "data": 2,
-    "engines": 3,
+    "engines": 4,
     "canvas": 3,
     "models": 4,
     "train": 5,

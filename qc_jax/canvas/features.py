@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
+from qc_jax.canvas.render import render
 from qc_jax.chem.units import EBOHR_DEBYE
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, PairTable
 from qc_jax.errors import InputError
@@ -18,9 +20,28 @@ _SHELLS = (slice(None, _FIRST_D), slice(_FIRST_D, None))  # s and p; d and f
 def features(table: PairTable) -> np.ndarray:
     """The canvas features of every pair of a table, float32 [N, F], computed in float64.
 
-    The columns are `FEATURES`. Those of a population that is not known (NaN) are NaN.
+    The columns are `FEATURES`. Those of a population that is not known (NaN) are NaN; where the
+    table holds canvases, such a row's features are decoded from its canvas, and are NaN where that
+    is no canvas of a pair (a residual above `SOUND_RESIDUAL`).
     """
-    return np.asarray(features_from(table.populations, table.charges, table.dipole))
+    found = np.asarray(features_from(table.populations, table.charges, table.dipole))
+    unknown = np.isnan(table.populations).any(axis=(1, 2))
+    if table.canvases is None or not unknown.any():
+        return found
+    decoded, residual = map(np.array, decode(table.canvases[unknown]))
+    decoded[residual > SOUND_RESIDUAL] = np.nan
+    found[unknown] = decoded
+    return found
+
+
+def canvases(table: PairTable) -> np.ndarray:
+    """The canvas of every pair of a table, float32 [N, 32, 32, 10].
+
+    Those that the table holds where it does, else drawn from its populations, charges and dipole.
+    """
+    if table.canvases is not None:
+        return table.canvases
+    return np.asarray(render(features(table)))
 
 
 def features_from(populations: Any, charges: Any, dipole: Any) -> Any:

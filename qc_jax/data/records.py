@@ -35,6 +35,7 @@ def read_table(name: str, data_dir: str | None = None) -> PairTable:
     """
     builder = _builder(name, data_dir)
     columns = _columns(builder, ("name", *_INPUTS, *TARGETS))
+    inputs: dict[str, Any] = {field: columns[field] for field in _INPUTS}
     metadata = builder.info.metadata
     if "provenance" not in metadata.keys():  # noqa: SIM118 (TFDS reads the file in keys())
         raise _damaged(builder, "metadata.json is missing or has no provenance")
@@ -42,7 +43,7 @@ def read_table(name: str, data_dir: str | None = None) -> PairTable:
         names=columns["name"],
         targets={target: columns[target] for target in TARGETS},
         provenance=metadata["provenance"] | {"tfds": builder.info.full_name},
-        **{field: columns[field] for field in _INPUTS},
+        **inputs,
     )
 
 

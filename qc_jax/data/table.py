@@ -27,8 +27,11 @@ _SHAPES = {
     "charges": (2,),
     "dipole": (3,),
 }
+# What a table may hold besides; None where it does not.
+_OPTIONAL_SHAPES = {"forces": (2, 3), "canvases": (32, 32, 10)}
 _KINDS = {"names": "U", "atomic_numbers": "iu"}  # NumPy's letters; all else is "iuf"
 _TARGET_PREFIX = "target/"
+_EXTRA_PREFIX = "extra/"
 SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
 
 
@@ -37,13 +40,13 @@ SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
 _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def _check_array(field: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check_array(field: str, array: np.ndarray, shape: tuple[int, ...], kinds: str = "iuf") -> None:
     if np.shape(array) != shape:
         raise InputError(f"PairTable.{field}: expected shape {shape}, got {np.shape(array)}")
-    kinds = _KINDS.get(field, "iuf")
     dtype = np.asarray(array).dtype
     if dtype.kind not in kinds:
-        what = {"U": "text", "iu": "whole numbers"}.get(kinds, "numbers")
+        words = {"U": "text", "iu": "whole numbers", "iufU": "numbers or text"}
+        what = words.get(kinds, "numbers")
         raise InputError(f"PairTable.{field}: expected {what}, got an array of {dtype}")
 
 
@@ -52,16 +55,24 @@ class PairTable:
     """N two-atom systems with their populations, charges, dipoles and targets.
 
     Attributes:
-      names: [N] like 'Ag_Al', the symbols in alphabetical order; row order is file order.
+      names: [N] like 'Ag_Al', the symbols in alphabetical order; row order is file order. A pair
+        may stand there several times, at several distances.
       atomic_numbers: [N, 2] int32, in the order of the name.
-      positions: [N, 2, 3] Å; the pair lies along z, the first atom below the second.
+      positions: [N, 2, 3] Å; our own engines place the pair along z, the first atom below the
+        second; files that are read keep theirs.
       populations: [N, 2, 16] Mulliken populations (electrons) by (l, m), in the order of
         `ORBITAL_L` and `ORBITAL_M`; NaN where not known.
       charges: [N, 2] Mulliken charges (e).
       dipole: [N, 3] Debye, from negative to positive charge.
       targets: columns [N] by name, in the unit of the target table; NaN where undefined.
       provenance: engine, version and settings, and under 'left_out' the pairs that were asked
-        for but are not here, by name with the reason.
+        for but are not here, by name with the reason; under 'disagreements' rows of a file that
+        contradict themselves, by name with what disagrees.
+      forces: [N, 2, 3] eV/Å on each atom, or None.
+      canvases: [N, 32, 32, 10] float32 as a file holds them, where populations that would draw
+        them are not known, or None.
+      extras: further columns [N] of a file by name, numbers (NaN where unknown) or text: what it
+        says of a row beside the targets.
 
     Raises:
       InputError: a field is missing, has another shape, or contradicts another.
@@ -75,14 +86,21 @@ class PairTable:
     dipole: np.ndarray
     targets: Mapping[str, np.ndarray]
     provenance: Mapping[str, Any]
+    forces: np.ndarray | None = None
+    canvases: np.ndarray | None = None
+    extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         n = len(self.names)
-        expected_shapes = {"names": (n,)} | {f: (n, *shape) for f, shape in _SHAPES.items()}
-        for field, shape in expected_shapes.items():
-            _check_array(field, getattr(self, field), shape)
+        _check_array("names", self.names, (n,), "U")
+        for field, shape in (_SHAPES | _OPTIONAL_SHAPES).items():
+            array = getattr(self, field)
+            if array is not None or field in _SHAPES:
+                _check_array(field, array, (n, *shape), _KINDS.get(field, "iuf"))
         for name, column in self.targets.items():
             _check_array(f"targets[{name!r}]", column, (n,))
+        for name, column in self.extras.items():
+            _check_array(f"extras[{name!r}]", column, (n,), "iufU")
         if not isinstance(self.provenance, Mapping):
             raise InputError(f"PairTable.provenance: expected a mapping, got {self.provenance!r}")
         names = map(str, self.names)
@@ -94,7 +112,9 @@ class PairTable:
                     f"PairTable row {row}: name {name!r} does not fit its atoms {symbols}; "
                     f"expected {expected!r}, symbols in alphabetical order"
                 )
-        for field in ("positions", "charges", "dipole"):
+        for field in ("positions", "charges", "dipole", "forces"):
+            if getattr(self, field) is None:
+                continue
             values = np.asarray(getattr(self, field))
             bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
             if bad.any():
@@ -115,9 +135,12 @@ class PairTable:
         """The row of a pair.
 
         Raises:
-          InputError: the pair is not in the table; says why where the table knows.
+          InputError: the pair is not in the table (says why where the table knows), or stands
+            there several times.
         """
         found = np.flatnonzero(self.names == name)
+        if len(found) > 1:
+            raise InputError(f"pair {name!r} stands in {len(found)} rows of the table")
         if len(found):
             return int(found[0])
         reason = self.left_out.get(name)
@@ -133,8 +156,14 @@ class PairTable:
             self,
             names=self.names[rows],
             targets={name: column[rows] for name, column in self.targets.items()},
-            **{field: getattr(self, field)[rows] for field in _SHAPES},
+            extras={name: column[rows] for name, column in self.extras.items()},
+            **{field: array[rows] for field, array in self._arrays().items()},
         )
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by field, without names, and without those that are not there."""
+        fields = (*_SHAPES, *_OPTIONAL_SHAPES)
+        return {f: getattr(self, f) for f in fields if getattr(self, f) is not None}
 
     def columns(self, names: tuple[str, ...]) -> np.ndarray:
         """The named targets as one array [N, T], float64.
@@ -148,22 +177,24 @@ class PairTable:
         return np.stack([self.targets[name] for name in names], axis=-1).astype(np.float64)
 
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of names, atoms, arrays and targets."""
+        """The first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""
         digest = hashlib.sha256("\n".join(self.names).encode())
-        for field in _SHAPES:
-            digest.update(np.ascontiguousarray(getattr(self, field)).tobytes())
-        for name in sorted(self.targets):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.targets[name]).tobytes())
+        for field, array in self._arrays().items():
+            if field in _OPTIONAL_SHAPES:  # so that not having one differs from having another
+                digest.update(field.encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for prefix, columns in (("", self.targets), (_EXTRA_PREFIX, self.extras)):
+            for name in sorted(columns):
+                digest.update(f"{prefix}{name}".encode())
+                digest.update(np.ascontiguousarray(columns[name]).tobytes())
         return digest.hexdigest()[:16]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one compressed `.npz` without pickles, whole or not at all."""
-        arrays: dict[str, Any] = {
-            field: np.asarray(getattr(self, field)) for field in ("names", *_SHAPES)
-        }
+        arrays: dict[str, Any] = {"names": np.asarray(self.names), **self._arrays()}
         # Names are sorted so that equal tables give equal files.
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
+        arrays |= {_EXTRA_PREFIX + name: self.extras[name] for name in sorted(self.extras)}
         arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
         partial = f"{os.fspath(path)}.partial"
         try:
@@ -202,16 +233,20 @@ class PairTable:
             raise InputError(f"{path}: not a PairTable: without {', '.join(missing)}")
         try:
             return cls(
-                targets={
-                    key.removeprefix(_TARGET_PREFIX): value
-                    for key, value in arrays.items()
-                    if key.startswith(_TARGET_PREFIX)
-                },
+                targets=_columns(arrays, _TARGET_PREFIX),
+                extras=_columns(arrays, _EXTRA_PREFIX),
                 provenance=json.loads(str(arrays["provenance"])),
                 **{field: arrays[field] for field in ("names", *_SHAPES)},
+                **{field: arrays[field] for field in _OPTIONAL_SHAPES if field in arrays},
             )
         except (InputError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not a PairTable: {error}") from error
+
+
+def _columns(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)
+    }
 
 
 def open_table(name: str) -> PairTable:

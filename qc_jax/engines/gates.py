@@ -12,8 +12,10 @@ import numpy as np
 
 from qc_jax.chem import elements, units
 from qc_jax.data.table import ORBITAL_L
-from qc_jax.engines.record import Record
+from qc_jax.engines.record import Evidence, Record
 
+# What cannot be asked of a record that does not bring its evidence along.
+NEED_EVIDENCE = ("energy", "edge", "gradient", "minimum", "continuity")
 NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
 
 
@@ -94,18 +96,27 @@ class Gates:
             )
         return None
 
-    def failure(self, record: Record) -> str | None:
-        """The first gate that the record fails, in words and numbers, or None where it is sound."""
-        checks = (
+    def failure(self, record: Record, at_minimum: bool = True) -> str | None:
+        """The first gate that the record fails, in words and numbers, or None where it is sound.
+
+        Args:
+          record: of any engine. Without evidence (`Record.evidence`) the gates that weigh it are
+            left out: `NEED_EVIDENCE`.
+          at_minimum: whether it claims to be relaxed; a point of a scan may be shorter, longer and
+            higher than a bond.
+        """
+        evidence = record.evidence
+        checks = [
             self._numbers(record),
             next(filter(None, map(self.charge, record.charges)), None),
-            self.length(record.name, record.distance),
-            self.binding(_binding(record)),
-            self._bound(record),
-            self._stationary(record),
-            self._dipole(record),
-            self._electrons(record),
-        )
+        ]
+        if at_minimum:
+            checks.append(self.length(record.name, record.distance))
+        if evidence is not None:
+            binding = evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
+            checks += [self.binding(binding), self._bound(binding)]
+            checks.append(self._stationary(record.distance, evidence))
+        checks += [self._dipole(record), self._electrons(record)]
         return next(filter(None, checks), None)
 
     def _numbers(self, record: Record) -> str | None:
@@ -114,13 +125,14 @@ class Gates:
             "populations": record.populations,
             "charges": record.charges,
             "dipole": record.dipole,
-            "evidence": [
-                record.evidence.atoms_energy_ev,
-                record.evidence.gradient_ev_ang,
-                *record.evidence.searched_ang,
-                *record.evidence.beside_ev,
-            ],
         }
+        if (evidence := record.evidence) is not None:
+            arrays["evidence"] = [
+                evidence.atoms_energy_ev,
+                evidence.gradient_ev_ang,
+                *evidence.searched_ang,
+                *evidence.beside_ev,
+            ]
         may_be_undefined = ("e_lumo_ev", "fermi_level_ev")  # where every orbital is full
         arrays |= {k: v for k, v in record.targets.items() if k not in may_be_undefined}
         for field, value in arrays.items():
@@ -128,18 +140,16 @@ class Gates:
                 return f"numbers: {field} is not finite"
         return None
 
-    def _bound(self, record: Record) -> str | None:
-        binding = _binding(record)
+    def _bound(self, binding: float) -> str | None:
         if not binding >= self.min_binding_ev:
             return f"energy: {-binding:.4f} eV above the atoms, expected a bound pair"
         return None
 
-    def _stationary(self, record: Record) -> str | None:
-        evidence = record.evidence
+    def _stationary(self, distance: float, evidence: Evidence) -> str | None:
         low, high = evidence.searched_ang
-        if not low + self.edge_ang <= record.distance <= high - self.edge_ang:
+        if not low + self.edge_ang <= distance <= high - self.edge_ang:
             return (
-                f"edge: the minimum, {record.distance:.2f} Å, is at an end of the search, "
+                f"edge: the minimum, {distance:.2f} Å, is at an end of the search, "
                 f"{low:.2f} to {high:.2f} Å"
             )
         if not abs(evidence.gradient_ev_ang) <= self.max_gradient_ev_ang:
@@ -183,7 +193,3 @@ class Gates:
                 f"{' and '.join(f'{v:.5f}' for v in valence)}, expected whole numbers of electrons"
             )
         return None
-
-
-def _binding(record: Record) -> float:
-    return record.evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]

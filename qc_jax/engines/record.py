@@ -43,7 +43,11 @@ class Record:
       dipole: [3] Debye.
       targets: the labels that do not follow from others: e_homo_ev, e_lumo_ev, band_energy_ev,
         repulsive_energy_ev, mermin_free_energy_ev, total_energy_ev, fermi_level_ev.
-      evidence: for the gates.
+      evidence: for the gates; None where the record is read from a file that does not say, or is
+        no minimum.
+      positions: [2][3] Å, where they are not as under `distance`.
+      forces: [2][3] eV/Å on each atom, where they are known.
+      extras: what else is said of the pair, by name (`PairTable.extras`).
     """
 
     name: str
@@ -52,7 +56,10 @@ class Record:
     charges: list[float]
     dipole: list[float]
     targets: dict[str, float]
-    evidence: Evidence
+    evidence: Evidence | None = None
+    positions: list[list[float]] | None = None
+    forces: list[list[float]] | None = None
+    extras: dict[str, float | str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers; `from_json` gives the same record, to the last bit."""
@@ -65,6 +72,8 @@ class Record:
         Raises:
           KeyError, TypeError: it is not one.
         """
+        if data["evidence"] is None:
+            return cls(**data)
         evidence = dict(data["evidence"])
         for field in ("searched_ang", "beside_ev"):
             evidence[field] = tuple(evidence[field])
@@ -72,14 +81,20 @@ class Record:
 
 
 def to_table(records: Iterable[Record], provenance: Mapping[str, Any]) -> PairTable:
-    """The table of `records`, rows sorted by name, with every target filled."""
+    """The table of `records`, rows sorted by name, with every target filled.
+
+    Records of one name keep their order. Forces are in the table where all records have them; a
+    number that a record's extras lack is NaN, a text is empty.
+    """
     rows = sorted(records, key=lambda record: record.name)
     n = len(rows)
     numbers = [[elements.element(s).atomic_number for s in row.name.split("_")] for row in rows]
-    positions = np.zeros((n, 2, 3))
-    positions[:, 1, 2] = [row.distance for row in rows]
+    positions = np.array(
+        [row.positions or [[0, 0, 0], [0, 0, row.distance]] for row in rows], dtype=np.float64
+    ).reshape(n, 2, 3)
     charges = np.array([row.charges for row in rows]).reshape(n, 2)
     dipole = np.array([row.dipole for row in rows]).reshape(n, 3)
+    forces = [row.forces for row in rows]
     direct = {
         target: np.array([row.targets[target] for row in rows])
         for target in (rows[0].targets if rows else ())
@@ -98,4 +113,11 @@ def to_table(records: Iterable[Record], provenance: Mapping[str, Any]) -> PairTa
         dipole=dipole,
         targets=direct | derived,
         provenance=provenance,
+        forces=np.array(forces) if rows and all(forces) else None,
+        extras={key: _extra(rows, key) for key in sorted({k for row in rows for k in row.extras})},
     )
+
+
+def _extra(rows: list[Record], key: str) -> np.ndarray:
+    text = any(isinstance(row.extras.get(key), str) for row in rows)
+    return np.array([row.extras.get(key, "" if text else np.nan) for row in rows])

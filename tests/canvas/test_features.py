@@ -1,10 +1,12 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from qc_jax.canvas import CHANNELS, FEATURES, features, features_from
+from qc_jax.canvas import CHANNELS, FEATURES, canvases, features, features_from
 from qc_jax.chem.units import EBOHR_DEBYE
 from qc_jax.errors import InputError
 from tests.canvas.helpers import random_pairs
@@ -110,3 +112,25 @@ def test_wrong_shape_is_told(wrong):
     pairs[wrong] = pairs[wrong][:2]
     with pytest.raises(InputError, match=r"canvas \w+: expected shape \(.*got \(.*"):
         features_from(*pairs)
+
+
+def test_a_table_without_populations_is_decoded_from_its_canvases(small_table):
+    stored = np.array(canvases(small_table))
+    unknown = dataclasses.replace(
+        small_table, populations=np.full_like(small_table.populations, np.nan), canvases=stored
+    )
+    np.testing.assert_array_equal(canvases(unknown), stored)
+    expected, found = features(small_table), features(unknown)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+
+    damaged = stored.copy()
+    damaged[3, 5:9, 20:, 7] += 1.0
+    found = features(dataclasses.replace(unknown, canvases=damaged))
+    assert np.isnan(found).all(axis=1).nonzero()[0].tolist() == [3]
+    assert np.isfinite(np.delete(found, 3, axis=0)).all()
+
+
+def test_populations_are_preferred_to_canvases(small_table):
+    zeros = np.zeros((len(small_table), 32, 32, 10), np.float32)
+    both = dataclasses.replace(small_table, canvases=zeros)
+    np.testing.assert_array_equal(features(both), features(small_table))

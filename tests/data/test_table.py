@@ -319,3 +319,57 @@ def test_the_shipped_table(small_table):
     for name, column in small_table.targets.items():
         divided = name in ("softness_evinv", "electrophilicity_ev")
         np.testing.assert_array_equal(np.isnan(column), metallic & divided, err_msg=name)
+
+
+@pytest.fixture
+def full(table) -> PairTable:
+    """The table with everything that one may hold besides."""
+    rng = np.random.default_rng(1)
+    return dataclasses.replace(
+        table,
+        forces=rng.normal(size=(3, 2, 3)),
+        canvases=rng.normal(size=(3, 32, 32, 10)).astype(np.float32),
+        extras={"n_levels": np.array([5.0, np.nan, 9.0]), "guess": np.array(["a", "", "c"])},
+    )
+
+
+def test_what_is_optional_is_saved_and_taken_along(full, table, tmp_path):
+    path = tmp_path / "full.npz"
+    full.save(path)
+    for loaded, rows in ((PairTable.load(path), [0, 1, 2]), (full.take(np.array([2, 0])), [2, 0])):
+        np.testing.assert_array_equal(loaded.forces, full.forces[rows])
+        np.testing.assert_array_equal(loaded.canvases, full.canvases[rows])
+        assert loaded.extras.keys() == full.extras.keys()
+        for name, column in full.extras.items():
+            np.testing.assert_array_equal(loaded.extras[name], column[rows])
+    assert PairTable.load(path).fingerprint() == full.fingerprint()
+    table.save(path)
+    bare = PairTable.load(path)
+    assert (bare.forces, bare.canvases, bare.extras) == (None, None, {})
+
+
+@pytest.mark.parametrize("field", ["forces", "canvases", "extras"])
+def test_fingerprint_changes_with_what_is_optional(full, table, field):
+    without = dataclasses.replace(full, **{field: getattr(table, field)})
+    changed = full.extras | {"n_levels": np.zeros(3)} if field == "extras" else None
+    changed = getattr(full, field) + 1 if changed is None else changed
+    other = dataclasses.replace(full, **{field: changed})
+    assert len({full.fingerprint(), without.fingerprint(), other.fingerprint()}) == 3
+
+
+def test_what_is_optional_has_its_shape_and_kind(table):
+    with pytest.raises(InputError, match=r"forces: expected shape \(3, 2, 3\), got \(3, 2\)"):
+        dataclasses.replace(table, forces=np.zeros((3, 2)))
+    with pytest.raises(InputError, match=r"forces: row 1 \(H_H\) is not finite"):
+        forces = np.zeros((3, 2, 3))
+        forces[1] = np.nan
+        dataclasses.replace(table, forces=forces)
+    with pytest.raises(InputError, match=r"canvases: expected shape \(3, 32, 32, 10\)"):
+        dataclasses.replace(table, canvases=np.zeros((3, 10, 32, 32)))
+    with pytest.raises(InputError, match=r"extras\['x'\]: expected numbers or text, got .* object"):
+        dataclasses.replace(table, extras={"x": np.array([1, "a", None], dtype=object)})
+
+
+def test_a_pair_at_several_distances_is_not_one_row(table):
+    with pytest.raises(InputError, match="pair 'H_H' stands in 2 rows"):
+        table.take(np.array([1, 1])).row("H_H")

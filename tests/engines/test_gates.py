@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.gates import NEED_EVIDENCE, Gates
 from qc_jax.engines.record import Record
 from qc_jax.engines.tblite import TbliteEngine
 
@@ -91,3 +91,19 @@ def test_noble_gases_bond_at_covalent_distance_at_best():
 def test_thresholds_can_be_set(sound):
     assert Gates(max_charge_e=0.3).failure(sound).startswith("charge")
     assert Gates(max_binding_ev=5.0).failure(sound).startswith("energy")
+
+
+def test_without_evidence_the_gates_that_weigh_it_are_left_out(sound):
+    bare = dataclasses.replace(sound, evidence=None)
+    assert GATES.failure(bare) is None
+    assert GATES.failure(spoil(sound, atoms_energy_ev=-1000.0)).split(":")[0] in NEED_EVIDENCE
+    collapsed = dataclasses.replace(bare, distance=0.5)
+    assert GATES.failure(collapsed).startswith("bond length: 0.50 Å")
+    assert GATES.failure(dataclasses.replace(bare, charges=[1.2, -1.2])).startswith("charge")
+
+
+def test_a_point_of_a_scan_may_be_shorter_than_a_bond(sound):
+    point = dataclasses.replace(sound, evidence=None, distance=0.5)
+    assert GATES.failure(point).startswith("bond length")
+    assert GATES.failure(point, at_minimum=False) is None
+    assert GATES.failure(spoil(sound, charges=[1.2, -1.2]), at_minimum=False).startswith("charge")
