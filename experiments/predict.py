@@ -90,7 +90,7 @@ def _best(workdir: Workdir, make_state, targets: int) -> State:
 
 def _part(task: Task, name: str) -> str:
     """Whether the model has seen the pair."""
-    for part, rows in task.split._asdict().items():
+    for part, rows in task.split.parts().items():
         if name in task.names[rows]:
             return f"of the {part} split"
     return "a pair without all targets, which this model has not seen"

@@ -92,7 +92,7 @@ class Builder(ArrayRecordBuilder):
         split = splits.random_split(len(table), SPLIT_SEED)
         return {
             part: self._generate_examples(table, canvases, np.sort(rows))
-            for part, rows in split._asdict().items()
+            for part, rows in split.parts().items()
         }
 
     def _table(self, dl_manager: Any) -> PairTable:

@@ -1,18 +1,31 @@
 """Which rows train, validate and test: the published rule, without torch."""
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
 from qc_jax.errors import InputError
 
 
-class Split(NamedTuple):
-    """Disjoint row indices, int64."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Disjoint row indices, int64, and what they are.
+
+    Attributes:
+      train: rows to learn from.
+      validation: rows that choose the epoch.
+      test: rows to score on.
+      description: one sentence on how the parts were made.
+    """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    description: str
+
+    def parts(self) -> dict[str, np.ndarray]:
+        """The row indices by the name of their part."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def torch_permutation(n: int, seed: int) -> np.ndarray:
@@ -52,4 +65,9 @@ def random_split(n: int, seed: int) -> Split:
     train, validation = int(0.8 * n), int(0.1 * n)
     if train == 0 or validation == 0:
         raise InputError(f"{n} rows are too few to split into train, validation and test")
-    return Split(order[:train], order[train : train + validation], order[train + validation :])
+    return Split(
+        train=order[:train],
+        validation=order[train : train + validation],
+        test=order[train + validation :],
+        description="a random 80 % of the rows train, 10 % validate, 10 % test",
+    )

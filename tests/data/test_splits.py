@@ -51,9 +51,10 @@ def test_seed_out_of_range(seed):
 @pytest.mark.parametrize("seed", [42, 123, 456])
 def test_split_is_the_published_rule(n, sizes, seed):
     split = random_split(n, seed)
-    assert tuple(map(len, split)) == sizes
+    parts = list(split.parts().values())
+    assert tuple(map(len, parts)) == sizes
     # First 80 % of torch's order, the next 10 %, the rest.
-    np.testing.assert_array_equal(np.concatenate(split), RECORDED[f"{n}_{seed}"])
+    np.testing.assert_array_equal(np.concatenate(parts), RECORDED[f"{n}_{seed}"])
 
 
 def test_too_few_rows():

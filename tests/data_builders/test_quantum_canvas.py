@@ -45,7 +45,7 @@ def everything(examples):
 def test_splits_are_the_published_rule_over_all_pairs(sources, examples, table):
     split = splits.random_split(len(table), 42)
     assert set(sources) == {"train", "validation", "test"}
-    for part, rows in split._asdict().items():
+    for part, rows in split.parts().items():
         assert len(sources[part]) == len(rows)
         assert set(examples[part]) == set(table.names[rows])
     assert len(split.train) == int(0.8 * len(table))

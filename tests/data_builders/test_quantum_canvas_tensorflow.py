@@ -109,7 +109,7 @@ class TestWithTfdsTesting(tfds.testing.DatasetBuilderTestCase):
     @classmethod
     def _small(cls, small_table):
         split = random_split(len(small_table), 42)
-        cls.SPLITS = {part: len(rows) for part, rows in split._asdict().items()}
+        cls.SPLITS = {part: len(rows) for part, rows in split.parts().items()}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: small_table)
             yield

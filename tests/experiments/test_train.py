@@ -95,7 +95,7 @@ def test_predict(trained, run_python):
     assert float(homo[2]) == pytest.approx(table.targets["e_homo_ev"][row], rel=1e-3)
     assert homo[3] == "eV"
     split = splits.random_split(len(table), 42)
-    part = next(part for part, rows in split._asdict().items() if row in rows)
+    part = next(part for part, rows in split.parts().items() if row in rows)
     assert f"; of the {part} split" in at_rest.stdout
     stretched = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "C", "O")
     assert "C_O at 2.500 Å" in stretched.stdout
