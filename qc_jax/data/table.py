@@ -5,14 +5,13 @@ import hashlib
 import importlib.resources
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from qc_jax.chem import elements
+from qc_jax.data import files
 from qc_jax.data import targets as target_table
 from qc_jax.errors import InputError, choose
 
@@ -33,11 +32,6 @@ _KINDS = {"names": "U", "atomic_numbers": "iu"}  # NumPy's letters; all else is 
 _TARGET_PREFIX = "target/"
 _EXTRA_PREFIX = "extra/"
 SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
-
-
-# What NumPy and zipfile raise on a file that is cut short, damaged or something else; a damaged
-# header may ask for an unknown compression or a password (RuntimeError).
-_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def _check_array(field: str, array: np.ndarray, shape: tuple[int, ...], kinds: str = "iuf") -> None:
@@ -196,13 +190,8 @@ class PairTable:
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
         arrays |= {_EXTRA_PREFIX + name: self.extras[name] for name in sorted(self.extras)}
         arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
-        partial = f"{os.fspath(path)}.partial"
-        try:
-            with open(partial, "wb") as file:
-                np.savez_compressed(file, **arrays)
-            os.replace(partial, path)
-        except OSError as error:
-            raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error
+        with files.whole(path) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PairTable":
@@ -224,7 +213,7 @@ class PairTable:
             raise InputError(f"{path}: expected a PairTable file, got a directory") from error
         except InputError:
             raise
-        except _DAMAGE as error:
+        except files.DAMAGE as error:
             raise InputError(
                 f"{path}: not a PairTable, or cut short or damaged: {error}"
             ) from error

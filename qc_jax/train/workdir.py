@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qc_jax.data import files
 from qc_jax.errors import InputError
 
-_PARTIAL = ".partial"
-_UNFINISHED = f"config.json{_PARTIAL}"  # what a run killed while it claimed its directory leaves
+# What a run that was killed while it claimed its directory leaves.
+_UNFINISHED = f"config.json{files.PARTIAL}"
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(path.name + _PARTIAL)
-    partial.write_text(text)
-    os.replace(partial, path)
+    with files.whole(path) as partial:
+        Path(partial).write_text(text)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -71,9 +70,9 @@ class Workdir:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write(self.path / "config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+        _write(self.path / "config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
 
     def config(self) -> dict[str, Any]:
         """The run's configuration."""

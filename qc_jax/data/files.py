@@ -1,0 +1,39 @@
+"""Files that are written whole or not at all, and what reading a damaged one raises."""
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from qc_jax.errors import InputError
+
+PARTIAL = ".partial"  # ends the name of a file that is being written
+
+# What NumPy and zipfile raise on a file that is cut short, damaged or something else; a damaged
+# header may ask for an unknown compression or a password (RuntimeError).
+DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@contextlib.contextmanager
+def whole(path: str | os.PathLike) -> Iterator[str]:
+    """Gives a path beside `path` to write to; what stands there at the end becomes `path`.
+
+    Where the block raises, what it has written is removed and `path` is left as it was; only a kill
+    leaves the partial file behind.
+
+    Raises:
+      InputError: it cannot be written (an OSError from within the block).
+    """
+    path = os.fspath(path)
+    partial = path + PARTIAL
+    try:
+        try:
+            yield partial
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
