@@ -6,6 +6,11 @@ What is ready stands in FILE.npz.journal: stop the run or kill it, start the sam
 only the pairs in flight are computed again. Without --elements: every element the engine knows
 (tblite: 2,701 pairs, 7 to 12 minutes on 2 cores).
 
+    python -m experiments.generate --engine=tblite --curve=0.7:2.5:40 --out=FILE.npz
+
+scans bond lengths: each pair at 40 distances from 0.7 to 2.5 times its relaxed one, with forces. A
+row behind a jump to another solution of the equations has `extras["continuous"] = 0`.
+
     python -m experiments.generate --engine=tblite --verify=50 [--table=FILE.npz] [--seed=0]
 
 computes 50 random pairs of a table (the shipped one unless given) again, prints the largest
@@ -23,6 +28,7 @@ from experiments import cli
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate as engines
 from qc_jax.engines.engine import Engine
+from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
 
 _ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(engines.ENGINES), "who computes")
@@ -35,6 +41,9 @@ _VERIFY = flags.DEFINE_integer(
 )
 _TABLE = flags.DEFINE_string("table", SHIPPED[0], "what --verify checks: a name or an .npz file")
 _SEED = flags.DEFINE_integer("seed", 0, "which pairs --verify chooses", lower_bound=0)
+_CURVE = flags.DEFINE_string(
+    "curve", None, "LOW:HIGH:COUNT: so many distances, from LOW to HIGH times the relaxed one"
+)
 _TIMEOUT = flags.DEFINE_float(
     "timeout", engines.TIMEOUT_S, "seconds after which a pair is given up", lower_bound=1
 )
@@ -79,7 +88,13 @@ def _generate(engine: Engine, out: str) -> None:
 
 
 def _summary(table: PairTable) -> None:
-    print(f"{len(table)} pairs in the table, {len(table.left_out)} left out")
+    pairs = len(set(table.names))
+    rows = "" if pairs == len(table) else f" in {len(table)} rows"
+    print(f"{pairs} pairs{rows} in the table, {len(table.left_out)} left out")
+    if CONTINUOUS in table.extras:
+        jumped = table.extras[CONTINUOUS] == 0
+        names = " ".join(sorted(set(table.names[jumped])))
+        print(f"  {jumped.sum()} rows behind a jump to another solution, of: {names or '-'}")
     kinds = collections.Counter(reason.split(":")[0] for reason in table.left_out.values())
     for kind, count in sorted(kinds.items()):
         print(f"  {count:4d} by {kind}")
@@ -89,8 +104,11 @@ def _summary(table: PairTable) -> None:
 
 def _verify(engine: Engine, count: int) -> None:
     table = open_table(_TABLE.value)
+    if "curve" in table.provenance:
+        engine = engines.scanning(engine, table.provenance["curve"])
+    pairs = len(set(table.names))
     print(
-        f"{min(count, len(table))} of {len(table)} pairs of {_TABLE.value}, "
+        f"{min(count, pairs)} of {pairs} pairs of {_TABLE.value}, "
         f"made with {table.provenance.get('engine')} {table.provenance.get('version')}, "
         f"again with {engine.name} {engine.provenance()['version']}"
     )
@@ -126,8 +144,12 @@ def main(argv: list[str]) -> None:
         raise InputError("expected --out=FILE.npz, or --verify=COUNT")
     if _VERIFY.value is not None and _OUT.value is not None:
         raise InputError("expected either --out or --verify, got both")
+    if _VERIFY.value is not None and _CURVE.value is not None:
+        raise InputError("--curve belongs to --out; --verify takes it from the table")
     engine = engines.create_engine(_ENGINE.value)
     if _OUT.value is not None:
+        if _CURVE.value is not None:
+            engine = engines.scanning(engine, _CURVE.value)
         _generate(engine, _OUT.value)
     elif _VERIFY.value is not None:
         _verify(engine, _VERIFY.value)

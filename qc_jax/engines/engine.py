@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from qc_jax.engines.gates import Gates
-from qc_jax.engines.record import Record
+from qc_jax.engines.record import Answer
 
 
 class EngineError(RuntimeError):
@@ -32,8 +32,8 @@ class Engine(Protocol):
         """Everything that decides the numbers but the gates: program, version, settings."""
         ...
 
-    def compute(self, name: str) -> Record:
-        """The pair at its energy minimum.
+    def compute(self, name: str) -> Answer:
+        """The pair at its energy minimum; of a scan (`scan.ScanEngine`) at many distances.
 
         Raises:
           EngineError: there is none.

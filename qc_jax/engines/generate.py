@@ -5,7 +5,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,14 +15,15 @@ from qc_jax.data.table import PairTable
 from qc_jax.engines import pool
 from qc_jax.engines.engine import Engine
 from qc_jax.engines.journal import Journal
-from qc_jax.engines.record import Record, to_table
+from qc_jax.engines.record import Answer, Record, to_table
+from qc_jax.engines.scan import Grid, ScanEngine, Scanner
 from qc_jax.errors import InputError, choose
 
 ENGINES = {"tblite": ("qc_jax.engines.tblite", "TbliteEngine", "tblite")}
 # A pair takes about half a second; one that takes this long hangs.
 TIMEOUT_S = 600.0
 # What two runs of one engine may differ by, by unit.
-TOLERANCES = {"eV": 1e-5, "Å": 1e-4, "e": 1e-4, "Debye": 1e-4}
+TOLERANCES = {"eV": 1e-5, "Å": 1e-4, "e": 1e-4, "Debye": 1e-4, "eV/Å": 1e-4}
 
 
 def create_engine(name: str) -> Engine:
@@ -39,6 +40,17 @@ def create_engine(name: str) -> Engine:
         raise InputError(
             f"engine {name!r} cannot be loaded ({error}); try: pip install {package}"
         ) from error
+
+
+def scanning(engine: Engine, curve: str) -> Engine:
+    """The engine, made to scan bond lengths on the grid `curve` (`scan.Grid.parse`).
+
+    Raises:
+      InputError: it is no grid, or the engine cannot scan.
+    """
+    if not hasattr(engine, "scan"):
+        raise InputError(f"engine {engine.name!r} cannot scan bond lengths")
+    return ScanEngine(cast(Scanner, engine), Grid.parse(curve))
 
 
 def check_elements(symbols: Sequence[str], engine: Engine) -> list[str]:
@@ -112,18 +124,25 @@ def generate(
 
 
 def _table(
-    engine: Engine, names: list[str], answers: dict[str, Record | str], run: dict[str, Any]
+    engine: Engine, names: list[str], answers: dict[str, Answer | str], run: dict[str, Any]
 ) -> PairTable:
     records = []
-    left_out = {}
+    left_out: dict[str, str] = {}
     for name in names:
-        answer = answers[name]
-        failure = answer if isinstance(answer, str) else engine.gates.failure(answer)
-        if failure:
-            left_out[name] = failure
-        elif isinstance(answer, Record):
-            records.append(answer)
+        kept, failures = judged(engine, name, answers[name])
+        records += kept
+        left_out |= failures
     return to_table(records, run | {"left_out": left_out})
+
+
+def judged(engine: Engine, name: str, answer: Answer | str) -> tuple[list[Record], dict[str, str]]:
+    """What may stand in a table of an engine's answer for a pair, and what may not, with why."""
+    if isinstance(answer, str):
+        return [], {name: answer}
+    if not isinstance(answer, Record):  # a scan judges its points itself
+        return answer.points, answer.left_out
+    failure = engine.gates.failure(answer)
+    return ([], {name: failure}) if failure else ([answer], {})
 
 
 class Difference(NamedTuple):
@@ -176,8 +195,9 @@ def verify(
     differ = [key for key in settings if table.provenance.get(key) != settings[key]]
     if differ:
         raise InputError(f"the table was made with other {', '.join(differ)} than the engine has")
-    chosen = np.random.default_rng(seed).permutation(len(table))[:count]
-    names = [str(name) for name in table.names[chosen]]
+    # A pair may stand in several rows; which come first decides nothing where each stands in one.
+    pairs = table.names[np.sort(np.unique(table.names, return_index=True)[1])]
+    names = [str(name) for name in np.random.default_rng(seed).permutation(pairs)[:count]]
     largest: dict[tuple[str, str], tuple[float, str]] = {}
     answers = pool.compute_pairs(engine, names, workers, timeout_s)
     progress(0, len(names))
@@ -205,17 +225,25 @@ def _settings(engine: Engine) -> dict[str, Any]:
 
 
 def _differences(
-    table: PairTable, name: str, answer: Record | str
+    table: PairTable, name: str, answer: Answer | str
 ) -> Iterator[tuple[str, str, float]]:
-    old = table.take(np.array([table.row(name)]))
-    new = None if isinstance(answer, str) else to_table([answer], {})
-    direct = () if isinstance(answer, str) else tuple(answer.targets)
-    for field, unit in (("populations", "e"), ("charges", "e"), ("dipole", "Debye")):
+    old = table.take(table.names == name)
+    records = [] if isinstance(answer, str) else _records(answer)
+    new = to_table(records, {}) if len(records) == len(old) else None
+    direct = records[0].targets if records else ()
+    fields = {"populations": "e", "charges": "e", "dipole": "Debye"}
+    if old.forces is not None:
+        fields["forces"] = "eV/Å"
+    for field, unit in fields.items():
         again = None if new is None else getattr(new, field)
         yield field, unit, _largest(getattr(old, field), again)
     for target in ("distance_ang", *direct):
         again = None if new is None else new.targets[target]
         yield target, targets.target(target).unit, _largest(old.targets[target], again)
+
+
+def _records(answer: Answer) -> list[Record]:
+    return [answer] if isinstance(answer, Record) else answer.points
 
 
 def _largest(old: np.ndarray, new: np.ndarray | None) -> float:

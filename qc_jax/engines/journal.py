@@ -10,8 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from qc_jax.engines.record import Record
+from qc_jax.engines.record import Answer, Record, Scan
 from qc_jax.errors import InputError
+
+
+def _from_json(data: Mapping[str, Any]) -> Answer:
+    return Scan.from_json(data) if "points" in data else Record.from_json(data)
 
 
 class Journal:
@@ -33,7 +37,7 @@ class Journal:
           InputError: it cannot be written, is of another run, damaged, or in use.
         """
         self.path = path
-        self.answers: dict[str, Record | str] = {}
+        self.answers: dict[str, Answer | str] = {}
         try:
             self._file = open(path, "a+b")  # noqa: SIM115 (closed by `close`)
         except OSError as error:
@@ -72,8 +76,9 @@ class Journal:
             for number, line in enumerate(lines[1:], start=2):  # noqa: B007 (told below)
                 entry = json.loads(line)
                 record = entry["record"]
-                answer = entry["failure"] if record is None else Record.from_json(record)
-                self.answers[entry["name"]] = answer
+                self.answers[entry["name"]] = (
+                    entry["failure"] if record is None else _from_json(record)
+                )
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.path}: line {number} is damaged ({error}); delete the file to start afresh"
@@ -88,13 +93,13 @@ class Journal:
                 "delete the file, or choose another --out"
             )
 
-    def add(self, name: str, answer: Record | str) -> None:
+    def add(self, name: str, answer: Answer | str) -> None:
         """Keeps a pair's record, or why there is none."""
         self.answers[name] = answer
-        if isinstance(answer, Record):
-            self._append({"name": name, "record": answer.to_json()})
-        else:
+        if isinstance(answer, str):
             self._append({"name": name, "record": None, "failure": answer})
+        else:
+            self._append({"name": name, "record": answer.to_json()})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(entry).encode() + b"\n")

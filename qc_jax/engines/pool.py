@@ -11,12 +11,12 @@ from multiprocessing import connection
 from unittest import mock
 
 from qc_jax.engines.engine import Engine, EngineError
-from qc_jax.engines.record import Record
+from qc_jax.engines.record import Answer
 
 
 def compute_pairs(
     engine: Engine, names: Iterable[str], workers: int, timeout_s: float
-) -> Iterator[tuple[str, Record | str]]:
+) -> Iterator[tuple[str, Answer | str]]:
     """Computes the pairs on `workers` processes, each with one thread.
 
     Args:
@@ -94,7 +94,7 @@ class _Worker:
         with contextlib.suppress(OSError):  # it crashed just now; its connection will say so
             self.connection.send(name)
 
-    def answer(self) -> Record | str | None:
+    def answer(self) -> Answer | str | None:
         """What the worker sent; None where that is no answer yet. Its end is an answer."""
         try:
             message = self.connection.recv()
@@ -137,7 +137,7 @@ def _work(channel: connection.Connection, engine: Engine) -> None:
             channel.send(_compute(engine, channel.recv()))
 
 
-def _compute(engine: Engine, name: str) -> Record | str:
+def _compute(engine: Engine, name: str) -> Answer | str:
     try:
         return engine.compute(name)
     except EngineError as error:

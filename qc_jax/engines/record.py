@@ -10,6 +10,10 @@ from qc_jax.chem import elements
 from qc_jax.data import labels
 from qc_jax.data.table import PairTable
 
+# Columns of a table of scans (`PairTable.extras`).
+RATIO = "bond_ratio"  # distance over that of the relaxed pair
+CONTINUOUS = "continuous"  # 1 where a continuous curve leads to the minimum, 0 behind a jump
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -78,6 +82,37 @@ class Record:
         for field in ("searched_ang", "beside_ev"):
             evidence[field] = tuple(evidence[field])
         return cls(**{**data, "evidence": Evidence(**evidence)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """One pair at the distances of a grid, shortest first.
+
+    Attributes:
+      name: like 'Ag_Al'.
+      points: sound ones, with `RATIO` and `CONTINUOUS` in their extras.
+      left_out: the others, by 'Ag_Al at 1.234 Å', with the reason.
+    """
+
+    name: str
+    points: list[Record]
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers; `from_json` gives the same scan, to the last bit."""
+        return {**vars(self), "points": [point.to_json() for point in self.points]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Scan":
+        """The scan that `to_json` wrote.
+
+        Raises:
+          KeyError, TypeError: it is not one.
+        """
+        return cls(**{**data, "points": [Record.from_json(point) for point in data["points"]]})
+
+
+Answer = Record | Scan  # what an engine says about one pair
 
 
 def to_table(records: Iterable[Record], provenance: Mapping[str, Any]) -> PairTable:

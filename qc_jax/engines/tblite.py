@@ -13,6 +13,7 @@ import functools
 import importlib.metadata
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -21,7 +22,7 @@ import numpy as np
 from qc_jax.chem import elements, units
 from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L
-from qc_jax.engines import occupations, search
+from qc_jax.engines import occupations, scan, search
 from qc_jax.engines.engine import EngineError
 from qc_jax.engines.gates import Gates
 from qc_jax.engines.record import Evidence, Record
@@ -109,7 +110,7 @@ def atom_energy(number: int, settings: Settings) -> float:
 class PairCurve:
     """The potential curve of one pair; solves the SCF equations at any distance.
 
-    Implements `search.Curve`.
+    Implements `search.Curve` and `scan.Curve`.
     """
 
     def __init__(self, numbers: list[int], settings: Settings):
@@ -133,18 +134,27 @@ class PairCurve:
             solution=result,
         )
 
-    def solve(
-        self, distance: float, near: search.State | None = None, fine: bool = False
-    ) -> search.State | None:
-        """The solution at `distance` (Å), started from that of `near` where given."""
+    def _mixed(
+        self, distance: float, near: search.State | None, fine: bool
+    ) -> Iterator[search.State]:
+        """What the mixers lead to, each that converges, the one that worked last first."""
         self._place(distance, fine)
         last = self._mixer
         for mixer in (last, *(m for m in range(len(MIXERS)) if m != last)):
             result = _single_point(self._calculator, mixer, near.solution if near else None)
             if result is not None:
                 self._mixer = mixer
-                return self._state(distance, result)
-        return None
+                yield self._state(distance, result)
+
+    def solve(
+        self, distance: float, near: search.State | None = None, fine: bool = False
+    ) -> search.State | None:
+        """The solution at `distance` (Å), started from that of `near` where given."""
+        return next(self._mixed(distance, near, fine), None)
+
+    def alternatives(self, distance: float, near: search.State) -> list[search.State]:
+        """What each mixer leads to at `distance` from the solution of `near`."""
+        return list(self._mixed(distance, near, fine=True))
 
     def others(self, distance: float) -> list[search.State]:
         """Solutions at `distance` from every guess by every mixer, in a fixed order."""
@@ -188,6 +198,39 @@ class TbliteEngine:
         Raises:
           EngineError: no minimum was found.
         """
+        return self._relax(name)[2]
+
+    def scan(self, name: str, grid: scan.Grid, settings: scan.Settings) -> scan.Scan:
+        """The pair at the distances of a grid, followed from the minimum that `compute` gives.
+
+        Raises:
+          EngineError: no minimum was found, or it does not pass the gates.
+        """
+        curve, minimum, relaxed = self._relax(name)
+        reason = self.gates.failure(relaxed)
+        if reason is not None:
+            raise EngineError(reason)
+        numbers = [elements.element(symbol).atomic_number for symbol in name.split("_")]
+        evidence = relaxed.evidence
+        assert evidence is not None, "a minimum of this engine has it"
+
+        def record(state: search.State) -> Record:
+            return Record(
+                name=name,
+                distance=state.distance,
+                forces=[[0.0, 0.0, state.gradient], [0.0, 0.0, -state.gradient]],
+                **_quantities(numbers, state, self.settings),
+            )
+
+        def failure(record: Record) -> str | None:
+            below = evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
+            return self.gates.failure(record, at_minimum=False) or self.gates.binding(below)
+
+        points = scan.follow(curve, minimum, grid.ratios, settings)
+        return scan.judge(name, relaxed.distance, grid.ratios, points, record, failure)
+
+    def _relax(self, name: str) -> tuple[PairCurve, search.State, Record]:
+        """The curve of the pair, and state and record of the minimum that `compute` gives."""
         pair = [elements.element(symbol) for symbol in name.split("_")]
         numbers = [element.atomic_number for element in pair]
         atoms = sum(atom_energy(number, self.settings) for number in numbers)
@@ -197,13 +240,13 @@ class TbliteEngine:
         def sound(state: search.State) -> bool:
             return not (self.gates.charge(state.charge) or self.gates.binding(atoms - state.energy))
 
-        records = []
+        found = []
         try:
             for minimum in search.minima(curve, covalent, sound, self.search_settings):
                 record = self._record(name, numbers, atoms, minimum)
+                found.append((curve, minimum.state, record))
                 if self.gates.failure(record) is None:
-                    return record
-                records.append(record)
+                    return found[-1]
         except search.NoMinimum as error:
             if (state := error.dropped) is None:
                 raise
@@ -211,7 +254,7 @@ class TbliteEngine:
                 f"{error}; at {state.distance:.2f} Å what converges has "
                 f"{state.charge:.2f} e and lies {atoms - state.energy:.1f} eV below the atoms"
             ) from error
-        return records[0]
+        return found[0]
 
     def _record(
         self, name: str, numbers: list[int], atoms: float, minimum: search.Minimum

@@ -45,6 +45,19 @@ def test_verifies_its_table(made, run_python):
     assert float(rows["mermin_free_energy_ev"]) <= 1e-5 and float(rows["distance_ang"]) <= 1e-4
 
 
+def test_scans_bond_lengths_and_verifies_them(run_python, tmp_path):
+    out = tmp_path / "curves.npz"
+    script = (*SCRIPT, "--workers=1")
+    done = run_python(*script, "--curve=0.8:1.6:3", "--elements=H", f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs in 3 rows in the table, 0 left out" in done.stdout
+    assert "0 rows behind a jump" in done.stdout
+    assert PairTable.load(out).forces.shape == (3, 2, 3)
+    done = run_python(*script, f"--table={out}", "--verify=5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 pairs" in done.stdout and "forces" in done.stdout
+
+
 @pytest.mark.slow
 def test_shipped_table_comes_out_again(run_python):
     done = run_python(*SCRIPT, "--verify=5", "--seed=7")
@@ -146,6 +159,8 @@ def test_workers_end_with_their_parent(tmp_path):
         (("--out=taken.npz", "--elements=H"), "taken.npz: exists already; add --overwrite"),
         (("--verify=2", "--table=taken.npz"), "taken.npz: not a PairTable"),
         (("--verify=2", "--out=t.npz"), "expected either --out or --verify"),
+        (("--out=t.npz", "--curve=0.7:2.5"), "curve '0.7:2.5': expected LOW:HIGH:COUNT"),
+        (("--verify=2", "--curve=0.7:2.5:40"), "--verify takes it from the table"),
         ((), "expected --out=FILE.npz, or --verify=COUNT"),
     ],
 )

@@ -1,0 +1,239 @@
+"""Bond-length scans: one pair at many distances, followed from its minimum on one solution.
+
+A self-consistent calculation that starts afresh at each distance may land on another solution at
+any of them, and the curve then jumps. Here every point starts from its neighbour's solution; where
+energy, gradient and charge do not fit together the step is halved, and where halving does not help
+other mixers are tried. What still jumps is marked (`CONTINUOUS`), not hidden.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from qc_jax.engines.engine import Engine, EngineError
+from qc_jax.engines.gates import Gates
+from qc_jax.engines.record import CONTINUOUS, RATIO, Record, Scan
+from qc_jax.engines.search import State
+from qc_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Distances as multiples of the relaxed one: `count` of them from `low` to `high`, equidistant.
+
+    Raises:
+      InputError: it is none: `low` must lie in (0, 1), `high` above 1, `count` from 2 up.
+    """
+
+    low: float
+    high: float
+    count: int
+
+    def __post_init__(self):
+        if not (0 < self.low < 1 < self.high < np.inf and self.count >= 2):
+            raise InputError(
+                f"curve {self}: expected LOW:HIGH:COUNT with 0 < LOW < 1 < HIGH, multiples of the "
+                "relaxed bond length, and COUNT from 2 up, like 0.7:2.5:40"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.low:g}:{self.high:g}:{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Grid":
+        """The grid written like '0.7:2.5:40'.
+
+        Raises:
+          InputError: it is not.
+        """
+        try:
+            low, high, count = text.split(":")
+            numbers = float(low), float(high), int(count)
+        except ValueError as error:
+            raise InputError(f"curve {text!r}: expected LOW:HIGH:COUNT, like 0.7:2.5:40") from error
+        return cls(*numbers)
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """[count], rising."""
+        return np.linspace(self.low, self.high, self.count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """When two neighbours count as one curve.
+
+    Attributes:
+      energy_ev: how far the energy difference may be from what the two gradients say; halving a
+        step cuts this eightfold on a smooth curve and not at all at a jump.
+      charge_e: how much a charge may change from one neighbour to the next.
+      halvings: how often a step is halved before a jump is one; 6 of them make steps of about
+        a thousandth of the bond length.
+    """
+
+    energy_ev: float = 5e-3
+    charge_e: float = 0.02
+    halvings: int = 6
+
+    def continuous(self, one: State, two: State) -> bool:
+        """Whether two neighbours lie on one solution."""
+        expected = (one.gradient + two.gradient) / 2 * (two.distance - one.distance)
+        return (
+            abs(two.energy - one.energy - expected) <= self.energy_ev
+            and abs(two.charge - one.charge) <= self.charge_e
+        )
+
+
+class Curve(Protocol):
+    """What a scan needs of an engine; more than `search.Curve`, less than all of an engine."""
+
+    def solve(self, distance: float, near: State | None = None, fine: bool = False) -> State | None:
+        """The solution at `distance` (Å), started from that of `near`."""
+        ...
+
+    def alternatives(self, distance: float, near: State) -> list[State]:
+        """Whatever else converges at `distance` from the solution of `near`, in a fixed order."""
+        ...
+
+
+class Point(NamedTuple):
+    """A state of a scan, and whether a continuous curve leads from it to the minimum."""
+
+    state: State
+    continuous: bool
+
+
+def follow(
+    curve: Curve, minimum: State, ratios: np.ndarray, settings: Settings
+) -> list[Point | None]:
+    """The states at `ratios` times the minimum's distance; None where nothing converges.
+
+    Args:
+      curve: the pair's.
+      minimum: where to start; from there outwards and inwards.
+      ratios: [P], any order.
+      settings: when a curve is continuous.
+    """
+    points: list[Point | None] = [None] * len(ratios)
+    order = np.argsort(np.abs(ratios - 1), kind="stable")
+    for side in (order[ratios[order] >= 1], order[ratios[order] < 1]):
+        last = Point(minimum, True)
+        for index in side:
+            reached = _step(curve, last.state, ratios[index] * minimum.distance, settings)
+            if reached is not None:
+                last = Point(reached.state, last.continuous and reached.continuous)
+                points[index] = last
+    return points
+
+
+def _step(
+    curve: Curve, near: State, distance: float, settings: Settings, halved: int = 0
+) -> Point | None:
+    """From `near` to `distance`, on the same solution where that can be."""
+    state = curve.solve(distance, near, fine=True)
+    if state is not None and settings.continuous(near, state):
+        return Point(state, True)
+    if halved == settings.halvings:
+        for other in curve.alternatives(distance, near):
+            if settings.continuous(near, other):
+                return Point(other, True)
+        return None if state is None else Point(state, False)
+    middle = _step(curve, near, (near.distance + distance) / 2, settings, halved + 1)
+    if middle is None:
+        return None if state is None else Point(state, False)
+    end = _step(curve, middle.state, distance, settings, halved + 1)
+    return end and Point(end.state, middle.continuous and end.continuous)
+
+
+def judge(
+    name: str,
+    relaxed: float,
+    ratios: np.ndarray,
+    points: list[Point | None],
+    record_of: Callable[[State], Record],
+    failure: Callable[[Record], str | None],
+) -> Scan:
+    """The scan of the points that pass the gates; each of the others with its reason.
+
+    Args:
+      name: of the pair.
+      relaxed: its bond length, Å.
+      ratios: [P], rising.
+      points: what `follow` gave for them.
+      record_of: the record of a state; raises EngineError where there is none.
+      failure: which gate a record fails, in words, or None.
+    """
+    kept = []
+    left_out = {}
+    for ratio, point in zip(ratios, points, strict=True):
+        place = f"{name} at {ratio * relaxed:.3f} Å"
+        if point is None:
+            left_out[place] = "SCF: nothing converges"
+            continue
+        try:
+            record = record_of(point.state)
+        except EngineError as error:
+            left_out[place] = str(error)
+            continue
+        reason = failure(record)
+        if reason is not None:
+            left_out[place] = reason
+            continue
+        record.extras[RATIO] = float(ratio)
+        record.extras[CONTINUOUS] = float(point.continuous)
+        kept.append(record)
+    return Scan(name, kept, left_out)
+
+
+class Scanner(Engine, Protocol):
+    """An engine that can scan."""
+
+    def scan(self, name: str, grid: Grid, settings: Settings) -> Scan:
+        """The pair at the distances of the grid.
+
+        Raises:
+          EngineError: it has no sound minimum to start from.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanEngine:
+    """An engine whose answer is the scan of a pair instead of its minimum."""
+
+    engine: Scanner
+    grid: Grid
+    settings: Settings = dataclasses.field(default_factory=Settings)
+
+    @property
+    def name(self) -> str:
+        """That of the engine."""
+        return self.engine.name
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Those of the engine."""
+        return self.engine.symbols
+
+    @property
+    def gates(self) -> Gates:
+        """Those of the engine."""
+        return self.engine.gates
+
+    def provenance(self) -> dict[str, Any]:
+        """That of the engine, and the grid."""
+        return {
+            **self.engine.provenance(),
+            "curve": str(self.grid),
+            "continuity": dataclasses.asdict(self.settings),
+        }
+
+    def compute(self, name: str) -> Scan:
+        """The scan of the pair.
+
+        Raises:
+          EngineError: there is no minimum to start from.
+        """
+        return self.engine.scan(name, self.grid, self.settings)
