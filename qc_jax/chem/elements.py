@@ -1,7 +1,18 @@
 """Element facts, read from `elements.csv`, and the elements of the benchmark.
 
-Covalent radii: B. Cordero et al., Dalton Trans. 2832 (2008), Z = 1 to 96; carbon is the sp3 value,
-Mn, Fe and Co the low-spin ones.
+Z = 1 to 96. Sources and conventions of the columns:
+
+* Covalent radii: B. Cordero et al., Dalton Trans. 2832 (2008); carbon is the sp3 value, Mn, Fe and
+  Co the low-spin ones.
+* Groups 1 to 18. Group 3 is Sc, Y and Lu, as in IUPAC's provisional report (E. Scerri, Chem. Int.
+  43(1), 31, 2021); La to Yb and Ac to Cm have none.
+* Electronegativities on Pauling's scale, as revised by A. L. Allred, J. Inorg. Nucl. Chem. 17, 215
+  (1961), and where he has none, those of L. Pauling, The Nature of the Chemical Bond, 3rd edition
+  (1960); Kr 3.00 and Xe 2.60 as in J. Emsley, The Elements, 3rd edition (1998). Tables differ in
+  the oxidation state they take: here it is Tl(I) and Pb(IV). He, Ne, Ar, Rn, Pm, Eu, Tb and Yb
+  have no value.
+* Metals: all but H, B, C, N, O, Si, P, S, Ge, As, Se, Sb, Te and the groups 17 and 18. The usual
+  metalloids are no metals then, and Po is one: the classes of the published split `by_type`.
 """
 
 import csv
@@ -15,12 +26,27 @@ from qc_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """One element: atomic number, symbol, English name and covalent radius in Å."""
+    """One element; the module's docstring has the sources.
+
+    Attributes:
+      atomic_number: Z.
+      symbol: like 'Ag'.
+      name: in English.
+      covalent_radius_ang: Å.
+      period: 1 to 7.
+      group: 1 to 18; None in the f block.
+      electronegativity: Pauling's; None where the scale has none.
+      metal: whether it counts as a metal.
+    """
 
     atomic_number: int
     symbol: str
     name: str
     covalent_radius_ang: float
+    period: int
+    group: int | None
+    electronegativity: float | None
+    metal: bool
 
 
 @functools.cache
@@ -29,10 +55,18 @@ def _by_symbol() -> dict[str, Element]:
     elements = {}
     for row in csv.DictReader(text.splitlines()):
         elements[row["symbol"]] = Element(
-            int(row["atomic_number"]),
-            row["symbol"],
-            row["name"],
-            float(row["covalent_radius_ang"]),
+            atomic_number=int(row["atomic_number"]),
+            symbol=row["symbol"],
+            name=row["name"],
+            covalent_radius_ang=float(row["covalent_radius_ang"]),
+            period=int(row["period"]),
+            group=int(row["group"]) if row["group"] else None,
+            electronegativity=(
+                float(row["electronegativity_pauling"])
+                if row["electronegativity_pauling"]
+                else None
+            ),
+            metal={"yes": True, "no": False}[row["metal"]],
         )
     return elements
 
