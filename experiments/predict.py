@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     structure = _pair(name, distance)
     model, targets, settings = runs.model_of(config)
     state = _best(workdir, lambda scaler: init(model, structure, scaler, settings), len(targets))
-    predicted = predict(model, state.best_params, state.scaler, structure, batch_size=1)[0]
+    predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
         (key, number(float(value)), _reference(table, row, key), target(key).unit)
         for key, value in zip(targets, predicted, strict=True)
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
     if row is not None:
         unchanged = table.fingerprint() == config["data_fingerprint"]
         seen = (
-            _part(prepare(table, targets, settings.seed), name)
+            _part(prepare(table, targets, settings.seed, split=config["split"]), name)
             if unchanged
             else "the data have changed since the model was trained"
         )
@@ -93,7 +93,7 @@ def _part(task: Task, name: str) -> str:
     for part, rows in task.split.parts().items():
         if name in task.names[rows]:
             return f"of the {part} split"
-    return "a pair without all targets, which this model has not seen"
+    return f"left out ({task.left_out[name]}), so this model has not seen it"
 
 
 def _reference(table: PairTable, row: int | None, key: str) -> str:

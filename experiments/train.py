@@ -66,7 +66,7 @@ def _score(run: runs.Run, trained: loop.Trained, workdir: Workdir) -> dict[str, 
     """Errors on the test rows, with the baselines beside them; draws parity.png."""
     task, state = run.task, trained.state
     test = task.dataset.take(task.split.test).structures
-    predicted = predict(run.model, state.best_params, state.scaler, test)
+    predicted = predict(run.model, state.best_variables, state.scaler, test)
     numbers, labels = jax.device_get((task.dataset.structures.atomic_numbers, task.dataset.labels))
     train_numbers, train_labels = numbers[task.split.train], labels[task.split.train]
     test_numbers, test_labels = numbers[task.split.test], labels[task.split.test]
@@ -81,22 +81,24 @@ def _score(run: runs.Run, trained: loop.Trained, workdir: Workdir) -> dict[str, 
             for column, name in enumerate(task.targets)
         }
 
-    model = run.config["model"]["name"]
+    model, data, split = run.config["model"]["name"], run.config["data"], run.config["split"]
     plot_parity(
         workdir.path / "parity.png",
         task.targets,
         predicted,
         test_labels,
         task.names[task.split.test].tolist(),
-        f"{model} on {run.config['data']}, {len(test_labels)} test pairs",
+        f"{model} on {data}, split {split}: {len(test_labels)} test pairs",
     )
     return {
         "model": model,
-        "dataset": run.config["data"],
+        "dataset": data,
         "data_fingerprint": run.config["data_fingerprint"],
         "targets": task.targets,
         "units": {name: target(name).unit for name in task.targets},
         "seed": run.settings.seed,
+        "split": split,
+        "split_description": task.split.description,
         "split_sizes": {part: len(rows) for part, rows in task.split.parts().items()},
         "parameters": count_parameters(state.params),
         "epochs": int(state.epoch),

@@ -22,6 +22,10 @@ class Batch(flax.struct.PyTreeNode):
         where nothing is periodic.
       canvas_features: [B, F], what `qc_jax.canvas.render` draws a canvas from; None where the
         structures have no canvas.
+      row_mask: [B] bool, False for structures that only fill the batch up; None where all count.
+        Read by what looks across the batch, like batch norm.
+      axis_name: the collective axis that a larger batch is shared out on, of which this is this
+        device's share; None where it is the whole batch.
     """
 
     atomic_numbers: jax.Array
@@ -29,6 +33,8 @@ class Batch(flax.struct.PyTreeNode):
     neighbors: jax.Array
     shifts: jax.Array | None = None
     canvas_features: jax.Array | None = None
+    row_mask: jax.Array | None = None
+    axis_name: str | None = flax.struct.field(pytree_node=False, default=None)
 
     @property
     def atom_mask(self) -> jax.Array:

@@ -9,21 +9,35 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
-from qc_jax.train.state import Params
 
 
 def predict(
-    model: nn.Module, params: Params, scaler: Scaler, structures: Batch, batch_size: int = 256
+    model: nn.Module,
+    variables: models.Variables,
+    scaler: Scaler,
+    structures: Batch,
+    batch_size: int = 256,
 ) -> np.ndarray:
     """Labels of N structures: [N, T] float32, in the targets' units.
 
     Rows are taken `batch_size` at a time, so that one compilation serves any N and a row's numbers
     do not depend on how many others are asked for.
+
+    Args:
+      model: of these outputs.
+      variables: its weights, like `State.best_variables`.
+      scaler: of the labels that it was trained on.
+      structures: N of them.
+      batch_size: rows at a time.
+
+    Raises:
+      InputError: a structure that the model cannot take.
     """
+    models.check(model, structures)
 
     @jax.jit
-    def forward(params: Params, rows: Batch) -> jax.Array:
-        return scaler.unscale(models.apply(model, params, rows))
+    def forward(variables: models.Variables, rows: Batch) -> jax.Array:
+        return scaler.unscale(models.apply(model, variables, rows))
 
     n = structures.positions.shape[0]
     index = np.arange(-(-n // batch_size) * batch_size).reshape(-1, batch_size)
@@ -31,5 +45,5 @@ def predict(
     parts = []
     for rows in index:
         chosen = jax.tree.map(operator.itemgetter(rows), structures)
-        parts.append(np.asarray(forward(params, chosen)))
+        parts.append(np.asarray(forward(variables, chosen)))
     return np.concatenate(parts)[:n]

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from qc_jax import models
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import parallel, steps
@@ -21,7 +22,7 @@ class Trained(NamedTuple):
     """What a training ends with.
 
     Attributes:
-      state: the last one; its `best_params` are the result.
+      state: the last one; its `best_variables` are the result.
       history: a dict an epoch, the lines of metrics.jsonl.
       compile_seconds: 0 where nothing was left to train.
     """
@@ -53,9 +54,10 @@ def fit(
       on_epoch: told of every epoch, those before the interruption included.
 
     Raises:
-      InputError: the devices don't divide the batch, a loss is not finite, or a checkpoint can't
-        be read.
+      InputError: the devices don't divide the batch, the model can't take a structure, a loss is
+        not finite, or a checkpoint can't be read.
     """
+    models.check(model, task.dataset.structures, task.names)
     devices = parallel.local_devices(settings.batch_size)
     sample = task.dataset.take(np.arange(1)).structures
     first_state = jax.jit(lambda: init(model, sample, task.scaler, settings))

@@ -22,9 +22,12 @@ class State(flax.struct.PyTreeNode):
     Attributes:
       epoch: () int32, epochs done.
       params: of the model, now.
+      statistics: the model's other collections, now: running averages of batch norm; {} where it
+        has none.
       opt_state: Adam's moments and learning rate.
       schedule_state: of the learning-rate schedule.
       best_params: at the best epoch; a copy, not a view of `params`.
+      best_statistics: at the best epoch.
       best_loss: () validation loss there, scaled.
       best_epoch: () int32, from 1; 0 before the first.
       key: of dropout and batch order, folded with the epoch.
@@ -33,25 +36,40 @@ class State(flax.struct.PyTreeNode):
 
     epoch: jax.Array
     params: Params
+    statistics: Params
     opt_state: optax.OptState
     schedule_state: optax.OptState
     best_params: Params
+    best_statistics: Params
     best_loss: jax.Array
     best_epoch: jax.Array
     key: jax.Array
     scaler: Scaler
 
+    @property
+    def variables(self) -> Params:
+        """What `qc_jax.models.apply` takes, now."""
+        return {"params": self.params, **self.statistics}
+
+    @property
+    def best_variables(self) -> Params:
+        """What `qc_jax.models.apply` takes, at the best epoch: the result of a training."""
+        return {"params": self.best_params, **self.best_statistics}
+
 
 def init(model: nn.Module, sample: Batch, scaler: Scaler, settings: Settings) -> State:
     """The state before the first epoch; weights follow from `settings.seed`."""
     weights_key, key = jax.random.split(jax.random.key(settings.seed))
-    params = model.init(weights_key, sample)["params"]
+    statistics = dict(model.init(weights_key, sample))
+    params = statistics.pop("params")
     return State(
         epoch=jnp.int32(0),
         params=params,
+        statistics=statistics,
         opt_state=optimizer.adam(settings).init(params),
         schedule_state=optimizer.Schedule(settings).init(),
         best_params=jax.tree.map(jnp.copy, params),
+        best_statistics=jax.tree.map(jnp.copy, statistics),
         best_loss=jnp.float32(jnp.inf),
         best_epoch=jnp.int32(0),
         # Raw bits: what a checkpoint can hold.

@@ -1,7 +1,8 @@
 """Pure steps: one epoch as a function of the state, for one device among D.
 
 Every device sees all rows, works on its share of each batch, and adds up with the others through
-the collective axis `AXIS`; sums are weighted so that the result does not depend on D.
+the collective axis `AXIS`; sums are weighted so that the result does not depend on D. What a model
+computes across the batch it learns from `Batch.row_mask` and `Batch.axis_name`.
 """
 
 from collections.abc import Callable
@@ -58,32 +59,35 @@ def make_epoch(
     schedule = optimizer.Schedule(settings)
     error_of = _ERRORS[settings.loss]
 
-    def errors(params, state: State, batch: Dataset, weights, **kwargs):
+    def errors(predicted, state: State, batch: Dataset, weights):
         """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
-        predicted = models.apply(model, params, batch.structures, **kwargs)
         scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
         natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
         return weights @ scaled, jnp.sum(weights), weights @ natural
 
     def train_step(state: State, dataset: Dataset, rows, weights, key) -> tuple[State, jax.Array]:
         total = jax.lax.psum(jnp.sum(weights), AXIS)
+        batch = dataset.take(rows)
+        structures = batch.structures.replace(row_mask=weights > 0, axis_name=AXIS)
 
         def loss_share(params):
-            error, _, _ = errors(
-                params, state, dataset.take(rows), weights, train=True, rngs={"dropout": key}
-            )
-            return error / total
+            variables = {"params": params, **state.statistics}
+            predicted, statistics = models.apply_training(model, variables, structures, key)
+            error, _, _ = errors(predicted, state, batch, weights)
+            return error / total, statistics
 
-        share, grads = jax.value_and_grad(loss_share)(state.params)
+        (share, statistics), grads = jax.value_and_grad(loss_share, has_aux=True)(state.params)
         loss, grads = jax.lax.psum((share, grads), AXIS)
         updates, opt_state = adam.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, opt_state=opt_state), loss
+        return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
 
     def validate(state: State, dataset: Dataset) -> tuple[jax.Array, jax.Array]:
         def add(sums, share):
             rows, weights = share
-            new = errors(state.params, state, dataset.take(rows), weights)
+            batch = dataset.take(rows)
+            predicted = models.apply(model, state.variables, batch.structures)
+            new = errors(predicted, state, batch, weights)
             return jax.tree.map(jnp.add, sums, new), None
 
         zeros = (jnp.float32(0), jnp.float32(0), jnp.zeros(dataset.labels.shape[1]))
@@ -98,9 +102,7 @@ def make_epoch(
         )
         order = jax.random.permutation(order_key, jnp.asarray(train_rows))
         rows, weights = _shares(order, settings.batch_size, devices)
-        keys = jax.random.split(
-            jax.random.fold_in(dropout_key, jax.lax.axis_index(AXIS)), rows.shape[0]
-        )
+        keys = jax.random.split(dropout_key, rows.shape[0])  # the same on every device
 
         def step(state, share):
             return train_step(state, dataset, *share)
@@ -112,13 +114,17 @@ def make_epoch(
         done = state.epoch + 1
         next_rate, schedule_state = schedule.update(state.schedule_state, validation_loss, done)
         better = validation_loss < state.best_loss
+        best_params, best_statistics = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old),
+            (state.params, state.statistics),
+            (state.best_params, state.best_statistics),
+        )
         state = state.replace(
             epoch=done,
             opt_state=optimizer.set_lr(state.opt_state, next_rate),
             schedule_state=schedule_state,
-            best_params=jax.tree.map(
-                lambda new, old: jnp.where(better, new, old), state.params, state.best_params
-            ),
+            best_params=best_params,
+            best_statistics=best_statistics,
             best_loss=jnp.where(better, validation_loss, state.best_loss),
             best_epoch=jnp.where(better, done, state.best_epoch),
         )

@@ -36,9 +36,9 @@ def made(name: str):
     leaves, structure = jax.tree.flatten(params)
     rng = np.random.default_rng(1)
     noisy = [leaf + jnp.asarray(0.1 * rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves]
-    return jax.jit(lambda params, batch: models.apply(model, params, batch)), jax.tree.unflatten(
-        structure, noisy
-    )
+    return jax.jit(
+        lambda params, batch: models.apply(model, {"params": params}, batch)
+    ), jax.tree.unflatten(structure, noisy)
 
 
 def molecules() -> Batch:

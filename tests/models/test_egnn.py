@@ -54,7 +54,7 @@ def test_equals_the_equations():
         params = jax.tree.map(
             lambda leaf: np.asarray(leaf, np.float64) + 0.2 * rng.normal(size=leaf.shape), params
         )
-        got = np.asarray(jax.jit(lambda p: models.apply(model, p, batch))(params))
+        got = np.asarray(jax.jit(lambda p: models.apply(model, {"params": p}, batch))(params))
     for row in range(len(got)):
         there = np.asarray(batch.atom_mask[row])
         expected = egnn(
@@ -68,6 +68,4 @@ def test_equals_the_equations():
 
 def test_default_size():
     """About the 460 k parameters of the published models."""
-    model = models.create("egnn")
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), molecules())["params"])
-    assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) == 465_496
+    assert models.describe("egnn").parameters == 465_496

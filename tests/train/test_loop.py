@@ -33,7 +33,7 @@ def plain_adam(model, task, settings, epochs):
 
     @jax.jit
     def loss_of(params, batch):
-        predicted = models.apply(model, params, batch.structures)
+        predicted = models.apply(model, {"params": params}, batch.structures)
         return abs(predicted - task.scaler.scale(batch.labels)).mean()
 
     gradient = jax.jit(jax.grad(loss_of))
@@ -74,7 +74,7 @@ def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
     assert len(losses) == best + 6 < 60
     rows = task.split.validation
     validation = task.dataset.take(rows)
-    predicted = predict(model, trained.state.best_params, task.scaler, validation.structures)
+    predicted = predict(model, trained.state.best_variables, task.scaler, validation.structures)
     mae = np.abs(predicted - np.asarray(validation.labels)).mean(axis=0)
     recorded = list(trained.history[best - 1]["validation_mae"].values())
     np.testing.assert_allclose(mae, recorded, rtol=1e-5)
@@ -84,7 +84,7 @@ def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
 def test_learns(model, task, workdir):
     trained = loop.fit(model, task, Settings(epochs=40, batch_size=32, lr=0.03), workdir)
     test = task.dataset.take(task.split.test)
-    predicted = predict(model, trained.state.best_params, task.scaler, test.structures)
+    predicted = predict(model, trained.state.best_variables, task.scaler, test.structures)
     mae = np.abs(predicted - np.asarray(test.labels)).mean(axis=0)
     assert (mae < 0.3 * np.asarray(test.labels).std(axis=0)).all()
 

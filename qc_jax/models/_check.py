@@ -1,0 +1,46 @@
+"""Whether a model can take structures: asked on the host, once, before training or predicting."""
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from qc_jax.data.batch import Batch
+from qc_jax.errors import InputError
+
+
+def check(model: nn.Module, structures: Batch, names: np.ndarray | None = None) -> None:
+    """Raises InputError unless `model` can take every one of the N `structures`.
+
+    What it reads must be there and finite, and each atom in its tables. Not for use inside jit.
+
+    Args:
+      model: with its `inputs`, and its `max_atomic_number` where it has tables of elements.
+      structures: N of them.
+      names: [N], to tell structures by; their row where there are none.
+    """
+    inputs = model.inputs
+    numbers = np.asarray(structures.atomic_numbers)
+    largest = getattr(model, "max_atomic_number", None)
+    if "atomic_numbers" in inputs and largest is not None:
+        above = numbers.max(axis=1, initial=0)
+        _require(above <= largest, f"atomic numbers up to {largest}", above, names)
+    if "positions" in inputs:
+        finite = np.isfinite(jax.device_get(structures.positions)).all(axis=-1)
+        count = (~finite & (numbers > 0)).sum(axis=1)
+        _require(count == 0, "finite positions", count, names, "atoms without")
+    if "canvas" in inputs:
+        if structures.canvas_features is None:
+            raise InputError("the model reads the canvas, and these structures have none")
+        count = (~np.isfinite(jax.device_get(structures.canvas_features))).sum(axis=1)
+        _require(count == 0, "finite canvas features", count, names, "features that are not")
+
+
+def _require(
+    good: np.ndarray, expected: str, got: np.ndarray, names: np.ndarray | None, unit: str = ""
+) -> None:
+    if good.all():
+        return
+    row = int(np.argmin(good))
+    which = f"row {row}" if names is None else str(names[row])
+    others = f" ({int((~good).sum()) - 1} more like it)" if (~good).sum() > 1 else ""
+    raise InputError(f"{which}: expected {expected}, got {got[row]} {unit}".rstrip() + others)

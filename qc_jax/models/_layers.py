@@ -1,0 +1,79 @@
+"""Layers whose training looks across the batch, the same on any number of devices.
+
+Flax's own would draw other dropout masks on each device, and average the devices' batch means
+whatever number of rows each is of.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qc_jax.data.batch import Batch
+
+
+class Dropout(nn.Module):
+    """Zeroes each number with probability `rate` and scales the others by 1/(1 − rate).
+
+    A row's mask follows from the key and from its place in the whole batch.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
+        """Values [B, …] → the same shape; unchanged unless `train`."""
+        if not train or self.rate == 0:
+            return x
+        rows = jnp.arange(x.shape[0])
+        if batch.axis_name is not None:
+            rows += jax.lax.axis_index(batch.axis_name) * x.shape[0]
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
+        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
+        return jnp.where(keep, x / (1 - self.rate), 0)
+
+
+class BatchNorm(nn.Module):
+    """(x − mean)/√(variance + ε) · scale + bias, a channel at a time, as PyTorch's BatchNorm.
+
+    In training mean and variance are the whole batch's, over the rows that count and over all axes
+    but the last; else running averages of them, to which each step adds a part of `momentum`. The
+    averaged variance is the unbiased one, as in PyTorch.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
+        """Values [B, …, C] → the same shape."""
+        channels = x.shape[-1]
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
+        variance = self.variable("batch_stats", "var", jnp.ones, channels)
+        scale = self.param("scale", nn.initializers.ones, channels)
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        if train:
+            used_mean, used_variance, count = _moments(x, batch)
+            unbiased = used_variance * count / jnp.maximum(count - 1, 1)
+            mean.value += self.momentum * (used_mean - mean.value)
+            variance.value += self.momentum * (unbiased - variance.value)
+        else:
+            used_mean, used_variance = mean.value, variance.value
+        factor = scale * jax.lax.rsqrt(used_variance + self.epsilon)
+        return (x * factor + (bias - used_mean * factor)).astype(x.dtype)
+
+
+def _moments(x: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean [C] and variance [C] of x [B, …, C], and () how many numbers each channel has."""
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    rows = jnp.ones(x.shape[0], bool) if batch.row_mask is None else batch.row_mask
+    counts = rows.reshape(-1, *(1 for _ in x.shape[1:]))
+
+    def add(values: jax.Array) -> jax.Array:
+        return values if batch.axis_name is None else jax.lax.psum(values, batch.axis_name)
+
+    pixels = x[0, ..., 0].size
+    count = jnp.maximum(add(jnp.sum(rows)) * pixels, 1).astype(x.dtype)
+    mean = add(jnp.sum(x, axis=axes, where=counts)) / count
+    variance = add(jnp.sum((x - mean) ** 2, axis=axes, where=counts)) / count
+    return mean, variance, count
