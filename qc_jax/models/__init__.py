@@ -197,7 +197,8 @@ def _value(what: str, field: dataclasses.Field, value: Any) -> Any:
         _check_channels(what, parts)
     elif expected is int:
         # Zero is for what may be left out, as the default then says.
-        least = min(1, min(field.default)) if many else min(1, field.default)
+        default: Any = field.default
+        least = min([1, *default] if many else [1, default])
         if not parts or min(parts) < least:
             raise InputError(f"{what}: expected at least {least}, got {value}")
     elif expected is float:
