@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,9 +12,13 @@ from qc_jax.errors import InputError
 
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
-# What NumPy and zipfile raise on a file that is cut short, damaged or something else; a damaged
-# header may ask for an unknown compression or a password (RuntimeError).
-DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# What NumPy and zipfile raise on a file that is cut short, damaged or something else. A damaged
+# header may ask for an unknown compression or a password (RuntimeError), that of an array is
+# parsed as Python (SyntaxError, TokenError).
+DAMAGE = (
+    *(OSError, EOFError, ValueError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 
 
 @contextlib.contextmanager
