@@ -1,32 +1,48 @@
 """Targets that follow from others: one place for the formulas, whatever the engine."""
 
 import numpy as np
+import numpy.typing as npt
 
 # Levels closer than this are one degenerate level; below it also the gap counts as zero (eV).
 DEGENERATE_EV = 1e-3
 
 
-def frontier_levels(energies: np.ndarray, electrons: float) -> tuple[float, float]:
-    """HOMO and LUMO of spin-restricted orbitals filled from below.
+def frontier_levels(energies: np.ndarray, electrons: npt.ArrayLike) -> tuple[float, float]:
+    """HOMO and LUMO of orbitals filled from below.
 
     HOMO is the highest level that holds electrons, LUMO the lowest that can take one. A partly
     filled level, degenerate partners within `DEGENERATE_EV` included, is both: the gap is then 0.
+    Of two spin channels HOMO is the higher and LUMO the lower one; it lies below HOMO where the
+    unpaired electrons are not those of the ground state.
 
     Args:
-      energies: [M] orbital energies in eV, any order.
-      electrons: number of electrons, two to an orbital.
+      energies: orbital energies in eV, any order: [M], two electrons to an orbital; or [2, M], the
+        two spin channels, one electron to an orbital. [1, M] is as [M].
+      electrons: their number; of two channels [2], each its own.
 
     Returns:
       HOMO and LUMO in eV; LUMO is NaN where every orbital is full.
     """
-    levels = np.sort(np.asarray(energies, dtype=np.float64))
-    full = int(np.floor(electrons / 2 + 1e-6))  # orbitals that hold two electrons
-    if electrons / 2 - full > 1e-6:  # one orbital is left half filled
-        return float(levels[full]), float(levels[full])
-    homo = float(levels[full - 1])
-    if full == len(levels):
+    channels = np.atleast_2d(np.asarray(energies, dtype=np.float64))
+    each = 2 / len(channels)  # electrons to an orbital
+    frontiers = [
+        _frontier_of_channel(np.sort(levels), float(count) / each)
+        for levels, count in zip(channels, np.atleast_1d(electrons), strict=True)
+    ]
+    homo = max(homo for homo, _ in frontiers)
+    lumo = min(lumo for _, lumo in frontiers)
+    if not np.isfinite(lumo):
         return homo, float("nan")
-    lumo = float(levels[full])
+    return homo, homo if abs(lumo - homo) < DEGENERATE_EV else lumo
+
+
+def _frontier_of_channel(levels: np.ndarray, filled: float) -> tuple[float, float]:
+    """HOMO and LUMO of sorted levels, so many of which are full; -inf and inf where none is."""
+    full = int(np.floor(filled + 1e-6))
+    if filled - full > 1e-6:  # one orbital is left partly filled
+        return float(levels[full]), float(levels[full])
+    homo = float(levels[full - 1]) if full else -np.inf
+    lumo = float(levels[full]) if full < len(levels) else np.inf
     return homo, homo if lumo - homo < DEGENERATE_EV else lumo
 
 

@@ -1,0 +1,49 @@
+"""What a Fortran program has printed: text files, and the numbers in them."""
+
+import math
+import os
+import re
+
+from qc_jax.engines.engine import EngineError
+
+# Three digits of an exponent leave no room for the E: 1.4463634+102.
+_NUMBER = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[ED]([+-]?\d+)|([+-]\d{3}))?", re.IGNORECASE | re.ASCII
+)
+
+
+def read_text(path: str, errors: str = "strict") -> str | None:
+    """The text of a file, or None where there is none.
+
+    Raises:
+      EngineError: it cannot be read or is no text.
+    """
+    name = os.path.basename(path)
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", errors)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EngineError(f"files: {name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EngineError(f"files: {name} is no text, see byte {error.start}") from error
+
+
+def number(text: str, field: str) -> float:
+    """The finite number that stands for `field`.
+
+    Raises:
+      EngineError: it is too wide for its column (asterisks), no number, or not finite.
+    """
+    if text.startswith("*"):
+        raise EngineError(f"numbers: {field} is too wide for its column: {text}")
+    if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise EngineError(f"numbers: {field} is {text}")
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise EngineError(f"numbers: {field}: expected a number, got {text!r}")
+    value = float(f"{match[1]}E{match[2] or match[3] or 0}")
+    if not math.isfinite(value):
+        raise EngineError(f"numbers: {field} is {text}, more than a number can be")
+    return value

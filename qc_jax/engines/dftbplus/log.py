@@ -1,0 +1,56 @@
+"""dftb.log: what the program printed, where somebody kept it. It alone tells of errors."""
+
+import dataclasses
+import re
+
+_RELEASE = re.compile(r"^\W*DFTB\+ +(?:release +)?(\S.*?)[ \r]*\n", re.MULTILINE)
+_STEP = re.compile(r"^\*\*\* +Geometry step: (\d+) *\r?\n", re.MULTILINE)
+_ERROR = re.compile(r"^ERROR!\s*\n((?:-> ?.*\n)+)", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """What dftb.log says.
+
+    Attributes:
+      release: of DFTB+, like '25.1', or None.
+      failure: why the outputs can't be trusted, or None.
+      last_step: of the geometry optimisation, or None.
+    """
+
+    release: str | None
+    failure: str | None
+    last_step: int | None
+
+
+def parse(text: str) -> Log:
+    """Reads the text of a dftb.log; whatever it lacks is None."""
+    release = _RELEASE.search(text)
+    steps = list(_STEP.finditer(text))
+    return Log(
+        release=release[1] if release else None,
+        failure=_failure(text, text[steps[-1].end() :] if steps else text),
+        last_step=int(steps[-1][1]) if steps else None,
+    )
+
+
+def error(text: str) -> str | None:
+    """What the program says behind 'ERROR!', on one line, or None where it does not."""
+    match = _ERROR.search(text)
+    if match is None:
+        return None
+    return "; ".join(line.removeprefix("->").strip() for line in match[1].splitlines())
+
+
+def _failure(text: str, last_step: str) -> str | None:
+    said = error(text)
+    if said is not None:
+        kind = "SCC" if "SCC" in said else "geometry" if "tom" in said else "program"
+        return f"{kind}: '{said}' in dftb.log"
+    # An earlier step may do without convergence (ConvergentSccOnly = No), the last one may not.
+    for kind, sign in (("SCC", "SCC is NOT converged"), ("geometry", "Geometry did NOT converge")):
+        if sign in last_step:
+            return f"{kind}: '{sign}' in dftb.log"
+    if re.search(r"^Periodic boundaries: +Yes", text, re.MULTILINE):
+        return "periodic: periodic boundaries in dftb.log, expected two atoms alone"
+    return None
