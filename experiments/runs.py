@@ -38,7 +38,7 @@ def from_config(config: Mapping[str, Any]) -> Run:
     model, targets, settings = model_of(config)
     table = read_table(config["data"], config["data_dir"])
     features = canvas.features(table) if "canvas" in model.inputs else None
-    task = prepare(table, targets, settings.seed, features)
+    task = prepare(table, targets, settings.seed, features, config["split"])
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
 

@@ -10,7 +10,6 @@ import numpy as np
 from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, from_table
 from qc_jax.data.table import PairTable
-from qc_jax.errors import InputError
 
 
 class Dataset(flax.struct.PyTreeNode):
@@ -39,9 +38,10 @@ class Task(NamedTuple):
       targets: the T target names.
       names: [N] of the rows that are in the dataset.
       dataset: N rows.
-      split: row indices into it.
+      split: row indices into it; all N are in one of its parts.
       scaler: fitted on the training rows.
-      left_out: pairs of the table without a finite label, by name with the reason.
+      left_out: pairs of the table without a finite label or in no part of the split, by name with
+        the reason.
     """
 
     targets: tuple[str, ...]
@@ -53,39 +53,46 @@ class Task(NamedTuple):
 
 
 def prepare(
-    table: PairTable, targets: tuple[str, ...], seed: int, canvas_features: np.ndarray | None = None
+    table: PairTable,
+    targets: tuple[str, ...],
+    seed: int,
+    canvas_features: np.ndarray | None = None,
+    split: str = "random",
 ) -> Task:
-    """The published protocol: the rows where every target is finite, split at random by the seed.
+    """The published protocol: the rows where every target is finite, split by the seed.
 
     Args:
       table: the data.
       targets: T target names.
       seed: of the split.
       canvas_features: [rows of the table, F], for models that read the canvas.
+      split: a name for `splits.make_split`; 'random' is the published benchmark's.
 
     Raises:
-      InputError: a target is unknown or not in the table, no row has them all, or too few have.
+      InputError: a target is unknown or not in the table, no row has them all, too few have, or
+        they cannot be split like this.
     """
+    chosen = splits.make_split(split, table, targets, seed)
     # Tables and TFDS records then give the same numbers, scaling included.
     labels = table.columns(targets).astype(np.float32)
-    finite = np.isfinite(labels)
-    keep = np.flatnonzero(finite.all(axis=1))
-    left_out = {
-        str(table.names[row]): f"{targets[int(np.argmin(finite[row]))]} is undefined"
-        for row in np.flatnonzero(~finite.all(axis=1))
-    }
-    if len(keep) < 10:
-        raise InputError(
-            f"{len(keep)} of {len(table)} rows have finite labels for {', '.join(targets)}; "
-            "expected at least 10"
-        )
-    split = splits.random_split(len(keep), seed)
+    keep = np.sort(np.concatenate(list(chosen.parts().values())))
+    parts = {part: np.searchsorted(keep, rows) for part, rows in chosen.parts().items()}
     features = None if canvas_features is None else jnp.asarray(canvas_features[keep])
     return Task(
         targets=targets,
         names=table.names[keep],
         dataset=Dataset(from_table(table.take(keep), features), jnp.asarray(labels[keep])),
-        split=split,
-        scaler=scaling.fit(labels[keep][split.train], targets),
-        left_out=left_out,
+        split=splits.Split(**parts, description=chosen.description),
+        scaler=scaling.fit(labels[keep][parts["train"]], targets),
+        left_out={
+            str(table.names[row]): _reason(np.isfinite(labels[row]), targets, split)
+            for row in np.setdiff1d(np.arange(len(table)), keep)
+        },
     )
+
+
+def _reason(finite: np.ndarray, targets: tuple[str, ...], split: str) -> str:
+    """Why a row is left out that has these finite labels [T]."""
+    if finite.all():
+        return f"in no part of the split {split}"
+    return f"{targets[int(np.argmin(finite))]} is undefined"

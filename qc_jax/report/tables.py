@@ -50,6 +50,7 @@ def show_result(result: dict[str, Any]) -> None:
         ),
         rows,
     )
+    print(f"split {result['split']}: {result['split_description']}")
     print(
         f"{sizes['train']} training, {sizes['validation']} validation pairs; "
         f"{result['parameters']:,} parameters; best epoch {result['best_epoch']} of "

@@ -29,14 +29,41 @@ def test_rows_without_a_label_are_left_out_and_listed(table):
         np.testing.assert_array_equal(task.split.parts()[part], rows)
 
 
-def test_scaling_never_sees_other_rows(table):
+def test_parts_are_those_of_the_split_that_is_asked_for(table):
+    task = prepare(table, ("softness_evinv",), seed=42, split="by_period")
+    expected = splits.make_split("by_period", table, ("softness_evinv",), 42)
+    for part, rows in expected.parts().items():
+        np.testing.assert_array_equal(task.names[task.split.parts()[part]], table.names[rows])
+    assert task.split.description == expected.description
+    numbers = np.asarray(task.dataset.structures.atomic_numbers)[task.split.train]
+    assert numbers.max() == 36
+
+
+def test_rows_in_no_part_are_left_out_and_listed(table):
+    task = prepare(table, ("softness_evinv",), seed=42, split="held_out_elements")
+    expected = splits.make_split("held_out_elements", table, ("softness_evinv",), 42)
+    unused = set(table.names[expected.unused])
+    reasons = {}
+    for name, reason in task.left_out.items():
+        reasons.setdefault(reason, set()).add(name)
+    undefined = set(table.names[~np.isfinite(table.targets["softness_evinv"])])
+    assert reasons == {
+        "in no part of the split held_out_elements": unused,
+        "softness_evinv is undefined": undefined,
+    }
+    assert len(task.names) + len(unused) + len(undefined) == len(table)
+    assert sum(map(len, task.split.parts().values())) == len(task.names) == len(task.dataset)
+
+
+@pytest.mark.parametrize("split", ["random", "by_bond_distance"])
+def test_scaling_never_sees_other_rows(table, split):
     """Wild labels outside the training rows leave the scaler as it is."""
-    task = prepare(table, ("total_energy_ev",), seed=123)
+    task = prepare(table, ("total_energy_ev",), seed=123, split=split)
     wild = table.targets["total_energy_ev"].copy()
     assert len(task.names) == len(table)
     wild[np.concatenate([task.split.validation, task.split.test])] = 1e6
     changed = dataclasses.replace(table, targets={**table.targets, "total_energy_ev": wild})
-    again = prepare(changed, ("total_energy_ev",), seed=123)
+    again = prepare(changed, ("total_energy_ev",), seed=123, split=split)
     assert float(again.scaler.high[0]) == float(task.scaler.high[0]) < 0
 
 

@@ -59,9 +59,20 @@ def test_targets():
     assert every.task.targets == BENCHMARK_TARGETS
 
 
+def test_split():
+    published = runs.from_config(config())
+    assert published.config["split"] == "random"
+    assert len(published.task.split.train) == int(0.8 * len(published.table))
+    by_period = runs.from_config(config(split="by_period"))
+    heavy = by_period.task.dataset.structures.atomic_numbers.max(axis=1) > 36
+    assert heavy[by_period.task.split.test].all() and not heavy[by_period.task.split.train].any()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"split": "by_periods"}, "unknown split 'by_periods'; choose one of: by_bond_distance"),
+        ({"split": "k_fold"}, "expected k_fold:FOLD/FOLDS, like k_fold:1/5"),
         ({"target": "e_homo"}, "unknown target 'e_homo'; choose one of: a_ev, band_energy_ev"),
         ({"targets": "e_homo_ev,e_homo_ev"}, "name a target twice"),
         ({"data": "gfn1"}, "unknown data 'gfn1'"),

@@ -52,6 +52,8 @@ def test_result(trained):
     assert got["model"] == "egnn" and got["dataset"] == "gfn2_xtb" and got["seed"] == 42
     rows = len(open_table("gfn2_xtb"))
     train, validation = int(0.8 * rows), int(0.1 * rows)
+    assert got["split"] == "random"
+    assert f"split random: {got['split_description']}" in done.stdout
     assert got["split_sizes"] == {
         "train": train,
         "validation": validation,
@@ -198,6 +200,26 @@ def test_killed_and_resumed_to_the_same_bits(run_python, tmp_path):
     assert lines(killed) == lines(whole)
     for key in ("test", "epochs", "best_epoch", "data_fingerprint"):
         assert result(killed)[key] == result(whole)[key]
+
+
+@pytest.mark.slow
+def test_another_split(run_python, tmp_path):
+    """Rows in no part are listed, and predict says of them why."""
+    workdir = tmp_path / "run"
+    done = run_python(*TRAIN, f"--workdir={workdir}", "--config.split=held_out_elements")
+    assert done.returncode == 0, done.stderr
+    got, table = result(workdir), open_table("gfn2_xtb")
+    split = splits.make_split("held_out_elements", table, ("e_homo_ev",), 42)
+    assert got["split"] == "held_out_elements" and got["split_description"] == split.description
+    assert got["split_sizes"] == {part: len(rows) for part, rows in split.parts().items()}
+    why = "in no part of the split held_out_elements"
+    assert [name for name, reason in got["left_out"].items() if reason == why] == list(
+        table.names[split.unused]
+    )
+    for rows, words in ((split.unused, f"left out ({why})"), (split.test, "of the test split")):
+        pair = str(table.names[rows[0]]).split("_")
+        done = run_python(*PREDICT, f"--workdir={workdir}", *pair)
+        assert done.returncode == 0 and words in done.stdout, done.stderr + done.stdout
 
 
 @pytest.mark.slow

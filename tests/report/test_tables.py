@@ -19,6 +19,8 @@ def test_result(capsys):
         {
             "model": "egnn",
             "dataset": "gfn2_xtb",
+            "split": "by_period",
+            "split_description": "test: pairs with an element of period 5 or later",
             "split_sizes": {"train": 80, "validation": 10, "test": 11},
             "test": {"distance_ang": errors},
             "baselines": {
@@ -40,6 +42,7 @@ def test_result(capsys):
         *("0.7000", "0.3000", "positions"),
     ]
     assert "errors on 11 test pairs" in printed
+    assert "split by_period: test: pairs with an element of period 5 or later" in printed
     assert "465,496 parameters; best epoch 10 of 20" in printed
     assert "1 pairs left out" in printed
 
