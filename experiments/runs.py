@@ -1,8 +1,10 @@
 """From a configuration to its parts: what train and predict share."""
 
+import collections
 import dataclasses
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -13,10 +15,14 @@ from qc_jax import canvas, models
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
+from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.train.settings import Settings
 
 TFDS_PREFIX = "tfds:"
+# What stands before the path in `config.data`, and who reads it.
+READERS: dict[str, Callable[[str], PairTable]] = {"published:": published.read}
+_EXAMPLES = 5  # rows that are told of a file; the table's provenance has all
 
 
 class Run(NamedTuple):
@@ -60,21 +66,52 @@ def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Set
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
-    """The table that `config.data` names.
+    """The table that `config.data` names; of a file that is not ours, tells what is wrong with it.
+
+    Args:
+      data: a shipped table, a path to an .npz, 'tfds:DATASET', or one of `READERS` and a path.
+      data_dir: of TFDS; '' is TFDS's own choice.
 
     Raises:
       InputError: no such data.
     """
-    if not data.startswith(TFDS_PREFIX):
-        if data_dir:
-            raise InputError(
-                f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}"
-            )
-        return open_table(data)
-    import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
-    from qc_jax.data import records
+    if data.startswith(TFDS_PREFIX):
+        import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
+        from qc_jax.data import records
 
-    return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
+        return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
+    if data_dir:
+        raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
+    for prefix, read in READERS.items():
+        if data.startswith(prefix):
+            table = read(data.removeprefix(prefix))
+            print("\n".join(account(table)), file=sys.stderr)
+            return table
+    return open_table(data)
+
+
+def account(table: PairTable) -> list[str]:
+    """Lines that say how many rows were read, left out, and contradict themselves, and why."""
+    lines = [f"{len(table)} rows read"]
+    for key, text in (("left_out", "left out"), ("disagreements", "contradict themselves")):
+        reasons = {
+            name: [given] if isinstance(given, str) else list(given)
+            for name, given in table.provenance.get(key, {}).items()
+        }
+        # A reason begins with its kind and a colon; a row counts once a kind.
+        kinds = collections.Counter(
+            kind
+            for given in reasons.values()
+            for kind in {text.partition(":")[0] for text in given}
+        )
+        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        lines[0] += f"; {len(reasons)} {text}" + (f" ({counts})" if counts else "")
+        lines += [
+            f"  {name}: {'; '.join(given)}" for name, given in list(reasons.items())[:_EXAMPLES]
+        ]
+        if len(reasons) > _EXAMPLES:
+            lines.append(f"  and {len(reasons) - _EXAMPLES} more that {text}")
+    return lines
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from qc_jax.chem import elements
 from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE
 from qc_jax.data import files
 from qc_jax.data.table import PairTable
+from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError
 
 # What ASE takes for the result of a calculation where it stands in the comment line.
@@ -40,7 +41,7 @@ def write_csv(table: PairTable, path: str | os.PathLike) -> None:
             columns |= _vector(f"force_{{}}_{atom}_ev_ang", table.forces[:, atom])
     columns |= _vector("dipole_{}_debye", table.dipole)
     _check_names(table, columns)
-    columns |= dict(table.targets) | dict(table.extras)
+    columns |= _labels(table)
     text = [_text(column) for column in columns.values()]
     with files.whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -74,7 +75,7 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
         ) from error
     _check_names(table, ("name", *_RESULTS))
     dipoles = np.asarray(table.dipole, np.float64) * (BOHR_ANG / EBOHR_DEBYE)
-    labels = {name: column.tolist() for name, column in {**table.targets, **table.extras}.items()}
+    labels = {name: column.tolist() for name, column in _labels(table).items()}
     frames = []
     for row in range(len(table)):
         info = {"name": str(table.names[row])}
@@ -94,6 +95,13 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
         frames.append(atoms)
     with files.whole(path) as partial:
         ase.io.write(partial, frames, format="extxyz")
+
+
+def _labels(table: PairTable) -> dict[str, np.ndarray]:
+    """Targets, in the order of the target table, and extras."""
+    return {name: table.targets[name] for name in TARGETS if name in table.targets} | dict(
+        table.extras
+    )
 
 
 def _symbols(table: PairTable) -> np.ndarray:

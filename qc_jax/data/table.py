@@ -206,6 +206,11 @@ class PairTable:
             if isinstance(file, np.ndarray):
                 raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array")
             with file:
+                if {"pair_names", "images"} <= set(file.files):
+                    raise InputError(
+                        f"{path}: in the published format, not a PairTable; scripts read it as "
+                        f"published:{path}, code with qc_jax.engines.published.read"
+                    )
                 arrays = {key: file[key] for key in file.files}
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file") from error

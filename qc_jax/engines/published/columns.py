@@ -1,7 +1,6 @@
 """The published labels and metadata: their names, and columns made of a dict a row."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -173,17 +172,3 @@ def _kind(value: Any) -> str:
 
 def _where(index: int, names: list[str]) -> str:
     return f"row {index} ({names[index]})"
-
-
-def count_kinds(reasons: Mapping[str, Any]) -> dict[str, int]:
-    """How many rows have a reason of each kind, the word before its colon; most frequent first.
-
-    Args:
-      reasons: by row, one reason or several.
-    """
-    counts: dict[str, int] = {}
-    for given in reasons.values():
-        texts = [given] if isinstance(given, str) else given
-        for kind in {text.partition(":")[0] for text in texts}:
-            counts[kind] = counts.get(kind, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -65,7 +65,7 @@ _VALUES = frozenset(
 
 
 def loads(data: bytes, most_opcodes: int) -> Any:
-    """The plain data that a pickle (protocol 2 to 5) describes.
+    """The plain data that a pickle of protocol 3 to 5 describes; NumPy writes 3 or 4.
 
     Builds None, bool, int, float, str, list, tuple, dict with str as keys, and NumPy arrays and
     scalars of numbers, text or such objects; nothing else.

@@ -24,8 +24,7 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
     A label that the table does not have, or that is undefined, is None. Labels that follow from a
     table are filled in: total charge, number of atoms, the dipole's components, metal_like (the gap
     is 0) and no_virtual_in_basis (there is no LUMO). The metadata are in atomic units; what is not
-    known there is NaN. Two things do not survive: provenance, and populations by orbital, which
-    the format has no place for.
+    known there is NaN. The format has no place for provenance, populations by orbital and forces.
 
     Args:
       table: what to write.
@@ -43,14 +42,18 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
             f"{os.fspath(path)}: {name} stands in {times} rows of the table; the published format "
             "has one row a pair"
         )
-    images = canvas.canvases(table)
-    broken = ~np.isfinite(images).all(axis=(1, 2, 3))
-    if broken.any():
+    features = canvas.features(table)
+    known = np.isfinite(
+        features if table.canvases is None else table.canvases.reshape(len(table), -1)
+    )
+    if not known.all():
+        row = int(np.argmin(known.all(axis=1)))
         raise InputError(
-            f"{os.fspath(path)}: the canvas of {table.names[np.argmax(broken)]} is not known: "
-            "its populations are not, and no canvas is stored"
+            f"{os.fspath(path)}: the canvas of {table.names[row]} is not known: its populations "
+            "are not, and no canvas of it is stored"
         )
-    electrons = _electrons(table)
+    images = canvas.canvases(table)
+    electrons = _electrons(table, features)
     arrays: dict[str, Any] = {
         "images": np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32),
         "geometries": np.concatenate(
@@ -68,9 +71,8 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def _electrons(table: PairTable) -> np.ndarray:
+def _electrons(table: PairTable, features: np.ndarray) -> np.ndarray:
     """[N, 2]: the population of each atom; that of the canvas where the table does not know it."""
-    features = canvas.features(table)
     columns = [[feature.name for feature in FEATURES].index(f"population_{i}") for i in (0, 1)]
     known = table.populations.sum(axis=-1)
     return np.where(np.isnan(known), features[:, columns], known)

@@ -1,0 +1,61 @@
+"""Writes a table in a format that other programs read.
+
+    python -m experiments.export --format=published --out=dataset_combined.npz [--data=gfn2_xtb]
+    python -m experiments.export --format=csv --out=pairs.csv
+    python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
+
+`published` is the format of the authors' PyTorch code, canvases included; its object arrays are
+pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
+pair, and needs ASE. --data is what --config.data takes: a shipped table, an .npz, 'tfds:DATASET' or
+'published:PATH'.
+"""
+
+import os
+import time
+
+from absl import flags
+
+from experiments import cli, runs
+from qc_jax.data import exchange
+from qc_jax.data.table import SHIPPED
+from qc_jax.engines import published
+from qc_jax.errors import InputError
+
+# How a format is written, and how its files may end.
+_FORMATS = {
+    "published": (published.write, (".npz",)),
+    "csv": (exchange.write_csv, (".csv",)),
+    "extxyz": (exchange.write_extxyz, (".extxyz", ".xyz")),
+}
+
+_FORMAT = flags.DEFINE_enum("format", None, list(_FORMATS), "What is written.", required=True)
+_OUT = flags.DEFINE_string("out", None, "The file.", required=True)
+_DATA = flags.DEFINE_string("data", SHIPPED[0], "The table, as in --config.data.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the file at --out.")
+
+
+def main(argv: list[str]) -> None:
+    """Writes the file and says what is in it."""
+    if argv:
+        raise InputError(f"expected flags only (--format=..., --out=...), got {argv[0]!r}")
+    out = str(_OUT.value)
+    write, endings = _FORMATS[str(_FORMAT.value)]
+    if not out.endswith(endings):
+        raise InputError(
+            f"--out: expected a file that ends in {' or '.join(endings)} for "
+            f"--format={_FORMAT.value}, got {out}"
+        )
+    if not os.path.isdir(os.path.dirname(out) or "."):
+        raise InputError(f"--out: no such directory: {os.path.dirname(out)}")
+    if os.path.exists(out) and not _OVERWRITE.value:
+        raise InputError(f"{out}: exists already; add --overwrite or choose another path")
+    table = runs.read_table(_DATA.value, _DATA_DIR.value)
+    start = time.monotonic()
+    write(table, out)
+    seconds = time.monotonic() - start
+    print(f"{len(table)} pairs: {out}, {os.path.getsize(out) / 1e6:.2f} MB in {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    cli.run(main)
