@@ -45,7 +45,7 @@ def error(text: str) -> str | None:
 def _failure(text: str, last_step: str) -> str | None:
     said = error(text)
     if said is not None:
-        kind = "SCC" if "SCC" in said else "geometry" if "tom" in said else "program"
+        kind = "SCC" if "SCC" in said else "geometry" if "atom" in said.lower() else "program"
         return f"{kind}: '{said}' in dftb.log"
     # An earlier step may do without convergence (ConvergentSccOnly = No), the last one may not.
     for kind, sign in (("SCC", "SCC is NOT converged"), ("geometry", "Geometry did NOT converge")):

@@ -1,19 +1,113 @@
 """A tree of DFTB+ outputs, a directory a pair, becomes a PairTable."""
 
+import collections
+import dataclasses
 import os
 from collections.abc import Callable
+from typing import Any
 
 from qc_jax.data.table import PairTable
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.dftbplus import tables
+from qc_jax.engines.dftbplus.pair import pair_of, read
+from qc_jax.engines.engine import EngineError
+from qc_jax.engines.gates import NEED_EVIDENCE, Gates
+from qc_jax.engines.record import Record, to_table
 from qc_jax.errors import InputError
+
+_GATES = Gates()
 
 
 def read_tree(
     directory: str | os.PathLike,
     *,
-    gates: Gates | None = None,
-    workers: int = 1,
+    gates: Gates = _GATES,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PairTable:
-    """The pairs whose outputs stand in `directory`/<A>_<B>/, those left out with their reasons."""
-    raise InputError(f"{os.fspath(directory)}: cannot be read yet")
+    """The pairs whose DFTB+ outputs stand in `directory`/<A>_<B>/, as `read_pair` reads each.
+
+    A directory may be called 'Ag_Al_spin' too; then a pair may stand in several rows, and
+    `extras["system_id_guess"]` tells which is which. Files beside the directories, and hidden
+    directories, are no concern of ours, but for the two of the published pipeline (`tables`):
+    what they say otherwise than the outputs stands in the provenance under 'disagreements', and
+    where there is no band.out they give the levels.
+
+    Args:
+      directory: of the tree.
+      gates: what they fail is left out. Those that need evidence cannot be asked of a file.
+      progress: called with the number of directories that are read and of all.
+
+    Returns:
+      A table, rows sorted by name. In its provenance: 'engine', 'version' of DFTB+ (where dftb.log
+      tells, several with a comma), 'directory' (its name), 'gates', 'gates_not_checked',
+      'left_out' and 'disagreements' by directory with the reasons, 'counts' (directories, read,
+      left out by the kind of the reason), 'csv' by file (its rows, and what of rows and
+      directories has no partner) and 'from_csv': in how many rows a column is from there.
+
+    Raises:
+      InputError: it is no directory, none in it is named after a pair, or a CSV file is damaged.
+    """
+    path = os.fspath(directory)
+    folders = _folders(path)
+    labels, distances = tables.read_labels(path), tables.read_distances(path)
+    records: list[Record] = []
+    left_out: dict[str, str] = {}
+    releases: set[str] = set()
+    from_csv: collections.Counter[str] = collections.Counter()
+    progress(0, len(folders))
+    for done, folder in enumerate(folders, start=1):
+        try:
+            reading = read(os.path.join(path, folder), labels.rows.get(folder) if labels else None)
+        except EngineError as error:
+            left_out[folder] = str(error)
+        else:
+            failure = gates.failure(reading.record)
+            if failure is None:
+                records.append(reading.record)
+                if reading.release:
+                    releases.add(reading.release)
+                from_csv.update(reading.from_labels)
+            else:
+                left_out[folder] = failure
+        progress(done, len(folders))
+    kinds = collections.Counter(reason.partition(":")[0] for reason in left_out.values())
+    provenance: dict[str, Any] = {
+        "engine": "dftbplus",
+        "version": ", ".join(sorted(releases)),
+        "directory": os.path.basename(os.path.abspath(path)),
+        "gates": dataclasses.asdict(gates),
+        "gates_not_checked": list(NEED_EVIDENCE),
+        "left_out": left_out,
+        "counts": {
+            "directories": len(folders),
+            "read": len(records),
+            "left_out": dict(sorted(kinds.items())),
+        },
+        "csv": {file.file: file.account(folders) for file in (labels, distances) if file},
+        "from_csv": dict(sorted(from_csv.items())),
+    }
+    table = to_table(records, provenance)
+    if not records:
+        return table
+    provenance["disagreements"] = tables.disagreements(table, labels, distances)
+    return dataclasses.replace(table, provenance=provenance)
+
+
+def _folders(path: str) -> list[str]:
+    """The directories of the tree by name, sorted.
+
+    Raises:
+      InputError: there is none, or none that is named after a pair.
+    """
+    try:
+        with os.scandir(path) as entries:
+            folders = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a directory with one of DFTB+ outputs a pair: {error.strerror}"
+        ) from error
+    if not any(map(pair_of, folders)):
+        raise InputError(
+            f"{path}: expected directories named after pairs, like 'Ag_Al', got "
+            f"{', '.join(map(repr, folders[:3])) or 'none'}{', …' if folders[3:] else ''}"
+        )
+    return folders
