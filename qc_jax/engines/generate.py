@@ -19,23 +19,31 @@ from qc_jax.engines.record import Answer, Record, to_table
 from qc_jax.engines.scan import Grid, ScanEngine, Scanner
 from qc_jax.errors import InputError, choose
 
-ENGINES = {"tblite": ("qc_jax.engines.tblite", "TbliteEngine", "tblite")}
+# By name: module, what there makes the engine, and the package that the module needs.
+ENGINES = {
+    "dftbplus": ("qc_jax.engines.dftbplus.program", "create", "qc-jax"),
+    "tblite": ("qc_jax.engines.tblite", "TbliteEngine", "tblite"),
+}
 # A pair takes about half a second; one that takes this long hangs.
 TIMEOUT_S = 600.0
 # What two runs of one engine may differ by, by unit.
 TOLERANCES = {"eV": 1e-5, "Å": 1e-4, "e": 1e-4, "Debye": 1e-4, "eV/Å": 1e-4}
 
 
-def create_engine(name: str) -> Engine:
+def create_engine(name: str, **options: Any) -> Engine:
     """The engine called `name`.
 
+    Args:
+      name: one of `ENGINES`.
+      options: of the engine: fields of `TbliteEngine`, arguments of `dftbplus.program.create`.
+
     Raises:
-      InputError: no such engine, or the program behind it is not installed.
+      InputError: no such engine, the program behind it is not installed, or an option is wrong.
     """
     choose("engine", name, ENGINES)
-    module, cls, package = ENGINES[name]
+    module, make, package = ENGINES[name]
     try:
-        return getattr(importlib.import_module(module), cls)()
+        return getattr(importlib.import_module(module), make)(**options)
     except ImportError as error:
         raise InputError(
             f"engine {name!r} cannot be loaded ({error}); try: pip install {package}"
@@ -110,7 +118,7 @@ def generate(
     if os.path.exists(out) and not overwrite:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
     names = elements.pair_names(symbols)
-    run = {"elements": symbols, **_made_by(engine)}
+    run = {"elements": symbols, **made_by(engine)}
     with Journal(f"{out}.journal", run) as journal:
         todo = [name for name in names if name not in journal.answers]
         progress(len(names) - len(todo), len(names))
@@ -188,9 +196,7 @@ def verify(
     Raises:
       InputError: the table is of another engine or of other settings.
     """
-    made_by = table.provenance.get("engine")
-    if made_by != engine.name:
-        raise InputError(f"the table was made by engine {made_by!r}, not by {engine.name!r}")
+    check_maker(table, engine.name)
     settings = _settings(engine)
     differ = [key for key in settings if table.provenance.get(key) != settings[key]]
     if differ:
@@ -212,14 +218,21 @@ def verify(
     ]
 
 
-def _made_by(engine: Engine) -> dict[str, Any]:
+def check_maker(table: PairTable, engine: str) -> None:
+    """Raises InputError unless the engine called `engine` made the table."""
+    maker = table.provenance.get("engine")
+    if maker != engine:
+        raise InputError(f"the table was made by engine {maker!r}, not by {engine!r}")
+
+
+def made_by(engine: Engine) -> dict[str, Any]:
     """What decides which pairs a table holds, and their numbers."""
     return {**engine.provenance(), "gates": dataclasses.asdict(engine.gates)}
 
 
 def _settings(engine: Engine) -> dict[str, Any]:
     """What decides the numbers, but for the version of the program, as a table keeps it."""
-    run = _made_by(engine)
+    run = made_by(engine)
     del run["version"]
     return json.loads(json.dumps(run))
 
@@ -228,7 +241,7 @@ def _differences(
     table: PairTable, name: str, answer: Answer | str
 ) -> Iterator[tuple[str, str, float]]:
     old = table.take(table.names == name)
-    records = [] if isinstance(answer, str) else _records(answer)
+    records = [] if isinstance(answer, str) else records_of(answer)
     new = to_table(records, {}) if len(records) == len(old) else None
     direct = records[0].targets if records else ()
     fields = {"populations": "e", "charges": "e", "dipole": "Debye"}
@@ -242,7 +255,8 @@ def _differences(
         yield target, targets.target(target).unit, _largest(old.targets[target], again)
 
 
-def _records(answer: Answer) -> list[Record]:
+def records_of(answer: Answer) -> list[Record]:
+    """The record, or those of a scan's points."""
     return [answer] if isinstance(answer, Record) else answer.points
 
 

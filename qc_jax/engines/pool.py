@@ -134,10 +134,11 @@ def _work(channel: connection.Connection, engine: Engine) -> None:
     with contextlib.suppress(EOFError, OSError):  # the parent has gone
         channel.send(_READY)
         while True:
-            channel.send(_compute(engine, channel.recv()))
+            channel.send(answer(engine, channel.recv()))
 
 
-def _compute(engine: Engine, name: str) -> Answer | str:
+def answer(engine: Engine, name: str) -> Answer | str:
+    """What the engine says about a pair, or why it says nothing."""
     try:
         return engine.compute(name)
     except EngineError as error:
