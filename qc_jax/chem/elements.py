@@ -10,7 +10,8 @@ Z = 1 to 96. Sources and conventions of the columns:
   (1961), and where he has none, those of L. Pauling, The Nature of the Chemical Bond, 3rd edition
   (1960); Kr 3.00 and Xe 2.60 as in J. Emsley, The Elements, 3rd edition (1998). Tables differ in
   the oxidation state they take: here it is Tl(I) and Pb(IV). He, Ne, Ar, Rn, Pm, Eu, Tb and Yb
-  have no value.
+  have no value. For the 75 elements of the published data these are the numbers that the published
+  split `by_electronegativity` uses.
 * Metals: all but H, B, C, N, O, Si, P, S, Ge, As, Se, Sb, Te and the groups 17 and 18. The usual
   metalloids are no metals then, and Po is one: the classes of the published split `by_type`.
 """

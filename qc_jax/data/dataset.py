@@ -65,7 +65,8 @@ def prepare(
       table: the data.
       targets: T target names.
       seed: of the split.
-      canvas_features: [rows of the table, F], for models that read the canvas.
+      canvas_features: [rows of the table, F], for models that read the canvas; a row where they are
+        NaN is left out.
       split: a name for `splits.make_split`; 'random' is the published benchmark's.
 
     Raises:
@@ -73,10 +74,14 @@ def prepare(
         they cannot be split like this.
     """
     chosen = splits.make_split(split, table, targets, seed)
+    drawn = np.ones(len(table), dtype=bool)
+    if canvas_features is not None:  # the split is the same for every model, whatever it reads
+        drawn = np.isfinite(canvas_features).all(axis=1)
+    rows = {part: given[drawn[given]] for part, given in chosen.parts().items()}
     # Tables and TFDS records then give the same numbers, scaling included.
     labels = table.columns(targets).astype(np.float32)
-    keep = np.sort(np.concatenate(list(chosen.parts().values())))
-    parts = {part: np.searchsorted(keep, rows) for part, rows in chosen.parts().items()}
+    keep = np.sort(np.concatenate(list(rows.values())))
+    parts = {part: np.searchsorted(keep, given) for part, given in rows.items()}
     features = None if canvas_features is None else jnp.asarray(canvas_features[keep])
     return Task(
         targets=targets,
@@ -85,14 +90,14 @@ def prepare(
         split=splits.Split(**parts, description=chosen.description),
         scaler=scaling.fit(labels[keep][parts["train"]], targets),
         left_out={
-            str(table.names[row]): _reason(np.isfinite(labels[row]), targets, split)
+            str(table.names[row]): _reason(np.isfinite(labels[row]), drawn[row], targets, split)
             for row in np.setdiff1d(np.arange(len(table)), keep)
         },
     )
 
 
-def _reason(finite: np.ndarray, targets: tuple[str, ...], split: str) -> str:
-    """Why a row is left out that has these finite labels [T]."""
-    if finite.all():
-        return f"in no part of the split {split}"
-    return f"{targets[int(np.argmin(finite))]} is undefined"
+def _reason(finite: np.ndarray, drawn: bool, targets: tuple[str, ...], split: str) -> str:
+    """Why a row is left out that has these finite labels [T], and a canvas or not."""
+    if not finite.all():
+        return f"{targets[int(np.argmin(finite))]} is undefined"
+    return f"in no part of the split {split}" if drawn else "its canvas is none of a pair"

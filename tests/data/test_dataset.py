@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from qc_jax import canvas
 from qc_jax.data import splits
 from qc_jax.data.dataset import prepare
 from qc_jax.data.table import open_table
@@ -80,3 +81,19 @@ def test_labels_belong_to_their_structures(table):
 def test_too_few_rows(table):
     with pytest.raises(InputError, match="9 of 9 rows have finite labels for e_homo_ev; expected"):
         prepare(table.take(np.arange(9)), ("e_homo_ev",), seed=42)
+
+
+def test_a_row_without_a_canvas_is_left_out_of_its_part(small_table):
+    features = np.array(canvas.features(small_table))
+    whole = prepare(small_table, ("e_homo_ev",), 42, features)
+    row = int(whole.split.train[0])
+    name = str(whole.names[row])
+    features[small_table.names == name] = np.nan
+    task = prepare(small_table, ("e_homo_ev",), 42, features)
+    assert task.left_out == {name: "its canvas is none of a pair"}
+    for part, rows in whole.split.parts().items():
+        expected = [n for n in whole.names[rows] if n != name]
+        assert task.names[task.split.parts()[part]].tolist() == expected
+    assert np.isfinite(task.dataset.structures.canvas_features).all()
+    # Who does not read canvases has the same split, with the row.
+    assert len(prepare(small_table, ("e_homo_ev",), 42).names) == len(small_table)
