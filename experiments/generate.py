@@ -15,11 +15,19 @@ row behind a jump to another solution of the equations has `extras["continuous"]
 
 computes 50 random pairs of a table (the shipped one unless given) again, prints the largest
 difference of each quantity, and exits with 1 where one is more than two runs may differ.
+
+    python -m experiments.generate --engine=dftbplus --skf=DIR --out=FILE.npz [--raw=DIR]
+
+relaxes pairs with the program dftb+ and any Slater-Koster files (PTBP, 3ob, ...), and keeps its
+outputs, one directory a pair, in FILE_raw. --template replaces the input (that of the published
+data is qc_jax/engines/dftbplus/template.hsd), --angular_momenta=S:d,O:p the shells that are read
+off the files. --verify takes the same flags and keeps outputs only with --raw.
 """
 
 import collections
 import os
 import sys
+import tempfile
 
 import tqdm
 from absl import flags
@@ -47,6 +55,55 @@ _CURVE = flags.DEFINE_string(
 _TIMEOUT = flags.DEFINE_float(
     "timeout", engines.TIMEOUT_S, "seconds after which a pair is given up", lower_bound=1
 )
+# Of dftbplus alone.
+_SKF = flags.DEFINE_string("skf", None, "directory of the Slater-Koster files (A-B.skf)")
+_RAW = flags.DEFINE_string("raw", None, "directory that keeps the program's outputs")
+_TEMPLATE = flags.DEFINE_string("template", None, "text of the program's input, with $fields")
+_ANGULAR_MOMENTA = flags.DEFINE_list(
+    "angular_momenta", None, "highest shells of elements, like S:d,O:p"
+)
+_DFTBPLUS = (_SKF, _RAW, _TEMPLATE, _ANGULAR_MOMENTA)
+# The program ends at --timeout; who waits for it waits a little longer.
+_PATIENCE_S = 10.0
+
+
+def _engine(symbols: list[str] | None, raw: str) -> Engine:
+    """The engine that the flags say.
+
+    Args:
+      symbols: elements that it is to compute; all that it knows unless given.
+      raw: where outputs are kept without --raw.
+    """
+    if _ENGINE.value != "dftbplus":
+        for flag in _DFTBPLUS:
+            if flag.value is not None:
+                raise InputError(f"--{flag.name} belongs to --engine=dftbplus")
+        return engines.create_engine(_ENGINE.value)
+    return engines.create_engine(
+        _ENGINE.value,
+        skf=_SKF.value,
+        raw=_RAW.value or raw,
+        symbols=symbols,
+        template=_TEMPLATE.value,
+        angular_momenta=_angular_momenta(),
+        timeout_s=_TIMEOUT.value,
+    )
+
+
+def _angular_momenta() -> dict[str, str]:
+    momenta = {}
+    for item in _ANGULAR_MOMENTA.value or ():
+        symbol, colon, letter = item.strip().partition(":")
+        if not colon or symbol in momenta:
+            raise InputError(
+                f"--angular_momenta: expected each element once, like S:d,O:p, got {item!r}"
+            )
+        momenta[symbol] = letter
+    return momenta
+
+
+def _timeout() -> float:
+    return _TIMEOUT.value + (_PATIENCE_S if _ENGINE.value == "dftbplus" else 0.0)
 
 
 class _Bar:
@@ -65,16 +122,20 @@ class _Bar:
             self._bar.close()
 
 
-def _generate(engine: Engine, out: str) -> None:
+def _generate(out: str) -> None:
+    symbols = None if _ELEMENTS.value is None else [symbol.strip() for symbol in _ELEMENTS.value]
+    engine = _engine(symbols, out.removesuffix(".npz") + "_raw")
+    if _CURVE.value is not None:
+        engine = engines.scanning(engine, _CURVE.value)
     bar = _Bar()
     try:
         table = engines.generate(
             engine,
-            [symbol.strip() for symbol in _ELEMENTS.value or engine.symbols],
+            engine.symbols if symbols is None else symbols,
             out,
             workers=_WORKERS.value,
             overwrite=_OVERWRITE.value,
-            timeout_s=_TIMEOUT.value,
+            timeout_s=_timeout(),
             progress=bar,
         )
     except KeyboardInterrupt:
@@ -102,8 +163,14 @@ def _summary(table: PairTable) -> None:
         print(f"  {name}: {reason}")
 
 
-def _verify(engine: Engine, count: int) -> None:
+def _verify(count: int) -> None:
     table = open_table(_TABLE.value)
+    engines.check_maker(table, _ENGINE.value)
+    with tempfile.TemporaryDirectory() as raw:
+        _compare(_engine(table.provenance.get("elements"), raw), table, count)
+
+
+def _compare(engine: Engine, table: PairTable, count: int) -> None:
     if "curve" in table.provenance:
         engine = engines.scanning(engine, table.provenance["curve"])
     pairs = len(set(table.names))
@@ -120,7 +187,7 @@ def _verify(engine: Engine, count: int) -> None:
             count,
             seed=_SEED.value,
             workers=_WORKERS.value,
-            timeout_s=_TIMEOUT.value,
+            timeout_s=_timeout(),
             progress=bar,
         )
     finally:
@@ -146,13 +213,10 @@ def main(argv: list[str]) -> None:
         raise InputError("expected either --out or --verify, got both")
     if _VERIFY.value is not None and _CURVE.value is not None:
         raise InputError("--curve belongs to --out; --verify takes it from the table")
-    engine = engines.create_engine(_ENGINE.value)
     if _OUT.value is not None:
-        if _CURVE.value is not None:
-            engine = engines.scanning(engine, _CURVE.value)
-        _generate(engine, _OUT.value)
+        _generate(_OUT.value)
     elif _VERIFY.value is not None:
-        _verify(engine, _VERIFY.value)
+        _verify(_VERIFY.value)
 
 
 if __name__ == "__main__":

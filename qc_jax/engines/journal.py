@@ -18,6 +18,12 @@ def _from_json(data: Mapping[str, Any]) -> Answer:
     return Scan.from_json(data) if "points" in data else Record.from_json(data)
 
 
+def differing(begun: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """The keys in which a run differs from one that was read from JSON, sorted."""
+    run = json.loads(json.dumps(dict(run)))
+    return sorted(key for key in {*begun, *run} if begun.get(key, ...) != run.get(key, ...))
+
+
 class Journal:
     """The journal of one run, open for appending; use it in a `with` statement.
 
@@ -83,11 +89,7 @@ class Journal:
             raise InputError(
                 f"{self.path}: line {number} is damaged ({error}); delete the file to start afresh"
             ) from error
-        expected = json.loads(json.dumps(dict(run)))
-        if begun != expected:
-            differ = sorted(
-                key for key in {*begun, *expected} if begun.get(key, ...) != expected.get(key, ...)
-            )
+        if differ := differing(begun, run):
             raise InputError(
                 f"{self.path}: begun by a run with other {', '.join(differ)}; finish that run, "
                 "delete the file, or choose another --out"

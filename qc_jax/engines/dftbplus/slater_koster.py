@@ -1,0 +1,297 @@
+"""A directory of Slater-Koster files: its elements, what they lack, and the shells they mean.
+
+The files are `A-B.skf`, one for each ordered pair: integrals between the orbitals of A and those of
+B, the angular momentum on A being the lower one. `A-A.skf` also has the facts of the free atom.
+Format: B. Aradi et al., "Format of the v1.0 Slater-Koster files", dftb.org. Read here as DFTB+
+does, by Fortran's list-directed input: blanks or commas between numbers, 5*0.0 for five zeros.
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from qc_jax.chem import elements
+from qc_jax.errors import InputError, choose
+
+LETTERS = "spdf"  # angular momenta 0 to 3
+# (l, l') of the columns, once for the Hamiltonian and once more for the overlap; σ, π … each.
+_SPDF = [
+    "ff",
+    "ff",
+    "ff",
+    "ff",
+    "df",
+    "df",
+    "df",
+    "dd",
+    "dd",
+    "dd",
+    "pf",
+    "pf",
+    "pd",
+    "pd",
+    "pp",
+    "pp",
+    "sf",
+    "sd",
+    "sp",
+    "ss",
+]
+_SPD = [column for column in _SPDF if "f" not in column]
+_FILE = re.compile(r"([A-Z][a-z]?)-([A-Z][a-z]?)\.skf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Atom:
+    """What `A-A.skf` says of the free atom, by letter of the shell: 's', 'p', 'd' and perhaps 'f'.
+
+    Attributes:
+      energies: of the orbitals, Hartree.
+      occupations: electrons.
+    """
+
+    energies: Mapping[str, float]
+    occupations: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Integrals:
+    """One file.
+
+    Attributes:
+      shells: the pairs of shells, like 'sp', between which any integral is not zero.
+      atom: of a homonuclear file.
+    """
+
+    shells: frozenset[str]
+    atom: Atom | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterSet:
+    """What the pairs of some elements need of a directory, checked.
+
+    Attributes:
+      directory: where the files are.
+      angular_momenta: letter of the highest shell, by element.
+      files: how many files the pairs need.
+      sha256: of their names and contents together.
+    """
+
+    directory: str
+    angular_momenta: Mapping[str, str]
+    files: int
+    sha256: str
+
+
+def symbols_in(directory: str) -> tuple[str, ...]:
+    """The elements whose homonuclear file is in `directory`, sorted.
+
+    Raises:
+      InputError: it is no directory, or has none.
+    """
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        raise InputError(
+            f"{directory}: expected a directory of Slater-Koster files: {error.strerror}"
+        ) from error
+    pairs = [match.groups() for match in map(_FILE.fullmatch, names) if match]
+    found = tuple(sorted({first for first, second in pairs if first == second}))
+    if not found:
+        raise InputError(
+            f"{directory}: expected Slater-Koster files named like H-H.skf and H-O.skf, found none"
+        )
+    return found
+
+
+def open_set(
+    directory: str,
+    symbols: Sequence[str] | None = None,
+    angular_momenta: Mapping[str, str] | None = None,
+) -> ParameterSet:
+    """The parameters for all pairs of `symbols`, each file read once and checked.
+
+    Args:
+      directory: where the files are.
+      symbols: elements; all that have a homonuclear file unless given.
+      angular_momenta: 's', 'p', 'd' or 'f' for the elements where `highest_shell` is not to decide.
+
+    Raises:
+      InputError: files are missing or damaged, a shell has no integrals, or nothing says which
+        shells an element has.
+    """
+    there = symbols_in(directory)
+    given = dict(angular_momenta or {})
+    for symbol, letter in given.items():
+        choose("element of the angular momenta", symbol, there)
+        choose(f"angular momentum of {symbol}", letter, LETTERS)
+    symbols = sorted(set(there if symbols is None else symbols))
+    for symbol in symbols:
+        elements.element(symbol)
+    names = [f"{first}-{second}.skf" for first in symbols for second in symbols]
+    missing = [name for name in names if not os.path.isfile(os.path.join(directory, name))]
+    if missing:
+        some = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+        raise InputError(
+            f"{directory}: {len(missing)} of the {len(names)} files that the pairs of "
+            f"{' '.join(symbols)} need are missing: {some}"
+        )
+    tables, sha256 = _read_all(directory, names)
+    momenta = {}
+    for symbol in symbols:
+        path = os.path.join(directory, f"{symbol}-{symbol}.skf")
+        momenta[symbol] = given.get(symbol) or highest_shell(
+            tables[f"{symbol}-{symbol}.skf"], symbol, path
+        )
+    for first in symbols:
+        for second in symbols:
+            name = f"{first}-{second}.skf"
+            lost = _needed(momenta[first], momenta[second]) - tables[name].shells
+            if lost:
+                raise InputError(
+                    f"{os.path.join(directory, name)}: no integrals between the shells "
+                    f"{', '.join(sorted(lost))}, expected them for {first} up to "
+                    f"{momenta[first]} and {second} up to {momenta[second]}; the flag "
+                    "--angular_momenta sets that"
+                )
+    return ParameterSet(directory, momenta, len(names), sha256)
+
+
+def _read_all(directory: str, names: Iterable[str]) -> tuple[dict[str, Integrals], str]:
+    """What each file says, and the SHA-256 of them all."""
+    tables = {}
+    digest = hashlib.sha256()
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+        first, second = name.removesuffix(".skf").split("-")
+        tables[name] = parse(content.decode("utf-8", "replace"), path, first == second)
+    return tables, digest.hexdigest()
+
+
+def _needed(first: str, second: str) -> set[str]:
+    """The pairs of shells that A-B.skf must have, with shells up to `first` on A, `second` on B."""
+    lower = LETTERS[: LETTERS.index(first) + 1]
+    upper = LETTERS[: LETTERS.index(second) + 1]
+    return {a + b for i, a in enumerate(lower) for b in upper[i:]}
+
+
+def parse(text: str, path: str, homonuclear: bool) -> Integrals:
+    """What a file says.
+
+    Args:
+      text: its content.
+      path: for messages.
+      homonuclear: whether both elements are the same.
+
+    Raises:
+      InputError: it is damaged; the message has the line.
+    """
+    lines = text.splitlines()
+    extended = text.startswith("@")
+    at = int(extended)  # the line that is read next
+    step, points = _numbers(lines, at, 2, path)
+    if not (step > 0 and points >= 2 and points == int(points)):
+        raise InputError(
+            f"{path}: line {at + 1}: expected the grid's spacing and number of points, got "
+            f"{lines[at]!r}"
+        )
+    atom = None
+    if homonuclear:
+        at += 1
+        n = 4 if extended else 3
+        values = _numbers(lines, at, 3 * n + 1, path)
+        letters = LETTERS[n - 1 :: -1]
+        # Energies, one number that nobody reads, Hubbard parameters, occupations.
+        atom = Atom(
+            dict(zip(letters, values[:n], strict=True)),
+            dict(zip(letters, values[2 * n + 1 :], strict=True)),
+        )
+    at += 2  # the line of the mass holds nothing that is needed here
+    columns = _SPDF if extended else _SPD
+    rows = int(points) - 1  # DFTB+ reads one less than there are points
+    body = lines[at : at + rows]
+    expected = f"expected {rows} lines of {2 * len(columns)} numbers behind line {at}"
+    if len(body) < rows:
+        raise InputError(f"{path}: the file ends within the integrals; {expected}")
+    try:
+        table = np.loadtxt(
+            map(_expanded, body), usecols=range(2 * len(columns)), ndmin=2, comments=None
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: the integrals cannot be read: {error}; {expected}") from error
+    if len(table) != rows or not np.isfinite(table).all():
+        raise InputError(f"{path}: an empty line or no number among the integrals; {expected}")
+    # Distances that nobody computed are filled with ones in some sets.
+    present = (table[~(table == 1).all(axis=1)] != 0).any(axis=0)
+    return Integrals(
+        frozenset(column for column, is_in in zip(2 * columns, present, strict=True) if is_in), atom
+    )
+
+
+def _expanded(line: str) -> str:
+    """A line of Fortran's numbers in Python's spelling."""
+    line = line.replace(",", " ")
+    if "*" in line:
+        line = re.sub(r"(\d+)\*(\S+)", lambda match: f"{match[2]} " * int(match[1]), line)
+    return re.sub("[dD]", "e", line) if "d" in line or "D" in line else line
+
+
+def _numbers(lines: list[str], at: int, count: int, path: str) -> list[float]:
+    """The first `count` numbers of line `at`."""
+    line = lines[at] if at < len(lines) else ""
+    try:
+        values = [float(word) for word in _expanded(line).split()[:count]]
+    except ValueError:
+        values = []
+    if len(values) < count:
+        raise InputError(f"{path}: line {at + 1}: expected {count} numbers, got {line[:80]!r}")
+    return values
+
+
+def highest_shell(table: Integrals, symbol: str, path: str) -> str:
+    """The letter of the highest shell of an element, read off its homonuclear file.
+
+    A file does not say which shells belong to the basis. Taken is the highest one that overlaps or
+    interacts with itself on the neighbour, if the rest of the file agrees: the shells below it have
+    integrals too, it has an energy or electrons, and no shell above it has electrons. Hubbard
+    parameters decide nothing, since many sets write them for shells that they do not have; nor do
+    energies of shells without integrals. Where the authors of a set mean fewer shells than its
+    files hold, only `angular_momenta` can say so.
+
+    Raises:
+      InputError: the file contradicts itself.
+    """
+    assert table.atom is not None, "homonuclear files only"
+    letters = [letter for letter in LETTERS if letter * 2 in table.shells]
+    above = [
+        letter
+        for letter, electrons in table.atom.occupations.items()
+        if electrons and letter not in letters
+    ]
+    why = None
+    if not letters:
+        why = "it has no integrals"
+    elif above:
+        why = f"it has electrons in {above[0]}, but no integrals for it"
+    elif "".join(letters) != LETTERS[: len(letters)]:
+        why = f"it has integrals for {', '.join(letters)}, but not for every shell below"
+    elif not table.atom.energies[letters[-1]] and not table.atom.occupations[letters[-1]]:
+        why = f"it has integrals for {letters[-1]}, but neither an energy nor electrons"
+    if why:
+        raise InputError(
+            f"{path}: does not tell which shells {symbol} has: {why}; say it, like "
+            f"--angular_momenta={symbol}:{letters[-1] if letters else 's'}"
+        )
+    return letters[-1]
