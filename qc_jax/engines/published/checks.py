@@ -90,11 +90,12 @@ class _Found:
         """Compares two columns; where one of them is not known there is nothing to compare."""
         (one, a), (other, b) = first, second
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        known = np.isfinite(a) & np.isfinite(b)
+        known = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
+        a, b = a[known], b[known]
         allowed = tolerance + relative * np.maximum(np.abs(a), np.abs(b))
-        for row in np.flatnonzero(known & (np.abs(np.where(known, a - b, 0)) > allowed)):
-            self.reasons[int(row)].append(
-                f"{kind}: {one} {a[row]:.6g} {unit}, {other} {b[row]:.6g} {unit}"
+        for index in np.flatnonzero(np.abs(a - b) > allowed):
+            self.reasons[int(known[index])].append(
+                f"{kind}: {one} {a[index]:.6g} {unit}, {other} {b[index]:.6g} {unit}"
             )
 
 
