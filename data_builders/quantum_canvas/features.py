@@ -24,7 +24,9 @@ _PAIR = {
         np.int32, doc="Place in the table or file that the records were made from, from 0."
     ),
     "atomic_numbers": _tensor((2,), np.int32, "Atomic numbers."),
-    "positions": _tensor((2, 3), np.float32, "Å; along z, the first atom below."),
+    "positions": _tensor(
+        (2, 3), np.float32, "Å; along z, the first atom below; of a published file as it has them."
+    ),
     "populations": _tensor(
         (2, 16),
         np.float32,

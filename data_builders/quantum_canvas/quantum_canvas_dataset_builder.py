@@ -1,5 +1,6 @@
 """quantum_canvas: two-atom quantum systems with their canvases, as a TFDS dataset."""
 
+import collections
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ from data_builders.quantum_canvas.curves import CurvesConfig
 from data_builders.quantum_canvas.features import examples, features
 from qc_jax.data import splits
 from qc_jax.data.table import PairTable, open_table
-from qc_jax.errors import InputError
+from qc_jax.engines import published
 
 SPLIT_SEED = 42  # of the published split
-PTBP_FILE = "dataset_combined.npz"
 
 
 class Builder(ArrayRecordBuilder):
@@ -46,9 +46,11 @@ class Builder(ArrayRecordBuilder):
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "gfn2_xtb"
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-    Only the config `ptbp` needs this: place the published file `{PTBP_FILE}` of QuantumCanvas
-    (arXiv 2512.01519 says where to get it) in this directory, under that name.
-    The default config, `gfn2_xtb`, needs no download.
+    Only the config `ptbp` needs this: place the published file `{published.PUBLISHED_FILE}` of
+    QuantumCanvas in this directory, under that name. It is on Zenodo, DOI {published.PUBLISHED_DOI}
+    (33.5 MB, CC-BY-4.0, md5 {published.PUBLISHED_MD5}). A file of your own in that
+    format, such as `python -m experiments.export --format=published` writes, will do as well.
+    The other configs need no download.
     """
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -72,11 +74,15 @@ class Builder(ArrayRecordBuilder):
             provenance=dict(table.provenance), fingerprint=table.fingerprint()
         )
         records = list(examples(table))
+        times = collections.Counter(table.names.tolist())
+        # A file may name a pair twice; TFDS wants a key of its own for each record.
+        keys = [
+            name if times[name] == 1 else f"{name} {row}"
+            for row, name in enumerate(table.names.tolist())
+        ]
         split = splits.random_split(len(table), SPLIT_SEED)
         return {
-            part: self._generate_examples(
-                [(records[row]["name"], records[row]) for row in np.sort(rows)]
-            )
+            part: self._generate_examples([(keys[row], records[row]) for row in np.sort(rows)])
             for part, rows in split.parts().items()
         }
 
@@ -94,13 +100,10 @@ class Builder(ArrayRecordBuilder):
     def _table(self, dl_manager: Any) -> PairTable:
         if self.builder_config.name != "ptbp":
             return open_table(self.builder_config.name)
-        path = dl_manager.manual_dir / PTBP_FILE
+        path = dl_manager.manual_dir / published.PUBLISHED_FILE
         if not path.exists():
             raise AssertionError(
-                f"Manual directory {path.parent} has no {PTBP_FILE}. "
+                f"Manual directory {path.parent} has no {published.PUBLISHED_FILE}. "
                 f"Instructions:\n{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
             )
-        raise InputError(
-            f"{path}: this version of qc_jax cannot read the published file yet; "
-            "choose quantum_canvas/gfn2_xtb"
-        )
+        return published.read(path)

@@ -11,13 +11,14 @@ from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError, choose
 
 _INPUTS = ("atomic_numbers", "positions", "populations", "charges", "dipole")
+_ALWAYS = ("name", "row", *_INPUTS, *TARGETS)  # what records of pairs have, and a canvas
 
 
 def read_table(name: str, data_dir: str | None = None) -> PairTable:
     """Every row of a registered TFDS dataset of pairs, of all splits; builds it on first use.
 
-    The rows are sorted by name, which is the order of the table that the records were made from.
-    TensorFlow is not needed.
+    The rows are sorted by the feature `row`, which is the order of the table that the records were
+    made from. TensorFlow is not needed.
 
     Args:
       name: like 'quantum_canvas/gfn2_xtb', as in `tfds.builder`; its builder must have been
@@ -27,21 +28,32 @@ def read_table(name: str, data_dir: str | None = None) -> PairTable:
 
     Returns:
       A table whose floats are float32; its provenance is that of the first table, and under 'tfds'
-      the dataset with configuration and version.
+      the dataset with configuration and version. It holds the canvases where populations are not
+      known, forces where the dataset has them, and as extras the numbers that are no targets.
 
     Raises:
       InputError: the dataset or its configuration is unknown, is not one of pairs, cannot be
         built, or what stands in `data_dir` is damaged.
     """
     builder = _builder(name, data_dir)
-    columns = _columns(builder, ("name", *_INPUTS, *TARGETS))
-    inputs: dict[str, Any] = {field: columns[field] for field in _INPUTS}
+    features = builder.info.features
+    forces = ["forces"] if "forces" in features else []
+    extras = [
+        key
+        for key, feature in features.items()
+        if key not in _ALWAYS and feature.shape == () and feature.np_dtype in (np.float32, np.int32)
+    ]
+    columns = _columns(builder, (*_ALWAYS, *forces, *extras))
+    inputs: dict[str, Any] = {field: columns[field] for field in (*_INPUTS, *forces)}
+    if np.isnan(columns["populations"]).any():
+        inputs["canvases"] = _columns(builder, ("row", "canvas"))["canvas"]
     metadata = builder.info.metadata
     if "provenance" not in metadata.keys():  # noqa: SIM118 (TFDS reads the file in keys())
         raise _damaged(builder, "metadata.json is missing or has no provenance")
     return PairTable(
-        names=columns["name"],
+        names=np.array([name.decode() for name in columns["name"]]),
         targets={target: columns[target] for target in TARGETS},
+        extras={key: columns[key] for key in extras},
         provenance=metadata["provenance"] | {"tfds": builder.info.full_name},
         **inputs,
     )
@@ -57,7 +69,7 @@ def read_canvases(name: str, data_dir: str | None = None) -> np.ndarray:
     Raises:
       InputError: as in `read_table`.
     """
-    return _columns(_builder(name, data_dir), ("name", "canvas"))["canvas"]
+    return _columns(_builder(name, data_dir), ("row", "canvas"))["canvas"]
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
@@ -88,7 +100,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
         builder = tfds.builder(name, data_dir=data_dir)
     except (ValueError, AssertionError, OSError, json_format.Error) as error:
         raise InputError(f"{where} cannot be opened: {error}") from error
-    missing = [key for key in ("name", *_INPUTS, *TARGETS) if key not in builder.info.features]
+    missing = [key for key in (*_ALWAYS, "canvas") if key not in builder.info.features]
     if missing:
         raise InputError(
             f"TFDS dataset {name!r} is not one of pairs: it has no feature {missing[0]!r}"
@@ -103,7 +115,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
 
 
 def _columns(builder: Any, wanted: Collection[str]) -> dict[str, np.ndarray]:
-    """The wanted features of all splits, [N, ...] each, sorted by name."""
+    """The wanted features of all splits, [N, ...] each, sorted by the feature `row`."""
     import tensorflow_datasets as tfds
     from google.protobuf.message import DecodeError
 
@@ -125,17 +137,16 @@ def _columns(builder: Any, wanted: Collection[str]) -> dict[str, np.ndarray]:
         ) from error
     except (ValueError, RuntimeError, OSError, LookupError, DecodeError) as error:
         raise _damaged(builder, str(error)) from error
-    names = np.array([name.decode() for name in rows.pop("name")])
-    if len(names) != expected:
-        raise _damaged(builder, f"expected {expected} rows, got {len(names)}")
-    order = np.argsort(names)
-    twice = names[order][1:] == names[order][:-1]
+    numbers = np.array(rows["row"])
+    if len(numbers) != expected:
+        raise _damaged(builder, f"expected {expected} rows, got {len(numbers)}")
+    order = np.argsort(numbers)
+    twice = numbers[order][1:] == numbers[order][:-1]
     if twice.any():
-        raise _damaged(builder, f"pair {names[order][1:][twice][0]} stands there twice")
-    columns = {
+        raise _damaged(builder, f"row {numbers[order][1:][twice][0]} stands there twice")
+    return {
         key: np.array(values, dtype=features[key].np_dtype)[order] for key, values in rows.items()
     }
-    return {"name": names[order]} | columns
 
 
 def _damaged(builder: Any, why: str) -> InputError:

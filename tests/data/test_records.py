@@ -1,5 +1,6 @@
 """A TFDS dataset read back into a table."""
 
+import dataclasses
 import os
 import shutil
 
@@ -8,6 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_builders.quantum_canvas  # noqa: F401  (registers the dataset)
+from data_builders.array_record import ArrayRecordBuilder
+from data_builders.quantum_canvas.features import examples, features
 from qc_jax import canvas
 from qc_jax.data.records import read_canvases, read_table
 from qc_jax.data.table import open_table
@@ -41,8 +44,9 @@ def test_rows_are_the_shipped_table_in_its_order(read, shipped):
 
 
 def test_provenance_is_that_of_the_table_and_names_the_dataset(read, shipped):
-    assert dict(read.provenance) == {**shipped.provenance, "tfds": f"{NAME}/1.0.0"}
+    assert dict(read.provenance) == {**shipped.provenance, "tfds": f"{NAME}/1.1.0"}
     assert read.left_out == shipped.left_out
+    assert read.canvases is read.forces is None and read.extras == {}
 
 
 def test_canvases_stand_in_the_order_of_the_table(small_table, small_prepared):
@@ -52,10 +56,83 @@ def test_canvases_stand_in_the_order_of_the_table(small_table, small_prepared):
     np.testing.assert_array_equal(canvases, expected)
 
 
+@pytest.fixture
+def backwards(small_table, tmp_path, monkeypatch):
+    """A table whose rows are in no alphabetical order, one of them twice, as a file may have it."""
+    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+
+    rows = np.append(np.arange(len(small_table))[::-1], 5)
+    table = small_table.take(rows)
+    monkeypatch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: table)
+    return table
+
+
+def test_rows_are_in_the_order_of_the_table_also_where_names_are_not(backwards, tmp_path):
+    read = read_table(NAME, str(tmp_path))
+    np.testing.assert_array_equal(read.names, backwards.names)
+    np.testing.assert_array_equal(read.charges, backwards.charges.astype(np.float32))
+    np.testing.assert_array_equal(read_canvases(NAME, str(tmp_path)), canvas.canvases(backwards))
+    assert read.canvases is None  # populations draw them
+
+
+def test_stored_canvases_come_back_where_populations_are_not_known(
+    small_table, tmp_path, monkeypatch
+):
+    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+
+    table = dataclasses.replace(
+        small_table,
+        populations=np.full_like(small_table.populations, np.nan),
+        canvases=canvas.canvases(small_table) * np.float32(1.5),
+    )
+    monkeypatch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: table)
+    read = read_table(NAME, str(tmp_path))
+    np.testing.assert_array_equal(read.canvases, table.canvases)
+    assert np.isnan(read.populations).all()
+
+
+class Scans(ArrayRecordBuilder):
+    """Records as those of bond-length scans, one part."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    table = None
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self, features=features(curves=True), metadata=tfds.core.MetadataDict()
+        )
+
+    def _split_generators(self, dl_manager):
+        self.info.metadata.update(provenance={})
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        # As where a pair in front was left out.
+        for record in examples(self.table, first_row=7):
+            yield record["row"], record
+
+
+def test_forces_and_further_numbers_come_back(small_table, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    n = len(small_table)
+    table = dataclasses.replace(
+        small_table,
+        forces=rng.normal(size=(n, 2, 3)),
+        extras={"bond_ratio": np.linspace(0.7, 2.5, n), "continuous": np.ones(n)},
+    )
+    monkeypatch.setattr(Scans, "table", table)
+    read = read_table("scans", str(tmp_path))
+    np.testing.assert_array_equal(read.names, table.names)
+    np.testing.assert_array_equal(read.forces, table.forces.astype(np.float32))
+    assert set(read.extras) == {"bond_ratio", "continuous"}
+    for name, column in table.extras.items():
+        np.testing.assert_array_equal(read.extras[name], column.astype(np.float32))
+
+
 def test_builds_on_first_use(tfds_of_small_table, tmp_path):
     read = read_table("quantum_canvas", str(tmp_path))  # the default configuration
     np.testing.assert_array_equal(read.names, tfds_of_small_table.names)
-    assert os.listdir(tmp_path / NAME) == ["1.0.0"]
+    assert os.listdir(tmp_path / NAME) == ["1.1.0"]
 
 
 def test_another_process_builds_it_meanwhile(tfds_of_small_table, tmp_path, monkeypatch):
@@ -79,7 +156,7 @@ def test_another_process_builds_it_meanwhile(tfds_of_small_table, tmp_path, monk
         ("no_such_data", "unknown TFDS dataset 'no_such_data'; expected one whose builder"),
         ("quantum_canvas/gfn1", "unknown configuration of quantum_canvas 'gfn1'; choose one of: "),
         ("mnist", "TFDS dataset 'mnist' is not one of pairs: it has no feature 'name'"),
-        ("quantum_canvas:9.9.9", r"cannot be opened: .* only: 1\.0\.0"),
+        ("quantum_canvas:9.9.9", r"cannot be opened: .* only: 1\.1\.0"),
         ("quantum canvas", r"expected dataset\[/config\]\[:version\]"),
         ("", r"expected dataset\[/config\]\[:version\]"),
         ("quantum_canvas/ptbp", r"(?s)cannot be built: Manual directory .*dataset_combined\.npz"),
@@ -97,7 +174,7 @@ def test_data_dir_that_cannot_be_written(tmp_path):
 
 
 def _path(data_dir, pattern):
-    (path,) = (data_dir / NAME / "1.0.0").glob(pattern)
+    (path,) = (data_dir / NAME / "1.1.0").glob(pattern)
     return path
 
 

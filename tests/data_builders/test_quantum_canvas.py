@@ -11,7 +11,9 @@ import tensorflow_datasets as tfds
 from data_builders.quantum_canvas import Builder
 from qc_jax import canvas
 from qc_jax.data import splits, targets
+from qc_jax.data.records import read_table
 from qc_jax.data.table import open_table
+from qc_jax.engines import published
 from qc_jax.errors import InputError
 
 FLOATS = ("positions", "populations", "charges", "dipole")
@@ -149,7 +151,7 @@ def test_readme_snippet_with_tensorflow(run_python, tmp_path, tfds_data_dir):
 
 
 def test_readme_has_no_snippet_that_is_not_run():
-    assert len(_snippets()) == 3  # the third one: test_curves.py
+    assert len(_snippets()) == 4  # the curves': test_curves.py
 
 
 def test_ptbp_without_the_file_is_the_manual_download_message(tmp_path):
@@ -164,11 +166,72 @@ def test_ptbp_without_the_file_is_the_manual_download_message(tmp_path):
     assert not builder.is_prepared()
 
 
-def test_ptbp_with_the_file_says_that_reading_it_is_not_supported(tmp_path):
-    (tmp_path / "dataset_combined.npz").touch()
+@pytest.fixture(scope="module")
+def exported(small_table, tmp_path_factory):
+    """A manual directory with the small table, last row first, in the published format."""
+    manual = tmp_path_factory.mktemp("manual")
+    rows = np.arange(len(small_table))[::-1]
+    published.write(small_table.take(rows), manual / "dataset_combined.npz")
+    return manual
+
+
+def test_ptbp_is_the_file_in_manual_dir(exported, run_python, tmp_path):
+    """As the README's snippet prepares it; read back as a table in the file's order."""
+    (snippet,) = [code for code in _snippets() if "manual_dir" in code]
+    code = snippet.replace("folder/of/dataset_combined.npz", str(exported))
+    assert code != snippet
+    done = run_python("-c", code, cwd=tmp_path, **_elsewhere(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 rows left out, 0 contradict themselves"
+
+    expected = published.read(exported / "dataset_combined.npz")
+    table = read_table("quantum_canvas/ptbp", str(tmp_path))
+    np.testing.assert_array_equal(table.names, expected.names)
+    assert list(table.names) == sorted(table.names, reverse=True)
+    np.testing.assert_array_equal(table.canvases, expected.canvases)
+    np.testing.assert_array_equal(canvas.features(table), canvas.features(expected))
+    for field in ("positions", "charges", "dipole"):
+        wanted = getattr(expected, field).astype(np.float32)
+        np.testing.assert_array_equal(getattr(table, field), wanted)
+    for name in targets.TARGETS:
+        wanted = expected.targets[name].astype(np.float32)
+        np.testing.assert_array_equal(table.targets[name], wanted)
+    assert dict(table.provenance) == {
+        **expected.provenance,
+        "tfds": f"quantum_canvas/ptbp/{Builder.VERSION}",
+    }
+
+    sources = tfds.data_source("quantum_canvas/ptbp", data_dir=tmp_path)
+    split = splits.random_split(len(table), 42)
+    for part, rows in split.parts().items():
+        names = [example["name"].decode() for example in sources[part]]
+        assert sorted(names) == sorted(table.names[rows])
+    example = sources["train"][0]
+    assert set(example) == set(Builder(data_dir="unused").info.features)  # those of gfn2_xtb
+    assert np.isnan(example["populations"]).all()
+
+
+def test_ptbp_tells_rows_left_out_and_keeps_a_pair_that_stands_twice(exported, tmp_path):
+    with np.load(exported / "dataset_combined.npz", allow_pickle=True) as file:
+        content = {name: np.append(array, array[:1], axis=0) for name, array in file.items()}
+    content["elements"][3] = "X"
+    np.savez_compressed(tmp_path / "dataset_combined.npz", **content)
+    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path / "data")
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=tmp_path))
+    provenance = builder.info.metadata["provenance"]
+    assert list(provenance["left_out"]) == [content["pair_names"][3]]
+    twice = str(content["pair_names"][0])
+    row = len(content["pair_names"]) - 1
+    assert list(provenance["disagreements"]) == [twice, f"{twice} (row {row})"]
+    names = [x["name"].decode() for part in builder.as_data_source().values() for x in part]
+    assert len(names) == row and names.count(twice) == 2
+
+
+def test_ptbp_refuses_a_file_that_is_damaged(tmp_path):
+    (tmp_path / "dataset_combined.npz").write_bytes(b"PK")
     builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path / "data")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path)
-    with pytest.raises(InputError, match=r"dataset_combined\.npz: this version of qc_jax cannot"):
+    with pytest.raises(InputError, match=r"dataset_combined\.npz: not a published file, or cut"):
         builder.download_and_prepare(download_config=config)
     assert not builder.is_prepared()
 

@@ -8,8 +8,10 @@ import tensorflow_datasets as tfds
 
 from data_builders.array_record import ArrayRecordTfDataAdapter, teach_tfds
 from data_builders.quantum_canvas import Builder, quantum_canvas_dataset_builder
+from qc_jax import canvas
 from qc_jax.data.records import read_table
 from qc_jax.data.splits import random_split
+from qc_jax.engines import published
 from qc_jax.errors import InputError
 
 tf = pytest.importorskip("tensorflow", reason="tfds.load needs TensorFlow, which is not installed")
@@ -76,6 +78,27 @@ def test_load_first_then_data_source(tfds_of_small_table, tmp_path):
     sources = tfds.data_source("quantum_canvas", data_dir=tmp_path, builder_kwargs=kwargs)
     for part, source in sources.items():
         assert list(parts[part]["name"]) == [row["name"] for row in source]
+
+
+def test_ptbp_loads_like_the_others(small_table, tmp_path):
+    """`tfds.load` from an exported file in the manual directory, in one call."""
+    published.write(small_table, tmp_path / "dataset_combined.npz")
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+    loaded = tfds.load(
+        "quantum_canvas/ptbp",
+        data_dir=tmp_path / "data",
+        batch_size=-1,
+        download_and_prepare_kwargs={"download_config": config},
+    )
+    rows = {name: i for i, name in enumerate(small_table.names)}
+    images = canvas.canvases(small_table)
+    seen = 0
+    for part in tfds.as_numpy(loaded).values():
+        for name, image, number in zip(part["name"], part["canvas"], part["row"], strict=True):
+            np.testing.assert_array_equal(image, images[rows[name.decode()]])
+            assert number == rows[name.decode()]
+            seen += 1
+    assert seen == len(small_table)
 
 
 def test_tfrecord_on_request(tfds_of_small_table, tmp_path):
