@@ -61,6 +61,15 @@ class Batch(flax.struct.PyTreeNode):
         vectors = self.of_neighbors(positions) - positions[:, :, None]
         return vectors if self.shifts is None else vectors + self.shifts
 
+    def pool(self, values: jax.Array, how: str = "add") -> jax.Array:
+        """Sum ('add') or 'mean' [B, F] over the atoms that are there, of values [B, A, F]."""
+        there = self.atom_mask[..., None]
+        total = jnp.sum(jnp.where(there, values, 0), axis=1)
+        if how == "add":
+            return total
+        assert how == "mean", how
+        return total / jnp.maximum(jnp.sum(there, axis=1), 1).astype(total.dtype)
+
 
 def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
     """Every other atom of the structure as a neighbour, without a cutoff.

@@ -33,6 +33,7 @@ from qc_jax.canvas import CHANNELS, FEATURES
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import TARGETS, given_away
 from qc_jax.errors import InputError, choose
+from qc_jax.models import _torch
 from qc_jax.models._check import check
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "create",
     "defaults",
     "describe",
+    "from_torch",
     "sample",
 ]
 
@@ -163,6 +165,27 @@ def apply_training(
         variables, batch, train=True, rngs={"dropout": key}, mutable=others
     )
     return outputs, dict(updated)
+
+
+def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
+    """The variables of `create(name, **overrides)` from the weights of its PyTorch reference.
+
+    Args:
+      name: of an architecture.
+      state_dict: NumPy arrays or PyTorch tensors by name; torch itself is not needed. A first
+        component that all names share, like 'module.', is taken off.
+      **overrides: the hyper-parameters that the weights are of.
+
+    Raises:
+      InputError: the architecture has no reference, or the weights do not fit it: the message lists
+        what is missing, unexpected or of another shape.
+    """
+    model, module = create(name, **overrides), _module(name)
+    if not hasattr(module, "TORCH"):
+        raise InputError(f"{name} has no PyTorch reference to take weights from")
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
+    constants = module.torch_constants(model) if hasattr(module, "torch_constants") else {}
+    return _torch.convert(name, shapes, module.TORCH, constants, state_dict)
 
 
 _FLAX_FIELDS = ("parent", "name")

@@ -1,0 +1,165 @@
+"""From the weights of a PyTorch reference to Flax variables.
+
+A model file names its reference's weights in `TORCH`, by the path of a Flax module or of one array:
+
+    TORCH = {
+        "elements": "embedding",
+        "layer_{i}/edge_0": "interactions.{i}.mlp.0",
+        "layer_{i}/query/kernel": Array("layers.{i}.attn.in_proj_weight", lambda w: w[:H].T),
+    }
+
+`{i}` stands for the same whole number on both sides. A module's arrays are converted by what they
+are called: `kernel` of a Dense or convolution, `embedding`, `scale`, `bias`, `mean` and `var` of a
+norm. Names in a tuple are one tensor that the reference stores several times.
+
+`torch_constants(model)`, where the file defines it, gives by name what the reference stores and the
+model computes from its hyper-parameters: a checkpoint must hold those numbers.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from qc_jax.errors import InputError
+
+
+class Array(NamedTuple):
+    """One array of the model: which tensor it comes from, and how."""
+
+    name: str
+    convert: Callable[[np.ndarray], np.ndarray] = np.asarray
+
+
+Names = Mapping[str, str | tuple[str, ...] | Array]
+
+# PyTorch counts batches in its batch norms, for a mode of theirs that nobody here uses.
+_MEANINGLESS = "num_batches_tracked"
+_LEAVES = {"kernel": "weight", "embedding": "weight", "scale": "weight", "bias": "bias"} | {
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+
+def convert(
+    what: str, shapes: Any, names: Names, constants: Mapping[str, Any], state_dict: Mapping
+) -> dict[str, Any]:
+    """Variables of the shapes and types of `shapes`, with the numbers of `state_dict`.
+
+    Raises:
+      InputError: tensors are missing, left over, of another shape, not finite, or differ where they
+        must be the same; the message lists them all.
+    """
+    tensors = _without_prefix(_as_numpy(state_dict), names)
+    used: set[str] = set()
+    missing, wrong = [], []
+
+    def take(name: str) -> np.ndarray | None:
+        used.add(name)
+        if name not in tensors:
+            missing.append(name)
+        return tensors.get(name)
+
+    leaves = {}
+    for path, leaf in flatten_dict(shapes, sep="/").items():
+        first, *copies = _sources(path.partition("/")[2], names)
+        tensor = take(first.name)
+        if tensor is None:
+            continue
+        for copy in copies:
+            other = take(copy.name)
+            if other is not None and not np.array_equal(other, tensor):
+                wrong.append(f"{copy.name} is not equal to {first.name}")
+        try:
+            value = first.convert(tensor)
+        except (ValueError, IndexError):
+            value = tensor  # of a shape that says it
+        if value.shape != leaf.shape:
+            wrong.append(
+                f"{first.name} has shape {tensor.shape}, which gives {value.shape} for {path}, "
+                f"expected {leaf.shape}"
+            )
+        elif not np.isfinite(value).all():
+            wrong.append(f"{first.name} is not finite")
+        leaves[path] = jnp.asarray(value, leaf.dtype)
+    for name, expected in constants.items():
+        tensor = take(name)
+        if tensor is not None and (
+            tensor.shape != np.shape(expected) or not np.allclose(tensor, expected, rtol=1e-5)
+        ):
+            wrong.append(f"{name} holds other numbers than these hyper-parameters give")
+
+    unexpected = [
+        name for name in tensors if name not in used and name.split(".")[-1] != _MEANINGLESS
+    ]
+    problems = [
+        *([f"missing: {', '.join(dict.fromkeys(missing))}"] if missing else []),
+        *([f"unexpected: {', '.join(unexpected)}"] if unexpected else []),
+        *wrong,
+    ]
+    if problems:
+        raise InputError(f"these weights are not of {what}: {'; '.join(problems)}")
+    return unflatten_dict(leaves, sep="/")
+
+
+def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
+    """The tensors as NumPy arrays, without importing torch."""
+    arrays = {}
+    for name, value in state_dict.items():
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            value = (value.float() if value.is_floating_point() else value).numpy()
+        if not isinstance(value, np.ndarray | jax.Array | np.generic):
+            raise InputError(
+                f"expected a state dict of arrays, got {type(value).__name__} for {name!r}"
+            )
+        arrays[str(name)] = np.asarray(value)
+    return arrays
+
+
+def _without_prefix(tensors: dict[str, np.ndarray], names: Names) -> dict[str, np.ndarray]:
+    """The tensors without a first component that all share and the mapping does not know.
+
+    A wrapper's attribute, or the 'module' of a parallel training, stands there.
+    """
+    known = {source.name.split(".")[0] for value in names.values() for source in _listed(value)}
+    first = {name.partition(".")[0] for name in tensors}
+    if len(first) != 1 or first <= known:
+        return tensors
+    return {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+
+
+def _listed(value: str | tuple[str, ...] | Array) -> tuple[Array, ...]:
+    if isinstance(value, Array):
+        return (value,)
+    return tuple(map(Array, (value,) if isinstance(value, str) else value))
+
+
+def _sources(path: str, names: Names) -> tuple[Array, ...]:
+    """The tensors that the array at `path` comes from: one, or equal ones."""
+    module, _, leaf = path.rpartition("/")
+    for pattern, value in names.items():
+        expression = re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", pattern)
+        if found := re.fullmatch(expression, path):
+            return tuple(
+                source._replace(name=source.name.format(**found.groupdict()))
+                for source in _listed(value)
+            )
+        if found := re.fullmatch(expression, module):
+            return tuple(
+                Array(f"{source.name.format(**found.groupdict())}.{_LEAVES[leaf]}", _CONVERT[leaf])
+                for source in _listed(value)
+            )
+    raise AssertionError(f"TORCH does not name {path}")
+
+
+def _kernel(weight: np.ndarray) -> np.ndarray:
+    """[out, in, …] of PyTorch → […, in, out] of Flax."""
+    return np.moveaxis(weight, (0, 1), (-1, -2))
+
+
+_CONVERT = dict.fromkeys(_LEAVES, np.asarray) | {"kernel": _kernel}

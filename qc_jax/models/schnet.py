@@ -1,0 +1,87 @@
+"""SchNet: K. T. Schütt et al., J. Chem. Phys. 148, 241722, 2018 (arXiv 1712.06113)."""
+
+import math
+from typing import Any, ClassVar, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax.data.batch import Batch
+from qc_jax.models import _radial
+
+
+def shifted_softplus(x: jax.Array) -> jax.Array:
+    """ln((eˣ + 1)/2)."""
+    return jax.nn.softplus(x) - math.log(2)
+
+
+class Interaction(nn.Module):
+    """Continuous-filter convolution and what follows it, to be added to the features.
+
+    v_i = Σ_j (W h_j) ∘ filter(d_ij), within the cutoff; the filter is an MLP of Gaussians of d_ij
+    times the cosine cutoff.
+    """
+
+    hidden: int
+    filters: int
+
+    @nn.compact
+    def __call__(
+        self, batch: Batch, h: jax.Array, radial: jax.Array, smooth: jax.Array
+    ) -> jax.Array:
+        """Features [B, A, H], Gaussians [B, A, K, G], cutoffs [B, A, K, 1] → [B, A, H]."""
+        weights = shifted_softplus(nn.Dense(self.filters, name="filter_0")(radial))
+        weights = nn.Dense(self.filters, name="filter_1")(weights) * smooth  # [B, A, K, F]
+        sent = batch.of_neighbors(nn.Dense(self.filters, use_bias=False, name="before")(h))
+        gathered = jnp.sum(sent * weights, axis=2)  # [B, A, F]
+        gathered = shifted_softplus(nn.Dense(self.hidden, name="after")(gathered))
+        return nn.Dense(self.hidden, name="update")(gathered)
+
+
+class Model(nn.Module):
+    """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+
+    outputs: int = 1
+    hidden: int = 96
+    filters: int = 96
+    interactions: int = 6
+    gaussians: int = 50
+    cutoff: float = 5.0
+    readout: Literal["add", "mean"] = "add"
+    max_atomic_number: int = 99
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        """A Batch of B structures → [B, outputs]."""
+        distance, there = _radial.distances(batch, self.cutoff)
+        radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
+        smooth = jnp.where(there, _radial.cosine_cutoff(distance, self.cutoff), 0)[..., None]
+        h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
+        for i in range(self.interactions):
+            block = Interaction(self.hidden, self.filters, name=f"interaction_{i}")
+            h = h + block(batch, h, radial, smooth)
+        h = shifted_softplus(nn.Dense(self.hidden // 2, name="out_0")(h))
+        h = nn.Dense(self.outputs, name="out_1")(h)
+        return batch.pool(h, self.readout)
+
+
+TORCH = {
+    "elements": "embedding",
+    # The reference stores each filter's MLP under two names.
+    "interaction_{i}/filter_0": ("interactions.{i}.mlp.0", "interactions.{i}.conv.nn.0"),
+    "interaction_{i}/filter_1": ("interactions.{i}.mlp.2", "interactions.{i}.conv.nn.2"),
+    "interaction_{i}/before": "interactions.{i}.conv.lin1",
+    "interaction_{i}/after": "interactions.{i}.conv.lin2",
+    "interaction_{i}/update": "interactions.{i}.lin",
+    "out_0": "lin1",
+    "out_1": "lin2",
+}
+
+
+def torch_constants(model: Model) -> dict[str, Any]:
+    """The centres of the Gaussians, which tell the cutoff."""
+    return {"distance_expansion.offset": np.linspace(0, model.cutoff, model.gaussians)}

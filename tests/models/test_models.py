@@ -1,0 +1,118 @@
+"""Models by name: what can be asked for, what is refused, what is told about them."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from qc_jax import models
+from qc_jax.data.targets import INPUTS
+from qc_jax.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        ("foo", {}, "unknown model 'foo'; choose one of: .*egnn, gcn, .*schnet"),
+        ("egnn", {"width": 3}, "unknown hyper-parameter of egnn 'width'; choose one of: hidden"),
+        ("egnn", {"parent": None}, "unknown hyper-parameter of egnn 'parent'"),
+        ("egnn", {"hidden": "many"}, "hidden of egnn: expected int like 94, got 'many'"),
+        ("egnn", {"layers": 0}, "layers of egnn: expected at least 1, got 0"),
+        ("egnn", {"layers": True}, "layers of egnn: expected int like 7, got True"),
+        ("egnn", {"move_atoms": 1}, "move_atoms of egnn: expected bool like True, got 1"),
+        ("schnet", {"cutoff": 0}, "cutoff of schnet: expected above 0, got 0.0"),
+        ("schnet", {"cutoff": "5"}, "cutoff of schnet: expected float like 5.0, got '5'"),
+        ("schnet", {"readout": "max"}, "readout of schnet 'max'; choose one of: add, mean"),
+        ("schnet", {"readout": ["add"]}, "readout of schnet"),
+        ("gcn", {"dropout": 1.0}, "dropout of gcn: expected from 0 to below 1, got 1.0"),
+        ("gcn", {"dropout": float("nan")}, "dropout of gcn: expected from 0 to below 1, got nan"),
+    ],
+)
+def test_wrong_hyper_parameters(name, overrides, words):
+    with pytest.raises(InputError, match=words):
+        models.create(name, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ((0, 10), "expected some of the canvas channels 0 to 9, each once, got (0, 10)"),
+        ((-1,), "each once, got (-1,)"),
+        ([3, 3], "each once, got (3, 3)"),
+        ((), "each once, got ()"),
+        ((1.0,), "expected a tuple of int like (0, 1), got (1.0,)"),
+        (3, "expected a tuple of int like (0, 1), got 3"),
+        ("012", "expected a tuple of int like (0, 1), got '012'"),
+    ],
+)
+def test_wrong_channels(imaginary, value, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        models.create("imaginary", channels=value)
+
+
+def test_tuples_come_as_lists_from_json(imaginary):
+    assert models.create("imaginary", channels=[4, 2]).channels == (4, 2)
+
+
+def test_what_does_not_go_together(imaginary):
+    with pytest.raises(InputError, match="3 heads cannot share width 8"):
+        models.create("imaginary", heads=3)
+
+
+def test_a_layer_may_be_left_out_where_the_default_says_so(imaginary):
+    assert models.create("imaginary", extra_layers=0).extra_layers == 0
+    with pytest.raises(InputError, match="extra_layers of imaginary: expected at least 0, got -1"):
+        models.create("imaginary", extra_layers=-1)
+
+
+@pytest.fixture
+def imaginary(monkeypatch):
+    """A model with hyper-parameters of kinds that no other has."""
+    import types
+
+    import flax.linen as nn
+
+    class Model(nn.Module):
+        channels: tuple[int, ...] = (0, 1)
+        heads: int = 2
+        width: int = 8
+        extra_layers: int = 0
+
+        def check(self):
+            if self.width % self.heads:
+                raise InputError(f"{self.heads} heads cannot share width {self.width}")
+
+    module = types.SimpleNamespace(Model=Model)
+    monkeypatch.setattr(models, "_module", lambda name: module)
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_description(name):
+    got = models.describe(name)
+    assert got.name == name and got.title
+    assert re.search(r"arXiv \d{4}\.\d{4,5}|doi:10\.\S+", got.paper), got.paper
+    assert got.inputs and set(got.inputs) <= set(INPUTS)
+    model = models.create(name)
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample()))
+    assert got.parameters == sum(
+        np.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"])
+    )
+
+
+def test_what_a_description_says():
+    got = models.describe("schnet")
+    assert got.title == "SchNet" and "1712.06113" in got.paper
+    assert got.inputs == ("atomic_numbers", "positions")
+    assert got.given_away == ("repulsive_energy_ev", "distance_ang")
+    assert models.describe("gcn").given_away == ()
+    assert models.create("gcn", edge_features="distance").inputs == got.inputs
+    with pytest.raises(InputError, match="unknown model 'foo'"):
+        models.describe("foo")
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_defaults_can_be_asked_for_again(name):
+    defaults = models.defaults(name)
+    assert "outputs" not in defaults and defaults
+    assert models.create(name, **defaults) == models.create(name)
