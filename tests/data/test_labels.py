@@ -32,6 +32,44 @@ def test_a_full_basis_has_no_lumo():
     assert homo == -23 and np.isnan(lumo)
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "electrons", "homo", "lumo"),
+    [
+        ([-10, -6, -4], [-9, -5, -3], (2, 1), -6, -5),  # the highest and the lowest of both
+        ([-3, -9, -5], [-4, -6, -10], (1, 2), -6, -5),  # any order, the other way round
+        ([-10, -6, -6, 3], [-9, -5, -5, 4], (3, 1), -6, -5),  # a triplet: a gap, unlike restricted
+        ([-10, -6, -6, 3], [-9, -5, -5, 4], (3, 2), -5, -5),  # a degenerate level half filled
+        (
+            [-10, -6, 3],
+            [-9, -5, 4],
+            (1.75, 1.25),
+            -5,
+            -6,
+        ),  # two levels filled in part
+        ([-10, -6], [-9, -5], (2, 1), -6, -5),  # one channel is full
+        ([-10, -5], [-9, -4], (1, 0), -10, -9),  # one channel is empty
+        ([-10, -5], [-9, -8], (2, 0), -5, -9),  # excited: LUMO below HOMO
+        ([-10, -5, 2], [-9, -5 + 0.9 * DEGENERATE_EV, 3], (2, 1), -5, -5),  # the same level
+        ([-10, -5, 2], [-9, -5 + 2e-9, 3], (2 - 1e-9, 1 + 1e-9), -5, -5),
+    ],
+)
+def test_frontier_levels_of_spin_channels(up, down, electrons, homo, lumo):
+    levels = np.array([up, down], dtype=float)
+    assert frontier_levels(levels, electrons) == (homo, lumo)
+    assert frontier_levels(levels[::-1], electrons[::-1]) == (homo, lumo)
+
+
+def test_equal_channels_are_as_restricted_ones():
+    levels = np.array([-10.0, -5.0, 1.0, 2.0])
+    assert frontier_levels(np.stack([levels, levels]), (2, 2)) == frontier_levels(levels, 4)
+    assert frontier_levels(levels[None], [4]) == frontier_levels(levels, 4)
+
+
+def test_full_channels_have_no_lumo():
+    homo, lumo = frontier_levels(np.array([[-24.0, -23.0], [-22.0, -21.0]]), (2, 2))
+    assert homo == -21 and np.isnan(lumo)
+
+
 @pytest.fixture
 def derived():
     """Two pairs: one with a gap, one metal-like; and one without a LUMO."""

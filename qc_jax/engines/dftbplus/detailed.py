@@ -17,7 +17,7 @@ from qc_jax.engines.engine import EngineError
 _COLUMN = {lm: i for i, lm in enumerate(zip(ORBITAL_L.tolist(), ORBITAL_M.tolist(), strict=True))}
 # '(up)' in a heading is the total, unless there is '(down)' too.
 _CHANNELS = (["up"], ["up", "down"])
-_ORBITAL = re.compile(r"([12]) \d+ ([0-3]) (-?[0-3]) (\S+) (\S+)")  # atom, l, m, value, label
+_ORBITAL = re.compile(r"([12]) \d+ ([0-3]) (-?[0-3]) (\S+) (.+)")  # atom, l, m, value, label
 _ENERGY = re.compile(r"(.+?):\s*(\S+)\s+H\s+(\S+)\s+eV")
 _OF_CHANNEL = ("Fermi level", "Band energy", "TS")  # one for each spin channel
 _OF_PAIR = (
