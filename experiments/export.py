@@ -6,8 +6,8 @@
 
 `published` is the format of the authors' PyTorch code, canvases included; its object arrays are
 pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
-pair, and needs ASE. --data is what --config.data takes: a shipped table, an .npz, 'tfds:DATASET' or
-'published:PATH'.
+pair, and needs ASE (the extra [ase]). --data is what --config.data takes: a shipped table, an .npz,
+'tfds:DATASET' or 'published:PATH'.
 """
 
 import os

@@ -71,7 +71,7 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
     except ImportError as error:
         raise InputError(
             f"extended XYZ is written by ASE, which cannot be imported ({error}); "
-            "try: pip install ase"
+            "try: pip install 'qc-jax[ase]'"
         ) from error
     _check_names(table, ("name", *_RESULTS))
     dipoles = np.asarray(table.dipole, np.float64) * (BOHR_ANG / EBOHR_DEBYE)

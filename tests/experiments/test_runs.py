@@ -1,5 +1,8 @@
 """From a configuration to its parts."""
 
+import dataclasses
+import pathlib
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -10,9 +13,12 @@ from experiments.configs import egnn
 from qc_jax import canvas, models
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
+from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.train import loop
 from qc_jax.train.workdir import Workdir
+
+FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
 
 
 class CanvasMean(nn.Module):
@@ -50,6 +56,20 @@ def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
     assert given_away("dipole_mag_d", run.model.inputs) == ("canvas",)
 
 
+def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, tmp_path):
+    """The features of its stored canvases are those that the table itself gives."""
+    published.write(small_table, tmp_path / "dataset_combined.npz")
+    monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
+    data = f"published:{tmp_path / 'dataset_combined.npz'}"
+    run = runs.from_config(config(data=data, target="dipole_mag_d", epochs=2, batch_size=8))
+    features = np.asarray(run.task.dataset.structures.canvas_features)
+    np.testing.assert_allclose(features, canvas.features(small_table), rtol=1e-5, atol=1e-6)
+    work = Workdir(tmp_path / "work")
+    work.claim(run.config)
+    history = loop.fit(run.model, run.task, run.settings, work).history
+    assert np.isfinite([line["loss"] for line in history]).all() and len(history) == 2
+
+
 def test_targets():
     one = runs.from_config(config(target="e_g_ev"))
     assert one.task.targets == ("e_g_ev",) and one.model.outputs == 1
@@ -77,6 +97,8 @@ def test_split():
         ({"targets": "e_homo_ev,e_homo_ev"}, "name a target twice"),
         ({"data": "gfn1"}, "unknown data 'gfn1'"),
         ({"data": "missing.npz"}, r"missing\.npz: no such file"),
+        ({"data": "published:missing.npz"}, r"missing\.npz: no such file"),
+        ({"data": f"{FIXTURE}"}, "in the published format, not a PairTable; .* published:"),
         ({"data_dir": "somewhere"}, "data_dir 'somewhere' is of TFDS"),
         ({"data": "tfds:quantum_canvas/gfn9"}, "gfn9"),
         ({"model": {"name": "egn"}}, "unknown model 'egn'; choose one of: egnn"),
@@ -87,3 +109,21 @@ def test_split():
 def test_wrong_values(changes, words):
     with pytest.raises(InputError, match=words):
         runs.from_config(config() | changes)
+
+
+def test_what_is_wrong_with_a_file_is_told(capsys):
+    """By kind with the number of rows, and the first rows with their reasons."""
+    table = runs.read_table(f"published:{FIXTURE}", "")
+    told = capsys.readouterr().err.splitlines()
+    assert told == runs.account(table)
+    assert told[0] == "3 rows read; 1 left out (element 1); 1 contradict themselves (dipole 1)"
+    assert told[1] == "  Ag_Al: element: 'X', which stands for a missing geometry"
+    assert told[2].startswith("  O_Ti: dipole: size in the canvas 2.54175 Debye, dipole_mag_d 2.25")
+    assert len(told) == 3
+
+
+def test_only_some_rows_are_told_in_full(small_table):
+    reasons = {f"pair {i}": [f"kind{i % 2}: a", f"kind{i % 2}: b", "both: c"] for i in range(9)}
+    told = runs.account(dataclasses.replace(small_table, provenance={"disagreements": reasons}))
+    assert told[0].endswith("0 left out; 9 contradict themselves (both 9, kind0 5, kind1 4)")
+    assert len(told) == 7 and told[-1] == "  and 4 more that contradict themselves"
