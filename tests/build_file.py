@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 ROOTS = ("qc_jax", "experiments", "data_builders", "tests")
 RULES = ("py_binary", "py_library", "py_test")
-LAYERS = ("errors", "chem", "data", "engines", "canvas", "models", "train", "evaluate", "report")
+LAYERS = ("errors", "chem", "data", "canvas", "engines", "models", "train", "evaluate", "report")
 # Import names that differ from the name on PyPI.
 DISTRIBUTIONS = {
     "absl": "absl_py",
