@@ -55,7 +55,11 @@ if how == "wrong":
     fail("Invalid keyword", "Path: dftb_in/Hamiltonian")
 if how == "silent":
     sys.exit(0)
+if how == "mute":
+    sys.exit(2)
 recorded = pathlib.Path({recorded!r}) / name
+if not recorded.is_dir():
+    fail(f"nothing is recorded for {{name}}")
 log = ""
 for file in recorded.iterdir():
     if file.name == "dftb.log":
@@ -91,7 +95,9 @@ class StandIn:
         self.behave({})
 
     def behave(self, behaviour: Mapping[str, str]) -> None:
-        """By pair: replay, late (exit code 3), slow, hang, crash, wrong (input), silent."""
+        """Says by pair what else than to replay it: late (replay, but exit code 3), slow (replay),
+        hang, crash, wrong (input), silent (exit code 0) or mute (exit code 2).
+        """
         (self.home / "behaviour.json").write_text(json.dumps(dict(behaviour)))
 
     def started(self) -> list[tuple[str, int]]:

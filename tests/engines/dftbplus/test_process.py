@@ -60,8 +60,16 @@ def test_exit_codes(tmp_path):
 
 def test_one_thread_and_no_keyboard(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
-    body = "echo $OMP_NUM_THREADS; cat; pwd -P"
-    assert process.run(program(tmp_path / "p", body), str(tmp_path), 10) == 0
+    (tmp_path / "typed").write_text("what somebody types\n")
+    path = program(tmp_path / "p", "echo $OMP_NUM_THREADS; cat; pwd -P")
+    keyboard = os.dup(0)
+    try:
+        with open(tmp_path / "typed") as file:
+            os.dup2(file.fileno(), 0)
+        assert process.run(path, str(tmp_path), 10) == 0
+    finally:
+        os.dup2(keyboard, 0)
+        os.close(keyboard)
     assert (tmp_path / "dftb.log").read_text() == f"1\n{tmp_path.resolve()}\n"
 
 
