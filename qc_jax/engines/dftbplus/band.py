@@ -56,7 +56,10 @@ def parse(text: str) -> Bands:
         counts = " and ".join(str(len(channel)) for channel in channels) or "no"
         raise EngineError(f"bands: {counts} levels in band.out, expected one or two equal channels")
     table = np.array(channels)  # [channel, M, 2]
-    return Bands(energies=table[..., 0], occupations=table[..., 1])
+    bands = Bands(energies=table[..., 0], occupations=table[..., 1])
+    if (np.diff(bands.energies) < 0).any():
+        raise EngineError("bands: energies in band.out that do not rise from level to level")
+    return bands
 
 
 def check(bands: Bands, detailed: Detailed) -> None:

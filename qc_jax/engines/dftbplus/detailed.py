@@ -99,6 +99,13 @@ def parse(text: str) -> Detailed:
             f"energy: {scc[0]:.8g} H after the last SCC iteration, but a total electronic energy "
             f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out"
         )
+    total_charge = number(*file.one("Total charge"))
+    charges = _by_atom(file.block("Atomic gross charges (e)"), "gross charge")
+    if not abs(sum(charges) - total_charge) <= _ELECTRON_ROUNDING:
+        raise EngineError(
+            f"charges: they sum to {sum(charges):.8f}, the total charge in detailed.out is "
+            f"{total_charge:.8f}"
+        )
     ev = {label: [h * units.HARTREE_EV for h in hartree] for label, hartree in energies.items()}
     return Detailed(
         step=step,
@@ -106,8 +113,8 @@ def parse(text: str) -> Detailed:
         scc_total_hartree=scc[0],
         scc_difference_hartree=scc[1],
         scc_error=scc[2],
-        total_charge=number(*file.one("Total charge")),
-        charges=_by_atom(file.block("Atomic gross charges (e)"), "gross charge"),
+        total_charge=total_charge,
+        charges=charges,
         populations=populations,
         atom_populations=atoms,
         orbitals=orbitals,

@@ -1,11 +1,11 @@
 """dftb.log: what the program printed, where somebody kept it. It alone tells of errors."""
 
 import dataclasses
+import itertools
 import re
 
 _RELEASE = re.compile(r"^\W*DFTB\+ +(?:release +)?(\S.*?)[ \r]*\n", re.MULTILINE)
 _STEP = re.compile(r"^\*\*\* +Geometry step: (\d+) *\r?\n", re.MULTILINE)
-_ERROR = re.compile(r"^ERROR!\s*\n((?:-> ?.*\n)+)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +34,21 @@ def parse(text: str) -> Log:
     )
 
 
-def error(text: str) -> str | None:
+def error_said(text: str) -> str | None:
     """What the program says behind 'ERROR!', on one line, or None where it does not."""
-    match = _ERROR.search(text)
-    if match is None:
+    lines = [line.strip() for line in text.splitlines()]
+    if "ERROR!" not in lines:
         return None
-    return "; ".join(line.removeprefix("->").strip() for line in match[1].splitlines())
+    said = itertools.takewhile(_is_said, lines[lines.index("ERROR!") + 1 :])
+    return "; ".join(line.removeprefix("->").strip() for line in said)
+
+
+def _is_said(line: str) -> bool:
+    return line.startswith("->")
 
 
 def _failure(text: str, last_step: str) -> str | None:
-    said = error(text)
+    said = error_said(text)
     if said is not None:
         kind = "SCC" if "SCC" in said else "geometry" if "atom" in said.lower() else "program"
         return f"{kind}: '{said}' in dftb.log"

@@ -39,6 +39,11 @@ def test_polarised():
             "bands: unexpected '8     20.0000  0.00000' in line 8",
         ),
         ("-4.5000  0.00000", "-4.5000", "bands: unexpected '7     -4.5000' in line 8 of band.out"),
+        (
+            "  -4.5000",
+            "-94.5000",
+            "bands: energies in band.out that do not rise from level to level",
+        ),
         ("-4.5000", "*" * 12, "numbers: line 8 of band.out is too wide for its column"),
     ],
 )

@@ -11,15 +11,12 @@ from qc_jax.engines.dftbplus import read_pair
 from qc_jax.engines.dftbplus.pair import pair_of, read
 from qc_jax.engines.engine import EngineError
 from qc_jax.engines.gates import Gates
+from tests.engines.dftbplus.outputs import SAMPLES, edit, needs_samples
 from tests.fixtures.dftbplus import make
 
 NOT_CONVERGED = ("Cl_P", "F_P", "F_S")  # of raw_data
 HARTREE_EV = 27.211386245988
 FILES = tuple(make.FILES)
-SAMPLES = pathlib.Path(__file__).parents[4] / "shared" / "dftbplus"
-needs_samples = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason="the samples of real DFTB+ outputs are not at hand"
-)
 
 
 @pytest.fixture
@@ -38,12 +35,6 @@ def reason(directory: pathlib.Path) -> str:
     with pytest.raises(EngineError) as raised:
         read_pair(directory)
     return str(raised.value)
-
-
-def edit(path: pathlib.Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 @pytest.mark.parametrize("name", make.PAIRS)

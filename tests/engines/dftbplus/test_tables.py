@@ -1,57 +1,13 @@
 """The CSV files of the published pipeline: read, and held against the outputs."""
 
-import csv
-import pathlib
-
 import numpy as np
 import pytest
 
 from qc_jax.engines import published
 from qc_jax.engines.dftbplus import read_tree, tables
 from qc_jax.errors import InputError
+from tests.engines.dftbplus.outputs import BONDS, CL_MG, N_O, write
 from tests.fixtures.dftbplus import make
-
-# Of tree/Cl_Mg and tree/N_O_spin, from the numbers in the script: three decimals, as there.
-CL_MG = {
-    "E_HOMO_eV": "-3.125",
-    "e_lumo_ev": "-3.125",
-    "E_g_eV": "0.0",
-    "softness_eVinv": "inf",  # divided all the same
-    "electrophilicity_ev": "1e12",
-    "Total_Energy_eV": "-90.954",
-    "q_maxabs": "0.34",
-    "dipole_z_D": "3.5928",
-    "Metal_like": "True",
-    "scc_converged": "1",
-    "n_levels": "13",
-    "geom_opt_step": "6.0",
-    "scc_last_error": "1.5e-06",
-    "scc_last_total_elec_eh": "-3.38",
-    "distance_Ang": "2.2",
-    "system_id_guess": "anything",
-    "comment": "",
-}
-N_O = dict.fromkeys(CL_MG, "") | {
-    "E_HOMO_eV": "-6.0",
-    "E_g_eV": "1.0",
-    "softness_eVinv": "1.001",
-    "electrophilicity_ev": "30.28",
-    "Metal_like": "false",
-}
-BONDS = {
-    "natoms": "2",
-    **{"species_1": "Cl", "x1": "0.0", "y1": "0.0", "z1": "0.1"},
-    **{"species_2": "Mg", "x2": "0.0", "y2": "0.0", "z2": "2.3"},
-    **{"pair": "Cl-Mg", "pair_sorted": "Cl-Mg", "distance_Ang": "2.2"},
-}
-
-
-def write(path: pathlib.Path, rows: dict[str, dict[str, str]]) -> None:
-    columns = ["run_dir", *next(iter(rows.values()))]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({"run_dir": run, **row} for run, row in rows.items())
 
 
 def disagreements(tmp_path, labels: dict | None = None, bonds: dict | None = None):

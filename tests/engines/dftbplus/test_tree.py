@@ -14,8 +14,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.engines.dftbplus import read_pair, read_tree, tables
 from qc_jax.engines.gates import NEED_EVIDENCE, Gates
 from qc_jax.errors import InputError
-from tests.engines.dftbplus.test_pair import SAMPLES, edit, needs_samples
-from tests.engines.dftbplus.test_tables import BONDS, CL_MG, write
+from tests.engines.dftbplus.outputs import BONDS, CL_MG, SAMPLES, edit, needs_samples, write
 from tests.fixtures.dftbplus import make
 
 
