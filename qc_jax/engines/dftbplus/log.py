@@ -34,7 +34,7 @@ def parse(text: str) -> Log:
     )
 
 
-def error_said(text: str) -> str | None:
+def error(text: str) -> str | None:
     """What the program says behind 'ERROR!', on one line, or None where it does not."""
     lines = [line.strip() for line in text.splitlines()]
     if "ERROR!" not in lines:
@@ -48,7 +48,7 @@ def _is_said(line: str) -> bool:
 
 
 def _failure(text: str, last_step: str) -> str | None:
-    said = error_said(text)
+    said = error(text)
     if said is not None:
         kind = "SCC" if "SCC" in said else "geometry" if "atom" in said.lower() else "program"
         return f"{kind}: '{said}' in dftb.log"

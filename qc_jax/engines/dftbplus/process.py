@@ -13,7 +13,6 @@ import tempfile
 import time
 
 from qc_jax.engines.dftbplus import log
-from qc_jax.engines.dftbplus.log import error_said
 from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 
@@ -92,11 +91,13 @@ def _die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def last_words(log: str) -> str:
-    """': ' and what the program said was wrong, else its last line; '' where it said nothing."""
-    with open(log, encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    said = error_said(text)
-    if said is None:
-        said = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-    return f": {said}" if said else ""
+def last_words(directory: str) -> str:
+    """What the program said was wrong, else the last line that it printed."""
+    text = _printed(directory)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return log.error(text) or (lines[-1] if lines else "not a word")
+
+
+def _printed(directory: str) -> str:
+    with open(os.path.join(directory, LOG), encoding="utf-8", errors="replace") as file:
+        return file.read()
