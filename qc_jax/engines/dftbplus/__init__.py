@@ -1,4 +1,4 @@
-"""DFTB+: reads what the program has written."""
+"""DFTB+: its outputs read, and the program run."""
 
 from qc_jax.engines.dftbplus.pair import read_pair
 from qc_jax.engines.dftbplus.tree import read_tree

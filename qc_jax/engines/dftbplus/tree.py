@@ -86,10 +86,8 @@ def read_tree(
         "from_csv": dict(sorted(from_csv.items())),
     }
     table = to_table(records, provenance)
-    if not records:
-        return table
-    provenance["disagreements"] = tables.disagreements(table, labels, distances)
-    return dataclasses.replace(table, provenance=provenance)
+    found = tables.disagreements(table, labels, distances) if records else {}
+    return dataclasses.replace(table, provenance=provenance | {"disagreements": found})
 
 
 def _folders(path: str) -> list[str]:

@@ -118,6 +118,7 @@ def test_nothing_is_left(tree):
     table = read_tree(tree)
     assert len(table) == 0
     assert table.provenance["counts"]["left_out"] == {"files": 5}
+    assert table.provenance["disagreements"] == {}
 
 
 def test_progress(tree):
