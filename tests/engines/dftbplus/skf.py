@@ -21,7 +21,7 @@ def text(a: str, b: str, first: str, second: str, extended: bool = False) -> str
     """A-B.skf of the elements `a` and `b` with shells up to the letters `first` and `second`."""
     shells = LETTERS[:4] if extended else LETTERS[:3]
     lines = ["@ with f"] if extended else []
-    lines.append(f"{SPACING}, {POINTS}")
+    lines.append(f"{SPACING},  {POINTS}, {len(shells)}")  # the last one is some sets' own
     if a == b:
         high_to_low = list(reversed(shells))
         energies = [-1.0 / (1 + shells.index(s)) if _up_to(s, first) else 0.0 for s in high_to_low]
