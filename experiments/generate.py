@@ -29,7 +29,6 @@ import os
 import sys
 import tempfile
 
-import tqdm
 from absl import flags
 
 from experiments import cli
@@ -106,44 +105,25 @@ def _timeout() -> float:
     return _TIMEOUT.value + (_PATIENCE_S if _ENGINE.value == "dftbplus" else 0.0)
 
 
-class _Bar:
-    """A progress bar that learns how much there is to do on its first call."""
-
-    def __init__(self):
-        self._bar = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = tqdm.tqdm(total=total, initial=done, unit="pair", file=sys.stderr)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
 def _generate(out: str) -> None:
     symbols = None if _ELEMENTS.value is None else [symbol.strip() for symbol in _ELEMENTS.value]
     engine = _engine(symbols, out.removesuffix(".npz") + "_raw")
     if _CURVE.value is not None:
         engine = engines.scanning(engine, _CURVE.value)
-    bar = _Bar()
     try:
-        table = engines.generate(
-            engine,
-            engine.symbols if symbols is None else symbols,
-            out,
-            workers=_WORKERS.value,
-            overwrite=_OVERWRITE.value,
-            timeout_s=_timeout(),
-            progress=bar,
-        )
+        with cli.Bar() as bar:
+            table = engines.generate(
+                engine,
+                engine.symbols if symbols is None else symbols,
+                out,
+                workers=_WORKERS.value,
+                overwrite=_OVERWRITE.value,
+                timeout_s=_timeout(),
+                progress=bar,
+            )
     except KeyboardInterrupt:
-        bar.close()
         print(f"stopped; the same command goes on from {out}.journal", file=sys.stderr)
         sys.exit(130)
-    finally:
-        bar.close()
     _summary(table)
     print(f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB")
 
@@ -179,8 +159,7 @@ def _compare(engine: Engine, table: PairTable, count: int) -> None:
         f"made with {table.provenance.get('engine')} {table.provenance.get('version')}, "
         f"again with {engine.name} {engine.provenance()['version']}"
     )
-    bar = _Bar()
-    try:
+    with cli.Bar() as bar:
         differences = engines.verify(
             engine,
             table,
@@ -190,8 +169,6 @@ def _compare(engine: Engine, table: PairTable, count: int) -> None:
             timeout_s=_timeout(),
             progress=bar,
         )
-    finally:
-        bar.close()
     print(f"{'quantity':<24}{'largest difference':>20}{'allowed':>10}  unit   pair")
     for row in differences:
         verdict = "" if row.within else "  TOO MUCH"

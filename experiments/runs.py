@@ -11,17 +11,21 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
+from experiments import cli
 from qc_jax import canvas, models
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
-from qc_jax.engines import published
+from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
 from qc_jax.train.settings import Settings
 
 TFDS_PREFIX = "tfds:"
 # What stands before the path in `config.data`, and who reads it.
-READERS: dict[str, Callable[[str], PairTable]] = {"published:": published.read}
+READERS: dict[str, Callable[[str], PairTable]] = {
+    "published:": published.read,
+    "dftbplus:": lambda directory: _read_tree(directory),  # which is defined below
+}
 _EXAMPLES = 5  # rows that are told of a file; the table's provenance has all
 
 
@@ -88,6 +92,11 @@ def read_table(data: str, data_dir: str) -> PairTable:
             print("\n".join(account(table)), file=sys.stderr)
             return table
     return open_table(data)
+
+
+def _read_tree(directory: str) -> PairTable:
+    with cli.Bar() as bar:
+        return dftbplus.read_tree(directory, progress=bar)
 
 
 def account(table: PairTable) -> list[str]:

@@ -127,3 +127,11 @@ def test_only_some_rows_are_told_in_full(small_table):
     told = runs.account(dataclasses.replace(small_table, provenance={"disagreements": reasons}))
     assert told[0].endswith("0 left out; 9 contradict themselves (both 9, kind0 5, kind1 4)")
     assert len(told) == 7 and told[-1] == "  and 4 more that contradict themselves"
+
+
+def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys):
+    table = runs.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
+    assert {"Cl_Mg", "F_Li"} <= set(table.names)
+    said = capsys.readouterr().err
+    assert f"{len(table)} rows read; {len(table.left_out)} left out" in said
+    assert "5/5" in said
