@@ -180,7 +180,11 @@ class PairTable:
         for prefix, columns in (("", self.targets), (_EXTRA_PREFIX, self.extras)):
             for name in sorted(columns):
                 digest.update(f"{prefix}{name}".encode())
-                digest.update(np.ascontiguousarray(columns[name]).tobytes())
+                column = columns[name]
+                if column.dtype.kind == "U":  # whose bytes depend on the longest text
+                    digest.update("\n".join(column).encode())
+                else:
+                    digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
 
     def save(self, path: str | os.PathLike) -> None:

@@ -348,6 +348,11 @@ def test_what_is_optional_is_saved_and_taken_along(full, table, tmp_path):
     assert (bare.forces, bare.canvases, bare.extras) == (None, None, {})
 
 
+def test_fingerprint_does_not_depend_on_how_wide_a_text_could_be(full):
+    wide = full.extras | {"guess": full.extras["guess"].astype("U9")}
+    assert dataclasses.replace(full, extras=wide).fingerprint() == full.fingerprint()
+
+
 @pytest.mark.parametrize("field", ["forces", "canvases", "extras"])
 def test_fingerprint_changes_with_what_is_optional(full, table, field):
     without = dataclasses.replace(full, **{field: getattr(table, field)})
