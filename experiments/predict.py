@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from experiments import cli, runs
+from qc_jax import canvas
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.dataset import Task, prepare
@@ -51,8 +52,15 @@ def main(arguments: list[str]) -> None:
     bond = math.nan if row is None else float(table.targets["distance_ang"][row])
     distance = bond if distance is None else distance
 
-    structure = _pair(name, distance)
     model, targets, settings = runs.model_of(config)
+    features = None
+    if "canvas" in model.inputs:
+        if _DISTANCE.value is not None:
+            raise InputError(
+                "--distance: this model reads the canvas, which is known at the bond length alone"
+            )
+        features = jnp.asarray(canvas.features(table.take(np.array([row]))))
+    structure = _pair(name, distance, features)
     state = _best(workdir, lambda scaler: init(model, structure, scaler, settings), len(targets))
     predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
@@ -70,9 +78,9 @@ def main(arguments: list[str]) -> None:
         print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
 
 
-def _pair(name: str, distance: float) -> Batch:
+def _pair(name: str, distance: float, features: jax.Array | None) -> Batch:
     numbers = np.array([[element(symbol).atomic_number for symbol in name.split("_")]])
-    return from_arrays(numbers, np.array([[[0, 0, 0], [0, 0, distance]]]))
+    return from_arrays(numbers, np.array([[[0, 0, 0], [0, 0, distance]]]), features)
 
 
 def _best(workdir: Workdir, make_state, targets: int) -> State:

@@ -1,21 +1,27 @@
 """What all experiment cards share: the published protocol, and how `:quick` shrinks a run."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from qc_jax import models
 from qc_jax.errors import choose
 from qc_jax.train.settings import Settings
 
 
-def published(model: str, preset: str, **hyper_parameters) -> ConfigDict:
+def published(
+    model: str, preset: str, quick: Mapping[str, Any], **hyper_parameters: Any
+) -> ConfigDict:
     """The published protocol for one model, locked: an unknown field is an error.
 
     Args:
-      model: a name of `qc_jax.models.available()`.
+      model: a name of `qc_jax.models.available()`; all its hyper-parameters are fields.
       preset: what stands behind the colon of `--config=FILE:PRESET`; '' or 'quick', which ends in
         seconds and is worth nothing but a look.
-      **hyper_parameters: of the model, those that differ from its defaults.
+      quick: hyper-parameters of the quick run.
+      **hyper_parameters: of every run, those that differ from the model's defaults.
     """
     choose("preset", preset, ("", "quick"))
     config = ConfigDict(dataclasses.asdict(Settings()))
@@ -29,7 +35,8 @@ def published(model: str, preset: str, **hyper_parameters) -> ConfigDict:
     # A name of `qc_jax.data.splits.SPLITS`: 'random' is the published benchmark's, 'by_period' and
     # others are out of distribution, 'k_fold:1/5' to 'k_fold:5/5' cross-validate.
     config.split = "random"
-    config.model = ConfigDict({"name": model, **hyper_parameters})
+    config.model = ConfigDict({"name": model, **models.defaults(model), **hyper_parameters})
     if preset == "quick":
         config.epochs = 2
+        config.model.update(quick)
     return config.lock()

@@ -13,5 +13,4 @@ from experiments.configs import common
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:quick` for a run of seconds."""
-    size = {"hidden": 16, "layers": 2} if preset == "quick" else {"hidden": 94, "layers": 7}
-    return common.published("egnn", preset, **size, move_atoms=True)
+    return common.published("egnn", preset, quick={"hidden": 16, "layers": 2})

@@ -41,7 +41,11 @@ class Interaction(nn.Module):
 
 
 class Model(nn.Module):
-    """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric."""
+    """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric.
+
+    Weights start as Flax's layers do. With the reference's start (embeddings of deviation 1 instead
+    of 1/√hidden, Glorot-uniform layers) the experiment card's test error is half as large again.
+    """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 

@@ -52,7 +52,8 @@ class Workdir:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / "config.json").exists():
-            there, asked = _flat(self.config()), _flat(config)
+            # As it would be read again: JSON has lists for tuples.
+            there, asked = _flat(self.config()), _flat(json.loads(json.dumps(config)))
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
                 for key in sorted(there.keys() | asked.keys())

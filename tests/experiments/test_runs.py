@@ -101,7 +101,7 @@ def test_split():
         ({"data": f"{FIXTURE}"}, "in the published format, not a PairTable; .* published:"),
         ({"data_dir": "somewhere"}, "data_dir 'somewhere' is of TFDS"),
         ({"data": "tfds:quantum_canvas/gfn9"}, "gfn9"),
-        ({"model": {"name": "egn"}}, "unknown model 'egn'; choose one of: egnn"),
+        ({"model": {"name": "egn"}}, "unknown model 'egn'; choose one of: .*egnn"),
         ({"model": {"name": "egnn", "depth": 3}}, "unknown hyper-parameter of egnn 'depth'"),
         ({"lr": 0.0}, "lr: expected above 0"),
     ],

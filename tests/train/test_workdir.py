@@ -18,6 +18,13 @@ def test_claim_is_repeatable(tmp_path):
     assert work.result() == {"test": 1}
 
 
+def test_tuples_are_lists_on_disk(tmp_path):
+    for _ in range(2):
+        Workdir(tmp_path).claim({"model": {"channels": (0, 1)}})
+    with pytest.raises(InputError, match=r"model\.channels is \[0, 1\] there, \[0, 2\] asked"):
+        Workdir(tmp_path).claim({"model": {"channels": (0, 2)}})
+
+
 def test_another_run_is_refused_and_nothing_is_touched(tmp_path):
     work = Workdir(tmp_path)
     work.claim(CONFIG)

@@ -1,0 +1,16 @@
+"""SchNet on the shipped table, by the published protocol.
+
+python -m experiments.train --config=experiments/configs/schnet.py --workdir=runs/schnet
+
+266,593 parameters; 30 seconds on two CPU cores, 10 of them epochs. Test MAE in eV with seed 42:
+e_homo_ev 0.672.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import common
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The card; `:quick` for a run of seconds."""
+    return common.published("schnet", preset, quick={"hidden": 16, "interactions": 2})
