@@ -36,3 +36,14 @@ def test_a_table_as_a_batch(small_table):
     expected = np.repeat(small_table.targets["distance_ang"][:, None], 2, axis=1)
     np.testing.assert_allclose(lengths, expected, rtol=1e-6)
     assert bool(batch.neighbor_mask.all())
+
+
+def test_pooling_leaves_padding_out():
+    batch = Batch(
+        atomic_numbers=jnp.array([[8, 1, 0], [0, 0, 0]]),
+        positions=jnp.zeros((2, 3, 3)),
+        neighbors=jnp.full((2, 3, 2), 3),
+    )
+    values = jnp.array([[[1.0], [2], [100]], [[100], [100], [100]]])
+    np.testing.assert_array_equal(batch.pool(values), [[3], [0]])
+    np.testing.assert_array_equal(batch.pool(values, "mean"), [[1.5], [0]])

@@ -9,7 +9,9 @@ import pytest
 from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, all_neighbors
 from qc_jax.data.dataset import Dataset, Task
+from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.train.workdir import Workdir
+from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 TARGETS = ("e_homo_ev", "total_energy_ev")
 
@@ -26,9 +28,30 @@ class ElementSum(nn.Module):
         return constants + nn.Dense(self.outputs)(batch.positions[:, 1, 2:])
 
 
+class Noisy(nn.Module):
+    """The same with batch norm and dropout before it."""
+
+    inputs = ("atomic_numbers", "positions")
+    outputs: int = 2
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        h = nn.Embed(20, 6)(batch.atomic_numbers).sum(axis=1)
+        h = jnp.concatenate([h, batch.positions[:, 1, 2:]], axis=1)
+        # Batch norm takes a bias out again: rounding alone would move it, other rounding elsewhere.
+        h = nn.Dense(8, use_bias=False)(h)
+        h = nn.tanh(BatchNorm()(h, batch, train))
+        return nn.Dense(self.outputs)(Dropout(0.2)(h, batch, train))
+
+
 @pytest.fixture
 def model() -> ElementSum:
     return ElementSum()
+
+
+@pytest.fixture
+def noisy() -> Noisy:
+    return Noisy()
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,31 @@ def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
     assert not equal(trained.state.best_params, trained.state.params)
 
 
+def test_batch_norm_and_dropout(noisy, task, workdir):
+    """Averages move in training, stand still in validation, and are kept with the best weights."""
+    settings = Settings(epochs=12, batch_size=32, lr=0.1, early_stopping_patience=20)
+    trained = loop.fit(noisy, task, settings, workdir)
+    state = trained.state
+    best = int(state.best_epoch)
+    assert best < 12 and not equal(state.best_statistics, state.statistics)
+    assert not equal(state.statistics["batch_stats"]["BatchNorm_0"]["mean"], np.zeros(8))
+    rows = task.split.validation
+    validation = task.dataset.take(rows)
+    predicted = predict(noisy, state.best_variables, task.scaler, validation.structures)
+    mae = np.abs(predicted - np.asarray(validation.labels)).mean(axis=0)
+    recorded = list(trained.history[best - 1]["validation_mae"].values())
+    np.testing.assert_allclose(mae, recorded, rtol=1e-5)
+
+
+def test_a_model_is_not_trained_on_what_it_cannot_take(model, task, workdir):
+    positions = np.array(task.dataset.structures.positions)
+    positions[3, 1] = np.nan
+    structures = task.dataset.structures.replace(positions=positions)
+    broken = task._replace(dataset=task.dataset.replace(structures=structures))
+    with pytest.raises(InputError, match="row_3: expected finite positions"):
+        loop.fit(model, broken, Settings(epochs=1, batch_size=32), workdir)
+
+
 def test_learns(model, task, workdir):
     trained = loop.fit(model, task, Settings(epochs=40, batch_size=32, lr=0.03), workdir)
     test = task.dataset.take(task.split.test)
@@ -89,8 +114,12 @@ def test_learns(model, task, workdir):
     assert (mae < 0.3 * np.asarray(test.labels).std(axis=0)).all()
 
 
-def test_resumes_to_the_same_bits(model, task, workdir, tmp_path):
-    """From a checkpoint of epoch 4, with metrics of epochs that it does not cover, one torn."""
+def test_resumes_to_the_same_bits(noisy, task, workdir, tmp_path):
+    """From a checkpoint of epoch 4, with metrics of epochs that it does not cover, one torn.
+
+    Batch norm's averages and dropout's keys come back too.
+    """
+    model = noisy
     settings = Settings(epochs=7, batch_size=32, checkpoint_every=2)
     whole = loop.fit(model, task, settings, workdir)
 
