@@ -91,7 +91,8 @@ def imaginary(monkeypatch):
 def test_description(name):
     got = models.describe(name)
     assert got.name == name and got.title
-    assert re.search(r"arXiv \d{4}\.\d{4,5}|doi:10\.\S+", got.paper), got.paper
+    closed_form = hasattr(models.create(name), "solve")
+    assert closed_form or re.search(r"arXiv \d{4}\.\d{4,5}|doi:? ?10\.\S+", got.paper), got.paper
     assert got.inputs and set(got.inputs) <= set(INPUTS)
     model = models.create(name)
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample()))
@@ -114,5 +115,5 @@ def test_what_a_description_says():
 @pytest.mark.parametrize("name", models.available())
 def test_defaults_can_be_asked_for_again(name):
     defaults = models.defaults(name)
-    assert "outputs" not in defaults and defaults
+    assert "outputs" not in defaults
     assert models.create(name, **defaults) == models.create(name)
