@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
+from qc_jax.models.pair_mean import additive_constants
 
 
 def training_median(labels: np.ndarray, rows: int) -> np.ndarray:
@@ -13,10 +13,7 @@ def training_median(labels: np.ndarray, rows: int) -> np.ndarray:
 def pair_mean(
     train_numbers: np.ndarray, train_labels: np.ndarray, test_numbers: np.ndarray
 ) -> np.ndarray:
-    """Additive least squares: label ≈ c(Z_1) + c(Z_2), one constant an element and target.
-
-    The least-norm solution: an element without a training row gets c = 0 relative to the mean
-    label, which is taken out first.
+    """What the model `pair_mean` predicts: label ≈ mean + c(Z_1) + c(Z_2), by least squares.
 
     Args:
       train_numbers: [N, 2] atomic numbers.
@@ -27,9 +24,5 @@ def pair_mean(
       [M, T].
     """
 
-    def counts(numbers: np.ndarray) -> np.ndarray:
-        return np.eye(MAX_ATOMIC_NUMBER + 1)[numbers].sum(axis=1)  # [N, Z]
-
-    mean = train_labels.mean(axis=0)
-    constants, *_ = np.linalg.lstsq(counts(train_numbers), train_labels - mean, rcond=None)
-    return counts(test_numbers) @ constants + mean
+    constants, mean = additive_constants(train_numbers, train_labels)
+    return constants[test_numbers].sum(axis=1) + mean

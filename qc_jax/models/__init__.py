@@ -11,6 +11,8 @@ source", with the arXiv number or DOI in it, and it defines `Model`, a Flax modu
   `qc_jax.data.targets.INPUTS`;
 * `Model.max_atomic_number`: the last element of its tables, where it reads elements;
 * `Model(…)(batch, train=False)`: a `Batch` of B structures → [B, outputs].
+* `Model(…).solve(structures, labels)`, where there is one: its variables at once, from the training
+  rows and their scaled labels [N, T] on the host; it is then not trained by steps.
 
 `TORCH` in that file, where a PyTorch reference exists, names its weights: see `_torch.py`. Files
 whose name starts with an underscore hold what architectures share.

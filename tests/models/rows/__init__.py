@@ -17,6 +17,8 @@ class Row:
       images: where `molecules`: an atom's periodic image is as good as the atom.
       swap_invariant: the order of the atoms changes nothing; the canvas, if any, stays as it is.
       twice_differentiable: where it reads positions: forces, and their derivatives, are right.
+      smooth: its outputs are a smooth function of weights and inputs; of trees the contract asks
+        nothing that needs it, and a file of their own tests them.
       idle: the weights that no output depends on, by design: parts of their path.
       training: settings for overfitting 16 pairs, where those of the test don't do.
       fits: the largest error that the overfitting may leave, of labels between −1 and 1.
@@ -29,6 +31,7 @@ class Row:
     images: bool = True
     swap_invariant: bool = True
     twice_differentiable: bool = True
+    smooth: bool = True
     idle: tuple[str, ...] = ()
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     fits: float = 0.1

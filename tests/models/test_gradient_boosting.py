@@ -1,0 +1,75 @@
+"""The trees as arrays are the trees of scikit-learn."""
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from qc_jax import models, testing
+from qc_jax.errors import InputError
+from qc_jax.models import gradient_boosting
+from tests.models import structures
+
+
+@pytest.fixture(scope="module")
+def solved(small_table):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: nothing grows trees")
+    model = models.create("gradient_boosting", trees=40, depth=4, learning_rate=0.2, outputs=2)
+    batch = structures.pairs(small_table, slice(None))
+    labels = small_table.columns(("e_homo_ev", "distance_ang")).astype(np.float32)
+    return model, batch, labels, model.solve(batch, labels)
+
+
+def test_predicts_what_scikit_learn_predicts(solved):
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    model, batch, labels, variables = solved
+    got = models.apply(model, variables, batch)
+    facts = np.asarray(gradient_boosting.features(batch))
+    for column in range(2):
+        reference = GradientBoostingRegressor(
+            loss="absolute_error", n_estimators=40, max_depth=4, learning_rate=0.2, random_state=0
+        ).fit(facts, labels[:, column])
+        np.testing.assert_allclose(got[:, column], reference.predict(facts), rtol=1e-5)
+
+
+def test_the_order_of_the_atoms_changes_nothing(solved):
+    model, batch, _, variables = solved
+    expected = models.apply(model, variables, batch)
+    for other in (testing.reorder(batch), testing.rotate(batch)):
+        np.testing.assert_allclose(models.apply(model, variables, other), expected, rtol=1e-5)
+
+
+def test_reads_elements_and_distance(solved):
+    model, batch, _, variables = solved
+    expected = models.apply(model, variables, batch)
+    further = batch.replace(positions=1.5 * batch.positions)
+    heavier = batch.replace(atomic_numbers=batch.atomic_numbers + 1)
+    for other in (further, heavier):
+        assert np.abs(models.apply(model, variables, other) - expected).max() > 1e-3
+    features = batch.canvas_features
+    undrawn = batch.replace(canvas_features=jax.numpy.zeros_like(features))
+    np.testing.assert_array_equal(models.apply(model, variables, undrawn), expected)
+
+
+def test_limits_are_rounded_to_the_side_that_keeps_the_answer():
+    """A limit between two neighbouring float32 numbers rounds up to the upper one in float32."""
+    low = np.float32(0.3)
+    high = np.nextafter(low, np.float32(1))
+    for limit in (np.float64(low), (np.float64(low) + high) / 2, np.nextafter(np.float64(high), 0)):
+        rounded = gradient_boosting._round_down(limit)
+        assert low <= rounded and not high <= rounded
+
+
+def test_without_scikit_learn(solved, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+    model, batch, labels, _ = solved
+    with pytest.raises(InputError, match=r"needs scikit-learn .*qc-jax\[boosting\]"):
+        model.solve(batch, labels)
+
+
+def test_molecules_are_refused(solved):
+    model, _, _, variables = solved
+    with pytest.raises(InputError, match="expected 2 atoms"):
+        models.apply(model, variables, structures.crowd())
