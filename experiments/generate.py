@@ -24,7 +24,6 @@ data is qc_jax/engines/dftbplus/template.hsd), --angular_momenta=S:d,O:p the she
 off the files. --verify takes the same flags and keeps outputs only with --raw.
 """
 
-import collections
 import os
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from qc_jax.engines import generate as engines
 from qc_jax.engines.engine import Engine
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
+from qc_jax.report.tables import account
 
 _ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(engines.ENGINES), "who computes")
 _OUT = flags.DEFINE_string("out", None, "path of the table, ending in .npz")
@@ -129,18 +129,13 @@ def _generate(out: str) -> None:
 
 
 def _summary(table: PairTable) -> None:
-    pairs = len(set(table.names))
-    rows = "" if pairs == len(table) else f" in {len(table)} rows"
-    print(f"{pairs} pairs{rows} in the table, {len(table.left_out)} left out")
+    first, *others = account(table)
+    print(first)
     if CONTINUOUS in table.extras:
         jumped = table.extras[CONTINUOUS] == 0
         names = " ".join(sorted(set(table.names[jumped])))
         print(f"  {jumped.sum()} rows behind a jump to another solution, of: {names or '-'}")
-    kinds = collections.Counter(reason.split(":")[0] for reason in table.left_out.values())
-    for kind, count in sorted(kinds.items()):
-        print(f"  {count:4d} by {kind}")
-    for name, reason in table.left_out.items():
-        print(f"  {name}: {reason}")
+    print("\n".join(others), end="\n" if others else "")
 
 
 def _verify(count: int) -> None:

@@ -1,6 +1,5 @@
 """From a configuration to its parts: what train and predict share."""
 
-import collections
 import dataclasses
 import platform
 import sys
@@ -18,6 +17,7 @@ from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
+from qc_jax.report.tables import account
 from qc_jax.train.settings import Settings
 
 TFDS_PREFIX = "tfds:"
@@ -26,7 +26,6 @@ READERS: dict[str, Callable[[str], PairTable]] = {
     "published:": published.read,
     "dftbplus:": lambda directory: _read_tree(directory),  # which is defined below
 }
-_EXAMPLES = 5  # rows that are told of a file; the table's provenance has all
 
 
 class Run(NamedTuple):
@@ -89,7 +88,7 @@ def read_table(data: str, data_dir: str) -> PairTable:
     for prefix, read in READERS.items():
         if data.startswith(prefix):
             table = read(data.removeprefix(prefix))
-            print("\n".join(account(table)), file=sys.stderr)
+            print("\n".join(account(table, most=5)), file=sys.stderr)
             return table
     return open_table(data)
 
@@ -97,30 +96,6 @@ def read_table(data: str, data_dir: str) -> PairTable:
 def _read_tree(directory: str) -> PairTable:
     with cli.Bar() as bar:
         return dftbplus.read_tree(directory, progress=bar)
-
-
-def account(table: PairTable) -> list[str]:
-    """Lines that say how many rows were read, left out, and contradict themselves, and why."""
-    lines = [f"{len(table)} rows read"]
-    for key, text in (("left_out", "left out"), ("disagreements", "contradict themselves")):
-        reasons = {
-            name: [given] if isinstance(given, str) else list(given)
-            for name, given in table.provenance.get(key, {}).items()
-        }
-        # A reason begins with its kind and a colon; a row counts once a kind.
-        kinds = collections.Counter(
-            kind
-            for given in reasons.values()
-            for kind in {text.partition(":")[0] for text in given}
-        )
-        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        lines[0] += f"; {len(reasons)} {text}" + (f" ({counts})" if counts else "")
-        lines += [
-            f"  {name}: {'; '.join(given)}" for name, given in list(reasons.items())[:_EXAMPLES]
-        ]
-        if len(reasons) > _EXAMPLES:
-            lines.append(f"  and {len(reasons) - _EXAMPLES} more that {text}")
-    return lines
 
 
 def versions() -> dict[str, str]:

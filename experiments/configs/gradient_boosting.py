@@ -1,6 +1,6 @@
 """Gradient boosting on the shipped table; needs the extra `[boosting]`.
 
-python -m experiments.train --config=experiments/configs/gradient_boosting.py --workdir=runs/boosting
+python -m experiments.train --config=experiments/configs/gradient_boosting.py --workdir=runs/gb
 
 500 trees, 23,001 numbers, grown in 13 seconds. Test MAE in eV with seed 42: e_homo_ev 0.675.
 """

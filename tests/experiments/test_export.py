@@ -52,7 +52,7 @@ def test_published_file_becomes_csv(exported, run_python, tmp_path, small_table)
     done = run_python(*SCRIPT, *flags)
     assert done.returncode == 0, done.stderr
     n = len(small_table)
-    assert f"{n} rows read; 0 left out; 0 contradict themselves" in done.stderr.splitlines()
+    assert f"{n} rows in the table; 0 left out; 0 contradict themselves" in done.stderr.splitlines()
     with open(out, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == small_table.names.tolist()

@@ -29,7 +29,7 @@ def test_makes_a_table(made):
     out, done = made
     table = PairTable.load(out)
     assert list(table.names) == ["H_H", "H_O", "O_O"]
-    assert "3 pairs in the table, 0 left out" in done.stdout
+    assert "3 rows in the table; 0 left out" in done.stdout
     assert f"wrote {out}" in done.stdout
     assert "3/3" in done.stderr  # the progress bar
     assert os.listdir(out.parent) == [out.name]
@@ -50,7 +50,7 @@ def test_scans_bond_lengths_and_verifies_them(run_python, tmp_path):
     script = (*SCRIPT, "--workers=1")
     done = run_python(*script, "--curve=0.8:1.6:3", "--elements=H", f"--out={out}")
     assert done.returncode == 0, done.stderr
-    assert "1 pairs in 3 rows in the table, 0 left out" in done.stdout
+    assert "3 rows in the table; 0 left out" in done.stdout
     assert "0 rows behind a jump" in done.stdout
     assert PairTable.load(out).forces.shape == (3, 2, 3)
     done = run_python(*script, f"--table={out}", "--verify=5")

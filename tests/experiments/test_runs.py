@@ -1,6 +1,5 @@
 """From a configuration to its parts."""
 
-import dataclasses
 import pathlib
 
 import flax.linen as nn
@@ -15,6 +14,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
 from qc_jax.engines import published
 from qc_jax.errors import InputError
+from qc_jax.report.tables import account
 from qc_jax.train import loop
 from qc_jax.train.workdir import Workdir
 
@@ -115,23 +115,18 @@ def test_what_is_wrong_with_a_file_is_told(capsys):
     """By kind with the number of rows, and the first rows with their reasons."""
     table = runs.read_table(f"published:{FIXTURE}", "")
     told = capsys.readouterr().err.splitlines()
-    assert told == runs.account(table)
-    assert told[0] == "3 rows read; 1 left out (element 1); 1 contradict themselves (dipole 1)"
+    assert told == account(table)
+    assert (
+        told[0] == "3 rows in the table; 1 left out (element 1); 1 contradict themselves (dipole 1)"
+    )
     assert told[1] == "  Ag_Al: element: 'X', which stands for a missing geometry"
     assert told[2].startswith("  O_Ti: dipole: size in the canvas 2.54175 Debye, dipole_mag_d 2.25")
     assert len(told) == 3
-
-
-def test_only_some_rows_are_told_in_full(small_table):
-    reasons = {f"pair {i}": [f"kind{i % 2}: a", f"kind{i % 2}: b", "both: c"] for i in range(9)}
-    told = runs.account(dataclasses.replace(small_table, provenance={"disagreements": reasons}))
-    assert told[0].endswith("0 left out; 9 contradict themselves (both 9, kind0 5, kind1 4)")
-    assert len(told) == 7 and told[-1] == "  and 4 more that contradict themselves"
 
 
 def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys):
     table = runs.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
     assert {"Cl_Mg", "F_Li"} <= set(table.names)
     said = capsys.readouterr().err
-    assert f"{len(table)} rows read; {len(table.left_out)} left out" in said
+    assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said
     assert "5/5" in said
