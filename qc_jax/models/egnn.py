@@ -80,3 +80,20 @@ class Model(nn.Module):
         pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
         pooled = nn.silu(nn.Dense(self.hidden, name="out_0")(pooled))
         return nn.Dense(self.outputs, name="out_1")(pooled)
+
+
+# The names of the authors' network for QM9, elements embedded by their number.
+TORCH = {
+    "elements": "embedding",
+    "layer_{i}/edge_0": "gcl_{i}.edge_mlp.0",
+    "layer_{i}/edge_1": "gcl_{i}.edge_mlp.2",
+    "layer_{i}/gate": "gcl_{i}.att_mlp.0",
+    "layer_{i}/move_0": "gcl_{i}.coord_mlp.0",
+    "layer_{i}/move_1": "gcl_{i}.coord_mlp.2",
+    "layer_{i}/node_0": "gcl_{i}.node_mlp.0",
+    "layer_{i}/node_1": "gcl_{i}.node_mlp.2",
+    "atom_0": "node_dec.0",
+    "atom_1": "node_dec.2",
+    "out_0": "graph_dec.0",
+    "out_1": "graph_dec.2",
+}

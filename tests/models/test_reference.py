@@ -155,8 +155,8 @@ def test_a_wrappers_prefix_is_taken_off():
 
 
 def test_from_torch_bad_input():
-    with pytest.raises(InputError, match="egnn has no PyTorch reference"):
-        models.from_torch("egnn", {})
+    with pytest.raises(InputError, match="pair_mean has no PyTorch reference"):
+        models.from_torch("pair_mean", {})
     with pytest.raises(InputError, match="expected a state dict of arrays, got dict for 'model'"):
         models.from_torch("schnet", {"model": {}})
 
