@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/pair_mean.py --workdir=runs/pair_mean
 
-97 constants and the mean, solved at once; seconds. Test MAE in eV with seed 42: e_homo_ev 0.824.
+98 parameters, solved at once in seconds. Test MAE in eV with seed 42: e_homo_ev 0.824.
 """
 
 from ml_collections import ConfigDict
