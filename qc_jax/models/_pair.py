@@ -1,0 +1,44 @@
+"""What models of two atoms read of a Batch: elements, their distance, the canvas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax.canvas import render
+from qc_jax.data.batch import Batch
+from qc_jax.errors import InputError
+from qc_jax.models._radial import length
+
+
+def pair(batch: Batch) -> tuple[jax.Array, jax.Array]:
+    """Atomic numbers [B, 2] and distances [B, 1] Å.
+
+    Raises:
+      InputError: the structures have room for another number of atoms.
+    """
+    atoms = batch.atomic_numbers.shape[1]
+    if atoms != 2:
+        raise InputError(f"the model reads pairs: expected 2 atoms a structure, got {atoms}")
+    distance = length(batch.positions[:, 1] - batch.positions[:, 0])
+    return batch.atomic_numbers, distance[:, None]
+
+
+def image(batch: Batch, channels: tuple[int, ...]) -> jax.Array:
+    """Channels [B, 32, 32, C] of the canvases."""
+    assert batch.canvas_features is not None, "`models.check` asks for them"
+    canvas = render(batch.canvas_features)
+    return canvas if channels == tuple(range(canvas.shape[-1])) else canvas[..., np.array(channels)]
+
+
+def statistics(batch: Batch, channels: tuple[int, ...]) -> jax.Array:
+    """Mean, standard deviation, maximum and minimum of each channel's pixels: [B, C, 4].
+
+    The variance is the unbiased one, as in PyTorch; the deviation's gradient at zero is zero.
+    """
+    canvas = image(batch, channels)
+    variance = jnp.var(canvas, axis=(1, 2), ddof=1)
+    some = variance > 0
+    # The inner `where` keeps the root's gradient finite.
+    deviation = jnp.where(some, jnp.sqrt(jnp.where(some, variance, 1)), 0)
+    mean, largest, least = (f(canvas, axis=(1, 2)) for f in (jnp.mean, jnp.max, jnp.min))
+    return jnp.stack([mean, deviation, largest, least], axis=-1)

@@ -1,0 +1,12 @@
+"""Layers as PyTorch makes and starts them, biases at zero."""
+
+import functools
+
+import flax.linen as nn
+
+dense = functools.partial(
+    nn.Dense, kernel_init=nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+)
+embed = functools.partial(nn.Embed, embedding_init=nn.initializers.normal(1))
+# The fast variance, a difference of squares, loses digits.
+layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)

@@ -1,0 +1,56 @@
+"""Geometry only: a baseline of QuantumCanvas (arXiv 2512.01519), without the canvas."""
+
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qc_jax.data.batch import Batch
+from qc_jax.models._layers import Dropout
+from qc_jax.models._pair import pair
+from qc_jax.models._start import dense, embed, layer_norm
+
+
+class Model(nn.Module):
+    """Reads a pair's two elements and its bond length (Å).
+
+    Each atom's embedding goes by itself through h += ReLU(LayerNorm(W h + b)); both atoms' and a
+    linear map of the distance go through an MLP. The atoms' order matters.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+
+    outputs: int = 1
+    hidden: int = 192
+    layers: int = 5
+    dropout: float = 0.1
+    max_atomic_number: int = 103
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        """A Batch of B pairs → [B, outputs].
+
+        Raises:
+          InputError: the structures are no pairs.
+        """
+        numbers, distance = pair(batch)
+        dropout = Dropout(self.dropout)
+        h = embed(self.max_atomic_number + 1, self.hidden, name="elements")(numbers)  # [B, 2, H]
+        for i in range(self.layers):
+            new = layer_norm(name=f"norm_{i}")(dense(self.hidden, name=f"layer_{i}")(h))
+            h = h + dropout(nn.relu(new), batch, train)
+        far = dense(self.hidden, name="distance")(distance)
+        x = jnp.concatenate([h.reshape(len(h), -1), far], axis=-1)  # [B, 3H]
+        x = nn.relu(dense(self.hidden, name="out_0")(x))
+        return dense(self.outputs, name="out_1")(dropout(x, batch, train))
+
+
+TORCH = {
+    "elements": "element_embedding",
+    "layer_{i}": "layers.{i}.0",
+    "norm_{i}": "layers.{i}.1",
+    "distance": "dist_proj",
+    "out_0": "head.0",
+    "out_1": "head.3",
+}

@@ -1,0 +1,50 @@
+"""Tabular MLP: a baseline of QuantumCanvas (arXiv 2512.01519), on the canvas's statistics."""
+
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qc_jax.data.batch import Batch
+from qc_jax.models._layers import Dropout
+from qc_jax.models._pair import pair, statistics
+from qc_jax.models._start import dense, embed, layer_norm
+
+
+class Model(nn.Module):
+    """An MLP with layer norm of 4 numbers a channel, both elements and the bond length (Å).
+
+    Mean, deviation, maximum and minimum of a channel's pixels still hold what the canvas gives
+    away: dipole and charges. The atoms' order matters.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
+
+    outputs: int = 1
+    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    element_embedding: int = 64
+    hidden: tuple[int, ...] = (512, 256, 256, 128)
+    dropout: float = 0.2
+    max_atomic_number: int = 103
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        """A Batch of B pairs → [B, outputs].
+
+        Raises:
+          InputError: the structures are no pairs.
+        """
+        numbers, distance = pair(batch)
+        pooled = statistics(batch, self.channels).mT  # [B, 4, C]
+        elements = embed(self.max_atomic_number + 1, self.element_embedding, name="elements")
+        parts = [pooled, elements(numbers), distance]
+        x = jnp.concatenate([part.reshape(len(part), -1) for part in parts], axis=-1)
+        # A layer's number is its place in the reference: linear, norm, ReLU, dropout, and again.
+        for i, width in enumerate(self.hidden):
+            x = layer_norm(name=f"mlp_{4 * i + 1}")(dense(width, name=f"mlp_{4 * i}")(x))
+            x = Dropout(self.dropout)(nn.relu(x), batch, train)
+        return dense(self.outputs, name=f"mlp_{4 * len(self.hidden)}")(x)
+
+
+TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}

@@ -1,0 +1,58 @@
+"""What models of two atoms read of a Batch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qc_jax import canvas, models
+from qc_jax.errors import InputError
+from qc_jax.models import _pair
+from tests.models import structures
+
+
+def test_elements_and_distance(small_table):
+    numbers, distance = _pair.pair(structures.pairs(small_table, slice(5)))
+    np.testing.assert_array_equal(numbers, small_table.atomic_numbers[:5])
+    bonds = small_table.targets["distance_ang"][:5, None]
+    np.testing.assert_allclose(distance, bonds, rtol=1e-5)
+
+
+def test_a_molecule_is_no_pair():
+    with pytest.raises(InputError, match="reads pairs: expected 2 atoms a structure, got 8"):
+        _pair.pair(structures.crowd())
+
+
+@pytest.mark.parametrize("channels", [tuple(range(10)), (7,), (4, 0, 9)])
+def test_statistics(small_table, channels):
+    """Against NumPy, channel by channel, in the order asked for."""
+    batch = structures.pairs(small_table, slice(5))
+    drawn = np.asarray(canvas.canvases(small_table)[:5, ..., list(channels)], np.float64)
+    np.testing.assert_allclose(_pair.image(batch, channels), drawn, rtol=1e-5, atol=1e-6)
+    pixels = drawn.reshape(5, 1024, len(channels))
+    expected = [pixels.mean(1), pixels.std(1, ddof=1), pixels.max(1), pixels.min(1)]
+    got = _pair.statistics(batch, channels)
+    np.testing.assert_allclose(got, np.stack(expected, axis=-1), rtol=1e-4, atol=1e-6)
+
+
+def test_statistics_of_an_empty_channel_have_finite_gradients(small_table):
+    batch = structures.pairs(small_table, slice(5))
+
+    def total(features):
+        return _pair.statistics(batch.replace(canvas_features=features), (1, 3)).sum()
+
+    assert np.isfinite(jax.grad(total)(jnp.zeros_like(batch.canvas_features))).all()
+
+
+@pytest.mark.parametrize("name", ["tabular_mlp"])
+def test_other_channels_are_not_read(name, small_table):
+    model = models.create(name, channels=(4, 7))
+    batch = structures.pairs(small_table, slice(5))
+    variables = model.init(jax.random.key(0), batch)
+    slopes = jax.grad(
+        lambda features: models.apply(
+            model, variables, batch.replace(canvas_features=features)
+        ).sum()
+    )(batch.canvas_features)
+    read = {canvas.FEATURES[i].channel for i in np.flatnonzero(np.abs(slopes).max(axis=0))}
+    assert read == {4, 7}
