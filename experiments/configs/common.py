@@ -29,7 +29,8 @@ def published(
     # Several at once in one model, 'e_homo_ev,e_lumo_ev', or 'all' of the benchmark; wins over
     # `target`.
     config.targets = ""
-    # The shipped table, a path to an .npz, or 'tfds:quantum_canvas/gfn2_xtb'.
+    # The shipped table, a path to an .npz, 'published:FILE', 'dftbplus:DIR', or
+    # 'tfds:quantum_canvas/gfn2_xtb'.
     config.data = "gfn2_xtb"
     config.data_dir = ""  # of TFDS; '' is TFDS's own choice
     # A name of `qc_jax.data.splits.SPLITS`: 'random' is the published benchmark's, 'by_period' and
