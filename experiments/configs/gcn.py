@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/gcn.py --workdir=runs/gcn
 
-266,491 parameters; 36 seconds on two busy CPU cores, 10 of them epochs. Test MAE in eV with seed 42:
+266,491 parameters; 36 seconds on two busy CPU cores, 10 of them epochs. Test MAE in eV, seed 42:
 e_homo_ev 0.380. The published benchmark has 0.265 on its own data.
 """
 
