@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "google": "protobuf",
     "mpl_toolkits": "matplotlib",
     "orbax": "orbax_checkpoint",
+    "sklearn": "scikit_learn",
     "tensorflow": "tensorflow_cpu",
 }
 
