@@ -1,0 +1,15 @@
+"""GATv2 on the shipped table, by the published protocol.
+
+python -m experiments.train --config=experiments/configs/gatv2.py --workdir=runs/gatv2
+
+384,577 parameters; to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import common
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The card; `:quick` for a run of seconds."""
+    return common.published("gatv2", preset, quick={"hidden": 16, "layers": 2})
