@@ -25,7 +25,6 @@ def pair(batch: Batch) -> tuple[jax.Array, jax.Array]:
 
 def image(batch: Batch, channels: tuple[int, ...]) -> jax.Array:
     """Channels [B, 32, 32, C] of the canvases."""
-    assert batch.canvas_features is not None, "`models.check` asks for them"
     assert batch.canvas_features is not None, "`check` refuses structures without"
     canvas = render(batch.canvas_features)
     return canvas if channels == tuple(range(canvas.shape[-1])) else canvas[..., np.array(channels)]
