@@ -44,7 +44,7 @@ def test_statistics_of_an_empty_channel_have_finite_gradients(small_table):
     assert np.isfinite(jax.grad(total)(jnp.zeros_like(batch.canvas_features))).all()
 
 
-@pytest.mark.parametrize("name", ["tabular_mlp"])
+@pytest.mark.parametrize("name", ["tabular_mlp", "tabular_transformer"])
 def test_other_channels_are_not_read(name, small_table):
     model = models.create(name, channels=(4, 7))
     batch = structures.pairs(small_table, slice(5))
