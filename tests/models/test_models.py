@@ -14,7 +14,7 @@ from qc_jax.errors import InputError
 @pytest.mark.parametrize(
     ("name", "overrides", "words"),
     [
-        ("foo", {}, "unknown model 'foo'; choose one of: .*egnn, gcn, .*schnet"),
+        ("foo", {}, "unknown model 'foo'; choose one of: .*egnn, .*gcn, .*schnet"),
         ("egnn", {"width": 3}, "unknown hyper-parameter of egnn 'width'; choose one of: hidden"),
         ("egnn", {"parent": None}, "unknown hyper-parameter of egnn 'parent'"),
         ("egnn", {"hidden": "many"}, "hidden of egnn: expected int like 94, got 'many'"),
