@@ -19,17 +19,16 @@ from qc_jax import canvas
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.dataset import Task, prepare
-from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
-from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.state import State, init
 from qc_jax.train.workdir import Workdir
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
+)
 _DISTANCE = flags.DEFINE_float("distance", None, "Å; the table's bond length where not given.")
 
 
@@ -61,7 +60,7 @@ def main(arguments: list[str]) -> None:
             )
         features = jnp.asarray(canvas.features(table.take(np.array([row]))))
     structure = _pair(name, distance, features)
-    state = _best(workdir, lambda scaler: init(model, structure, scaler, settings), len(targets))
+    state = runs.restore(workdir, model, structure, settings)
     predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
         (key, number(float(value)), _reference(table, row, key), target(key).unit)
@@ -75,25 +74,14 @@ def main(arguments: list[str]) -> None:
             if unchanged
             else "the data have changed since the model was trained"
         )
+        if "imported" in config:
+            seen += ", if the imported weights were trained on this split"
         print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
 
 
 def _pair(name: str, distance: float, features: jax.Array | None) -> Batch:
     numbers = np.array([[element(symbol).atomic_number for symbol in name.split("_")]])
     return from_arrays(numbers, np.array([[[0, 0, 0], [0, 0, distance]]]), features)
-
-
-def _best(workdir: Workdir, make_state, targets: int) -> State:
-    """The newest checkpoint of the work directory."""
-    if not workdir.checkpoints.is_dir():
-        raise InputError(f"{workdir.path} holds no checkpoint; train first")
-    zeros = jnp.zeros(targets)
-    like = jax.eval_shape(make_state, Scaler(low=zeros, high=zeros, log=zeros.astype(bool)))
-    with Checkpoints(workdir.checkpoints) as checkpoints:
-        state = checkpoints.latest(like)
-    if state is None:
-        raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
-    return state
 
 
 def _part(task: Task, name: str) -> str:

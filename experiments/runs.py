@@ -1,4 +1,4 @@
-"""From a configuration to its parts: what train and predict share."""
+"""From a configuration, or a work directory, to its parts: what the scripts share."""
 
 import dataclasses
 import platform
@@ -9,16 +9,22 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from experiments import cli
 from qc_jax import canvas, models
+from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Task, prepare
+from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
 from qc_jax.report.tables import account
+from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.settings import Settings
+from qc_jax.train.state import State, init
+from qc_jax.train.workdir import Workdir
 
 TFDS_PREFIX = "tfds:"
 # What stands before the path in `config.data`, and who reads it.
@@ -66,6 +72,30 @@ def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Set
     hyper_parameters = dict(config["model"])
     model = models.create(hyper_parameters.pop("name"), **hyper_parameters, outputs=len(targets))
     return model, targets, settings
+
+
+def restore(workdir: Workdir, model: nn.Module, sample: Batch, settings: Settings) -> State:
+    """The newest state that was saved in a work directory.
+
+    Args:
+      workdir: of a run with this model and these settings.
+      model: its architecture.
+      sample: a structure with all that the model reads.
+      settings: of the run.
+
+    Raises:
+      InputError: there is none, or it is damaged or of another model.
+    """
+    if not workdir.checkpoints.is_dir():
+        raise InputError(f"{workdir.path} holds no checkpoint; train first")
+    zeros = jnp.zeros(model.outputs)
+    scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
+    like = jax.eval_shape(lambda: init(model, sample, scaler, settings))
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        state = checkpoints.latest(like)
+    if state is None:
+        raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
+    return state
 
 
 def read_table(data: str, data_dir: str) -> PairTable:

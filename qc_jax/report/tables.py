@@ -28,8 +28,8 @@ def number(value: float) -> str:
     return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.3e}"
 
 
-def show_result(result: dict[str, Any]) -> None:
-    """Prints the test errors of a result.json."""
+def show_result(result: dict[str, Any], listed: str = "listed in result.json") -> None:
+    """Prints the test errors of a result.json; `listed` says where the left-out pairs are."""
     sizes, seconds = result["split_sizes"], result["seconds"]
     rows = []
     for name, errors in result["test"].items():
@@ -53,14 +53,23 @@ def show_result(result: dict[str, Any]) -> None:
         rows,
     )
     print(f"split {result['split']}: {result['split_description']}")
-    print(
-        f"{sizes['train']} training, {sizes['validation']} validation pairs; "
-        f"{result['parameters']:,} parameters; best epoch {result['best_epoch']} of "
-        f"{result['epochs']}; compiled in {seconds['compile']:.0f} s, "
-        f"trained in {seconds['train']:.0f} s"
-    )
+    words = [
+        f"{sizes['train']} training, {sizes['validation']} validation pairs",
+        f"{result['parameters']:,} parameters",
+    ]
+    imported = result.get("imported")
+    if not imported:
+        words.append(f"best epoch {result['best_epoch']} of {result['epochs']}")
+    if seconds:
+        words.append(f"compiled in {seconds['compile']:.0f} s, trained in {seconds['train']:.0f} s")
+    print("; ".join(words))
+    if imported:
+        print(
+            f"weights imported from {imported['file']}, labels scaled by {imported['scaled_by']}; "
+            f"a test only if they were trained on this split, of seed {result['seed']}"
+        )
     if result["left_out"]:
-        print(f"{len(result['left_out'])} pairs left out, listed in result.json")
+        print(f"{len(result['left_out'])} pairs left out, {listed}")
 
 
 def account(table: PairTable, most: int | None = None) -> list[str]:

@@ -1,0 +1,122 @@
+"""Makes a work directory of a PyTorch checkpoint, as if the model had been trained here.
+
+    python -m experiments.import_torch --checkpoint=best_model.pt --model=schnet --workdir=runs/pt
+
+`experiments.predict` and `experiments.evaluate` then take --workdir=runs/pt; training it further is
+refused. The checkpoint is a file of `torch.save`, of which only tensors, numbers and words are
+loaded (PyTorch is needed, here alone), or an .npz of named arrays. It holds a state dict, or a dict
+with one under 'model_state_dict', 'state_dict' or 'model', like the published trainer's files:
+of those the target, the range of the labels and the hyper-parameters are read, too.
+
+Hyper-parameters, target, data, seed and split are --config's (and --config.model.cutoff=4.0), or
+the published ones of --model. The network's outputs are labels scaled to [−1, 1], linearly for
+every target, between two numbers that are part of the model. They come from the checkpoint; where
+it has none, from --label_min and --label_max (−1 and 1 where the labels were not scaled), or with
+--label_range_from_data by the published rule: the smallest and largest of all finite labels of the
+table, those of the test rows included.
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+
+from experiments import cli, runs, scoring, torch_checkpoint
+from qc_jax import models
+from qc_jax.data.scaling import Scaler
+from qc_jax.errors import InputError
+from qc_jax.report.tables import number, show_result
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.state import init
+from qc_jax.train.workdir import Workdir
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
+_MODEL = flags.DEFINE_string("model", None, "Its architecture; --config's where not given.")
+_TARGET = flags.DEFINE_string("target", None, "Its target; the checkpoint's or --config's else.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where it is put.", required=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Experiment card, FILE.py or FILE.py:quick; published values where not given."
+)
+_LABEL_MIN = flags.DEFINE_list("label_min", None, "The label that is −1, one a target.")
+_LABEL_MAX = flags.DEFINE_list("label_max", None, "The label that is 1, one a target.")
+_FROM_DATA = flags.DEFINE_bool(
+    "label_range_from_data", False, "Smallest and largest label of the table are −1 and 1."
+)
+
+
+def main(argv: list[str]) -> None:
+    """Makes the work directory, and scores what is in it."""
+    if argv:
+        raise InputError(f"expected flags only (--checkpoint=...), got {argv[0]!r}")
+    checkpoint = torch_checkpoint.read(_CHECKPOINT.value)
+    config = torch_checkpoint.configure(checkpoint, _CONFIG.value, _MODEL.value, _TARGET.value)
+    hyper_parameters = dict(config["model"])
+    name = hyper_parameters.pop("name")
+    run = runs.from_config(config)
+    targets = run.task.targets
+    try:
+        variables = models.from_torch(
+            name, checkpoint.weights, **hyper_parameters, outputs=len(targets)
+        )
+    except InputError as error:
+        raise InputError(f"{checkpoint.path}: {error}") from error
+    labels = torch_checkpoint.label_range(
+        checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
+    )
+    run = run._replace(
+        config={
+            **run.config,
+            "imported": {
+                "file": os.path.basename(checkpoint.path),
+                "sha256": checkpoint.sha256,
+                "label_min": labels.low.tolist(),
+                "label_max": labels.high.tolist(),
+                "scaled_by": labels.source,
+            },
+        }
+    )
+    workdir = Workdir(_WORKDIR.value)
+    workdir.claim(run.config)
+    result = workdir.result()
+    if result is None:
+        scaler = Scaler(
+            low=jnp.asarray(labels.low, jnp.float32),
+            high=jnp.asarray(labels.high, jnp.float32),
+            log=jnp.zeros(len(targets), bool),
+        )
+        sample = run.task.dataset.take(np.arange(1)).structures
+        statistics = dict(variables)
+        params = statistics.pop("params")
+        state = jax.jit(lambda: init(run.model, sample, scaler, run.settings))()
+        state = state.replace(
+            params=params, best_params=params, statistics=statistics, best_statistics=statistics
+        )
+        with Checkpoints(workdir.checkpoints) as checkpoints:
+            checkpoints.save(state)
+        result = scoring.score(run, state, {}, workdir.path / "parity.png")
+        workdir.write_result(result)
+    show_result(result)
+    if "model_config" in checkpoint.about:  # of which not all shows in the weights
+        print(f"{name} as imported: {hyper_parameters}")
+        print(f"as the checkpoint says: {checkpoint.about['model_config']}")
+    _warn(run, labels)
+    print(f"result.json and parity.png are in {workdir.path}")
+
+
+def _warn(run: runs.Run, labels: torch_checkpoint.LabelRange) -> None:
+    """Tells where the labels of the table are not those that the model was trained on."""
+    names, low, high = run.task.targets, *torch_checkpoint.table_range(run)
+    for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):
+        if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
+            print(
+                f"WARNING: {name} of {run.config['data']} lies between {number(c)} and {number(d)},"
+                f" of the data that this model was trained on between {number(a)} and {number(b)}: "
+                "these are other data"
+            )
+
+
+if __name__ == "__main__":
+    cli.run(main)
