@@ -272,8 +272,6 @@ def _home(root: pathlib.Path, path: str) -> tuple[str, str]:
         return "py_test", f"{folders[0] if folders else 'repository'}_test"
     script = path.endswith(".py") and (
         path.startswith("tests/fixtures/make_")
-        # A reference in PyTorch that `make` runs, by name.
-        or (path.startswith("tests/fixtures/reference/") and name != "__init__.py")
         or 'if __name__ == "__main__":' in (root / path).read_text(encoding="utf-8")
     )
     if script and top in ("experiments", "tests"):
