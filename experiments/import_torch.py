@@ -30,6 +30,7 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show_result
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.stack import of_one
 from qc_jax.train.state import init
 from qc_jax.train.workdir import Workdir
 
@@ -95,7 +96,7 @@ def main(argv: list[str]) -> None:
             params=params, best_params=params, statistics=statistics, best_statistics=statistics
         )
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(state)
+            checkpoints.save(int(state.epoch), of_one(state))
         result = scoring.score(run, state, {}, workdir.path / "parity.png")
         workdir.write_result(result)
     show_result(result)

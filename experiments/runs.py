@@ -23,6 +23,7 @@ from qc_jax.errors import InputError
 from qc_jax.report.tables import account
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.settings import Settings
+from qc_jax.train.stack import of_one, take
 from qc_jax.train.state import State, init
 from qc_jax.train.workdir import Workdir
 
@@ -90,12 +91,12 @@ def restore(workdir: Workdir, model: nn.Module, sample: Batch, settings: Setting
         raise InputError(f"{workdir.path} holds no checkpoint; train first")
     zeros = jnp.zeros(model.outputs)
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
-    like = jax.eval_shape(lambda: init(model, sample, scaler, settings))
+    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, settings)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
-        state = checkpoints.latest(like)
-    if state is None:
+        states = checkpoints.latest(like)
+    if states is None:
         raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
-    return state
+    return take(states, 0)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from experiments import cli, runs, scoring
 from qc_jax.report.tables import show_result
-from qc_jax.train import loop, parallel
+from qc_jax.train import loop
+from qc_jax.train.parallel import Devices
 from qc_jax.train.workdir import Workdir
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -27,7 +28,7 @@ flags.mark_flag_as_required("config")
 def main(_: list[str]) -> None:
     """Trains, scores, reports."""
     run = runs.from_config(_CONFIG.value.to_dict())
-    parallel.local_devices(run.settings.batch_size)
+    Devices(run.settings.parallel, 1, run.settings.batch_size)
     workdir = Workdir(_WORKDIR.value)
     workdir.claim(run.config)
     result = workdir.result()

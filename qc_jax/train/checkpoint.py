@@ -1,25 +1,32 @@
 """Checkpoints of a training's state, written and read by orbax."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from absl import logging
 
 from qc_jax.errors import InputError
 from qc_jax.train.state import State
 
+# What orbax raises on a checkpoint that is not whole.
+_DAMAGE = (AttributeError, ValueError, KeyError, TypeError, OSError)
+
 
 class Checkpoints:
-    """The checkpoints in one directory: a step an epoch, the last two kept.
+    """The checkpoints in one directory: the states [R, ...] of a stack, a step an epoch.
 
-    Use it as a context manager: leaving it waits for what is being written.
+    Each holds the best weights so far beside the last ones; three are kept. They are written in
+    the background. Use it as a context manager: leaving it waits for what is being written.
     """
 
     def __init__(self, directory: str | os.PathLike):
         self._directory = os.path.abspath(directory)
         # A checkpoint is complete or absent: orbax renames it when it is whole.
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        options = ocp.CheckpointManagerOptions(max_to_keep=3)
         self._manager = ocp.CheckpointManager(
             self._directory, options=options, item_handlers=ocp.StandardCheckpointHandler()
         )
@@ -28,45 +35,77 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
-        self._manager.close()
+        with _told(self._directory):
+            self._manager.close()
 
-    def save(self, state: State) -> None:
-        """Writes the state under its epoch; an epoch that is there already is left alone."""
-        epoch = int(state.epoch)
-        if epoch != self._manager.latest_step():
-            self._manager.save(epoch, args=ocp.args.StandardSave(state))
-
-    def latest(self, like: State) -> State | None:
-        """The newest state, or None where nothing has been saved.
-
-        Args:
-          like: a state with the shapes to expect (`jax.eval_shape` of one is enough).
+    def save(self, epoch: int, states: State) -> None:
+        """Writes the states under the stack's epoch; one that is there already is left alone.
 
         Raises:
-          InputError: the checkpoint is damaged or holds another model.
+          InputError: it, or the one before it, cannot be written.
         """
-        epoch = self._manager.latest_step()
-        if epoch is None:
-            return None
+        if epoch != self._manager.latest_step():
+            with _told(self._directory):
+                self._manager.save(epoch, args=ocp.args.StandardSave(states))
+
+    def latest(self, like: State) -> State | None:
+        """The newest states that can be read, or None where nothing has been saved.
+
+        A damaged checkpoint is told, and removed if the one before it is whole.
+
+        Args:
+          like: states with the shapes to expect (`jax.eval_shape` of some is enough).
+
+        Raises:
+          InputError: none can be read, or they are of another model.
+        """
+        damaged: list[str] = []
+        for epoch in sorted(self._manager.all_steps(), reverse=True):
+            path = f"{self._directory}/{epoch}"
+            try:
+                states = self._read(epoch, like)
+            except InputError:
+                raise
+            except _DAMAGE as error:
+                first_line = (str(error).splitlines() or [type(error).__name__])[0]
+                damaged.append(f"{path}: damaged: {first_line}")
+                continue
+            for words in damaged:
+                logging.warning("%s; going on from the checkpoint of epoch %d", words, epoch)
+            for later in self._manager.all_steps():
+                if later > epoch:
+                    self._manager.delete(later)
+            return states
+        if damaged:
+            raise InputError(f"{damaged[0]}; no whole checkpoint is before it")
+        return None
+
+    def _read(self, epoch: int, like: State) -> State:
         # The arrays land on this host's first device, wherever they were written.
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
         )
-        try:
-            there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
-            for name in sorted(there.keys() | asked.keys()):
-                if there.get(name) != asked.get(name):
-                    raise InputError(
-                        f"{self._directory}/{epoch}: the checkpoint of another model: {name} has "
-                        f"shape {there.get(name)} there, expected {asked.get(name)}"
-                    )
-            return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
-        except InputError:
-            raise
-        except (AttributeError, ValueError, KeyError, TypeError, OSError) as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{self._directory}/{epoch}: damaged: {first_line}") from error
+        there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
+        for name in sorted(there.keys() | asked.keys()):
+            if there.get(name) != asked.get(name):
+                raise InputError(
+                    f"{self._directory}/{epoch}: the checkpoint of another model: {name} has "
+                    f"shape {there.get(name)} there, expected {asked.get(name)}"
+                )
+        return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+
+
+@contextlib.contextmanager
+def _told(directory: str) -> Iterator[None]:
+    """What orbax raises when it cannot write, as one line."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{directory}: a checkpoint cannot be written: {first_line}; the last whole one stands"
+        ) from error
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,9 @@
-"""THE training loop."""
+"""THE training loop: of one training, or of a stack of them as one program."""
 
+import operator
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,10 +14,13 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
-from qc_jax.train import parallel, steps
+from qc_jax.train import stack as stacks
+from qc_jax.train import steps
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.parallel import Devices
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import State, init
+from qc_jax.train.stack import Stack, Training
+from qc_jax.train.state import State
 from qc_jax.train.workdir import Workdir
 
 
@@ -25,12 +30,16 @@ class Trained(NamedTuple):
     Attributes:
       state: the last one; its `best_variables` are the result.
       history: a dict an epoch, the lines of metrics.jsonl.
-      compile_seconds: 0 where nothing was left to train.
+      compile_seconds: of the program that it was part of; 0 where nothing was left to train.
     """
 
     state: State
     history: list[dict[str, Any]]
     compile_seconds: float
+
+
+class Interrupted(Exception):
+    """The training was asked to stop; its checkpoint is written."""
 
 
 def fit(
@@ -39,123 +48,256 @@ def fit(
     settings: Settings,
     workdir: Workdir,
     on_epoch: Callable[[dict[str, Any]], None] = lambda line: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
-    """Trains until the last epoch or the early stop, from the newest checkpoint on.
-
-    An interrupted training that is called again with the same arguments, on as many devices, ends
-    in the same bits. A model with `solve` is solved at once from the training rows instead,
-    as one epoch. What each epoch measured goes to metrics.jsonl and to `on_epoch`: `epoch`,
-    `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
-    `seconds`.
+    """Trains one model: `fit_stack` of a stack of one, its checkpoints in the work directory.
 
     Args:
       model: its outputs are the task's targets.
       task: the data.
       settings: how.
       workdir: claimed for this run.
-      on_epoch: told of every epoch, those before the interruption included.
+      on_epoch: told of every epoch, those before an interruption included.
+      stop: asked after every epoch whether to save and to stop.
 
     Raises:
       InputError: the devices don't divide the batch, the model can't take a structure, a loss is
         not finite, or a checkpoint can't be read.
+      Interrupted: `stop` said so.
     """
-    models.check(model, task.dataset.structures, task.names)
-    devices = parallel.local_devices(settings.batch_size)
-    sample = task.dataset.take(np.arange(1)).structures
-    first_state = jax.jit(lambda: init(model, sample, task.scaler, settings))
-    with Checkpoints(workdir.checkpoints) as checkpoints:
-        state = checkpoints.latest(like=jax.eval_shape(first_state))
-        if state is None:
-            state = first_state()
-            if hasattr(model, "solve"):
-                line, state = _solve(model, task, state)
-                workdir.append_metrics(line)
-                on_epoch(line)
-                checkpoints.save(state)
-                return Trained(state, [line], 0.0)
-        elif hasattr(model, "solve"):
-            return Trained(state, workdir.metrics(1), 0.0)
-        history = workdir.metrics(int(state.epoch))
-        for line in history:
-            on_epoch(line)
-        if _finished(len(history), int(state.best_epoch), settings):
-            return Trained(state, history, 0.0)
-
-        function = steps.make_epoch(
-            model, settings, task.split.train, task.split.validation, devices
-        )
-        states, datasets = parallel.replicate(state), parallel.replicate(task.dataset)
-        start = time.perf_counter()
-        run_epoch = parallel.compile_parallel(function, states, datasets)
-        compile_seconds = time.perf_counter() - start
-
-        finished = False
-        while not finished:
-            start = time.perf_counter()
-            states, metrics = run_epoch(states, datasets)
-            metrics = parallel.first(metrics)
-            seconds = time.perf_counter() - start
-            epoch = len(history) + 1
-            _check_finite(metrics, epoch)
-            line = {
-                "epoch": epoch,
-                "loss": float(metrics["losses"].mean()),
-                "validation_loss": float(metrics["validation_loss"]),
-                "validation_mae": dict(
-                    zip(task.targets, metrics["validation_mae"].tolist(), strict=True)
-                ),
-                "lr": float(metrics["lr"]),
-                "seconds": seconds,
-            }
-            workdir.append_metrics(line)
-            history.append(line)
-            on_epoch(line)
-            finished = _finished(epoch, int(metrics["best_epoch"]), settings)
-            if finished or epoch % settings.checkpoint_every == 0:
-                checkpoints.save(parallel.first(states))
-        return Trained(parallel.first(states), history, compile_seconds)
-
-
-def _solve(model: nn.Module, task: Task, state: State) -> tuple[dict[str, Any], State]:
-    """What one epoch would give, of a model that is solved at once from the training rows."""
-    start = time.perf_counter()
-    rows = task.dataset.take(task.split.train)
-    variables = model.solve(rows.structures, np.asarray(task.scaler.scale(rows.labels)))
-    statistics = {name: value for name, value in variables.items() if name != "params"}
-    params = variables["params"]
-    line: dict[str, Any] = {"epoch": 1}
-    forward = jax.jit(lambda structures: models.apply(model, variables, structures))
-    for prefix, part in (("", rows), ("validation_", task.dataset.take(task.split.validation))):
-        outputs = forward(part.structures)
-        error = np.abs(outputs - task.scaler.scale(part.labels))
-        natural = np.abs(task.scaler.unscale(outputs) - part.labels).mean(axis=0)
-        line[f"{prefix}loss"] = float(error.mean())
-    line["validation_mae"] = dict(zip(task.targets, natural.tolist(), strict=True))
-    line |= {"lr": 0.0, "seconds": time.perf_counter() - start}
-    return line, state.replace(
-        epoch=jnp.int32(1),
-        params=params,
-        best_params=params,
-        statistics=statistics,
-        best_statistics=statistics,
-        best_loss=jnp.float32(line["validation_loss"]),
-        best_epoch=jnp.int32(1),
+    (trained,) = fit_stack(
+        [Training(model, task, settings, workdir)],
+        workdir.checkpoints,
+        on_epoch=lambda _, line: on_epoch(line),
+        stop=stop,
     )
+    if isinstance(trained, InputError):
+        raise trained
+    return trained
 
 
-def _finished(epoch: int, best_epoch: int, settings: Settings) -> bool:
-    return epoch >= settings.epochs or epoch - best_epoch >= settings.early_stopping_patience
+def fit_stack(
+    trainings: Sequence[Training],
+    directory: str | os.PathLike,
+    done: Sequence[bool] | None = None,
+    on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, line: None,
+    on_end: Callable[[int, Trained | InputError], None] = lambda index, trained: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Trained | InputError | None]:
+    """Trains all until the last epoch or the early stop, from the newest checkpoint on.
+
+    An interrupted training that is called again with the same arguments, on as many devices, ends
+    in the same bits. A model with `solve` is solved at once from the training rows instead, as one
+    epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
+    `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
+    `seconds` (the stack's, divided by the trainings that were not over).
+
+    Args:
+      trainings: R of them whose `stack.key` is the same.
+      directory: where the checkpoints of their states are kept.
+      done: [R], True for those that are finished and not to be trained again.
+      on_epoch: told of every epoch of every training, those before an interruption included.
+      on_end: told once of each training that ends, as soon as it does.
+      stop: asked after every epoch whether to save and to stop.
+
+    Returns:
+      What each ended with: an InputError where its loss was not finite, None where it was done.
+
+    Raises:
+      InputError: the devices don't divide the batch, the model can't take a structure, or a
+        checkpoint can't be read.
+      Interrupted: `stop` said so.
+    """
+    stack = Stack(trainings)
+    first = trainings[0]  # the structures are the same for all
+    models.check(stack.model, first.task.dataset.structures, first.task.names)
+    devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
+    active = ~np.array([False] * len(stack) if done is None else done)
+    ended: list[Trained | InputError | None] = [None] * len(stack)
+    histories: list[list[dict[str, Any]]] = [[] for _ in trainings]
+
+    def end(index: int, what: Trained | InputError) -> None:
+        ended[index], active[index] = what, False
+        on_end(index, what)
+
+    with Checkpoints(directory) as checkpoints:
+        states = checkpoints.latest(like=jax.eval_shape(stack.first_states))
+        if states is None:
+            states = stack.first_states()
+        for index in np.flatnonzero(active):
+            state = stacks.take(states, index)
+            histories[index] = trainings[index].workdir.metrics(int(state.epoch))
+            for line in histories[index]:
+                on_epoch(index, line)
+            if _finished(stack, len(histories[index]), int(state.best_epoch)):
+                end(index, Trained(state, histories[index], 0.0))
+        if not active.any():
+            return ended
+
+        program = (_Solved if hasattr(stack.model, "solve") else _Compiled)(stack, devices, states)
+        epoch, saved = int(np.max(states.epoch)), time.monotonic()
+        del states
+        while active.any():
+            start, running = time.perf_counter(), np.flatnonzero(active)
+            metrics = program.run_epoch(active)
+            seconds = (time.perf_counter() - start) / len(running)
+            epoch += 1
+            for index in running:
+                mine = jax.tree.map(operator.itemgetter(index), metrics)
+                wrong = _not_finite(mine, len(histories[index]) + 1)
+                if wrong:
+                    end(index, InputError(wrong))
+                    continue
+                line = {
+                    "epoch": len(histories[index]) + 1,
+                    "loss": float(mine["losses"].mean()),
+                    "validation_loss": float(mine["validation_loss"]),
+                    "validation_mae": dict(
+                        zip(
+                            trainings[index].task.targets,
+                            mine["validation_mae"].tolist(),
+                            strict=True,
+                        )
+                    ),
+                    "lr": float(mine["lr"]),
+                    "seconds": seconds,
+                }
+                trainings[index].workdir.append_metrics(line)
+                histories[index].append(line)
+                on_epoch(index, line)
+                if _finished(stack, line["epoch"], int(mine["best_epoch"])):
+                    state = program.state(index)
+                    end(index, Trained(state, histories[index], program.compile_seconds))
+            stopping = stop()
+            settings = stack.settings
+            due = epoch % settings.checkpoint_every == 0 or (
+                settings.checkpoint_minutes
+                and time.monotonic() - saved > 60 * settings.checkpoint_minutes
+            )
+            if due or stopping or (not active.any() and any(map(_is_trained, ended))):
+                checkpoints.save(epoch, program.states())
+                saved = time.monotonic()
+            if stopping and active.any():
+                raise Interrupted
+        return ended
 
 
-def _check_finite(metrics: dict[str, Any], epoch: int) -> None:
+def _is_trained(what: Trained | InputError | None) -> bool:
+    return isinstance(what, Trained)
+
+
+class _Compiled:
+    """The stack's epoch as one program on the devices.
+
+    Attributes:
+      compile_seconds: that it took.
+    """
+
+    def __init__(self, stack: Stack, devices: Devices, states: State):
+        epoch = steps.make_epoch(stack.model, stack.settings, devices.sharing)
+        function = steps.stacked(epoch, devices.each)
+        self._devices = devices
+        self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
+        self._structures = devices.put_on_each(stack.structures)
+        start = time.perf_counter()
+        self._function = devices.compile(
+            function,
+            self._states,
+            devices.put(np.ones(len(stack), bool)),
+            self._replicas,
+            self._structures,
+        )
+        self.compile_seconds = time.perf_counter() - start
+
+    def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
+        """One epoch of those that are `active` [R]; what it measured, [R, ...]."""
+        self._states, metrics = self._function(
+            self._states, self._devices.put(active), self._replicas, self._structures
+        )
+        return self._devices.get(metrics)
+
+    def states(self) -> State:
+        """All states [R, ...], in host memory."""
+        return self._devices.get(self._states)
+
+    def state(self, index: int) -> State:
+        """One of them."""
+        return self._devices.get_one(self._states, index)
+
+
+class _Solved:
+    """What one epoch would give, of models that are solved at once from the training rows."""
+
+    compile_seconds = 0.0
+
+    def __init__(self, stack: Stack, devices: Devices, states: State):
+        del devices  # models are solved on the host
+        self._stack = stack
+        self._states = [stacks.take(states, index) for index in range(len(stack))]
+
+    def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
+        """Solves those that are `active` [R]; what it measured, [R, ...]."""
+        measured = [self._solve(index) if active[index] else None for index in range(len(active))]
+        some = next(line for line in measured if line is not None)
+        filled = [some if line is None else line for line in measured]
+        return {name: np.stack([line[name] for line in filled]) for name in some}
+
+    def _solve(self, index: int) -> dict[str, np.ndarray]:
+        model, task, _, _ = self._stack.trainings[index]
+        rows = task.dataset.take(task.split.train)
+        variables = model.solve(rows.structures, np.asarray(task.scaler.scale(rows.labels)))
+        statistics = {name: value for name, value in variables.items() if name != "params"}
+        params = variables["params"]
+        forward = jax.jit(lambda structures: models.apply(model, variables, structures))
+        losses = {}
+        for part in ("train", "validation"):
+            some = task.dataset.take(getattr(task.split, part))
+            outputs = forward(some.structures)
+            losses[part] = np.abs(outputs - task.scaler.scale(some.labels)).mean()
+        self._states[index] = self._states[index].replace(
+            epoch=jnp.int32(1),
+            params=params,
+            best_params=params,
+            statistics=statistics,
+            best_statistics=statistics,
+            best_loss=jnp.float32(losses["validation"]),
+            best_epoch=jnp.int32(1),
+        )
+        return {
+            "losses": np.array([losses["train"]]),
+            "validation_loss": np.array(losses["validation"]),
+            "validation_mae": np.asarray(
+                np.abs(task.scaler.unscale(outputs) - some.labels).mean(axis=0)
+            ),
+            "lr": np.array(0.0),
+            "best_epoch": np.array(1),
+        }
+
+    def states(self) -> State:
+        """All states [R, ...]."""
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *self._states)
+
+    def state(self, index: int) -> State:
+        """One of them."""
+        return self._states[index]
+
+
+def _finished(stack: Stack, epoch: int, best_epoch: int) -> bool:
+    settings = stack.settings
+    last = 1 if hasattr(stack.model, "solve") else settings.epochs
+    return epoch >= last or epoch - best_epoch >= settings.early_stopping_patience
+
+
+def _not_finite(metrics: dict[str, Any], epoch: int) -> str | None:
+    """What is wrong with the losses of one training's epoch, if anything is."""
     bad = ~np.isfinite(metrics["losses"])
     if bad.any():
         where = f"step {int(np.argmax(bad)) + 1} of {len(bad)}"
     elif not np.isfinite(metrics["validation_loss"]):
         where = "the validation"
     else:
-        return
-    raise InputError(
+        return None
+    return (
         f"the loss is not finite in epoch {epoch}, {where}, at lr {float(metrics['lr']):g}; "
         "the training stops, its last checkpoint stands"
     )

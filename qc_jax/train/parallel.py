@@ -13,45 +13,92 @@ from qc_jax.train.steps import AXIS
 T = TypeVar("T")
 
 
-def local_devices(batch_size: int) -> int:
-    """How many devices share a batch: all of this host's.
+class Devices:
+    """How the trainings of a stack lie on the devices of this host.
+
+    Either all devices share each batch of every training, and hold the same arrays; or each device
+    has some of the trainings, and they need not know of each other.
+
+    Attributes:
+      sharing: how many devices share a batch.
+
+    Args:
+      parallel: of `Settings`: 'data', 'replicas' or 'auto'.
+      size: trainings in the stack, R.
+      batch_size: rows a step.
 
     Raises:
-      InputError: they don't divide the batch.
+      InputError: the devices don't divide the batch that they are to share.
     """
-    devices = jax.local_device_count()
-    if batch_size % devices:
-        raise InputError(
-            f"batch_size {batch_size} cannot be split over {devices} devices; "
-            f"expected a multiple of {devices}"
+
+    def __init__(self, parallel: str, size: int, batch_size: int):
+        self._devices = jax.local_devices()
+        self._size = size
+        replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
+        self.sharing = 1 if replicas else len(self._devices)
+        if batch_size % self.sharing:
+            raise InputError(
+                f"batch_size {batch_size} cannot be split over {self.sharing} devices; "
+                f"expected a multiple of {self.sharing}"
+            )
+        # Fewer trainings than devices leave some of them idle.
+        if replicas:
+            self._devices = self._devices[:size]
+        each = -(-size // len(self._devices)) if replicas else size
+        # What each device has: [D, trainings]; the last one fills up where they don't divide.
+        places = np.arange(len(self._devices) * each).reshape(-1, each)
+        self._places = (
+            np.minimum(places, size - 1)
+            if replicas
+            else np.tile(np.arange(size), (len(self._devices), 1))
         )
-    return devices
 
+    @property
+    def each(self) -> int:
+        """How many trainings each device has."""
+        return self._places.shape[1]
 
-def replicate(tree: T) -> T:
-    """A copy of every array on every local device, along a new first axis."""
-    devices = jax.local_devices()
-    mesh = jax.sharding.Mesh(devices, (AXIS,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+    def put(self, stack: T) -> T:
+        """Arrays [R, ...] → [D, trainings of each device, ...], on the devices."""
+        return jax.tree.map(lambda leaf: self._put(np.asarray(leaf)[self._places]), stack)
 
-    def spread(leaf):
-        host = np.asarray(leaf)
-        return jax.device_put(np.broadcast_to(host, (len(devices), *host.shape)), sharding)
+    def put_on_each(self, tree: T) -> T:
+        """Arrays [...] → [D, ...], a copy on every device."""
 
-    return jax.tree.map(spread, tree)
+        def copy(leaf):
+            host = np.asarray(leaf)
+            return self._put(np.broadcast_to(host, (len(self._devices), *host.shape)))
 
+        return jax.tree.map(copy, tree)
 
-def first(tree: T) -> T:
-    """The first device's copy of replicated arrays, in host memory."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0))[0], tree)
+    def get(self, stack: T) -> T:
+        """What `put` gave, or a program of it returned, as [R, ...] in host memory."""
+        _, places = np.unique(self._places, return_index=True)
 
+        def get(leaf):
+            host = np.asarray(leaf)
+            return host.reshape(-1, *host.shape[2:])[places]
 
-def compile_parallel(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """Compiles `function` for all local devices, once, for arguments shaped like `args`.
+        return jax.tree.map(get, stack)
 
-    The first argument's memory is given to the result.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*pmap.*", category=DeprecationWarning)
-        parallel = jax.pmap(function, axis_name=AXIS, donate_argnums=(0,))
-        return parallel.lower(*args).compile()
+    def get_one(self, stack: T, index: int) -> T:
+        """One training's part of it."""
+        device, place = np.argwhere(self._places == index)[0]
+        return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(device)[0, place]), stack)
+
+    def compile(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+        """Compiles `function` for all devices, once, for arguments shaped like `args`.
+
+        The first argument's memory is given to the result.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*pmap.*", category=DeprecationWarning)
+            parallel = jax.pmap(
+                function, axis_name=AXIS, donate_argnums=(0,), devices=self._devices
+            )
+            return parallel.lower(*args).compile()
+
+    def _put(self, array: np.ndarray) -> jax.Array:
+        mesh = jax.sharding.Mesh(self._devices, (AXIS,))
+        sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+        return jax.device_put(array, sharding)

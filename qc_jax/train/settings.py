@@ -24,6 +24,9 @@ class Settings:
       early_stopping_patience: epochs without a better validation loss before the training ends.
       seed: of split, initial weights, batch order and dropout.
       checkpoint_every: epochs between checkpoints.
+      checkpoint_minutes: and minutes, whichever is over first; 0 counts epochs only.
+      parallel: what several devices share: 'data' (each batch), 'replicas' (the trainings of a
+        sweep), or 'auto', which is the latter where there is a sweep.
 
     Raises:
       InputError: a value out of range.
@@ -42,14 +45,17 @@ class Settings:
     early_stopping_patience: int = 10
     seed: int = 42
     checkpoint_every: int = 5
+    checkpoint_minutes: float = 0.0
+    parallel: str = "auto"
 
     def __post_init__(self):
         choose("loss", self.loss, ("mae", "mse"))
+        choose("parallel", self.parallel, ("auto", "data", "replicas"))
         choose("schedule", self.schedule, ("reduce_on_plateau", "cosine"))
         for name in ("batch_size", "epochs", "early_stopping_patience", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("weight_decay", "grad_clip_norm", "plateau_patience"):
+        for name in ("weight_decay", "grad_clip_norm", "plateau_patience", "checkpoint_minutes"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if not self.lr > 0:

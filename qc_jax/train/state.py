@@ -57,9 +57,23 @@ class State(flax.struct.PyTreeNode):
         return {"params": self.best_params, **self.best_statistics}
 
 
-def init(model: nn.Module, sample: Batch, scaler: Scaler, settings: Settings) -> State:
-    """The state before the first epoch; weights follow from `settings.seed`."""
-    weights_key, key = jax.random.split(jax.random.key(settings.seed))
+def init(
+    model: nn.Module,
+    sample: Batch,
+    scaler: Scaler,
+    settings: Settings,
+    seed: jax.Array | None = None,
+) -> State:
+    """The state before the first epoch; weights follow from the seed.
+
+    Args:
+      model: of this architecture.
+      sample: a structure with all that the model reads.
+      scaler: of the labels.
+      settings: of the training.
+      seed: () instead of `settings.seed`; may be traced.
+    """
+    weights_key, key = jax.random.split(jax.random.key(settings.seed if seed is None else seed))
     statistics = dict(model.init(weights_key, sample))
     params = statistics.pop("params")
     return State(
@@ -67,7 +81,7 @@ def init(model: nn.Module, sample: Batch, scaler: Scaler, settings: Settings) ->
         params=params,
         statistics=statistics,
         opt_state=optimizer.adam(settings).init(params),
-        schedule_state=optimizer.Schedule(settings).init(),
+        schedule_state=optimizer.Schedule(settings, settings.lr).init(),
         best_params=jax.tree.map(jnp.copy, params),
         best_statistics=jax.tree.map(jnp.copy, statistics),
         best_loss=jnp.float32(jnp.inf),

@@ -1,0 +1,132 @@
+"""Stacks: trainings of one architecture that run as one program."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax.data.batch import Batch
+from qc_jax.data.dataset import Task
+from qc_jax.data.scaling import Scaler
+from qc_jax.train import optimizer
+from qc_jax.train.settings import Settings
+from qc_jax.train.state import State, init
+from qc_jax.train.steps import Replica
+from qc_jax.train.workdir import Workdir
+
+# What the trainings of a stack may differ in, beside their task.
+_OWN_SETTINGS = ("seed", "lr", "weight_decay")
+_OWN_HYPER_PARAMETER = "dropout"
+
+
+class Training(NamedTuple):
+    """One training.
+
+    Attributes:
+      model: its outputs are the task's targets.
+      task: the data.
+      settings: how.
+      workdir: claimed for it.
+    """
+
+    model: nn.Module
+    task: Task
+    settings: Settings
+    workdir: Workdir
+
+
+def key(training: Training) -> tuple[Any, ...]:
+    """What trainings must have in common to be in one stack."""
+    model, settings = training.model, training.settings
+    if hasattr(model, _OWN_HYPER_PARAMETER):
+        model = model.clone(**{_OWN_HYPER_PARAMETER: 0.0})
+    shared = {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in _OWN_SETTINGS
+    }
+    split = training.task.split
+    return (
+        model,
+        tuple(shared.items()),
+        len(training.task.targets),
+        training.task.names.tobytes(),
+        len(split.train),
+        len(split.validation),
+    )
+
+
+class Stack:
+    """R trainings whose `key` is the same, as arrays with a first axis R.
+
+    Attributes:
+      trainings: R of them.
+      structures: of all of them.
+      replicas: what each has to itself, [R, ...].
+    """
+
+    def __init__(self, trainings: Sequence[Training]):
+        assert len({key(training) for training in trainings}) == 1
+        self.trainings = tuple(trainings)
+        tasks = [training.task for training in trainings]
+        rates = [getattr(training.model, _OWN_HYPER_PARAMETER, None) for training in trainings]
+        self.structures: Batch = tasks[0].dataset.structures
+        self.replicas = Replica(
+            labels=jnp.stack([task.dataset.labels for task in tasks]),
+            train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
+            validation_rows=jnp.asarray(
+                np.stack([task.split.validation for task in tasks]), jnp.int32
+            ),
+            lr=jnp.asarray([training.settings.lr for training in trainings], jnp.float32),
+            # A rate that is the same for all stays a constant of the program.
+            dropout=jnp.asarray(rates, jnp.float32) if len(set(rates)) > 1 else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.trainings)
+
+    @property
+    def model(self) -> nn.Module:
+        """The architecture."""
+        return self.trainings[0].model
+
+    @property
+    def settings(self) -> Settings:
+        """Those that all trainings share, and the first one's own."""
+        return self.trainings[0].settings
+
+    def first_states(self) -> State:
+        """The states [R, ...] before the first epoch, each as if it were alone."""
+        sample = self.trainings[0].task.dataset.take(np.arange(1)).structures
+        settings = [training.settings for training in self.trainings]
+        scaler = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves),
+            *(training.task.scaler for training in self.trainings),
+        )
+
+        def one(own: tuple[jax.Array, Scaler, dict[str, jax.Array]]) -> State:
+            seed, scaler, rates = own
+            state = init(self.model, sample, scaler, self.settings, seed)
+            return state.replace(opt_state=optimizer.set_rates(state.opt_state, **rates))
+
+        seeds = jnp.asarray([each.seed for each in settings], jnp.uint32)
+        rates = {
+            "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
+            "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
+        }
+        # One after another: mapped over a first axis, some initial weights would be rounded apart.
+        return jax.jit(lambda own: jax.lax.map(one, own))((seeds, scaler, rates))
+
+
+def take(states: State, index: int) -> State:
+    """One of the states [R, ...] of a stack."""
+    return jax.tree.map(lambda leaf: leaf[index], states)
+
+
+def of_one(state: State) -> State:
+    """The states [1, ...] of a stack of one."""
+    return jax.tree.map(lambda leaf: leaf[None], state)
