@@ -1,7 +1,10 @@
 """How every script here starts: flags parsed, bad input told in one line with exit code 2."""
 
+import contextlib
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -87,6 +90,17 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
+    """Says whether the machine has asked this process to end (SIGTERM), as clouds do beforehand."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(main: Callable[[list[str]], None]) -> None:

@@ -45,14 +45,15 @@ class Run(NamedTuple):
     settings: Settings
 
 
-def from_config(config: Mapping[str, Any]) -> Run:
-    """Builds what a configuration asks for.
+def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Run:
+    """Builds what a configuration asks for; `table`, where given, is the one of its data.
 
     Raises:
       InputError: a value in it is wrong.
     """
     model, targets, settings = model_of(config)
-    table = read_table(config["data"], config["data_dir"])
+    if table is None:
+        table = read_table(config["data"], config["data_dir"])
     features = canvas.features(table) if "canvas" in model.inputs else None
     task = prepare(table, targets, settings.seed, features, config["split"])
     # The data are part of what a run is: a work directory refuses a table that has changed.

@@ -1,19 +1,23 @@
-"""Trains one model and scores it on the test rows.
+"""Trains one model, or a sweep of them, and scores on the test rows.
 
     python -m experiments.train --config=experiments/configs/egnn.py --workdir=runs/egnn
+    python -m experiments.train --config=experiments/configs/egnn.py --workdir=runs/grid \\
+        --config.sweep.target=all --config.sweep.seed=42,123,456
 
 The same command goes on where an interrupted run stopped. The work directory gets config.json,
-metrics.jsonl, checkpoints/, result.json and parity.png.
+metrics.jsonl, checkpoints/, result.json and parity.png; that of a sweep results.csv, and the work
+directory of each training in trainings/.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import cli, runs, scoring
-from qc_jax.report.tables import show_result
+from experiments import cli, runs, scoring, sweep
+from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.train import loop
 from qc_jax.train.parallel import Devices
 from qc_jax.train.workdir import Workdir
@@ -27,13 +31,23 @@ flags.mark_flag_as_required("config")
 
 def main(_: list[str]) -> None:
     """Trains, scores, reports."""
-    run = runs.from_config(_CONFIG.value.to_dict())
+    config = _CONFIG.value.to_dict()
+    with cli.stop_on_sigterm() as stop:
+        try:
+            if sweep.is_swept(config):
+                _train_all(sweep.Sweep(config, _WORKDIR.value), stop)
+            else:
+                _train_one(runs.from_config(config), Workdir(_WORKDIR.value), stop)
+        except loop.Interrupted:
+            print("asked to stop, and all is saved: resume with the same command")
+
+
+def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> None:
     Devices(run.settings.parallel, 1, run.settings.batch_size)
-    workdir = Workdir(_WORKDIR.value)
     workdir.claim(run.config)
     result = workdir.result()
     if result is None:
-        trained = _train(run, workdir)
+        trained = _train(run, workdir, stop)
         seconds = {
             "compile": trained.compile_seconds,
             "train": sum(line["seconds"] for line in trained.history),
@@ -44,7 +58,7 @@ def main(_: list[str]) -> None:
     print(f"result.json and parity.png are in {workdir.path}")
 
 
-def _train(run: runs.Run, workdir: Workdir) -> loop.Trained:
+def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
     name = run.task.targets[0]
     with tqdm(total=run.settings.epochs, unit="epoch", desc=run.config["model"]["name"]) as bar:
 
@@ -59,7 +73,19 @@ def _train(run: runs.Run, workdir: Workdir) -> loop.Trained:
             )
             bar.update()
 
-        return loop.fit(run.model, run.task, run.settings, workdir, on_epoch)
+        return loop.fit(run.model, run.task, run.settings, workdir, on_epoch, stop)
+
+
+def _train_all(trainings: sweep.Sweep, stop: Callable[[], bool]) -> None:
+    with tqdm(total=len(trainings), unit="training") as bar:
+
+        def on_epoch(name: str, line: dict[str, Any]) -> None:
+            shown = f"epoch {line['epoch']}"
+            if bar.postfix != shown:  # trainings of a stack come to it together
+                bar.set_postfix_str(shown)
+
+        trainings.train(on_epoch, lambda _: bar.update(), stop)
+    show_sweep(trainings.results)
 
 
 if __name__ == "__main__":

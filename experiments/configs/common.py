@@ -10,6 +10,9 @@ from qc_jax import models
 from qc_jax.errors import choose
 from qc_jax.train.settings import Settings
 
+# What `config.sweep` can vary.
+SWEPT = ("model", "target", "seed", "lr", "weight_decay", "dropout")
+
 
 def published(
     model: str, preset: str, quick: Mapping[str, Any], **hyper_parameters: Any
@@ -37,6 +40,10 @@ def published(
     # others are out of distribution, 'k_fold:1/5' to 'k_fold:5/5' cross-validate.
     config.split = "random"
     config.model = ConfigDict({"name": model, **models.defaults(model), **hyper_parameters})
+    # Commas between several: every combination is trained, many at once as one program.
+    # --config.sweep.target=all --config.sweep.seed=42,123,456
+    config.sweep = ConfigDict({name: "" for name in SWEPT})
+    config.sweep.stack = 0  # trainings in one program; 0 takes as many as memory holds
     if preset == "quick":
         config.epochs = 2
         config.model.update(quick)

@@ -1,5 +1,6 @@
 """Predictions of a trained model, in natural units."""
 
+import functools
 import operator
 
 import flax.linen as nn
@@ -34,16 +35,19 @@ def predict(
       InputError: a structure that the model cannot take.
     """
     models.check(model, structures)
-
-    @jax.jit
-    def forward(variables: models.Variables, rows: Batch) -> jax.Array:
-        return scaler.unscale(models.apply(model, variables, rows))
-
     n = structures.positions.shape[0]
     index = np.arange(-(-n // batch_size) * batch_size).reshape(-1, batch_size)
     index = np.minimum(index, n - 1)  # the last row fills the last batch
     parts = []
     for rows in index:
         chosen = jax.tree.map(operator.itemgetter(rows), structures)
-        parts.append(np.asarray(forward(variables, chosen)))
+        parts.append(np.asarray(_forward(model, variables, scaler, chosen)))
     return np.concatenate(parts)[:n]
+
+
+# One compilation serves all trainings of an architecture.
+@functools.partial(jax.jit, static_argnames="model")
+def _forward(
+    model: nn.Module, variables: models.Variables, scaler: Scaler, rows: Batch
+) -> jax.Array:
+    return scaler.unscale(models.apply(model, variables, rows))

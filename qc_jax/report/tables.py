@@ -1,9 +1,11 @@
 """Tables for the terminal."""
 
 import collections
+import csv
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -70,6 +72,41 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
         )
     if result["left_out"]:
         print(f"{len(result['left_out'])} pairs left out, {listed}")
+
+
+def show_sweep(path: str) -> None:
+    """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    own = ("model", "target", "lr", "weight_decay", "dropout")
+    shown = [name for name in own if name == "target" or len({line[name] for line in lines}) > 1]
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for line in lines:
+        if line["status"] == "finished":
+            groups.setdefault(tuple(line[name] for name in shown), []).append(line)
+    rows = []
+    for values, group in groups.items():
+        errors = np.array([float(line["mae"]) for line in group])
+        spread = f" ± {number(errors.std(ddof=1))}" if len(errors) > 1 else ""
+        rows.append(
+            (
+                *values,
+                group[0]["unit"],
+                number(errors.mean()) + spread,
+                str(len(errors)),
+                *(
+                    number(float(np.mean([float(line[name]) for line in group])))
+                    for name in ("mae_training_median", "mae_pair_mean")
+                ),
+                group[0]["given_away_by"] or "-",
+            )
+        )
+    columns = (*shown, "unit", "test MAE", "seeds", "MAE of median", "MAE of pair mean")
+    show("errors on the test pairs", (*columns, "given away by"), rows)
+    for line in lines:
+        if line["status"] != "finished":
+            print(f"{line['training']}, {line['target']}: {line['status']}")
+    print(f"all in {path}")
 
 
 def account(table: PairTable, most: int | None = None) -> list[str]:

@@ -73,6 +73,7 @@ def fit(
     )
     if isinstance(trained, InputError):
         raise trained
+    assert trained is not None
     return trained
 
 
@@ -124,7 +125,7 @@ def fit_stack(
         states = checkpoints.latest(like=jax.eval_shape(stack.first_states))
         if states is None:
             states = stack.first_states()
-        for index in np.flatnonzero(active):
+        for index in np.flatnonzero(active).tolist():
             state = stacks.take(states, index)
             histories[index] = trainings[index].workdir.metrics(int(state.epoch))
             for line in histories[index]:
@@ -138,7 +139,7 @@ def fit_stack(
         epoch, saved = int(np.max(states.epoch)), time.monotonic()
         del states
         while active.any():
-            start, running = time.perf_counter(), np.flatnonzero(active)
+            start, running = time.perf_counter(), np.flatnonzero(active).tolist()
             metrics = program.run_epoch(active)
             seconds = (time.perf_counter() - start) / len(running)
             epoch += 1

@@ -48,7 +48,7 @@ class Schedule:
       lr: the rate at the start, which may be traced.
     """
 
-    def __init__(self, settings: Settings, lr: jax.typing.ArrayLike):
+    def __init__(self, settings: Settings, lr: jax.Array | float):
         self._settings, self._lr = settings, lr
         # PyTorch lowers the rate after more than `patience` bad epochs, optax after `patience`.
         # Both compare with the best value by a relative threshold of 1e-4.
@@ -69,6 +69,6 @@ class Schedule:
         """The learning rate after `epoch` (from 1) ended with `validation_loss`."""
         if self._settings.schedule == "cosine":
             part = epoch / self._settings.epochs
-            return self._lr * (1 + jnp.cos(jnp.pi * part)) / 2, state
+            return jnp.asarray(self._lr * (1 + jnp.cos(jnp.pi * part)) / 2), state
         _, state = self._plateau.update({}, state, value=validation_loss)
-        return self._lr * state.scale, state
+        return jnp.asarray(self._lr * state.scale), state

@@ -1,5 +1,6 @@
 """Devices: the only file that names pmap, which JAX may retire one day."""
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -57,6 +58,19 @@ class Devices:
     def each(self) -> int:
         """How many trainings each device has."""
         return self._places.shape[1]
+
+    @property
+    def holding(self) -> int:
+        """How many devices hold different trainings."""
+        return 1 if self.sharing > 1 else len(self._devices)
+
+    def memory(self) -> float:
+        """Bytes that one device has; of a CPU, its share of what the machine has free."""
+        stats = self._devices[0].memory_stats() if self._devices[0].platform != "cpu" else None
+        if stats and "bytes_limit" in stats:
+            return stats["bytes_limit"]
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return free / len(self._devices)
 
     def put(self, stack: T) -> T:
         """Arrays [R, ...] → [D, trainings of each device, ...], on the devices."""

@@ -18,9 +18,9 @@ from qc_jax.train.state import State, init
 from qc_jax.train.steps import Replica
 from qc_jax.train.workdir import Workdir
 
-# What the trainings of a stack may differ in, beside their task.
+# What the trainings of a stack may differ in, beside their task and the
+# model's rate of dropout.
 _OWN_SETTINGS = ("seed", "lr", "weight_decay")
-_OWN_HYPER_PARAMETER = "dropout"
 
 
 class Training(NamedTuple):
@@ -42,8 +42,8 @@ class Training(NamedTuple):
 def key(training: Training) -> tuple[Any, ...]:
     """What trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
-    if hasattr(model, _OWN_HYPER_PARAMETER):
-        model = model.clone(**{_OWN_HYPER_PARAMETER: 0.0})
+    if hasattr(model, "dropout"):
+        model = model.clone(dropout=0.0)  # type: ignore[call-arg]
     shared = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
@@ -73,7 +73,7 @@ class Stack:
         assert len({key(training) for training in trainings}) == 1
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
-        rates = [getattr(training.model, _OWN_HYPER_PARAMETER, None) for training in trainings]
+        rates = [getattr(training.model, "dropout", None) for training in trainings]
         self.structures: Batch = tasks[0].dataset.structures
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),

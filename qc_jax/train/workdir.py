@@ -13,11 +13,6 @@ from qc_jax.errors import InputError
 _UNFINISHED = f"config.json{files.PARTIAL}"
 
 
-def _write(path: Path, text: str) -> None:
-    with files.whole(path) as partial:
-        Path(partial).write_text(text)
-
-
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
@@ -73,7 +68,7 @@ class Workdir:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
-        _write(self.path / "config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+        files.write_json(self.path / "config.json", dict(sorted(config.items())))
 
     def config(self) -> dict[str, Any]:
         """The run's configuration."""
@@ -87,7 +82,17 @@ class Workdir:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json: the run is finished."""
-        _write(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        files.write_json(self.path / "result.json", dict(result))
+
+    def failure(self) -> str | None:
+        """What `write_failure` wrote; None where the run did not fail."""
+        if not (self.path / "failure.json").exists():
+            return None
+        return self._read("failure.json", "a run that failed")["error"]
+
+    def write_failure(self, error: str) -> None:
+        """Writes failure.json: the run ended without a result and is not tried again."""
+        files.write_json(self.path / "failure.json", {"error": error})
 
     def metrics(self, epochs: int) -> list[dict[str, Any]]:
         """The first `epochs` lines of metrics.jsonl; later ones, of lost work, are cut off."""
@@ -98,7 +103,7 @@ class Workdir:
             raise InputError(
                 f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
             )
-        _write(path, "".join(line + "\n" for line in lines))
+        files.write_text(path, "".join(line + "\n" for line in lines))
         return [json.loads(line) for line in lines]
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
@@ -107,10 +112,6 @@ class Workdir:
             file.write(json.dumps(line) + "\n")
 
     def _read(self, name: str, what: str) -> dict[str, Any]:
-        path = self.path / name
-        try:
-            return json.loads(path.read_text())
-        except OSError as error:
-            raise InputError(f"{self.path} is not {what}: {name}: {error.strerror}") from error
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON, or cut short: {error}") from error
+        if not (self.path / name).exists():
+            raise InputError(f"{self.path} is not {what}: it holds no {name}")
+        return files.read_json(self.path / name)

@@ -1,0 +1,132 @@
+"""A grid of trainings: those that can are stacked, more than fit run in waves, none runs twice."""
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from qc_jax.data import files
+from qc_jax.errors import InputError
+from qc_jax.train import loop, steps
+from qc_jax.train.parallel import Devices
+from qc_jax.train.stack import Stack, Training, key
+
+# Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
+_PART_OF_MEMORY = 0.6
+
+
+class Wave(NamedTuple):
+    """One program.
+
+    Attributes:
+      names: of its trainings.
+      directory: where the checkpoints of their states are kept.
+    """
+
+    names: tuple[str, ...]
+    directory: str
+
+
+def waves(
+    trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
+) -> list[Wave]:
+    """Which trainings run as one program, and after which others.
+
+    What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
+    can go on only together.
+
+    Args:
+      trainings: by name.
+      directory: of the grid.
+      stack_size: trainings in one program, at most; 0 takes as many as fit into memory.
+
+    Raises:
+      InputError: waves.json is damaged or of other trainings.
+    """
+    path = os.path.join(directory, "waves.json")
+    if os.path.exists(path):
+        stacks = files.read_json(path)
+        if sorted(itertools.chain(*stacks)) != sorted(trainings):
+            raise InputError(f"{path} is of other trainings; choose another directory")
+    else:
+        groups: dict[Any, list[str]] = {}
+        for name, training in trainings.items():
+            groups.setdefault(key(training), []).append(name)
+        stacks = []
+        for names in groups.values():
+            most = stack_size or fitting([trainings[name] for name in names])
+            count = -(-len(names) // most)  # as equal as they can be
+            stacks += [part.tolist() for part in np.array_split(np.array(names), count)]
+        files.write_json(path, stacks)
+    return [
+        Wave(tuple(names), os.path.join(directory, "waves", str(number)))
+        for number, names in enumerate(stacks)
+    ]
+
+
+def fitting(trainings: Sequence[Training]) -> int:
+    """How many of the trainings, which could be stacked, fit into the memory of the devices.
+
+    By what XLA says that one of them takes; on a CPU, by what is free.
+    """
+    if len(trainings) == 1 or hasattr(trainings[0].model, "solve"):
+        return len(trainings)
+    stack = Stack(trainings[:1])
+    settings = stack.settings
+    states = jax.eval_shape(stack.first_states)
+    function = steps.stacked(steps.make_epoch(stack.model, settings), 1)
+    lowered = jax.jit(function).lower(
+        states, jax.ShapeDtypeStruct((1,), bool), stack.replicas, stack.structures
+    )
+    need = lowered.compile().memory_analysis()
+    if need is None:
+        return len(trainings)
+    each = need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes
+    devices = Devices(settings.parallel, len(trainings), settings.batch_size)
+    most = int(_PART_OF_MEMORY * devices.memory() / max(each, 1))
+    return min(len(trainings), max(1, most) * devices.holding)
+
+
+def fit_grid(
+    trainings: Mapping[str, Training],
+    plan: Sequence[Wave],
+    done: Callable[[str], bool],
+    on_epoch: Callable[[str, dict[str, Any]], None] = lambda name, line: None,
+    on_end: Callable[[str, loop.Trained | InputError], None] = lambda name, trained: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Trains what is not done, wave after wave; see `loop.fit_stack`.
+
+    Args:
+      trainings: by name.
+      plan: of `waves`.
+      done: says of a name whether its training has ended.
+      on_epoch: told of every epoch of every training.
+      on_end: told of each training that ends, as soon as it does; `done` must say so from then on.
+      stop: asked after every epoch whether to save and to stop.
+
+    Raises:
+      InputError: as `loop.fit_stack`; one training that ends in an error stops no other.
+      Interrupted: `stop` said so.
+    """
+    for names, directory in plan:
+        over = [done(name) for name in names]
+        if not all(over):
+            loop.fit_stack(
+                [trainings[name] for name in names],
+                directory,
+                done=over,
+                on_epoch=functools.partial(_by_name, on_epoch, names),
+                on_end=functools.partial(_by_name, on_end, names),
+                stop=stop,
+            )
+
+
+def _by_name(
+    told: Callable[[str, Any], None], names: tuple[str, ...], index: int, what: Any
+) -> None:
+    told(names[index], what)
