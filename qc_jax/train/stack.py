@@ -43,7 +43,7 @@ def key(training: Training) -> tuple[Any, ...]:
     """What trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
     if hasattr(model, "dropout"):
-        model = model.clone(dropout=0.0)  # type: ignore[call-arg]
+        model = model.clone(dropout=0.0)
     shared = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
