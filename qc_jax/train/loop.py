@@ -121,6 +121,8 @@ def fit_stack(
         ended[index], active[index] = what, False
         on_end(index, what)
 
+    if not active.any():
+        return ended
     with Checkpoints(directory) as checkpoints:
         states = checkpoints.latest(like=jax.eval_shape(stack.first_states))
         if states is None:

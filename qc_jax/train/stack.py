@@ -118,8 +118,7 @@ class Stack:
             "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
             "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
         }
-        # One after another: mapped over a first axis, some initial weights would be rounded apart.
-        return jax.jit(lambda own: jax.lax.map(one, own))((seeds, scaler, rates))
+        return jax.jit(jax.vmap(one))((seeds, scaler, rates))
 
 
 def take(states: State, index: int) -> State:

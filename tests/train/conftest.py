@@ -33,6 +33,7 @@ class Noisy(nn.Module):
 
     inputs = ("atomic_numbers", "positions")
     outputs: int = 2
+    dropout: float = 0.2
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
@@ -41,7 +42,7 @@ class Noisy(nn.Module):
         # Batch norm takes a bias out again: rounding alone would move it, other rounding elsewhere.
         h = nn.Dense(8, use_bias=False)(h)
         h = nn.tanh(BatchNorm()(h, batch, train))
-        return nn.Dense(self.outputs)(Dropout(0.2)(h, batch, train))
+        return nn.Dense(self.outputs)(Dropout(self.dropout)(h, batch, train))
 
 
 @pytest.fixture

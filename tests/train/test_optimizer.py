@@ -15,7 +15,7 @@ PLATEAU = pathlib.Path(__file__).parents[1] / "fixtures" / "plateau.json"
 
 def test_plateau_is_that_of_pytorch():
     recorded = json.loads(PLATEAU.read_text())
-    schedule = optimizer.Schedule(Settings(plateau_patience=3, min_lr=3e-4))
+    schedule = optimizer.Schedule(Settings(plateau_patience=3, min_lr=3e-4), 1e-3)
     state = schedule.init()
     rates = []
     update = jax.jit(schedule.update)
@@ -27,7 +27,7 @@ def test_plateau_is_that_of_pytorch():
 
 
 def test_cosine_ends_at_zero():
-    schedule = optimizer.Schedule(Settings(schedule="cosine", epochs=10, lr=0.1))
+    schedule = optimizer.Schedule(Settings(schedule="cosine", epochs=10), 0.1)
     rates = [float(schedule.update(schedule.init(), 1.0, epoch)[0]) for epoch in (0, 5, 10)]
     np.testing.assert_allclose(rates, [0.1, 0.05, 0], atol=1e-8)
 
@@ -61,7 +61,7 @@ def test_gradients_are_clipped():
 def test_learning_rate_can_be_set():
     adam = optimizer.adam(Settings(lr=0.1))
     params = {"w": np.array([1.0], np.float32)}
-    state = optimizer.set_lr(adam.init(params), np.float32(0.02))
+    state = optimizer.set_rates(adam.init(params), learning_rate=np.float32(0.02))
     assert float(optimizer.get_lr(state)) == np.float32(0.02)
     updates, _ = adam.update({"w": np.array([5.0], np.float32)}, state, params)
     np.testing.assert_allclose(updates["w"], -0.02, rtol=1e-4)

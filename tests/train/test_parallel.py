@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import numpy as np
 import pytest
 
 from qc_jax.errors import InputError
@@ -50,9 +52,42 @@ def test_one_two_and_four_devices_agree(run_python, tmp_path):
 
 
 def test_devices_must_divide_the_batch(monkeypatch):
-    monkeypatch.setattr(parallel.jax, "local_device_count", lambda: 3)
+    monkeypatch.setattr(parallel.jax, "local_devices", lambda: jax.devices() * 3)
     with pytest.raises(
         InputError, match="batch_size 64 cannot be split over 3 devices; expected a"
     ):
-        parallel.local_devices(64)
-    assert parallel.local_devices(66) == 3
+        parallel.Devices("data", 1, 64)
+    assert parallel.Devices("auto", 1, 66).sharing == 3
+    assert parallel.Devices("auto", 2, 64).sharing == 1
+
+
+STACK_SCRIPT = """
+import json, sys
+import jax
+from qc_jax.train import loop
+from tests.train import conftest, test_stack
+
+conftest_task = conftest.task.__wrapped__()
+trainings = test_stack.trainings(conftest_task, sys.argv[1])
+ended = loop.fit_stack(trainings, sys.argv[1] + "/checkpoints")
+print(json.dumps([jax.local_device_count(), *(
+    [[line["loss"], line["validation_loss"]] for line in trained.history] for trained in ended
+)]))
+"""
+
+
+def test_trainings_are_shared_out(run_python, tmp_path):
+    """Seven trainings on one device, and on three that they do not divide."""
+    results = []
+    for devices in (1, 3):
+        done = run_python(
+            *("-c", STACK_SCRIPT, tmp_path / str(devices)),
+            devices=devices,
+            JAX_DISABLE_MOST_OPTIMIZATIONS="1",
+        )
+        assert done.returncode == 0, done.stderr
+        count, *lines = json.loads(done.stdout)
+        assert count == devices and len(lines) == 7
+        results.append(lines)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)

@@ -1,0 +1,116 @@
+"""Kills a grid again and again at random moments, and compares what comes of it.
+
+    python -m tests.experiments.kill_grid --kills=20 --workdir=/tmp/killed
+
+trains a small sweep undisturbed, then a second time with SIGKILLs, each followed by the same
+command again, and exits with 1 unless results and weights are equal to the last bit.
+"""
+
+import argparse
+import csv
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import jax
+import numpy as np
+
+from experiments import runs
+from qc_jax.train.workdir import Workdir
+
+SWEEP = (
+    "--config.sweep.target=e_homo_ev,e_lumo_ev,softness_evinv",
+    "--config.sweep.seed=42,123",
+    "--config.sweep.stack=3",
+)
+# What the clock decides, not the training.
+TIMES = ("seconds",)
+
+
+def command(workdir: pathlib.Path, flags: tuple[str, ...]) -> list[str]:
+    card = "--config=experiments/configs/gcn.py:quick"
+    return [sys.executable, "-m", "experiments.train", card, f"--workdir={workdir}", *SWEEP, *flags]
+
+
+def lines(workdir: pathlib.Path) -> list[dict[str, str]]:
+    """results.csv without times."""
+    with open(workdir / "results.csv", newline="", encoding="utf-8") as file:
+        return [
+            {key: value for key, value in line.items() if key not in TIMES}
+            for line in csv.DictReader(file)
+        ]
+
+
+def weights(workdir: pathlib.Path) -> list[np.ndarray]:
+    """Of every training, in the order of their names."""
+    leaves = []
+    for path in sorted((workdir / "trainings").iterdir()):
+        run = runs.from_config(Workdir(path).config())
+        sample = run.task.dataset.take(np.arange(1)).structures
+        state = runs.restore(Workdir(path), run.model, sample, run.settings)
+        leaves += map(np.asarray, jax.tree.leaves(state))
+    return leaves
+
+
+def kill_and_compare(
+    folder: pathlib.Path, kills: int, flags: tuple[str, ...] = (), env: dict[str, str] | None = None
+) -> int:
+    """How many of the kills met a training that ran.
+
+    Raises:
+      AssertionError: the results differ.
+    """
+    whole, killed, rng = folder / "whole", folder / "killed", random.Random(0)
+    start = time.monotonic()
+    subprocess.run(command(whole, flags), check=True, capture_output=True, env=env)
+    duration = time.monotonic() - start
+    print(f"undisturbed: {duration:.1f} s, {len(lines(whole))} results")
+    met = 0
+    for number in range(kills):
+        process = subprocess.Popen(
+            command(killed, flags),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=env,
+        )
+        moment = rng.uniform(0.2, 1.0) * duration
+        try:
+            process.wait(timeout=moment)
+        except subprocess.TimeoutExpired:
+            met += 1
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        ended = len(lines(killed)) if (killed / "results.csv").exists() else 0
+        words = "ended before" if process.returncode == 0 else "killed after"
+        print(f"{number + 1}: {words} {moment:.1f} s, {ended} results", flush=True)
+    done = subprocess.run(command(killed, flags), capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert lines(killed) == lines(whole)
+    for one, other in zip(weights(killed), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    print(f"{met} kills of {kills} met the run; results and weights are equal to the last bit")
+    return met
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, help="a new directory; else a temporary one"
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        kill_and_compare(
+            arguments.workdir or pathlib.Path(temporary),
+            arguments.kills,
+            ("--config.epochs=40", "--config.checkpoint_every=3"),
+        )
+
+
+if __name__ == "__main__":
+    main()
