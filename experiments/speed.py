@@ -6,31 +6,41 @@ prints for each batch the canvases and gigabytes written a second, the run time 
 what JAX needs for x + 1 on an array of the same shape (the price of writing it), and the speed as a
 multiple of a NumPy encoder that goes through pairs and orbitals in Python loops. The first two take
 turns in the same run; medians count.
+
+    python -m experiments.speed --what=models [--models=schnet,gcn] [--batch=64] [--reference]
+
+prints for each model its parameters, the seconds that its training epoch takes to compile, and how
+many pairs a second it trains on and predicts, over whole epochs of the shipped table. With
+--reference the same network in PyTorch takes turns with it, on all cores of the CPU.
 """
 
+import importlib
+import importlib.util
 import os
+import types
 from collections.abc import Callable
 
 import jax
 from absl import flags
 
-from experiments import cli
+from experiments import cli, references
+from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
+from qc_jax.data.dataset import Task, prepare
+from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate.canvas_timing import time_canvas
+from qc_jax.evaluate.model_timing import ModelTiming, time_model
+from qc_jax.train.settings import Settings
 
 
 def _canvas() -> None:
     size = check_size(flags.FLAGS.size)
-    batches = []
-    for text in flags.FLAGS.batch or ("256,4096" if _on_cpu() else "4096,32768").split(","):
-        if not text.strip().isdigit() or int(text) < 1:
-            raise InputError(f"--batch: expected whole numbers from 1 up, got {text!r}")
-        batches.append(int(text))
+    batches = _batches("256,4096" if _on_cpu() else "4096,32768")
     print(f"{size} x {size} x 10 canvases, float32")
     print("   batch  canvases/s    GB/s  time / (x + 1)  speed / NumPy encoder")
     for batch in batches:
-        got = time_canvas(batch, size, flags.FLAGS.rounds)
+        got = time_canvas(batch, size, flags.FLAGS.rounds or 21)
         print(
             f"{got.batch:8d}  {got.canvases_per_s:10,.0f}  {got.gigabytes_per_s:6.2f}"
             f"  {got.ratio:14.2f}  {got.canvases_per_s / got.encoded_per_s:9.0f}"
@@ -38,19 +48,136 @@ def _canvas() -> None:
         )
 
 
-# What can be timed. Each prints its own table, below the line that names the device.
-_TIMINGS: dict[str, Callable[[], None]] = {"canvas": _canvas}
+def _models() -> None:
+    names = _names()
+    batch, *more = _batches("64")
+    if more:
+        raise InputError(f"--batch: expected one batch size of models, got {batch}, {more[0]}")
+    settings = Settings(batch_size=batch)
+    modules = {name: _reference(name) for name in names} if flags.FLAGS.reference else {}
+    tasks = _tasks(settings)
+    rows = len(tasks[False].split.train)
+    print(
+        f"training: one epoch of {rows:,} pairs in batches of {batch}, shuffled, with the last "
+        "batch, dropout and Adam"
+    )
+    if modules:
+        from experiments.references import timing
 
-flags.DEFINE_enum("what", "canvas", sorted(_TIMINGS), "what to time")
-flags.DEFINE_integer("rounds", 21, "rounds in which the candidates take turns", lower_bound=1)
-flags.DEFINE_integer("size", 32, "canvas: pixels along each side")
-flags.DEFINE_list(
-    "batch", None, "canvas: batch sizes; 256,4096 on a CPU and 4096,32768 elsewhere unless given"
-)
+        print(
+            f"reference: {timing.use_all_cores()}; DataLoader of PyTorch Geometric, edges listed "
+            "and canvases drawn beforehand"
+        )
+    print(_HEAD + (_REFERENCE_HEAD if modules else ""))
+    for name in names:
+        model, module = models.create(name), modules.get(name)
+        task, reference = tasks["canvas" in model.inputs], None
+        if module is not None:
+            reference = timing.Trainer(module, models.defaults(name), task, settings)
+        got = time_model(model, task, settings, flags.FLAGS.rounds or 5, reference)
+        notes = []
+        if got.batches < got.all_batches:
+            notes.append(f"{got.batches} batches of {got.all_batches}")
+        if hasattr(module, "EQUATIONS"):
+            notes.append("reference: our own, of the paper's equations")
+        print(_row(name, got) + "; ".join(notes), flush=True)
+
+
+_HEAD = "model                parameters  compile s  training/s  predicting/s  "
+_REFERENCE_HEAD = "reference: training/s  predicting/s  times as fast: training  predicting  "
+
+
+def _row(name: str, got: ModelTiming) -> str:
+    row = (
+        f"{name:19s}  {got.parameters:10,d}  {got.compile_seconds:9.1f}"
+        f"  {got.ours.train:10,.0f}  {got.ours.predict:12,.0f}  "
+    )
+    if got.reference is not None:
+        row += (
+            f"{got.reference.train:21,.0f}  {got.reference.predict:12,.0f}"
+            f"  {got.ours.train / got.reference.train:23.1f}"
+            f"  {got.ours.predict / got.reference.predict:10.1f}  "
+        )
+    return row
+
+
+def _names() -> tuple[str, ...]:
+    """The models that were asked for, or all that are trained by steps and have what they need."""
+    if flags.FLAGS.models:
+        for name in flags.FLAGS.models:
+            if not _trained(name):
+                raise InputError(f"--models: {name} is solved at once, not trained by steps")
+        return tuple(flags.FLAGS.models)
+    names = []
+    for name in models.available():
+        try:
+            names += [name] if _trained(name) else []
+        except InputError as error:
+            print(f"left out: {error}")
+    return tuple(names)
+
+
+def _trained(name: str) -> bool:
+    return not hasattr(models.create(name), "solve")
+
+
+def _reference(name: str) -> types.ModuleType | None:
+    """The module of a model's reference network, if it has one."""
+    path = f"{references.__name__}.{name}"
+    if importlib.util.find_spec(path) is None:
+        return None
+    try:
+        importlib.import_module(f"{references.__name__}.timing")
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--reference: {error.name} is not installed, which the reference of {name} needs; "
+            f"{references.INSTALL}"
+        ) from error
+
+
+def _tasks(settings: Settings) -> dict[bool, Task]:
+    """Whether the canvas is read → the shipped table's task."""
+    table = open_table("gfn2_xtb")
+    features = {False: None, True: canvas.features(table)}
+    return {
+        drawn: prepare(table, ("e_homo_ev",), settings.seed, given)
+        for drawn, given in features.items()
+    }
+
+
+def _batches(default: str) -> list[int]:
+    batches = []
+    for text in flags.FLAGS.batch or default.split(","):
+        if not text.strip().isdigit() or int(text) < 1:
+            raise InputError(f"--batch: expected whole numbers from 1 up, got {text!r}")
+        batches.append(int(text))
+    return batches
 
 
 def _on_cpu() -> bool:
     return jax.default_backend() == "cpu"
+
+
+# What can be timed. Each prints its own table, below the line that names the device.
+_TIMINGS: dict[str, Callable[[], None]] = {"canvas": _canvas, "models": _models}
+
+flags.DEFINE_enum("what", "canvas", sorted(_TIMINGS), "what to time")
+flags.DEFINE_integer(
+    "rounds",
+    None,
+    "rounds in which the candidates take turns; 21 of canvases, at most 5 of models unless given",
+    lower_bound=1,
+)
+flags.DEFINE_integer("size", 32, "canvas: pixels along each side")
+flags.DEFINE_list(
+    "batch",
+    None,
+    "batch sizes of canvases, 256,4096 on a CPU and 4096,32768 elsewhere unless given; the batch "
+    "size of models, 64 unless given",
+)
+flags.DEFINE_list("models", None, "models: which; all that are trained by steps unless given")
+flags.DEFINE_bool("reference", False, "models: time their PyTorch references too")
 
 
 def main(argv: list[str]) -> None:
