@@ -1,6 +1,7 @@
 """How fast a model trains and predicts, beside a reference in another framework where given."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,9 +13,12 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.evaluate.timing import take_turns
-from qc_jax.train import parallel, steps
+from qc_jax.train.parallel import Devices
+from qc_jax.train.program import Program
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import count_parameters, init
+from qc_jax.train.stack import Stack, Training, take
+from qc_jax.train.state import count_parameters
+from qc_jax.train.workdir import Workdir
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0
@@ -82,24 +86,21 @@ def time_model(
       rounds: in which ours and the reference take turns; fewer where they would take long.
       reference: what takes turns with it.
     """
-    devices = parallel.local_devices(settings.batch_size)
-    sample = task.dataset.take(np.arange(1)).structures
-    state = jax.jit(lambda: init(model, sample, task.scaler, settings))()
+    path = Workdir(os.devnull)  # nothing is written
+    one = Stack([Training(model, task, settings, path)])
+    states = one.first_states()
+    variables = take(states, 0).variables
 
-    predict = _compiled_predict(model, state.variables, task.dataset, settings.batch_size)
+    predict = _compiled_predict(model, variables, task.dataset, settings.batch_size)
     all_rows = task.split.train
     rows, batches = _rows_to_time(predict, all_rows, settings.batch_size)
 
-    function = steps.make_epoch(model, settings, rows, rows[:1], devices)
-    states, datasets = parallel.replicate(state), parallel.replicate(task.dataset)
-    start = time.perf_counter()
-    run_epoch = parallel.compile_parallel(function, states, datasets)
-    compile_seconds = time.perf_counter() - start
+    split = dataclasses.replace(task.split, train=rows, validation=rows[:1])
+    some = Stack([Training(model, task._replace(split=split), settings, path)])
+    program = Program(some, Devices(settings.parallel, 1, settings.batch_size), states)
 
     def train() -> Any:
-        nonlocal states
-        states, metrics = run_epoch(states, datasets)
-        return parallel.first(metrics)
+        return program.run_epoch(np.ones(1, bool))
 
     work: dict[str, Callable[[], Any]] = {"train": train, "predict": lambda: predict(rows)}
     if reference is not None:
@@ -112,8 +113,8 @@ def time_model(
         return Rate(*(len(rows) / each for each in seconds))
 
     return ModelTiming(
-        parameters=count_parameters(state.params),
-        compile_seconds=compile_seconds,
+        parameters=count_parameters(variables["params"]),
+        compile_seconds=program.compile_seconds,
         batches=batches,
         all_batches=-(-len(all_rows) // settings.batch_size),
         ours=rate(""),
