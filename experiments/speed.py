@@ -12,8 +12,16 @@ turns in the same run; medians count.
 prints for each model its parameters, the seconds that its training epoch takes to compile, and how
 many pairs a second it trains on and predicts, over whole epochs of the shipped table. With
 --reference the same network in PyTorch takes turns with it, on all cores of the CPU.
+
+    python -m experiments.speed --what=grid [--models=schnet] [--stack=1,4,16] [--reference]
+
+prints for stacks of trainings how long an epoch of one training takes, beside how long the program
+took to compile, its arithmetic (as a share of what a matrix product reaches on the devices), how
+many cores it kept busy and its memory. On a CPU, XLA_FLAGS=--xla_force_host_platform_device_count=2
+shares the trainings out on two devices.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -30,6 +38,7 @@ from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate.canvas_timing import time_canvas
+from qc_jax.evaluate.grid_timing import product_gigaflops, time_grid
 from qc_jax.evaluate.model_timing import ModelTiming, time_model
 from qc_jax.train.settings import Settings
 
@@ -83,6 +92,50 @@ def _models() -> None:
         print(_row(name, got) + "; ".join(notes), flush=True)
 
 
+def _grid() -> None:
+    names = flags.FLAGS.models or ["schnet"]
+    sizes = _whole_numbers("stack", flags.FLAGS.stack or ["1", "4", "16"])
+    batch, *more = _batches("64")
+    if more:
+        raise InputError(f"--batch: expected one batch size of a grid, got {batch}, {more[0]}")
+    settings = Settings(batch_size=batch, parallel="replicas")
+    tasks = _tasks(settings)
+    devices = jax.local_device_count()
+    # The devices of a CPU share its cores.
+    peak = product_gigaflops() * (1 if _on_cpu() else devices)
+    print(
+        f"{devices} devices; a large float32 matrix product: {peak:,.0f} GFLOP/s; an epoch: "
+        f"{len(tasks[False].split.train):,} training pairs in batches of {batch}, and validation"
+    )
+    for name in names:
+        if not _trained(name):
+            raise InputError(f"--models: {name} is solved at once, not trained by steps")
+        model = models.create(name)
+        task, epoch = tasks["canvas" in model.inputs], None
+        module = _reference(name) if flags.FLAGS.reference else None
+        if module is not None:
+            from experiments.references import timing
+
+            print(f"reference: {timing.use_all_cores()}")
+            trainer = timing.Trainer(module, models.defaults(name), task, settings)
+            epoch = functools.partial(trainer.train, task.split.train)
+        timings, seconds = time_grid(model, task, settings, sizes, flags.FLAGS.rounds or 5, epoch)
+        print(_GRID_HEAD + ("  times as fast as the reference" if seconds else ""))
+        for got in timings:
+            row = (
+                f"{name:19s}  {got.size:5d}  {got.seconds * 1e3:20,.1f}  {got.compile_seconds:9.1f}"
+                f"  {got.gigaflops:8,.1f}  {100 * got.gigaflops / peak:8.1f}"
+                f"  {got.cores:10.2f}  {got.megabytes:10,.1f}"
+            )
+            print(row + (f"  {seconds / got.seconds:30.1f}" if seconds else ""), flush=True)
+        if seconds:
+            print(f"the reference's training epoch, without validation: {seconds * 1e3:,.0f} ms")
+
+
+_GRID_HEAD = (
+    "model                stack  ms/epoch of training  compile s   GFLOP/s  % of pr.  busy cores"
+    "   MB/device"
+)
 _HEAD = "model                parameters  compile s  training/s  predicting/s  "
 _REFERENCE_HEAD = "reference: training/s  predicting/s  times as fast: training  predicting  "
 
@@ -147,12 +200,14 @@ def _tasks(settings: Settings) -> dict[bool, Task]:
 
 
 def _batches(default: str) -> list[int]:
-    batches = []
-    for text in flags.FLAGS.batch or default.split(","):
+    return _whole_numbers("batch", flags.FLAGS.batch or default.split(","))
+
+
+def _whole_numbers(flag: str, texts: list[str]) -> list[int]:
+    for text in texts:
         if not text.strip().isdigit() or int(text) < 1:
-            raise InputError(f"--batch: expected whole numbers from 1 up, got {text!r}")
-        batches.append(int(text))
-    return batches
+            raise InputError(f"--{flag}: expected whole numbers from 1 up, got {text!r}")
+    return [int(text) for text in texts]
 
 
 def _on_cpu() -> bool:
@@ -160,7 +215,7 @@ def _on_cpu() -> bool:
 
 
 # What can be timed. Each prints its own table, below the line that names the device.
-_TIMINGS: dict[str, Callable[[], None]] = {"canvas": _canvas, "models": _models}
+_TIMINGS: dict[str, Callable[[], None]] = {"canvas": _canvas, "models": _models, "grid": _grid}
 
 flags.DEFINE_enum("what", "canvas", sorted(_TIMINGS), "what to time")
 flags.DEFINE_integer(
@@ -176,8 +231,13 @@ flags.DEFINE_list(
     "batch sizes of canvases, 256,4096 on a CPU and 4096,32768 elsewhere unless given; the batch "
     "size of models, 64 unless given",
 )
-flags.DEFINE_list("models", None, "models: which; all that are trained by steps unless given")
-flags.DEFINE_bool("reference", False, "models: time their PyTorch references too")
+flags.DEFINE_list(
+    "models",
+    None,
+    "which; all that are trained by steps, or schnet for a grid, unless given",
+)
+flags.DEFINE_list("stack", None, "grid: trainings in a stack; 1,4,16 unless given")
+flags.DEFINE_bool("reference", False, "models, grid: time the PyTorch references too")
 
 
 def main(argv: list[str]) -> None:

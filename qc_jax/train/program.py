@@ -1,5 +1,6 @@
 """What runs the epochs of a stack: a compiled program, or the solution of models that have one."""
 
+import math
 import time
 
 import jax
@@ -36,6 +37,15 @@ class Program:
             self._structures,
         )
         self.compile_seconds = time.perf_counter() - start
+
+    @property
+    def megabytes(self) -> float:
+        """Memory that the program takes on one device, by XLA's account; NaN where it has none."""
+        need = self._function.memory_analysis()
+        if need is None:
+            return math.nan
+        own = need.argument_size_in_bytes + need.output_size_in_bytes - need.alias_size_in_bytes
+        return (own + need.temp_size_in_bytes) / 1e6
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """One epoch of those that are `active` [R]; what it measured, [R, ...]."""

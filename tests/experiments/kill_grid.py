@@ -58,7 +58,6 @@ def weights(workdir: pathlib.Path) -> list[np.ndarray]:
     leaves = []
     for path in sorted((workdir / "trainings").iterdir()):
         run = runs.from_config(Workdir(path).config())
-        sample = run.task.dataset.take(np.arange(1)).structures
         state = runs.restore(Workdir(path), run.model, run.settings)
         leaves += map(np.asarray, jax.tree.leaves(state))
     return leaves
