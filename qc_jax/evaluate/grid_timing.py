@@ -1,7 +1,6 @@
 """What stacking trainings brings: the time of an epoch against the number of trainings."""
 
 import dataclasses
-import functools
 import os
 import time
 from collections.abc import Callable
