@@ -1,4 +1,4 @@
-"""The CNN whose convolutions are modulated by elements and distance on the shipped table, by the published protocol.
+"""The CNN that elements and distance modulate, on the shipped table, by the published protocol.
 
 python -m experiments.train --config=experiments/configs/film_cnn.py --workdir=runs/film_cnn
 

@@ -1,6 +1,6 @@
 """QuantumShellNet on the shipped table, by the published protocol.
 
-python -m experiments.train --config=experiments/configs/quantumshellnet.py --workdir=runs/quantumshellnet
+python -m experiments.train --config=experiments/configs/quantumshellnet.py --workdir=runs/qsn
 
 343,542 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
 """

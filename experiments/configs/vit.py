@@ -1,4 +1,4 @@
-"""The vision transformer of the first three channels on the shipped table, by the published protocol.
+"""The vision transformer of three channels on the shipped table, by the published protocol.
 
 python -m experiments.train --config=experiments/configs/vit.py --workdir=runs/vit
 
