@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
@@ -21,12 +22,25 @@ class Checkpoints:
 
     Each holds the best weights so far beside the last ones; three are kept. They are written in
     the background. Use it as a context manager: leaving it waits for what is being written.
+
+    Args:
+      directory: where they are; of several processes, on a file system that all see.
+      everywhere: whether all processes of the run have the same states and call every method
+        together: each then writes a part. Otherwise this one alone has them.
     """
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: str | os.PathLike, everywhere: bool = False):
         self._directory = os.path.abspath(directory)
+        self._everywhere = everywhere and jax.process_count() > 1
         # A checkpoint is complete or absent: orbax renames it when it is whole.
         options = ocp.CheckpointManagerOptions(max_to_keep=3)
+        if not everywhere and jax.process_count() > 1:
+            os.makedirs(self._directory, exist_ok=True)  # orbax makes it for all processes only
+            me = jax.process_index()
+            options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+            )
+            options.create = False
         self._manager = ocp.CheckpointManager(
             self._directory, options=options, item_handlers=ocp.StandardCheckpointHandler()
         )
@@ -46,6 +60,8 @@ class Checkpoints:
         """
         if epoch != self._manager.latest_step():
             with _told(self._directory):
+                if self._everywhere:
+                    states = _of_all(states)
                 self._manager.save(epoch, args=ocp.args.StandardSave(states))
 
     def latest(self, like: State) -> State | None:
@@ -82,7 +98,9 @@ class Checkpoints:
 
     def _read(self, epoch: int, like: State) -> State:
         # The arrays land on this host's first device, wherever they were written.
-        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        device: jax.sharding.Sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        if self._everywhere:
+            device = _on_first_devices()
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
         )
@@ -93,7 +111,26 @@ class Checkpoints:
                     f"{self._directory}/{epoch}: the checkpoint of another model: {name} has "
                     f"shape {there.get(name)} there, expected {asked.get(name)}"
                 )
-        return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+        states = self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), states)
+
+
+def _on_first_devices() -> jax.sharding.Sharding:
+    """A copy on the first device of every process."""
+    devices = [jax.local_devices(of)[0] for of in range(jax.process_count())]
+    mesh = jax.sharding.Mesh(devices, ("processes",))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def _of_all(states: State) -> State:
+    """Arrays that every process has the same, as arrays of all processes."""
+    sharding = _on_first_devices()
+
+    def of_all(leaf):
+        host = np.asarray(leaf)
+        return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
+
+    return jax.tree.map(of_all, states)
 
 
 @contextlib.contextmanager
