@@ -5,9 +5,7 @@ Without `join` there is one process, which is the first, and nothing here waits.
 
 import contextlib
 import itertools
-import os
 import re
-import sys
 from collections.abc import Iterator
 
 import jax
@@ -21,7 +19,7 @@ _WEEK = 7 * 24 * 3600
 _MEETINGS = itertools.count()
 
 # What JAX says when the cause is another process.
-_LOST = re.compile(r"Gloo|NCCL|coordination|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED")
+_LOST = re.compile(r"Gloo|NCCL|UNAVAILABLE|ABORTED|unhealthy|heartbeat")
 
 
 def join(
