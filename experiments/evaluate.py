@@ -6,12 +6,11 @@
 
 The work directory is left as it is; with --out=DIR, result.json and parity.png go there. On other
 data or another split, test rows of pairs that the model was trained or chosen on are left out, and
-listed with the others; the baselines are fitted on that table's own training rows.
+listed with the others; the baselines are fitted on the training rows of that split.
 """
 
-import os
+import pathlib
 
-import numpy as np
 from absl import flags
 
 from experiments import cli, runs, scoring
@@ -32,33 +31,45 @@ def main(argv: list[str]) -> None:
     """Prints the table of the test errors."""
     if argv:
         raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
-    workdir, out = Workdir(_WORKDIR.value), _OUT.value
-    if out is not None and os.path.exists(out) and (not os.path.isdir(out) or os.listdir(out)):
-        raise InputError(f"--out: expected an empty or new directory, got {out}")
-    config = workdir.config()
-    run = runs.from_config(config)
-    if run.config["data_fingerprint"] != config["data_fingerprint"]:
-        raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
-    sample = run.task.dataset.take(np.arange(1)).structures
-    state = runs.restore(workdir, run.model, sample, run.settings)
-    if _DATA.value is not None or _SPLIT.value is not None:
-        changes: dict[str, str] = {}
-        if _DATA.value is not None:
-            changes |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
-        if _SPLIT.value is not None:
-            changes["split"] = _SPLIT.value
-        other = runs.from_config({**config, **changes})
-        run = other._replace(task=scoring.unseen(other.task, known=run.task))
+    out = None if _OUT.value is None else Workdir(_OUT.value)
+    if out is not None and out.path.exists() and not _is_empty(out.path):
+        raise InputError(f"--out: expected an empty or new directory, got {out.path}")
+    changes = {} if _SPLIT.value is None else {"split": _SPLIT.value}
+    if _DATA.value is not None:
+        changes |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
     elif _DATA_DIR.value:
         raise InputError("--data_dir is of --data, which was not given")
+
+    workdir = Workdir(_WORKDIR.value)
+    config = workdir.config()
+    trained = runs.from_config(config)
+    if trained.config["data_fingerprint"] != config["data_fingerprint"]:
+        raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
+    state = runs.restore(workdir, trained.model, trained.settings)
+    run = trained
+    if changes:
+        other = runs.from_config({**config, **changes})
+        run = other._replace(task=scoring.unseen(other.task, known=trained.task))
+
+    parity = None
     if out is not None:
-        os.makedirs(out, exist_ok=True)
-    parity = None if out is None else os.path.join(out, "parity.png")
+        try:
+            out.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out: {out.path}: cannot be written: {error.strerror}") from error
+        parity = out.path / "parity.png"
     result = scoring.score(run, state, (workdir.result() or {}).get("seconds", {}), parity)
+    if changes:
+        result["trained_on"] = scoring.about_data(trained)
     if out is not None:
-        Workdir(out).write_result(result)
-    listed = "--out=DIR lists them" if out is None else f"listed in {out}/result.json"
-    show_result(result, listed)
+        out.write_result(result)
+    show_result(
+        result, "--out=DIR lists them" if out is None else f"listed in {out.path}/result.json"
+    )
+
+
+def _is_empty(path: pathlib.Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 `experiments.predict` and `experiments.evaluate` then take --workdir=runs/pt; training it further is
 refused. The checkpoint is a file of `torch.save`, of which only tensors, numbers and words are
 loaded (PyTorch is needed, here alone), or an .npz of named arrays. It holds a state dict, or a dict
-with one under 'model_state_dict', 'state_dict' or 'model', like the published trainer's files:
-of those the target, the range of the labels and the hyper-parameters are read, too.
+with one under 'model_state_dict', 'state_dict' or 'model', like the published trainer's files: of
+those the target and the range of the labels are taken, and the hyper-parameters compared and shown.
+The published 'egnn' is `gcn` here.
 
 Hyper-parameters, target, data, seed and split are --config's (and --config.model.cutoff=4.0), or
 the published ones of --model. The network's outputs are labels scaled to [−1, 1], linearly for
@@ -14,6 +15,9 @@ every target, between two numbers that are part of the model. They come from the
 it has none, from --label_min and --label_max (−1 and 1 where the labels were not scaled), or with
 --label_range_from_data by the published rule: the smallest and largest of all finite labels of the
 table, those of the test rows included.
+
+No checkpoint says which rows it was trained on. The errors are a test's if they were those of the
+data, split and seed here; result.json says so, under 'imported'.
 """
 
 import os
@@ -63,7 +67,9 @@ def main(argv: list[str]) -> None:
             name, checkpoint.weights, **hyper_parameters, outputs=len(targets)
         )
     except InputError as error:
-        raise InputError(f"{checkpoint.path}: {error}") from error
+        other = torch_checkpoint.PUBLISHED_AS.get(name)
+        hint = f"; what is published as {name} is {other} here" if other else ""
+        raise InputError(f"{checkpoint.path}: {error}{hint}") from error
     labels = torch_checkpoint.label_range(
         checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
     )
@@ -76,6 +82,8 @@ def main(argv: list[str]) -> None:
                 "label_min": labels.low.tolist(),
                 "label_max": labels.high.tolist(),
                 "scaled_by": labels.source,
+                "presumed": "trained and chosen on the training and validation rows of split "
+                f"{config['split']}, seed {config['seed']}, of {config['data']}",
             },
         }
     )
@@ -88,10 +96,9 @@ def main(argv: list[str]) -> None:
             high=jnp.asarray(labels.high, jnp.float32),
             log=jnp.zeros(len(targets), bool),
         )
-        sample = run.task.dataset.take(np.arange(1)).structures
         statistics = dict(variables)
         params = statistics.pop("params")
-        state = jax.jit(lambda: init(run.model, sample, scaler, run.settings))()
+        state = jax.jit(lambda: init(run.model, models.sample(), scaler, run.settings))()
         state = state.replace(
             params=params, best_params=params, statistics=statistics, best_statistics=statistics
         )
@@ -114,8 +121,8 @@ def _warn(run: runs.Run, labels: torch_checkpoint.LabelRange) -> None:
         if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
             print(
                 f"WARNING: {name} of {run.config['data']} lies between {number(c)} and {number(d)},"
-                f" of the data that this model was trained on between {number(a)} and {number(b)}: "
-                "these are other data"
+                f" the range of these weights is {number(a)} to {number(b)}: they were trained on "
+                "other data, or scaled by some of the rows"
             )
 
 

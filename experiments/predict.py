@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
             )
         features = jnp.asarray(canvas.features(table.take(np.array([row]))))
     structure = _pair(name, distance, features)
-    state = runs.restore(workdir, model, structure, settings)
+    state = runs.restore(workdir, model, settings)
     predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
         (key, number(float(value)), _reference(table, row, key), target(key).unit)
@@ -68,14 +68,12 @@ def main(arguments: list[str]) -> None:
     ]
     show(f"{name} at {distance:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
     if row is not None:
-        unchanged = table.fingerprint() == config["data_fingerprint"]
-        seen = (
-            _part(prepare(table, targets, settings.seed, split=config["split"]), name)
-            if unchanged
-            else "the data have changed since the model was trained"
-        )
-        if "imported" in config:
-            seen += ", if the imported weights were trained on this split"
+        if table.fingerprint() != config["data_fingerprint"]:
+            seen = "the data have changed since the model was trained"
+        else:
+            seen = _part(prepare(table, targets, settings.seed, split=config["split"]), name)
+            if "imported" in config:
+                seen += ", if the imported weights were trained on this split"
         print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
 
 

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from experiments import cli
 from qc_jax import canvas, models
-from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable, open_table
@@ -76,14 +75,8 @@ def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Set
     return model, targets, settings
 
 
-def restore(workdir: Workdir, model: nn.Module, sample: Batch, settings: Settings) -> State:
-    """The newest state that was saved in a work directory.
-
-    Args:
-      workdir: of a run with this model and these settings.
-      model: its architecture.
-      sample: a structure with all that the model reads.
-      settings: of the run.
+def restore(workdir: Workdir, model: nn.Module, settings: Settings) -> State:
+    """The newest state that was saved in the work directory of a run with this model and settings.
 
     Raises:
       InputError: there is none, or it is damaged or of another model.
@@ -92,7 +85,7 @@ def restore(workdir: Workdir, model: nn.Module, sample: Batch, settings: Setting
         raise InputError(f"{workdir.path} holds no checkpoint; train first")
     zeros = jnp.zeros(model.outputs)
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
-    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, settings)))
+    like = jax.eval_shape(lambda: of_one(init(model, models.sample(), scaler, settings)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
         states = checkpoints.latest(like)
     if states is None:

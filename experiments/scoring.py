@@ -66,14 +66,9 @@ def score(
         )
     return {
         "model": model,
-        "dataset": data,
-        "data_fingerprint": run.config["data_fingerprint"],
         "targets": task.targets,
         "units": {name: target(name).unit for name in task.targets},
-        "seed": run.settings.seed,
-        "split": split,
-        "split_description": task.split.description,
-        "split_sizes": {part: len(rows) for part, rows in task.split.parts().items()},
+        **about_data(run),
         "parameters": count_parameters(state.params),
         "epochs": int(state.epoch),
         "best_epoch": int(state.best_epoch),
@@ -87,6 +82,19 @@ def score(
     }
 
 
+def about_data(run: runs.Run) -> dict[str, Any]:
+    """The part of result.json that says which rows of what a run trains, validates and tests on."""
+    split = run.task.split
+    return {
+        "dataset": run.config["data"],
+        "data_fingerprint": run.config["data_fingerprint"],
+        "seed": run.settings.seed,
+        "split": run.config["split"],
+        "split_description": split.description,
+        "split_sizes": {part: len(rows) for part, rows in split.parts().items()},
+    }
+
+
 def unseen(task: Task, known: Task) -> Task:
     """The task without those test rows whose pairs `known` trains or validates on.
 
@@ -96,6 +104,8 @@ def unseen(task: Task, known: Task) -> Task:
     rows = np.concatenate([known.split.train, known.split.validation])
     test = task.split.test
     seen = np.isin(task.names[test], known.names[rows])
+    if not seen.any():
+        return task
     if seen.all():
         raise InputError(f"no test row is left: of all {len(test)} pairs, {_SEEN}")
     split = dataclasses.replace(

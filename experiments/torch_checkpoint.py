@@ -1,12 +1,9 @@
 """Checkpoints of PyTorch: what is in them, and what they say of their model and its labels."""
 
 import hashlib
-import json
 import math
-import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,12 +13,13 @@ from ml_collections import ConfigDict
 from experiments import runs
 from experiments.configs import common
 from qc_jax import models
+from qc_jax.data import files
 from qc_jax.errors import InputError, choose
 
 # Where a state dict may stand in a checkpoint.
 _STATE_DICTS = ("model_state_dict", "state_dict", "model")
-# What the published trainer calls a model that has its true name here.
-_PUBLISHED_NAMES = {"egnn": "gcn"}
+# What is published under a name that is another model's here.
+PUBLISHED_AS = {"egnn": "gcn"}
 
 
 class Checkpoint(NamedTuple):
@@ -68,10 +66,11 @@ def read(path: str) -> Checkpoint:
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"--checkpoint: {path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}") from error
     whole: Any = _read_npz(path) if path.endswith(".npz") else _read_torch(path)
     if not isinstance(whole, Mapping) or not whole:
-        raise InputError(f"{path}: expected a state dict, got {type(whole).__name__}")
+        kind = f"an empty {type(whole).__name__}" if whole == {} else type(whole).__name__
+        raise InputError(f"{path}: expected a state dict, got {kind}")
     if all(hasattr(value, "shape") for value in whole.values()):
         return Checkpoint(path, whole, {}, sha256)
     for key in _STATE_DICTS:
@@ -86,9 +85,8 @@ def read(path: str) -> Checkpoint:
 
 def _read_npz(path: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        return dict(np.load(path, allow_pickle=False))
+    except (*files.DAMAGE, TypeError) as error:  # TypeError: one array, without a name
         raise InputError(f"{path}: not an .npz of plain arrays, or damaged: {error}") from error
 
 
@@ -104,19 +102,16 @@ def _read_torch(path: str) -> Any:
     # that depends on NumPy's version.
     scalar: Any = np.float64(0).__reduce__()[0]
     numbers: list[Any] = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")]
-    numbers += [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
+    numbers += [np.dtype, *map(type, map(np.dtype, ("f4", "f8", "i4", "i8")))]
     try:
         with torch.serialization.safe_globals(numbers), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old files; what matters is raised
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        *(pickle.UnpicklingError, RuntimeError, EOFError, OSError),
-        *(ValueError, KeyError, IndexError, AttributeError, TypeError),
-    ) as error:
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
         # PyTorch's own words advise to run what is in the file.
         code = re.search(r"GLOBAL (\S+)", str(error))
         reason = (
-            f"it holds a {code[1]}, which is code; save the module's state_dict() instead"
+            f"it holds a {code[1]}, which may run code; save the module's state_dict() instead"
             if code
             else "not a file of torch.save, or damaged"
         )
@@ -139,6 +134,9 @@ def configure(
         hyper-parameters those are compared that the checkpoint has under the same name.
     """
     path, about = checkpoint.path, checkpoint.about
+    for key in ("model_type", "target"):
+        if not isinstance(about.get(key), str | None):
+            raise InputError(f"{path}: expected a word as {key!r}, got {about[key]!r}")
     if card is not None:
         config = card.to_dict()
         if model not in (None, config["model"]["name"]):
@@ -151,27 +149,33 @@ def configure(
         choose("model", model, models.available())
         config = common.published(model, "", quick={}).to_dict()
         config["target"] = target or about.get("target")
-        if config["target"] is None:
+        if not config["target"]:
             raise InputError(f"{path} does not say which target it predicts; give --target")
     name = config["model"]["name"]
-    said = about.get("model_type", name)
-    said = _PUBLISHED_NAMES.get(said, said)
-    if said in models.available() and said != name:  # of other words the weights decide
+    said = about.get("model_type")
+    # Of other words the weights decide.
+    if said in models.available() and name not in (said, PUBLISHED_AS.get(said)):
         raise InputError(f"{path} says that it is of {said}, not of {name}")
     asked = config["targets"] or config["target"]
-    if about.get("target", asked) != asked:
+    if (about.get("target") or asked) != asked:
         raise InputError(f"{path} says that it predicts {about['target']}, not {asked}")
     hyper_parameters = about.get("model_config")
     if not isinstance(hyper_parameters, Mapping):
         return config
     for key in hyper_parameters.keys() & config["model"].keys():
         there, here = hyper_parameters[key], config["model"][key]
-        if json.dumps(there) != json.dumps(here) and there != here:  # JSON: a tuple is a list
+        if _plain(there) != _plain(here):
             raise InputError(
                 f"{path} says that {key} is {there}, not {here}; "
                 f"give --config with --config.model.{key}={there}"
             )
     return config
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and lists for tensors, arrays and tuples."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, tuple) else value
 
 
 def label_range(
@@ -194,51 +198,56 @@ def label_range(
       InputError: nobody says it, or several, or it is no range.
     """
     path, stored = checkpoint.path, checkpoint.about.get("normalization_stats")
-    ways = [
-        *(["the range in the checkpoint"] if stored is not None else []),
-        *(["--label_min and --label_max"] if low is not None or high is not None else []),
-        *(["--label_range_from_data"] if from_data else []),
-    ]
-    if not ways:
-        raise InputError(
-            f"{path} does not say between which labels its outputs −1 and 1 lie; give --label_min "
-            "and --label_max (−1 and 1 where labels were not scaled), or --label_range_from_data "
-            "if it was trained on the data of --config by the published rule"
-        )
-    if len(ways) > 1:
-        raise InputError(f"expected one range of labels; got {', '.join(ways)}")
-    targets = run.task.targets
+    targets, data = run.task.targets, run.config["data"]
+    of_table = f"the range of all labels of {data}, test rows included"
+    said: dict[str, tuple[Any, Any]] = {}
     if stored is not None:
         if not isinstance(stored, Mapping) or not {"min", "max"} <= stored.keys():
             raise InputError(
                 f"{path}: expected 'min' and 'max' in 'normalization_stats', got {stored!r}"
             )
         if stored["min"] is None and stored["max"] is None:
-            return _checked(path, targets, -1, 1, "nothing, as the checkpoint says")
-        return _checked(path, targets, stored["min"], stored["max"], "the range in the checkpoint")
+            said["nothing, as the checkpoint says"] = [-1] * len(targets), [1] * len(targets)
+        else:
+            said["the range in the checkpoint"] = stored["min"], stored["max"]
+    if low is not None or high is not None:
+        if low is None or high is None:
+            raise InputError("expected both --label_min and --label_max, or none")
+        said["the range of --label_min and --label_max"] = low, high
     if from_data:
-        source = f"the range of all finite labels of {run.config['data']}, test rows included"
-        return _checked("--label_range_from_data", targets, *table_range(run), source)
-    if low is None or high is None:
-        raise InputError("expected both --label_min and --label_max, or none")
-    return _checked("--label_min, --label_max", targets, low, high, "the range given by flags")
+        said[of_table] = table_range(run)
+    if not said:
+        raise InputError(
+            f"{path} does not say between which labels its outputs −1 and 1 lie; give --label_min "
+            "and --label_max (−1 and 1 where labels were not scaled), or --label_range_from_data "
+            f"if it was trained on {data} by the published rule"
+        )
+    if len(said) > 1:
+        raise InputError(f"expected labels scaled by one of these, not by all: {'; '.join(said)}")
+    [(source, values)] = said.items()
+    found = LabelRange(*_numbers(source, targets, *values), source)
+    if not from_data and np.allclose((found.low, found.high), table_range(run), rtol=1e-5):
+        found = found._replace(source=f"{source} ({of_table})")
+    return found
 
 
-def _checked(what: str, targets: tuple[str, ...], low: Any, high: Any, source: str) -> LabelRange:
-    """A range of T finite numbers each, low below high."""
+def _numbers(
+    source: str, targets: tuple[str, ...], low: Any, high: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two ends [T] of a range, finite, low below high."""
     try:
         low, high = (np.atleast_1d(np.asarray(value, np.float64)) for value in (low, high))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{what}: expected numbers, got {low!r} and {high!r}") from error
+        raise InputError(f"{source}: expected numbers, got {low!r} and {high!r}") from error
     if low.shape != (len(targets),) or high.shape != (len(targets),):
         raise InputError(
-            f"{what}: expected {len(targets)} numbers each, one a target, "
+            f"{source}: expected {len(targets)} numbers each, one a target, "
             f"got {low.size} and {high.size}"
         )
     for name, a, b in zip(targets, low, high, strict=True):
         if not (math.isfinite(a) and math.isfinite(b) and a < b):
-            raise InputError(f"{what}: expected {name} between two numbers, got {a} and {b}")
-    return LabelRange(low, high, source)
+            raise InputError(f"{source}: expected {name} between two numbers, got {a} and {b}")
+    return low, high
 
 
 def table_range(run: runs.Run) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,8 @@ from torch import nn
 
 from experiments.references.structures import Structures
 
+EQUATIONS = True
+
 
 class Layer(nn.Module):
     """An equivariant layer; with `moves` it also moves the atoms."""

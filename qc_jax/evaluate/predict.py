@@ -50,4 +50,6 @@ def predict(
 def _forward(
     model: nn.Module, variables: models.Variables, scaler: Scaler, rows: Batch
 ) -> jax.Array:
-    return scaler.unscale(models.apply(model, variables, rows))
+    # GPUs and TPUs would round the factors of matrix products.
+    with jax.default_matmul_precision("float32"):
+        return scaler.unscale(models.apply(model, variables, rows))

@@ -17,12 +17,12 @@ class Dropout(nn.Module):
     A row's mask follows from the key and from its place in the whole batch.
     """
 
-    rate: float  # a traced number where trainings with different rates run as one program
+    rate: float
 
     @nn.compact
     def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
         """Values [B, …] → the same shape; unchanged unless `train`."""
-        if not train or (isinstance(self.rate, float) and self.rate == 0):
+        if not train or self.rate == 0:
             return x
         rows = jnp.arange(x.shape[0])
         if batch.axis_name is not None:

@@ -32,7 +32,8 @@ def number(value: float) -> str:
 
 def show_result(result: dict[str, Any], listed: str = "listed in result.json") -> None:
     """Prints the test errors of a result.json; `listed` says where the left-out pairs are."""
-    sizes, seconds = result["split_sizes"], result["seconds"]
+    trained_on, seconds = result.get("trained_on", result), result["seconds"]
+    tested, sizes = result["split_sizes"]["test"], trained_on["split_sizes"]
     rows = []
     for name, errors in result["test"].items():
         baselines = result["baselines"]
@@ -47,7 +48,7 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
             )
         )
     show(
-        f"{result['model']} on {result['dataset']}: errors on {sizes['test']} test pairs",
+        f"{result['model']} on {result['dataset']}: errors on {tested} test pairs",
         (
             *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
             *("MAE of median", "MAE of pair mean", "given away by"),
@@ -55,10 +56,10 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
         rows,
     )
     print(f"split {result['split']}: {result['split_description']}")
-    words = [
-        f"{sizes['train']} training, {sizes['validation']} validation pairs",
-        f"{result['parameters']:,} parameters",
-    ]
+    pairs = f"{sizes['train']} training, {sizes['validation']} validation pairs"
+    if trained_on is not result:
+        pairs += f" of {trained_on['dataset']}, split {trained_on['split']}"
+    words = [pairs, f"{result['parameters']:,} parameters"]
     imported = result.get("imported")
     if not imported:
         words.append(f"best epoch {result['best_epoch']} of {result['epochs']}")
@@ -68,7 +69,7 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
     if imported:
         print(
             f"weights imported from {imported['file']}, labels scaled by {imported['scaled_by']}; "
-            f"a test only if they were trained on this split, of seed {result['seed']}"
+            f"a test only if they were {imported['presumed']}"
         )
     if result["left_out"]:
         print(f"{len(result['left_out'])} pairs left out, {listed}")

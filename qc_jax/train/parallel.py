@@ -112,7 +112,7 @@ class Devices:
         device, place = np.argwhere(self._places == index)[0]
         return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(device)[0, place]), stack)
 
-    def compile(self, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    def compile(self, function: Callable[..., Any], *args: Any) -> jax.stages.Compiled:
         """Compiles `function` for all devices, once, for arguments shaped like `args`.
 
         The first argument's memory is given to the result.

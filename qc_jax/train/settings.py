@@ -4,6 +4,9 @@ import dataclasses
 
 from qc_jax.errors import InputError, choose
 
+# What JAX is to do in matrix products; its own default would round on GPUs and TPUs.
+PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "float32"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -25,6 +28,10 @@ class Settings:
       seed: of split, initial weights, batch order and dropout.
       checkpoint_every: epochs between checkpoints.
       checkpoint_minutes: and minutes, whichever is over first; 0 counts epochs only.
+      precision: of the arithmetic: 'float32'; 'tf32', whose matrix products round their factors to
+        ten bits on devices that can; or 'bfloat16', whose forward and backward passes are in
+        bfloat16 (positions and canvases, too) while the weights, what Adam remembers of them, batch
+        norm's averages and the loss stay in float32. Validation and scores are in float32 always.
       parallel: what several devices share: 'data' (each batch), 'replicas' (the trainings of a
         sweep), or 'auto', which is the latter where there is a sweep.
 
@@ -46,10 +53,12 @@ class Settings:
     seed: int = 42
     checkpoint_every: int = 5
     checkpoint_minutes: float = 0.0
+    precision: str = "float32"
     parallel: str = "auto"
 
     def __post_init__(self):
         choose("loss", self.loss, ("mae", "mse"))
+        choose("precision", self.precision, tuple(PRODUCTS))
         choose("parallel", self.parallel, ("auto", "data", "replicas"))
         choose("schedule", self.schedule, ("reduce_on_plateau", "cosine"))
         for name in ("batch_size", "epochs", "early_stopping_patience", "checkpoint_every"):

@@ -18,7 +18,7 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
-from qc_jax.train.settings import Settings
+from qc_jax.train.settings import PRODUCTS, Settings
 from qc_jax.train.state import State
 
 AXIS = "devices"
@@ -66,6 +66,13 @@ def make_epoch(model: nn.Module, settings: Settings, devices: int = 1) -> Epoch:
     def add_up(tree):
         return tree if axis is None else jax.lax.psum(tree, axis)
 
+    def narrow(tree):
+        if settings.precision != "bfloat16":
+            return tree
+        return jax.tree.map(
+            lambda leaf: leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 else leaf, tree
+        )
+
     def shares(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Cuts rows [M] into batches and takes this device's share of each.
 
@@ -96,8 +103,10 @@ def make_epoch(model: nn.Module, settings: Settings, devices: int = 1) -> Epoch:
         structures = batch.structures.replace(row_mask=weights > 0, axis_name=axis)
 
         def loss_share(params):
-            variables = {"params": params, **state.statistics}
-            predicted, statistics = models.apply_training(of, variables, structures, key)
+            # Running averages move by little and would not move at all in bfloat16.
+            variables = {"params": narrow(params), **state.statistics}
+            predicted, statistics = models.apply_training(of, variables, narrow(structures), key)
+            predicted = predicted.astype(jnp.float32)
             error, _, _ = errors(predicted, state, batch, weights)
             return error / total, statistics
 
@@ -168,7 +177,11 @@ def make_epoch(model: nn.Module, settings: Settings, devices: int = 1) -> Epoch:
             "best_epoch": state.best_epoch,
         }
 
-    return epoch
+    def precise(*args):
+        with jax.default_matmul_precision(PRODUCTS[settings.precision]):
+            return epoch(*args)
+
+    return precise
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:

@@ -21,3 +21,8 @@ def test_seconds_are_those_of_each():
         {"long": lambda: time.sleep(0.02), "short": lambda: time.sleep(next(slow_start, 0.001))}, 3
     )
     assert np.all(seconds["long"] >= 0.02) and seconds["short"].min() < 0.02
+
+
+def test_rounds_end_when_they_have_taken_long():
+    assert take_turns({"nap": lambda: time.sleep(0.01)}, 50, most_seconds=0.1)["nap"].size < 12
+    assert take_turns({"nap": lambda: time.sleep(0.01)}, 50, most_seconds=0)["nap"].size == 1

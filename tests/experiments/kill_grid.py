@@ -8,6 +8,7 @@ command again, and exits with 1 unless results and weights are equal to the last
 
 import argparse
 import csv
+import math
 import os
 import pathlib
 import random
@@ -24,6 +25,7 @@ from experiments import runs
 from qc_jax.train.workdir import Workdir
 
 SWEEP = (
+    "--config.early_stopping_patience=100",
     "--config.sweep.target=e_homo_ev,e_lumo_ev,softness_evinv",
     "--config.sweep.seed=42,123",
     "--config.sweep.stack=3",
@@ -46,13 +48,17 @@ def lines(workdir: pathlib.Path) -> list[dict[str, str]]:
         ]
 
 
+def epochs(workdir: pathlib.Path) -> float:
+    """Of all trainings, those included that no checkpoint covers."""
+    return sum(path.read_bytes().count(b"\n") for path in workdir.glob("trainings/*/metrics.jsonl"))
+
+
 def weights(workdir: pathlib.Path) -> list[np.ndarray]:
     """Of every training, in the order of their names."""
     leaves = []
     for path in sorted((workdir / "trainings").iterdir()):
         run = runs.from_config(Workdir(path).config())
-        sample = run.task.dataset.take(np.arange(1)).structures
-        state = runs.restore(Workdir(path), run.model, sample, run.settings)
+        state = runs.restore(Workdir(path), run.model, run.settings)
         leaves += map(np.asarray, jax.tree.leaves(state))
     return leaves
 
@@ -66,11 +72,9 @@ def kill_and_compare(
       AssertionError: the results differ.
     """
     whole, killed, rng = folder / "whole", folder / "killed", random.Random(0)
-    start = time.monotonic()
     subprocess.run(command(whole, flags), check=True, capture_output=True, env=env)
-    duration = time.monotonic() - start
-    print(f"undisturbed: {duration:.1f} s, {len(lines(whole))} results")
-    met = 0
+    print(f"undisturbed: {len(lines(whole))} results")
+    met, starting = 0, 5.0
     for number in range(kills):
         process = subprocess.Popen(
             command(killed, flags),
@@ -78,16 +82,24 @@ def kill_and_compare(
             stderr=subprocess.DEVNULL,
             env=env,
         )
-        moment = rng.uniform(0.2, 1.0) * duration
-        try:
-            process.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
+        start, before = time.monotonic(), epochs(killed)
+        # From before the first epoch until some are done: whenever it may be.
+        moment = rng.uniform(0.5, 1.5) * starting
+        while process.poll() is None and time.monotonic() - start < moment:
+            time.sleep(0.01)
+            if epochs(killed) > before > 0:
+                starting, before = time.monotonic() - start, math.inf
+        if process.poll() is None:
             met += 1
             os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
         ended = len(lines(killed)) if (killed / "results.csv").exists() else 0
-        words = "ended before" if process.returncode == 0 else "killed after"
-        print(f"{number + 1}: {words} {moment:.1f} s, {ended} results", flush=True)
+        words = "killed" if process.returncode else "ended before"
+        print(
+            f"{number + 1}: {words} after {time.monotonic() - start:.1f} s, "
+            f"{epochs(killed)} epochs and {ended} results there",
+            flush=True,
+        )
     done = subprocess.run(command(killed, flags), capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     assert lines(killed) == lines(whole)
@@ -108,7 +120,7 @@ def main() -> None:
         kill_and_compare(
             arguments.workdir or pathlib.Path(temporary),
             arguments.kills,
-            ("--config.epochs=40", "--config.checkpoint_every=3"),
+            ("--config.epochs=150", "--config.checkpoint_every=3"),
         )
 
 

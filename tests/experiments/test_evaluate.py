@@ -54,6 +54,12 @@ def test_another_split_without_the_pairs_it_has_seen(trained, run_python, small_
         set(asked) - set(fresh)
     )
     assert f"{len(asked) - len(fresh)} test rows left out: {why}" in done.stdout
+    trained_on = json.loads((folder / "run" / "result.json").read_text())
+    assert result["trained_on"].items() <= trained_on.items()
+    data = (
+        f"{len(own.train)} training, {len(own.validation)} validation pairs of {folder}/table.npz"
+    )
+    assert f"{data}, split random" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,7 @@ def test_another_split_without_the_pairs_it_has_seen(trained, run_python, small_
         (("--split=by_periods",), "unknown split 'by_periods'"),
         (("--data_dir=x",), "--data_dir is of --data"),
         (("--data=seen.npz",), "no test row is left: of all"),
+        (("--out=seen.npz/out",), "seen.npz/out: cannot be written: Not a directory"),
     ],
 )
 def test_bad_input(trained, run_python, small_table, tmp_path, flags, words):

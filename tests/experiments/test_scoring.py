@@ -33,8 +33,9 @@ def test_pairs_count_not_rows(small_table):
     assert len(tested) and not seen & set(other.names[tested])
 
 
-def test_nothing_is_left(small_table):
+def test_its_own_test_rows_stay_and_may_be_all(small_table):
     known = dataset.prepare(small_table, ("e_homo_ev",), 42)
+    assert scoring.unseen(known, known) is known
     rows = known.split.train
     other = dataset.prepare(small_table.take(rows), ("e_homo_ev",), 42)
     with pytest.raises(InputError, match="no test row is left: of all"):

@@ -18,6 +18,37 @@ def test_canvas(run_python):
         assert rate > 0 and gigabytes >= 0 and ratio > 0 and speed_up >= 0
 
 
+def test_models(run_python):
+    done = run_python(
+        "-m", "experiments.speed", "--what=models", "--models=geometry_only", "--rounds=1"
+    )
+    assert done.returncode == 0, done.stderr
+    _, training, head, row = done.stdout.splitlines()
+    assert "2,136 pairs in batches of 64" in training
+    assert head.split()[:4] == ["model", "parameters", "compile", "s"]
+    name, *numbers = row.split()
+    parameters, compile_seconds, trained, predicted = (
+        float(word.replace(",", "")) for word in numbers
+    )
+    assert (name, parameters) == ("geometry_only", 318_529)
+    assert compile_seconds > 0 and predicted > trained > 0
+
+
+def test_a_reference_that_is_not_installed_is_one_line(run_python):
+    code = """
+import sys
+sys.modules["torch"] = None  # an import of it raises ModuleNotFoundError
+from experiments import cli, speed
+cli.run(speed.main)
+"""
+    done = run_python("-c", code, "--what=models", "--models=gcn", "--reference")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "error: --reference: torch is not installed, which the reference of gcn needs; "
+        "pip install torch==2.13.0 && pip install -e '.[references]'"
+    )
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
@@ -25,10 +56,13 @@ def test_canvas(run_python):
         ("--size=2", "canvas size: expected a whole number from 3 up, got 2"),
         ("--what=nothing", "canvas"),
         ("canvas", "expected flags only"),
+        ("--what=models --models=schnett", "unknown model 'schnett'; choose one of: "),
+        ("--what=models --models=pair_mean", "pair_mean is solved at once, not trained by steps"),
+        ("--what=models --batch=8,16", "expected one batch size of models, got 8, 16"),
     ],
 )
 def test_wrong_flag_is_one_line(run_python, flag, message):
-    done = run_python("-m", "experiments.speed", flag)
+    done = run_python("-m", "experiments.speed", *flag.split())
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ") and message in last and "Traceback" not in done.stderr

@@ -24,6 +24,7 @@ def published(**changes):
         "val_loss": 0.1,
         "val_mae": np.float64(0.2),
         "val_rmse": np.float32(0.3),
+        "best_epoch": np.int64(9),
         "config": {"seeds": [42], "lr": 1e-3},
         "model_config": {"hidden_channels": 24, "cutoff": 5.0},
         "model_type": "schnet",
@@ -62,12 +63,15 @@ def test_an_npz(tmp_path):
         ("none.pt", "none.pt: No such file"),
         ("cut.npz", "cut.npz: not an .npz of plain arrays, or damaged"),
         ("pickle.npz", "pickle.npz: not an .npz of plain arrays, or damaged"),
-        ("empty.npz", "empty.npz: expected a state dict, got dict"),
+        ("one.npz", "one.npz: not an .npz of plain arrays, or damaged"),
+        ("empty.npz", "empty.npz: expected a state dict, got an empty dict"),
     ],
 )
 def test_bad_files(tmp_path, name, words):
     np.savez(tmp_path / "pickle.npz", weights=np.array([{}], dtype=object))
     np.savez(tmp_path / "empty.npz")
+    with open(tmp_path / "one.npz", "wb") as file:
+        np.save(file, WEIGHTS["lin.weight"])
     np.savez(tmp_path / "cut.npz", **WEIGHTS)
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:200])
     with pytest.raises(InputError, match=words):
@@ -125,7 +129,7 @@ def test_code_in_a_torch_file_is_not_run(torch, tmp_path):
     torch.save(tensors(torch), tmp_path / "cut.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:300])
     for name, words in (
-        ("code.pt", r"mkdir, which is code; save the module's state_dict\(\) instead"),
+        ("code.pt", r"mkdir, which may run code; save the module's state_dict\(\) instead"),
         ("pickle.pt", "not loaded: "),
         ("cut.pt", "cut.pt: not loaded: not a file of torch.save, or damaged"),
     ):
@@ -143,7 +147,9 @@ def test_target_and_model_of_a_checkpoint():
     assert (
         config["target"] == "e_g_ev" and config["model"] == schnet.get_config().to_dict()["model"]
     )
-    assert configure(checkpoint(model_type="egnn"), None, "gcn", "e_g_ev")["model"]["hidden"] == 180
+    for name in ("gcn", "egnn"):  # the published egnn is gcn here
+        config = configure(checkpoint(model_type="egnn"), None, name, "e_g_ev")
+        assert config["model"]["name"] == name
     of_card = configure(checkpoint(), schnet.get_config("quick"), None, "e_g_ev")
     assert of_card["target"] == "e_g_ev" and of_card["model"]["hidden"] == 16
     assert configure(checkpoint(model_type="another"), None, "gcn", "e_g_ev")  # weights decide
@@ -156,12 +162,23 @@ def test_target_and_model_of_a_checkpoint():
         ({}, (None, "schnt", "e_g_ev"), "unknown model 'schnt'; choose one of: "),
         ({}, (None, "schnet", None), "does not say which target it predicts; give --target"),
         ({}, (schnet.get_config(), "gcn", None), "--model is gcn, --config is a card of schnet"),
-        (published(model_type="egnn"), (None, "schnet", None), "that it is of gcn, not of schnet"),
+        (published(model_type="egnn"), (None, "schnet", None), "that it is of egnn, not of schnet"),
+        (
+            published(model_type=["schnet"]),
+            (None, "schnet", None),
+            "expected a word as 'model_type'",
+        ),
+        (published(target=3), (None, "schnet", None), "expected a word as 'target', got 3"),
         (published(), (None, "schnet", "e_g_ev"), "it predicts e_homo_ev, not e_g_ev"),
         (
             published(model_config={"cutoff": 4.0}),
             (None, "schnet", None),
             "says that cutoff is 4.0, not 5.0; give --config with --config.model.cutoff=4.0",
+        ),
+        (
+            published(model_config={"cutoff": np.array([5.0, 5.0])}),
+            (None, "schnet", None),
+            r"says that cutoff is \[5. 5.\], not 5.0",
         ),
     ],
 )
@@ -180,12 +197,13 @@ def test_the_range_in_a_checkpoint(run):
     unscaled = checkpoint(normalization_stats={"min": None, "max": None})
     got = label_range(unscaled, one, None, None, False)
     assert (got.low, got.high, got.source) == (-1, 1, "nothing, as the checkpoint says")
+    assert label_range(unscaled, run, None, None, False).low.tolist() == [-1, -1]
 
 
 def test_the_range_given(run):
     got = label_range(checkpoint(), run, ["-20", "0.1"], ["-3", "2.5"], False)
     np.testing.assert_array_equal((got.low, got.high), ([-20, 0.1], [-3, 2.5]))
-    assert got.source == "the range given by flags"
+    assert got.source == "the range of --label_min and --label_max"
 
 
 def test_the_range_of_the_table(run):
@@ -195,7 +213,10 @@ def test_the_range_of_the_table(run):
     assert np.isnan(labels).any()
     np.testing.assert_array_equal(got.low, np.nanmin(labels, axis=0))
     np.testing.assert_array_equal(got.high, np.nanmax(labels, axis=0))
-    assert "test rows included" in got.source
+    assert got.source.startswith("the range of all labels of ")
+    ends = ([str(float(end)) for end in ends] for ends in (got.low, got.high))
+    given = label_range(checkpoint(), run, *ends, False)
+    assert given.source == f"the range of --label_min and --label_max ({got.source})"
 
 
 @pytest.mark.parametrize(
@@ -207,8 +228,8 @@ def test_the_range_of_the_table(run):
         ({}, (["1"], ["2"], False), "expected 2 numbers each, one a target, got 1 and 1"),
         ({}, (["1", "2"], ["2", "2"], False), "softness_evinv between two numbers, got 2.0 and"),
         ({}, (["1", "nan"], ["2", "2"], False), "expected softness_evinv between two numbers"),
-        (published(), (["1"], ["2"], False), "expected one range of labels; got the range in the"),
-        ({}, (["1"], ["2"], True), "label_min and --label_max, --label_range_from_data"),
+        (published(), (["1"], ["2"], False), "by one of these, not by all: the range in the"),
+        ({}, (["1"], ["2"], True), "label_min and --label_max; the range of all labels of"),
         ({"normalization_stats": {"mean": 1}}, (None, None, False), "expected 'min' and 'max' in"),
         (published(), (None, None, False), "expected 2 numbers each"),
     ],

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from qc_jax import canvas, models, testing
+from qc_jax.models import _pair
 from qc_jax.models._convolution import Convolution
 
 
@@ -49,3 +51,31 @@ def test_starts_like_pytorch():
     bound = 1 / np.sqrt(9 * 16)
     assert 0.99 * bound < np.abs(shapes["kernel"]).max() <= bound
     assert not shapes["bias"].any()
+
+
+def test_of_sums_of_pictures():
+    """The first convolution of canvases is that of their pictures, summed."""
+    features = np.abs(np.random.default_rng(0).normal(size=(5, len(canvas.FEATURES))))
+    batch = models.sample().replace(canvas_features=jnp.asarray(features, jnp.float32))
+    layer = Convolution(6, 3, 2, 1)
+    channels = (7, 0, 3, 4)
+    variables = layer.init(jax.random.key(0), _pair.image(batch, channels))
+    variables["params"]["bias"] = jnp.arange(6.0)
+    expected = layer.apply(variables, _pair.image(batch, channels))
+    got = layer.apply(variables, *_pair.pictures(batch, channels))
+    testing.assert_close(got, expected)
+
+
+def test_a_constant_bias_has_no_gradient():
+    """It counts all the same; the kernel's gradient stays."""
+    layer, x = Convolution(4, 3), jnp.ones((1, 5, 5, 2))
+    variables = {"params": {"kernel": jnp.ones((3, 3, 2, 4)), "bias": jnp.ones(4)}}
+
+    def total(variables, constant_bias):
+        return layer.apply(variables, x, constant_bias=constant_bias).sum()
+
+    value, slopes = jax.value_and_grad(total)(variables, True)
+    expected, all_slopes = jax.value_and_grad(total)(variables, False)
+    assert value == expected and all_slopes["params"]["bias"].all()
+    assert not slopes["params"]["bias"].any()
+    np.testing.assert_array_equal(slopes["params"]["kernel"], all_slopes["params"]["kernel"])

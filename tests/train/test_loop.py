@@ -156,6 +156,27 @@ def test_a_finished_training_is_not_trained_again(model, task, workdir):
     assert len(compilations) <= 3  # restoring, not training
 
 
+def test_bfloat16_is_near(noisy, task, tmp_path):
+    """Other numbers than in float32, but not by much; what is kept stays in float32."""
+    histories = {}
+    for precision in ("float32", "bfloat16"):
+        work = Workdir(tmp_path / precision)
+        work.claim({})
+        settings = Settings(epochs=6, batch_size=32, lr=0.03, precision=precision)
+        trained = loop.fit(noisy, task, settings, work)
+        histories[precision] = [line["validation_loss"] for line in trained.history]
+        dtypes = {leaf.dtype for leaf in jax.tree.leaves(trained.state.best_variables)}
+        assert dtypes == {np.dtype("float32")}
+    assert histories["bfloat16"] != histories["float32"]
+    np.testing.assert_allclose(histories["bfloat16"], histories["float32"], rtol=0.05)
+
+
+def test_checkpoints_by_the_clock(model, task, workdir):
+    settings = Settings(epochs=4, batch_size=32, checkpoint_every=1000, checkpoint_minutes=1e-9)
+    loop.fit(model, task, settings, workdir)
+    assert sorted(path.name for path in workdir.checkpoints.iterdir()) == ["2", "3", "4"]
+
+
 def test_compiles_once(model, task, tmp_path):
     """However many epochs, and with an uneven last batch."""
     counts = []

@@ -22,6 +22,9 @@ PUBLISHED = pathlib.Path(__file__).parents[3] / "shared" / "published" / "config
         ("plateau_factor", 1.0, "between 0 and 1"),
         ("weight_decay", -0.1, "weight_decay: expected at least 0"),
         ("min_lr", 1.0, r"min_lr: expected 0 to lr \(0.001\), got 1.0"),
+        ("precision", "half", "unknown precision 'half'; choose one of: bfloat16, float32, tf32"),
+        ("parallel", "both", "choose one of: auto, data, replicas"),
+        ("checkpoint_minutes", -1, "checkpoint_minutes: expected at least 0"),
         ("seed", -1, "seed: expected 0"),
     ],
 )

@@ -1,0 +1,152 @@
+"""What stacking trainings brings: the time of an epoch against the number of trainings."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax import models
+from qc_jax.data.dataset import Task
+from qc_jax.evaluate.timing import take_turns
+from qc_jax.train.parallel import Devices
+from qc_jax.train.program import Program
+from qc_jax.train.settings import Settings
+from qc_jax.train.stack import Stack, Training
+from qc_jax.train.workdir import Workdir
+
+_PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
+_TURN_SECONDS = 30.0  # after which no further round starts
+
+
+@dataclasses.dataclass(frozen=True)
+class GridTiming:
+    """One stack size; all sizes, and the reference, took turns.
+
+    Attributes:
+      size: trainings in the stack.
+      seconds: of an epoch of one training: the stack's divided by its size, the median over rounds.
+      compile_seconds: of the stack's program.
+      gigaflops: arithmetic operations of the forward and backward passes, 10^9 a second.
+      cores: how many cores of the CPU were busy on average, this process's threads all counted.
+      megabytes: memory of the program on one device: arguments, results and intermediates, by XLA.
+    """
+
+    size: int
+    seconds: float
+    compile_seconds: float
+    gigaflops: float
+    cores: float
+    megabytes: float
+
+
+def time_grid(
+    model: nn.Module,
+    task: Task,
+    settings: Settings,
+    sizes: list[int],
+    rounds: int,
+    reference: Callable[[], Any] | None = None,
+) -> tuple[list[GridTiming], float | None]:
+    """Times the epochs, validation included, of stacks of several sizes.
+
+    Args:
+      model: trained by steps.
+      task: what all trainings learn, each from its own seed.
+      settings: how.
+      sizes: of the stacks.
+      rounds: in which the stacks and the reference take turns; fewer where they would take long.
+      reference: an epoch elsewhere.
+
+    Returns:
+      A timing for each size; the seconds of the reference's epoch, or None without one.
+    """
+    programs = {size: _program(model, task, settings, size) for size in sizes}
+    busy: dict[int, list[float]] = {size: [] for size in sizes}
+
+    def epoch(size: int) -> Callable[[], Any]:
+        def run() -> Any:
+            wall, cpu = time.perf_counter(), time.process_time()
+            metrics = programs[size].run_epoch(np.ones(size, bool))
+            busy[size].append((time.process_time() - cpu) / (time.perf_counter() - wall))
+            return metrics
+
+        return run
+
+    work: dict[str, Callable[[], Any]] = {str(size): epoch(size) for size in sizes}
+    if reference is not None:
+        work["reference"] = reference
+    taken = take_turns(work, rounds, _TURN_SECONDS)
+    operations = _operations(model, task, settings)
+    timings = []
+    for size, program in programs.items():
+        seconds = float(np.median(taken[str(size)])) / size
+        timings.append(
+            GridTiming(
+                size=size,
+                seconds=seconds,
+                compile_seconds=program.compile_seconds,
+                gigaflops=operations / seconds / 1e9,
+                cores=float(np.median(busy[size])),
+                megabytes=program.megabytes,
+            )
+        )
+    return timings, float(np.median(taken["reference"])) if reference is not None else None
+
+
+def product_gigaflops() -> float:
+    """What one device reaches in a large float32 matrix product, 10^9 operations a second."""
+    device = jax.local_devices()[0]
+    size = _PRODUCT_SIZE.get(device.platform, 8192)
+    x = jax.device_put(jnp.ones((size, size), jnp.float32), device)
+
+    @jax.jit
+    def product(x: jax.Array) -> jax.Array:
+        return jnp.dot(x, x, precision="highest")
+
+    seconds = take_turns({"product": lambda: product(x)}, rounds=5)["product"]
+    return 2 * size**3 / float(np.median(seconds)) / 1e9
+
+
+def _program(model: nn.Module, task: Task, settings: Settings, size: int) -> Program:
+    nowhere = Workdir(os.devnull)  # nothing is written
+    stack = Stack(
+        [
+            Training(model, task, dataclasses.replace(settings, seed=seed), nowhere)
+            for seed in range(size)
+        ]
+    )
+    devices = Devices(settings.parallel, size, settings.batch_size)
+    return Program(stack, devices, stack.first_states())
+
+
+def _operations(model: nn.Module, task: Task, settings: Settings) -> float:
+    """Of an epoch's training steps and validation, by XLA's count of a whole batch."""
+    rows = np.arange(settings.batch_size) % len(task.dataset)
+    batch = task.dataset.take(rows).structures
+    variables = jax.jit(model.init)(jax.random.key(0), batch)
+
+    def loss(params: Any, others: Any, batch: Any) -> jax.Array:
+        outputs, _ = models.apply_training(
+            model, {"params": params, **others}, batch, jax.random.key(0)
+        )
+        return jnp.sum(outputs)
+
+    def count(function: Callable[..., Any], *args: Any) -> float:
+        analysis = jax.jit(function).lower(*args).compile().cost_analysis()
+        return float((analysis or {}).get("flops", np.nan))
+
+    others = {name: value for name, value in variables.items() if name != "params"}
+    step = count(jax.grad(loss), variables["params"], others, batch)
+    forward = count(
+        lambda variables, batch: models.apply(model, variables, batch), variables, batch
+    )
+    steps, validations = (
+        -(-len(part) // settings.batch_size) for part in (task.split.train, task.split.validation)
+    )
+    return steps * step + validations * forward

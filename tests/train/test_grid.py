@@ -1,0 +1,78 @@
+"""Which trainings run together, and that none runs twice."""
+
+import json
+
+import pytest
+
+from qc_jax.errors import InputError
+from qc_jax.train import grid, loop
+from qc_jax.train.stack import key
+from tests.train.test_stack import training
+
+
+@pytest.fixture
+def trainings(task, tmp_path):
+    """Five of one kind, two of another."""
+    found = {f"a{seed}": training(task, tmp_path / f"a{seed}", seed=seed) for seed in range(5)}
+    for seed in range(2):
+        name = f"b{seed}"
+        found[name] = training(task, tmp_path / name, seed=seed, batch_size=40)
+    return found
+
+
+def test_waves(trainings, tmp_path):
+    plan = grid.waves(trainings, tmp_path, stack_size=3)
+    assert [wave.names for wave in plan] == [("a0", "a1", "a2"), ("a3", "a4"), ("b0", "b1")]
+    for wave in plan:
+        assert len({key(trainings[name]) for name in wave.names}) == 1
+    assert len({wave.directory for wave in plan}) == 3
+    # What has been decided stays, whatever is asked for later.
+    assert grid.waves(trainings, tmp_path, stack_size=1) == plan
+
+
+def test_waves_of_other_trainings(trainings, tmp_path):
+    grid.waves(trainings, tmp_path, stack_size=3)
+    del trainings["a3"]
+    with pytest.raises(InputError, match=r"waves\.json is of other trainings; choose another"):
+        grid.waves(trainings, tmp_path, stack_size=3)
+    (tmp_path / "waves.json").write_text('[["a0"')
+    with pytest.raises(InputError, match=r"waves\.json: not JSON, or cut short"):
+        grid.waves(trainings, tmp_path)
+
+
+def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
+    some = [trainings[f"a{seed}"] for seed in range(5)]
+    assert grid.fitting(some) == 5
+    monkeypatch.setattr(grid.Devices, "memory", lambda _: 1.0)
+    assert grid.fitting(some) == 1
+
+
+def test_none_is_trained_twice(trainings, tmp_path):
+    """Stopped in the second wave; what had ended is told of no more."""
+    plan = grid.waves(trainings, tmp_path, stack_size=3)
+    told, ended = [], {}
+
+    def on_end(name, what):
+        assert name not in ended
+        ended[name] = what
+
+    def run(stop):
+        grid.fit_grid(
+            trainings,
+            plan,
+            ended.__contains__,
+            on_epoch=lambda name, line: told.append(name),
+            on_end=on_end,
+            stop=stop,
+        )
+
+    with pytest.raises(loop.Interrupted):
+        run(lambda: "a3" in told)
+    assert {"a0", "a1", "a2"} <= set(ended) and "b0" not in told
+    told.clear()
+    before = set(ended)
+    run(lambda: False)
+    assert set(ended) == set(trainings) and not before & set(told)
+    for name, what in ended.items():
+        lines = (trainings[name].workdir.path / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == what.history
