@@ -13,7 +13,7 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
-from qc_jax.train import hosts, steps
+from qc_jax.train import hosts
 from qc_jax.train import stack as stacks
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.parallel import Devices
