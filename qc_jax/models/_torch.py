@@ -106,6 +106,17 @@ def convert(
     return unflatten_dict(leaves, sep="/")
 
 
+def below(ours: str, theirs: str, names: Names) -> dict[str, str | tuple[str, ...] | Array]:
+    """The names of a part, for the model that has it at the path `ours` and the prefix `theirs`."""
+
+    def prefixed(value: str | tuple[str, ...] | Array) -> str | tuple[str, ...] | Array:
+        if isinstance(value, Array):
+            return value._replace(name=theirs + value.name)
+        return theirs + value if isinstance(value, str) else tuple(theirs + name for name in value)
+
+    return {ours + path: prefixed(value) for path, value in names.items()}
+
+
 def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
     """The tensors as NumPy arrays, without importing torch."""
     arrays = {}

@@ -58,19 +58,28 @@ class Model(nn.Module):
     readout: Literal["add", "mean"] = "add"
     max_atomic_number: int = 99
 
-    @nn.compact
+    def setup(self):
+        self.elements = nn.Embed(self.max_atomic_number + 1, self.hidden)
+        self.interaction = [
+            Interaction(self.hidden, self.filters) for _ in range(self.interactions)
+        ]
+        self.out_0 = nn.Dense(self.hidden // 2)
+        self.out_1 = nn.Dense(self.outputs)
+
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B structures → [B, outputs]."""
+        h = shifted_softplus(self.out_0(self.atoms(batch)))
+        return batch.pool(self.out_1(h), self.readout)
+
+    def atoms(self, batch: Batch) -> jax.Array:
+        """A Batch of B structures → features [B, A, hidden] of the atoms, before the last layers."""
         distance, there = _radial.distances(batch, self.cutoff)
         radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
         smooth = jnp.where(there, _radial.cosine_cutoff(distance, self.cutoff), 0)[..., None]
-        h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
-        for i in range(self.interactions):
-            block = Interaction(self.hidden, self.filters, name=f"interaction_{i}")
-            h = h + block(batch, h, radial, smooth)
-        h = shifted_softplus(nn.Dense(self.hidden // 2, name="out_0")(h))
-        h = nn.Dense(self.outputs, name="out_1")(h)
-        return batch.pool(h, self.readout)
+        h = self.elements(batch.atomic_numbers)
+        for interaction in self.interaction:
+            h = h + interaction(batch, h, radial, smooth)
+        return h
 
 
 TORCH = {

@@ -98,7 +98,7 @@ def fitting(trainings: Sequence[Training]) -> int:
     stack = Stack(trainings[:1])
     settings = stack.settings
     states = jax.eval_shape(stack.first_states)
-    function = steps.stacked(steps.make_epoch(stack.model, settings), 1)
+    function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
     lowered = jax.jit(function).lower(
         states, jax.ShapeDtypeStruct((1,), bool), stack.replicas, stack.structures
     )

@@ -23,7 +23,7 @@ class Program:
     """
 
     def __init__(self, stack: Stack, devices: Devices, states: State):
-        epoch = steps.make_epoch(stack.model, stack.settings, devices.sharing)
+        epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
         function = steps.stacked(epoch, devices.each)
         self._devices = devices
         self._states, self._replicas = devices.put(states), devices.put(stack.replicas)

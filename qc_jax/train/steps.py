@@ -7,6 +7,7 @@ does not depend on D. What a model computes across the batch it learns from `Bat
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import flax.struct
@@ -47,112 +48,110 @@ class Replica(flax.struct.PyTreeNode):
 Epoch = Callable[[State, Replica, Batch], tuple[State, dict[str, jax.Array]]]
 
 
-def make_epoch(model: nn.Module, settings: Settings, devices: int = 1) -> Epoch:
-    """One epoch over the training rows, then the validation, schedule and best weights.
+class Shares(NamedTuple):
+    """One device's shares of an epoch's batches.
+
+    Attributes:
+      rows: [steps, batch_size / devices] int32.
+      weights: [steps, batch_size / devices], 0 for what fills the last batch.
+    """
+
+    rows: jax.Array
+    weights: jax.Array
+
+
+class Steps:
+    """What an epoch is made of; `epoch` does all of it, for structures that are on the device.
 
     Args:
       model: its outputs are the T targets.
       settings: those that all trainings of a program share.
       devices: how many share each batch; where it is 1, no collective axis is needed.
-
-    Returns:
-      (state, replica, structures) → (state, metrics): `losses` [steps], `validation_loss` (),
-      `validation_mae` [T] in natural units, `lr` () of this epoch, `best_epoch` ().
     """
-    adam = optimizer.adam(settings)
-    error_of = _ERRORS[settings.loss]
-    axis = AXIS if devices > 1 else None
 
-    def add_up(tree):
-        return tree if axis is None else jax.lax.psum(tree, axis)
+    def __init__(self, model: nn.Module, settings: Settings, devices: int = 1):
+        self._model, self._settings, self._devices = model, settings, devices
+        self._adam = optimizer.adam(settings)
+        self._axis = AXIS if devices > 1 else None
 
-    def narrow(tree):
-        if settings.precision != "bfloat16":
-            return tree
-        return jax.tree.map(
-            lambda leaf: leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 else leaf, tree
-        )
+    def order(self, state: State, replica: Replica) -> tuple[Shares, jax.Array]:
+        """This epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
+        order_key, dropout_key = self._keys(state)
+        shares = self.shares(jax.random.permutation(order_key, replica.train_rows))
+        # The same keys on every device.
+        return shares, jax.random.split(dropout_key, shares.rows.shape[0])
 
-    def shares(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Cuts rows [M] into batches and takes this device's share of each.
-
-        Returns:
-          Row indices [steps, batch_size / devices]; weights, 0 for what fills the last batch.
-        """
-        steps = -(-rows.shape[0] // settings.batch_size)
-        fill = steps * settings.batch_size - rows.shape[0]
+    def shares(self, rows: jax.Array) -> Shares:
+        """Cuts rows [M] into batches and takes this device's share of each."""
+        size = self._settings.batch_size
+        steps = -(-rows.shape[0] // size)
+        fill = steps * size - rows.shape[0]
         rows = jnp.pad(rows, (0, fill), mode="edge")
-        weights = jnp.arange(steps * settings.batch_size) < steps * settings.batch_size - fill
-        shape = (steps, devices, settings.batch_size // devices)
-        mine = 0 if axis is None else jax.lax.axis_index(axis)
-        return (
-            rows.reshape(shape)[:, mine],
-            weights.reshape(shape)[:, mine].astype(jnp.float32),
+        weights = jnp.arange(steps * size) < steps * size - fill
+        shape = (steps, self._devices, size // self._devices)
+        mine = 0 if self._axis is None else jax.lax.axis_index(self._axis)
+        return Shares(
+            rows.reshape(shape)[:, mine], weights.reshape(shape)[:, mine].astype(jnp.float32)
         )
 
-    def errors(predicted, state: State, batch: Dataset, weights):
-        """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
-        scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
-        natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
-        return weights @ scaled, jnp.sum(weights), weights @ natural
-
-    def train_step(
-        of: nn.Module, state: State, batch: Dataset, weights, key
+    def train(
+        self,
+        state: State,
+        replica: Replica,
+        batch: Dataset,
+        weights: jax.Array,
+        key: jax.Array,
     ) -> tuple[State, jax.Array]:
-        total = add_up(jnp.sum(weights))
-        structures = batch.structures.replace(row_mask=weights > 0, axis_name=axis)
+        """One step on this device's share of a batch → the state, and the loss ()."""
+        model = self._model
+        if replica.dropout is not None:
+            model = model.clone(dropout=replica.dropout)
+        total = self._add_up(jnp.sum(weights))
+        structures = batch.structures.replace(row_mask=weights > 0, axis_name=self._axis)
 
         def loss_share(params):
             # Running averages move by little and would not move at all in bfloat16.
-            variables = {"params": narrow(params), **state.statistics}
-            predicted, statistics = models.apply_training(of, variables, narrow(structures), key)
+            variables = {"params": self._narrow(params), **state.statistics}
+            predicted, statistics = models.apply_training(
+                model, variables, self._narrow(structures), key
+            )
             predicted = predicted.astype(jnp.float32)
-            error, _, _ = errors(predicted, state, batch, weights)
+            error, _, _ = self._errors(predicted, state, batch, weights)
             return error / total, statistics
 
-        (share, statistics), grads = jax.value_and_grad(loss_share, has_aux=True)(state.params)
-        loss, grads = add_up((share, grads))
-        updates, opt_state = adam.update(grads, state.opt_state, state.params)
+        with self._precision():
+            (share, statistics), grads = jax.value_and_grad(loss_share, has_aux=True)(state.params)
+        loss, grads = self._add_up((share, grads))
+        updates, opt_state = self._adam.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
 
+    def nothing(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What `validate` adds to, before the first batch."""
+        return (jnp.float32(0), jnp.float32(0), jnp.zeros(replica.labels.shape[1]))
+
     def validate(
-        state: State, dataset: Dataset, validation_rows: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        def add(sums, share):
-            rows, weights = share
-            batch = dataset.take(rows)
-            predicted = models.apply(model, state.variables, batch.structures)
-            new = errors(predicted, state, batch, weights)
-            return jax.tree.map(jnp.add, sums, new), None
+        self,
+        sums: tuple[jax.Array, ...],
+        state: State,
+        batch: Dataset,
+        weights: jax.Array,
+    ) -> tuple[jax.Array, ...]:
+        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T]."""
+        with self._precision():
+            predicted = models.apply(self._model, state.variables, batch.structures)
+        new = self._errors(predicted, state, batch, weights)
+        return jax.tree.map(jnp.add, sums, new)
 
-        zeros = (jnp.float32(0), jnp.float32(0), jnp.zeros(dataset.labels.shape[1]))
-        sums, _ = jax.lax.scan(add, zeros, shares(validation_rows))
-        error, count, natural = add_up(sums)
-        return error / count, natural / count
-
-    def epoch(
-        state: State, replica: Replica, structures: Batch
+    def end(
+        self, state: State, replica: Replica, sums: tuple[jax.Array, ...]
     ) -> tuple[State, dict[str, jax.Array]]:
-        dataset = Dataset(structures, replica.labels)
-        of = model if replica.dropout is None else model.clone(dropout=replica.dropout)
-        order_key, dropout_key = jax.random.split(
-            jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
-        )
-        order = jax.random.permutation(order_key, replica.train_rows)
-        rows, weights = shares(order)
-        keys = jax.random.split(dropout_key, rows.shape[0])  # the same on every device
-
-        def step(state, share):
-            rows, weights, key = share
-            return train_step(of, state, dataset.take(rows), weights, key)
-
+        """The schedule and the best weights after the last step, with the sums of `validate`."""
+        error, count, natural = self._add_up(sums)
+        validation_loss = error / count
         rate = optimizer.get_lr(state.opt_state)
-        state, losses = jax.lax.scan(step, state, (rows, weights, keys))
-        validation_loss, validation_mae = validate(state, dataset, replica.validation_rows)
-
         done = state.epoch + 1
-        schedule = optimizer.Schedule(settings, replica.lr)
+        schedule = optimizer.Schedule(self._settings, replica.lr)
         next_rate, schedule_state = schedule.update(state.schedule_state, validation_loss, done)
         better = validation_loss < state.best_loss
         best_params, best_statistics = jax.tree.map(
@@ -170,18 +169,62 @@ def make_epoch(model: nn.Module, settings: Settings, devices: int = 1) -> Epoch:
             best_epoch=jnp.where(better, done, state.best_epoch),
         )
         return state, {
-            "losses": losses,
             "validation_loss": validation_loss,
-            "validation_mae": validation_mae,
+            "validation_mae": natural / count,
             "lr": rate,
             "best_epoch": state.best_epoch,
         }
 
-    def precise(*args):
-        with jax.default_matmul_precision(PRODUCTS[settings.precision]):
-            return epoch(*args)
+    def epoch(
+        self, state: State, replica: Replica, structures: Batch
+    ) -> tuple[State, dict[str, jax.Array]]:
+        """One epoch over the training rows, then the validation, schedule and best weights.
 
-    return precise
+        Returns:
+          The state, and `losses` [steps], `validation_loss` (), `validation_mae` [T] in natural
+          units, `lr` () of this epoch, `best_epoch` ().
+        """
+        dataset = Dataset(structures, replica.labels)
+
+        def train(state: State, step: tuple[Shares, jax.Array]) -> tuple[State, jax.Array]:
+            (rows, weights), key = step
+            return self.train(state, replica, dataset.take(rows), weights, key)
+
+        state, losses = jax.lax.scan(train, state, self.order(state, replica))
+
+        def validate(sums: tuple[jax.Array, ...], share: Shares):
+            return self.validate(sums, state, dataset.take(share.rows), share.weights), None
+
+        shares = self.shares(replica.validation_rows)
+        sums, _ = jax.lax.scan(validate, self.nothing(replica), shares)
+        state, metrics = self.end(state, replica, sums)
+        return state, {"losses": losses, **metrics}
+
+    def _keys(self, state: State) -> tuple[jax.Array, jax.Array]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
+        order_key, dropout_key = jax.random.split(key)
+        return order_key, dropout_key
+
+    def _errors(self, predicted, state: State, batch: Dataset, weights):
+        """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
+        error_of = _ERRORS[self._settings.loss]
+        scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
+        natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
+        return weights @ scaled, jnp.sum(weights), weights @ natural
+
+    def _add_up(self, tree):
+        """Over the devices that share a batch."""
+        return tree if self._axis is None else jax.lax.psum(tree, self._axis)
+
+    def _precision(self):
+        return jax.default_matmul_precision(PRODUCTS[self._settings.precision])
+
+    def _narrow(self, tree):
+        if self._settings.precision != "bfloat16":
+            return tree
+        return jax.tree.map(
+            lambda leaf: leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 else leaf, tree
+        )
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:

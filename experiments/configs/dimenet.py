@@ -1,0 +1,15 @@
+"""DimeNet++ on the shipped table, by the published protocol.
+
+python -m experiments.train --config=experiments/configs/dimenet.py --workdir=runs/dimenet
+
+302,774 parameters; to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import common
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The card; `:quick` for a run of seconds."""
+    return common.published("dimenet", preset, quick={"hidden": 16, "blocks": 1, "out_emb": 16})

@@ -1,0 +1,15 @@
+"""FAENet on the shipped table, by the published protocol, averaged over frames.
+
+python -m experiments.train --config=experiments/configs/faenet.py --workdir=runs/faenet
+
+303,241 parameters; to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import common
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The card; `:quick` for a run of seconds."""
+    return common.published("faenet", preset, quick={"hidden": 32, "interactions": 2})

@@ -1,0 +1,80 @@
+"""Vision Transformer: A. Dosovitskiy et al., ICLR 2021 (arXiv 2010.11929), as in QuantumCanvas.
+
+The published model sees three of the canvas's ten channels, and so does this one unless `channels`
+says otherwise. As there, and unlike in the paper, norms follow the sums and the MLPs have ReLU.
+"""
+
+from typing import ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax.data.batch import Batch
+from qc_jax.errors import InputError
+from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
+from qc_jax.models._pair import image
+from qc_jax.models._start import dense, layer_norm
+from qc_jax.models._torch import Array
+
+
+class Model(nn.Module):
+    """A transformer of a class token and one token a patch of the canvas; the class token is read.
+
+    The canvas gives dipole and charges away, in those of its channels that are read.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("canvas",)
+
+    outputs: int = 1
+    channels: tuple[int, ...] = (0, 1, 2)
+    patch: int = 4  # pixels along each side
+    hidden: int = 96
+    heads: int = 4
+    layers: int = 4
+    mlp_ratio: int = 4
+    dropout: float = 0.1
+
+    def check(self) -> None:
+        """Raises InputError where heads cannot share the width, or patches not the canvas."""
+        check_heads("vit", self.hidden, self.heads)
+        if 32 % self.patch:
+            raise InputError(f"vit: expected patches that 32 pixels divide into, got {self.patch}")
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        """A Batch of B pairs → [B, outputs]."""
+        pixels = image(batch, self.channels)
+        b, size, _, c = pixels.shape
+        side, patch = size // self.patch, self.patch
+        patches = pixels.reshape(b, side, patch, side, patch, c).swapaxes(2, 3)
+        patches = patches.reshape(b, side * side, patch * patch * c)
+        start = nn.initializers.normal(1)
+        first = self.param("class_token", start, (1, 1, self.hidden))
+        first = jnp.broadcast_to(first, (b, 1, self.hidden))
+        tokens = jnp.concatenate([first, dense(self.hidden, name="patches")(patches)], axis=1)
+        tokens += self.param("places", start, (1, 1 + side * side, self.hidden))
+        for i in range(self.layers):
+            layer = EncoderLayer(
+                self.heads, self.mlp_ratio * self.hidden, self.dropout, name=f"layer_{i}"
+            )
+            last = i == self.layers - 1
+            tokens = layer(tokens, batch, train, first=1 if last else None)
+        return dense(self.outputs, name="out")(layer_norm(name="norm")(tokens[:, 0]))
+
+
+def _patches(weight: np.ndarray) -> np.ndarray:
+    """A convolution's [D, C, rows, columns] as the matrix [rows · columns · C, D]."""
+    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
+
+
+TORCH = {
+    "patches/kernel": Array("patch_embed.weight", _patches),
+    "patches/bias": Array("patch_embed.bias"),
+    "class_token": Array("cls_token"),
+    "places": Array("pos_embed"),
+    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
+    "norm": "head.0",
+    "out": "head.1",
+}
