@@ -19,13 +19,14 @@ _ABORT = b"JAX distributed service detected fatal errors"
 _WHO = re.compile(rb"stopped sending heartbeats\):\n(?:/job:\S*task:)?(\d+)")
 _FIRST_IS_GONE = re.compile(rb"Socket closed|Connection re(set|fused)|leader task")
 
+_TOLD = b"of this run has died"
 _PATIENCE = 2.0  # seconds until lines that announce an abort are passed on, if none comes
 
 
 def epitaph(who: str) -> str:
     """The line that tells why the process ends: `who` is like 'process 1'."""
     return (
-        f"error: {who} of this run has died or ended with an error, which its own output tells; "
+        f"error: {who} {_TOLD.decode()} or ended with an error, which its own output tells; "
         "start the same command again on all hosts: it goes on from the last checkpoint"
     )
 
@@ -39,7 +40,7 @@ def _who(held: bytes) -> str:
 
 def pass_on(source: int, target: int) -> None:
     """Copies from one file descriptor to another to the end, an abort's trace made one line."""
-    held, told = b"", False
+    held, told, last = b"", False, b"\n"
     while True:
         waits = bool(held) and _ABORT not in held
         if waits and not select.select([source], [], [], _PATIENCE)[0]:
@@ -51,15 +52,17 @@ def pass_on(source: int, target: int) -> None:
             break
         if not held:
             head = _HEAD.search(chunk)
-            start = head.start() if head else len(chunk)
-            told = told or b"of this run has died" in chunk[:start]
-            os.write(target, chunk[:start])
-            chunk = chunk[start:]
+            shown = chunk[: head.start()] if head else chunk
+            told = told or _TOLD in shown
+            last = shown[-1:] or last
+            os.write(target, shown)
+            chunk = chunk[len(shown) :]
         held += chunk
     if _ABORT not in held:
         os.write(target, held)
     elif not told:
-        os.write(target, f"{epitaph(_who(held))}\n".encode())
+        line = epitaph(_who(held)).encode() + b"\n"
+        os.write(target, line if last == b"\n" else b"\n" + line)  # a progress bar stands there
 
 
 if __name__ == "__main__":
