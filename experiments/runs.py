@@ -127,10 +127,13 @@ def versions() -> dict[str, str]:
     """What the numbers of a run depend on beside the code: packages and the device."""
     packages = ("qc-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     device = jax.local_devices()[0]
+    where = f"{jax.local_device_count()} x {device.platform} ({device.device_kind})"
+    if jax.process_count() > 1:
+        where += f", of {jax.process_count()} processes"
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
-        "device": f"{jax.local_device_count()} x {device.platform} ({device.device_kind})",
+        "device": where,
     }
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from qc_jax import models
 from qc_jax.data import files
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.train import grid, loop
+from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.stack import Training, of_one
 from qc_jax.train.workdir import Workdir
@@ -23,6 +24,8 @@ _COLUMNS = (
     *("mae", "rmse", "median_ae", "r2", "mae_training_median", "mae_pair_mean", "given_away_by"),
     *("parameters", "epochs", "best_epoch", "seconds", "data", "data_fingerprint", "split"),
 )
+
+_LOOK_SECONDS = 1.0  # between two looks for what other processes have ended
 
 
 def is_swept(config: Mapping[str, Any]) -> bool:
@@ -81,6 +84,10 @@ class Sweep:
     It has config.json, results.csv with a line a training and target, written anew as each one
     ends, and trainings/NAME, the work directory of each, for `predict` and `evaluate`.
 
+    Of several processes the first writes config.json and results.csv. Either all train every wave,
+    and the first writes what comes of it, or each trains waves of its own and writes what comes of
+    those.
+
     Args:
       config: of the sweep.
       path: of the directory.
@@ -90,31 +97,48 @@ class Sweep:
     """
 
     def __init__(self, config: Mapping[str, Any], path: str | os.PathLike):
-        self._runs: dict[str, runs.Run] = {}
         table = runs.read_table(config["data"], config["data_dir"])
-        for name, one in expand(config).items():
-            self._runs[name] = runs.from_config(one, table)
-        fingerprint = table.fingerprint()
-        self.workdir = Workdir(path)
-        self.workdir.claim({**config, "data_fingerprint": fingerprint})
-        self._trainings = {}
-        for name, run in self._runs.items():
-            workdir = Workdir(self.workdir.path / "trainings" / name)
-            workdir.claim(run.config)
-            self._trainings[name] = Training(run.model, run.task, run.settings, workdir)
+        all_runs = {name: runs.from_config(one, table) for name, one in expand(config).items()}
+        self._about = {name: _about(name, run) for name, run in all_runs.items()}
+        self.workdir = Workdir(path, writes=hosts.first())
+        self._workdirs = {
+            name: Workdir(self.workdir.path / "trainings" / name, writes=hosts.first())
+            for name in all_runs
+        }
+        self._parallel = config["parallel"]
+        self._runs: dict[str, runs.Run] = {}  # of this process's waves
+        # A process that is asked to stop asks the others, which train other waves, by this file.
+        self._stop = self.workdir.path / "stop"
+        with hosts.in_turn("claim"):
+            self.workdir.claim({**config, "data_fingerprint": table.fingerprint()})
+            for name, run in all_runs.items():
+                self._workdirs[name].claim(run.config)
+            if hosts.first():
+                self._stop.unlink(missing_ok=True)
+            trainings = {
+                name: Training(run.model, run.task, run.settings, self._workdirs[name])
+                for name, run in all_runs.items()
+            }
+            plan = grid.waves(trainings, self.workdir.path, config["sweep"]["stack"])
+            # Of each training that has ended, its lines of results.csv.
+            self._ended: dict[str, list[dict[str, Any]]] = {}
+            self._look()
+        self._plan = grid.own(plan, self._parallel)
+        # What others train is of no use here, and takes room on a device.
+        mine = [name for wave in self._plan for name in wave.names]
+        self._runs |= {name: all_runs[name] for name in mine}
+        self._trainings = {name: trainings[name] for name in mine}
+        if grid.shared_out(self._parallel):
+            for name in mine:
+                self._workdirs[name].writes = True
 
     def __len__(self) -> int:
-        return len(self._trainings)
+        return len(self._workdirs)
 
     @property
     def results(self) -> str:
         """The path of results.csv."""
         return os.path.join(self.workdir.path, "results.csv")
-
-    def done(self, name: str) -> bool:
-        """Whether a training has ended, with a result or a failure."""
-        workdir = self._trainings[name].workdir
-        return workdir.result() is not None or workdir.failure() is not None
 
     def train(
         self,
@@ -122,49 +146,72 @@ class Sweep:
         on_end: Callable[[str], None],
         stop: Callable[[], bool],
     ) -> None:
-        """Trains and scores what is not done; see `grid.fit_grid`."""
-        stack_size = self.workdir.config()["sweep"]["stack"]
-        plan = grid.waves(self._trainings, self.workdir.path, stack_size)
-        lines = {name: self._lines(name) for name in self._trainings if self.done(name)}
-        self._write(lines)
-        for name in lines:
+        """Trains and scores what is not done; see `grid.fit_grid`.
+
+        Of several processes each waits at the end until all trainings are done.
+        """
+        self._write()
+        for name in self._ended:
             on_end(name)
 
         def end(name: str, what: loop.Trained | InputError) -> None:
-            workdir, run = self._trainings[name].workdir, self._runs[name]
-            if isinstance(what, InputError):
-                workdir.write_failure(str(what))
-            else:
-                seconds = {
-                    "compile": what.compile_seconds,
-                    "train": sum(line["seconds"] for line in what.history),
-                }
-                with Checkpoints(workdir.checkpoints) as checkpoints:
-                    checkpoints.save(int(what.state.epoch), of_one(what.state))
-                workdir.write_result(scoring.score(run, what.state, seconds))
-            lines[name] = self._lines(name)
-            self._write(lines)
+            self._end(name, what)
+            self._ended[name] = self._lines(name)
+            for other in self._look():
+                on_end(other)
+            self._write()
             on_end(name)
 
-        grid.fit_grid(self._trainings, plan, self.done, on_epoch, end, stop)
+        def stop_all() -> bool:
+            if stop():
+                self._stop.touch()
+            return self._stop.exists()
+
+        asked = stop_all if grid.shared_out(self._parallel) else stop
+        grid.fit_grid(self._trainings, self._plan, self._ended.__contains__, on_epoch, end, asked)
+        while grid.shared_out(self._parallel) and len(self._ended) < len(self):
+            if asked():
+                raise loop.Interrupted
+            time.sleep(_LOOK_SECONDS)
+            for name in self._look():
+                on_end(name)
+                self._write()
+
+    def _end(self, name: str, what: loop.Trained | InputError) -> None:
+        """Scores a training and writes what it ended with."""
+        workdir, run = self._workdirs[name], self._runs[name]
+        if isinstance(what, InputError):
+            workdir.write_failure(str(what))
+            return
+        seconds = {
+            "compile": what.compile_seconds,
+            "train": sum(line["seconds"] for line in what.history),
+        }
+        everywhere = not grid.shared_out(self._parallel)
+        with Checkpoints(workdir.checkpoints, everywhere) as checkpoints:
+            checkpoints.save(int(what.state.epoch), of_one(what.state))
+        if workdir.writes:
+            workdir.write_result(scoring.score(run, what.state, seconds))
+
+    def _look(self) -> list[str]:
+        """The trainings that have ended since the last look, but for those that end here."""
+        ended = [
+            name
+            for name, workdir in self._workdirs.items()
+            if not (name in self._ended or name in self._runs)
+            and (workdir.result() is not None or workdir.failure() is not None)
+        ]
+        self._ended |= {name: self._lines(name) for name in ended}
+        return ended
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         """The lines of results.csv of one training that has ended."""
-        run, workdir = self._runs[name], self._trainings[name].workdir
-        about = {
-            "training": name,
-            "model": run.config["model"]["name"],
-            "seed": run.settings.seed,
-            "lr": run.settings.lr,
-            "weight_decay": run.settings.weight_decay,
-            "dropout": run.config["model"].get("dropout", ""),
-            "data": run.config["data"],
-            "data_fingerprint": run.config["data_fingerprint"],
-            "split": run.config["split"],
-        }
+        if not self.workdir.writes:
+            return []
+        (about, targets), workdir = self._about[name], self._workdirs[name]
         failure, result = workdir.failure(), workdir.result()
         if failure is not None or result is None:
-            return [about | {"target": key, "status": failure} for key in run.task.targets]
+            return [about | {"target": key, "status": failure} for key in targets]
         return [
             about
             | {
@@ -183,10 +230,27 @@ class Sweep:
             for key, errors in result["test"].items()
         ]
 
-    def _write(self, lines: Mapping[str, list[dict[str, Any]]]) -> None:
+    def _write(self) -> None:
+        if not self.workdir.writes:
+            return
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for name in self._trainings:
-            writer.writerows(lines.get(name, ()))
+        for name in self._workdirs:
+            writer.writerows(self._ended.get(name, ()))
         files.write_text(self.results, text.getvalue())
+
+
+def _about(name: str, run: runs.Run) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a training's lines of results.csv have in common, and its targets."""
+    return {
+        "training": name,
+        "model": run.config["model"]["name"],
+        "seed": run.settings.seed,
+        "lr": run.settings.lr,
+        "weight_decay": run.settings.weight_decay,
+        "dropout": run.config["model"].get("dropout", ""),
+        "data": run.config["data"],
+        "data_fingerprint": run.config["data_fingerprint"],
+        "split": run.config["split"],
+    }, run.task.targets

@@ -3,6 +3,7 @@
     python -m experiments.train --config=experiments/configs/egnn.py --workdir=runs/egnn
     python -m experiments.train --config=experiments/configs/egnn.py --workdir=runs/grid \\
         --config.sweep.target=all --config.sweep.seed=42,123,456
+    python -m experiments.train --distributed …   # on each of several hosts, see experiments/launch
 
 The same command goes on where an interrupted run stopped. The work directory gets config.json,
 metrics.jsonl, checkpoints/, result.json and parity.png; that of a sweep results.csv, and the work
@@ -16,9 +17,10 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import cli, runs, scoring, sweep
+from experiments import cli, distributed, runs, scoring, sweep
+from qc_jax.errors import InputError
 from qc_jax.report.tables import show_result, show_sweep
-from qc_jax.train import loop
+from qc_jax.train import grid, hosts, loop
 from qc_jax.train.parallel import Devices
 from qc_jax.train.workdir import Workdir
 
@@ -32,26 +34,34 @@ flags.mark_flag_as_required("config")
 def main(_: list[str]) -> None:
     """Trains, scores, reports."""
     config = _CONFIG.value.to_dict()
-    with cli.stop_on_sigterm() as stop:
+    with distributed.joined(), cli.stop_on_sigterm() as stop:
         try:
             if sweep.is_swept(config):
                 _train_all(sweep.Sweep(config, _WORKDIR.value), stop)
             else:
-                _train_one(runs.from_config(config), Workdir(_WORKDIR.value), stop)
+                _train_one(runs.from_config(config), Workdir(_WORKDIR.value, hosts.first()), stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
 
 
 def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> None:
+    if grid.shared_out(run.settings.parallel) and run.settings.parallel != "auto":
+        raise InputError(
+            "parallel=replicas leaves all processes but one without work, as there is one training;"
+            " expected parallel=data, or a sweep"
+        )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
-    workdir.claim(run.config)
-    result = workdir.result()
+    with hosts.in_turn("claim"):
+        workdir.claim(run.config)
+        result = workdir.result()
     if result is None:
         trained = _train(run, workdir, stop)
         seconds = {
             "compile": trained.compile_seconds,
             "train": sum(line["seconds"] for line in trained.history),
         }
+        if not hosts.first():
+            return
         result = scoring.score(run, trained.state, seconds, workdir.path / "parity.png")
         workdir.write_result(result)
     show_result(result)
@@ -60,7 +70,12 @@ def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> Non
 
 def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
     name = run.task.targets[0]
-    with tqdm(total=run.settings.epochs, unit="epoch", desc=run.config["model"]["name"]) as bar:
+    with tqdm(
+        total=run.settings.epochs,
+        unit="epoch",
+        desc=run.config["model"]["name"],
+        disable=not hosts.first(),
+    ) as bar:
 
         def on_epoch(line: dict[str, Any]) -> None:
             bar.set_postfix(
@@ -77,12 +92,14 @@ def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Tr
 
 
 def _train_all(trainings: sweep.Sweep, stop: Callable[[], bool]) -> None:
-    with tqdm(total=len(trainings), unit="training") as bar:
+    shown = 0
+    with tqdm(total=len(trainings), unit="training", disable=not hosts.first()) as bar:
 
         def on_epoch(name: str, line: dict[str, Any]) -> None:
-            shown = f"epoch {line['epoch']}"
-            if bar.postfix != shown:  # trainings of a stack come to it together
-                bar.set_postfix_str(shown)
+            nonlocal shown
+            if line["epoch"] != shown:  # trainings of a stack come to it together
+                shown = line["epoch"]
+                bar.set_postfix_str(f"epoch {shown}")
 
         trainings.train(on_epoch, lambda _: bar.update(), stop)
     show_sweep(trainings.results)

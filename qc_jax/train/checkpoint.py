@@ -1,11 +1,13 @@
 """Checkpoints of a training's state, written and read by orbax."""
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 
@@ -20,15 +22,36 @@ class Checkpoints:
     """The checkpoints in one directory: the states [R, ...] of a stack, a step an epoch.
 
     Each holds the best weights so far beside the last ones; three are kept. They are written in
-    the background. Use it as a context manager: leaving it waits for what is being written.
+    the background, unless each of several processes writes its own. Use it as a context manager:
+    leaving it waits for what is being written.
+
+    Args:
+      directory: where they are; of several processes, on a file system that all see.
+      everywhere: whether all processes of the run have the same states and call every method
+        together: each then writes a part. Otherwise this one alone has them.
     """
 
-    def __init__(self, directory: str | os.PathLike):
+    def __init__(self, directory: str | os.PathLike, everywhere: bool = False):
         self._directory = os.path.abspath(directory)
+        self._everywhere = everywhere and jax.process_count() > 1
         # A checkpoint is complete or absent: orbax renames it when it is whole.
         options = ocp.CheckpointManagerOptions(max_to_keep=3)
+        if not everywhere and jax.process_count() > 1:
+            me = jax.process_index()
+            options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+            )
+            # What orbax has for the background takes the saves of all processes for one.
+            options.enable_async_checkpointing = False
+            options.create = False  # it can only be made for all
+            os.makedirs(self._directory, exist_ok=True)
+            _write_alone(me)
         self._manager = ocp.CheckpointManager(
-            self._directory, options=options, item_handlers=ocp.StandardCheckpointHandler()
+            self._directory,
+            options=options,
+            item_handlers=ocp.StandardCheckpointHandler(
+                multiprocessing_options=options.multiprocessing_options
+            ),
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -46,6 +69,7 @@ class Checkpoints:
         """
         if epoch != self._manager.latest_step():
             with _told(self._directory):
+                states = self._on_devices(states)
                 self._manager.save(epoch, args=ocp.args.StandardSave(states))
 
     def latest(self, like: State) -> State | None:
@@ -81,10 +105,12 @@ class Checkpoints:
         return None
 
     def _read(self, epoch: int, like: State) -> State:
-        # The arrays land on this host's first device, wherever they were written.
-        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        # The arrays land on a first device, wherever they were written.
+        place: jax.sharding.Sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        if self._everywhere:
+            place = _copies(range(jax.process_count()))
         target = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), like
         )
         there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
         for name in sorted(there.keys() | asked.keys()):
@@ -93,7 +119,41 @@ class Checkpoints:
                     f"{self._directory}/{epoch}: the checkpoint of another model: {name} has "
                     f"shape {there.get(name)} there, expected {asked.get(name)}"
                 )
-        return self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+        states = self._manager.restore(epoch, args=ocp.args.StandardRestore(target))
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), states)
+
+    def _on_devices(self, states: State) -> State:
+        """As orbax writes them where there are several processes.
+
+        It leaves arrays in host memory to the first process, and refuses those that are on this
+        process's devices alone: without `everywhere` they claim to have a copy on another one's.
+        """
+        count, me = jax.process_count(), jax.process_index()
+        if count == 1:
+            return states
+        sharding = _copies(range(count) if self._everywhere else (me, (me + 1) % count))
+
+        def put(leaf):
+            host = np.asarray(leaf)
+            return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
+
+        return jax.tree.map(put, states)
+
+
+@functools.cache
+def _write_alone(process: int) -> None:
+    """Has orbax write all of an array here, though another process seems to have a copy."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # it warns that a handler was there before
+    handler = ocp.type_handlers.ArrayHandler(primary_host=process, use_replica_parallel=False)
+    ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
+    logging.set_verbosity(verbosity)
+
+
+def _copies(processes: Iterable[int]) -> jax.sharding.Sharding:
+    """The same on the first device of each of the processes."""
+    mesh = jax.sharding.Mesh([jax.local_devices(of)[0] for of in processes], ("processes",))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 @contextlib.contextmanager

@@ -1,5 +1,9 @@
-"""A grid of trainings: those that can are stacked, more than fit run in waves, none runs twice."""
+"""A grid of trainings: those that can are stacked, more than fit run in waves, none runs twice.
 
+Of several processes each takes its share of the waves, unless all of them share every batch.
+"""
+
+import dataclasses
 import functools
 import itertools
 import os
@@ -31,13 +35,25 @@ class Wave(NamedTuple):
     directory: str
 
 
+def shared_out(parallel: str) -> bool:
+    """Whether each process trains its own waves; `parallel` is of `Settings`."""
+    return parallel != "data" and jax.process_count() > 1
+
+
+def own(plan: Sequence[Wave], parallel: str) -> list[Wave]:
+    """Those of the waves that this process trains."""
+    if not shared_out(parallel):
+        return list(plan)
+    return list(plan[jax.process_index() :: jax.process_count()])
+
+
 def waves(
     trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
 ) -> list[Wave]:
     """Which trainings run as one program, and after which others.
 
     What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
-    can go on only together.
+    can go on only together. One process decides, the others call this after it.
 
     Args:
       trainings: by name.
@@ -58,8 +74,12 @@ def waves(
             groups.setdefault(key(training), []).append(name)
         stacks = []
         for names in groups.values():
+            first = trainings[names[0]]
             most = stack_size or fitting([trainings[name] for name in names])
             count = -(-len(names) // most)  # as equal as they can be
+            if shared_out(first.settings.parallel):  # and as many for each process
+                each = -(-count // jax.process_count())
+                count = min(len(names), each * jax.process_count())
             stacks += [part.tolist() for part in np.array_split(np.array(names), count)]
         files.write_json(path, stacks)
     return [
@@ -103,7 +123,7 @@ def fit_grid(
 
     Args:
       trainings: by name.
-      plan: of `waves`.
+      plan: those waves that are this process's `own`.
       done: says of a name whether its training has ended.
       on_epoch: told of every epoch of every training.
       on_end: told of each training that ends, as soon as it does; `done` must say so from then on.
@@ -117,13 +137,21 @@ def fit_grid(
         over = [done(name) for name in names]
         if not all(over):
             loop.fit_stack(
-                [trainings[name] for name in names],
+                [_alone(trainings[name]) for name in names],
                 directory,
                 done=over,
                 on_epoch=functools.partial(_by_name, on_epoch, names),
                 on_end=functools.partial(_by_name, on_end, names),
                 stop=stop,
             )
+
+
+def _alone(training: Training) -> Training:
+    """Of a wave that no other process knows of: its devices share no batch, were it of one."""
+    settings = training.settings
+    if not shared_out(settings.parallel):
+        return training
+    return training._replace(settings=dataclasses.replace(settings, parallel="replicas"))
 
 
 def _by_name(

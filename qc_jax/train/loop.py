@@ -13,6 +13,7 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
+from qc_jax.train import hosts
 from qc_jax.train import stack as stacks
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.parallel import Devices
@@ -87,7 +88,8 @@ def fit_stack(
     """Trains all until the last epoch or the early stop, from the newest checkpoint on.
 
     An interrupted training that is called again with the same arguments, on as many devices, ends
-    in the same bits. A model with `solve` is solved at once from the training rows instead, as one
+    in the same bits. Where devices of several processes share the batches, all of them call it. A
+    model with `solve` is solved at once from the training rows instead, as one
     epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
     `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
     `seconds` (the stack's, divided by the trainings that were not over).
@@ -122,7 +124,7 @@ def fit_stack(
 
     if not active.any():
         return ended
-    with Checkpoints(directory) as checkpoints:
+    with Checkpoints(directory, devices.everywhere) as checkpoints:
         states = checkpoints.latest(like=jax.eval_shape(stack.first_states))
         if states is None:
             states = stack.first_states()
@@ -173,9 +175,10 @@ def fit_stack(
             stopping = stop()
             settings = stack.settings
             due = epoch % settings.checkpoint_every == 0 or (
-                settings.checkpoint_minutes
-                and time.monotonic() - saved > 60 * settings.checkpoint_minutes
+                0 < 60 * settings.checkpoint_minutes < time.monotonic() - saved
             )
+            if devices.everywhere:  # clocks and signals are each process's own
+                due, stopping = hosts.agree(due, stopping)
             if due or stopping or (not active.any() and any(map(_is_trained, ended))):
                 checkpoints.save(epoch, program.states())
                 saved = time.monotonic()

@@ -15,13 +15,15 @@ T = TypeVar("T")
 
 
 class Devices:
-    """How the trainings of a stack lie on the devices of this host.
+    """How the trainings of a stack lie on devices.
 
-    Either all devices share each batch of every training, and hold the same arrays; or each device
-    has some of the trainings, and they need not know of each other.
+    Either all devices, of all processes, share each batch of every training, and hold the same
+    arrays; or each device of this process has some of the trainings, and they need not know of each
+    other.
 
     Attributes:
       sharing: how many devices share a batch.
+      everywhere: whether they are those of several processes.
 
     Args:
       parallel: of `Settings`: 'data', 'replicas' or 'auto'.
@@ -33,10 +35,11 @@ class Devices:
     """
 
     def __init__(self, parallel: str, size: int, batch_size: int):
-        self._devices = jax.local_devices()
+        self._devices = jax.local_devices()  # of this process
         self._size = size
         replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
-        self.sharing = 1 if replicas else len(self._devices)
+        self.everywhere = not replicas and jax.process_count() > 1
+        self.sharing = 1 if replicas else len(self._together)
         if batch_size % self.sharing:
             raise InputError(
                 f"batch_size {batch_size} cannot be split over {self.sharing} devices; "
@@ -53,6 +56,13 @@ class Devices:
             if replicas
             else np.tile(np.arange(size), (len(self._devices), 1))
         )
+
+    @property
+    def _together(self) -> list[jax.Device]:
+        """Those that run one program; process after process, as each puts its part of an array."""
+        if not self.everywhere:
+            return self._devices
+        return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
 
     @property
     def each(self) -> int:
@@ -87,6 +97,8 @@ class Devices:
 
     def get(self, stack: T) -> T:
         """What `put` gave, or a program of it returned, as [R, ...] in host memory."""
+        if self.sharing > 1:  # each device has it all
+            return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)[0]), stack)
         _, places = np.unique(self._places, return_index=True)
 
         def get(leaf):
@@ -108,11 +120,11 @@ class Devices:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*pmap.*", category=DeprecationWarning)
             parallel = jax.pmap(
-                function, axis_name=AXIS, donate_argnums=(0,), devices=self._devices
+                function, axis_name=AXIS, donate_argnums=(0,), devices=self._together
             )
             return parallel.lower(*args).compile()
 
     def _put(self, array: np.ndarray) -> jax.Array:
-        mesh = jax.sharding.Mesh(self._devices, (AXIS,))
+        mesh = jax.sharding.Mesh(self._together, (AXIS,))
         sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
-        return jax.device_put(array, sharding)
+        return jax.make_array_from_process_local_data(sharding, array)

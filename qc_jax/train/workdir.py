@@ -26,12 +26,18 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 class Workdir:
     """One directory, one run.
 
+    Args:
+      path: of the directory.
+      writes: whether this process is the one that writes there; elsewhere what would write does
+        nothing.
+
     Raises:
       InputError: from every method, where a file is missing, damaged or of another run.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, writes: bool = True):
         self.path = Path(path)
+        self.writes = writes
 
     @property
     def checkpoints(self) -> Path:
@@ -60,6 +66,11 @@ class Workdir:
                     "choose another work directory"
                 )
             return
+        if not self.writes:
+            raise InputError(
+                f"{self.path}: this process does not see what the first process wrote; expected a "
+                "directory on a file system that all share"
+            )
         if self.path.exists() and {path.name for path in self.path.iterdir()} - {_UNFINISHED}:
             raise InputError(
                 f"{self.path} is not empty and holds no run; choose another work directory"
@@ -82,7 +93,8 @@ class Workdir:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json: the run is finished."""
-        files.write_json(self.path / "result.json", dict(result))
+        if self.writes:
+            files.write_json(self.path / "result.json", dict(result))
 
     def failure(self) -> str | None:
         """What `write_failure` wrote; None where the run did not fail."""
@@ -92,7 +104,8 @@ class Workdir:
 
     def write_failure(self, error: str) -> None:
         """Writes failure.json: the run ended without a result and is not tried again."""
-        files.write_json(self.path / "failure.json", {"error": error})
+        if self.writes:
+            files.write_json(self.path / "failure.json", {"error": error})
 
     def metrics(self, epochs: int) -> list[dict[str, Any]]:
         """The first `epochs` lines of metrics.jsonl; later ones, of lost work, are cut off."""
@@ -103,11 +116,14 @@ class Workdir:
             raise InputError(
                 f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
             )
-        files.write_text(path, "".join(line + "\n" for line in lines))
+        if self.writes:
+            files.write_text(path, "".join(line + "\n" for line in lines))
         return [json.loads(line) for line in lines]
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         """Adds one epoch to metrics.jsonl."""
+        if not self.writes:
+            return
         with open(self.path / "metrics.jsonl", "a") as file:
             file.write(json.dumps(line) + "\n")
 
