@@ -17,7 +17,7 @@ from qc_jax.train import hosts
 from qc_jax.train import stack as stacks
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.parallel import Devices
-from qc_jax.train.program import Program, Solved
+from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import State
@@ -92,7 +92,8 @@ def fit_stack(
     model with `solve` is solved at once from the training rows instead, as one
     epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
     `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
-    `seconds` (the stack's, divided by the trainings that were not over).
+    `seconds` (the stack's, divided by the trainings that were not over), and of structures that
+    stay on disk `waited`, the part of the time that was spent waiting for them.
 
     Args:
       trainings: R of them whose `stack.key` is the same.
@@ -112,7 +113,8 @@ def fit_stack(
     """
     stack = Stack(trainings)
     first = trainings[0]  # the structures are the same for all
-    models.check(stack.model, first.task.dataset.structures, first.task.names)
+    if stack.structures is not None:  # else they are checked as they are read
+        models.check(stack.model, stack.structures, first.task.names)
     devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[Trained | InputError | None] = [None] * len(stack)
@@ -138,7 +140,7 @@ def fit_stack(
         if not active.any():
             return ended
 
-        program = (Solved if hasattr(stack.model, "solve") else Program)(stack, devices, states)
+        program = _program(stack)(stack, devices, states)
         epoch, saved = int(np.max(states.epoch)), time.monotonic()
         del states
         while active.any():
@@ -166,6 +168,8 @@ def fit_stack(
                     "lr": float(mine["lr"]),
                     "seconds": seconds,
                 }
+                if "waited" in mine:
+                    line["waited"] = float(mine["waited"])
                 trainings[index].workdir.append_metrics(line)
                 histories[index].append(line)
                 on_epoch(index, line)
@@ -185,6 +189,12 @@ def fit_stack(
             if stopping and active.any():
                 raise Interrupted
         return ended
+
+
+def _program(stack: Stack) -> type[Program | Streamed | Solved]:
+    if hasattr(stack.model, "solve"):
+        return Solved
+    return Program if stack.stream is None else Streamed
 
 
 def _is_trained(what: Trained | InputError | None) -> bool:

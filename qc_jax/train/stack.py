@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.data.batch import Batch
-from qc_jax.data.dataset import Task
+from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
+from qc_jax.data.stream import Stream
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
 from qc_jax.train.state import State, init
@@ -57,6 +57,8 @@ def key(training: Training) -> tuple[Any, ...]:
         training.task.names.tobytes(),
         len(split.train),
         len(split.validation),
+        # Structures from disk come in the order of one training: it is alone.
+        training.workdir.path if isinstance(training.task.dataset, Stream) else None,
     )
 
 
@@ -65,7 +67,8 @@ class Stack:
 
     Attributes:
       trainings: R of them.
-      structures: of all of them.
+      structures: of all of them; None where they stay on disk.
+      stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
     """
 
@@ -74,7 +77,9 @@ class Stack:
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
         rates = [getattr(training.model, "dropout", None) for training in trainings]
-        self.structures: Batch = tasks[0].dataset.structures
+        dataset = tasks[0].dataset
+        self.stream = dataset if isinstance(dataset, Stream) else None
+        self.structures = dataset.structures if isinstance(dataset, Dataset) else None
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),
             train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
