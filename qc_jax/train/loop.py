@@ -3,7 +3,7 @@
 import operator
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -49,6 +49,7 @@ def fit(
     workdir: Workdir,
     on_epoch: Callable[[dict[str, Any]], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
+    initial: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Trains one model: `fit_stack` of a stack of one, its checkpoints in the work directory.
 
@@ -59,14 +60,16 @@ def fit(
       workdir: claimed for this run.
       on_epoch: told of every epoch, those before an interruption included.
       stop: asked after every epoch whether to save and to stop.
+      initial: variables that the training starts from instead of those that follow from the seed:
+        a part of the model's, as nested dicts.
 
     Raises:
-      InputError: the devices don't divide the batch, the model can't take a structure, a loss is
-        not finite, or a checkpoint can't be read.
+      InputError: the devices don't divide the batch, the model can't take a structure or the
+        initial variables, a loss is not finite, or a checkpoint can't be read.
       Interrupted: `stop` said so.
     """
     (trained,) = fit_stack(
-        [Training(model, task, settings, workdir)],
+        [Training(model, task, settings, workdir, initial)],
         workdir.checkpoints,
         on_epoch=lambda _, line: on_epoch(line),
         stop=stop,
@@ -107,8 +110,8 @@ def fit_stack(
       What each ended with: an InputError where its loss was not finite, None where it was done.
 
     Raises:
-      InputError: the devices don't divide the batch, the model can't take a structure, or a
-        checkpoint can't be read.
+      InputError: the devices don't divide the batch, the model can't take a structure or the
+        initial variables, or a checkpoint can't be read.
       Interrupted: `stop` said so.
     """
     stack = Stack(trainings)

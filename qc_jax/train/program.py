@@ -215,7 +215,7 @@ class Solved:
         return {name: np.stack([line[name] for line in filled]) for name in some}
 
     def _solve(self, index: int) -> dict[str, np.ndarray]:
-        model, task, _, _ = self._stack.trainings[index]
+        model, task, *_ = self._stack.trainings[index]
         rows = task.dataset.take(task.split.train)
         variables = model.solve(rows.structures, np.asarray(task.scaler.scale(rows.labels)))
         statistics = {name: value for name, value in variables.items() if name != "params"}

@@ -1,7 +1,7 @@
 """Stacks: trainings of one architecture that run as one program."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,9 +12,10 @@ import numpy as np
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.stream import Stream
+from qc_jax.errors import InputError
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import State, init
+from qc_jax.train.state import State, init, start_from
 from qc_jax.train.steps import Replica
 from qc_jax.train.workdir import Workdir
 
@@ -31,12 +32,15 @@ class Training(NamedTuple):
       task: the data.
       settings: how.
       workdir: claimed for it.
+      initial: variables that it starts from instead of those that follow from the seed: a part of
+        the model's, or None. A training that goes on from a checkpoint has them already.
     """
 
     model: nn.Module
     task: Task
     settings: Settings
     workdir: Workdir
+    initial: Mapping[str, Any] | None = None
 
 
 def key(training: Training) -> tuple[Any, ...]:
@@ -105,7 +109,11 @@ class Stack:
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """The states [R, ...] before the first epoch, each as if it were alone."""
+        """The states [R, ...] before the first epoch, each as if it were alone.
+
+        Raises:
+          InputError: initial variables do not fit the model, or it is solved at once.
+        """
         sample = self.trainings[0].task.dataset.take(np.arange(1)).structures
         settings = [training.settings for training in self.trainings]
         scaler = jax.tree.map(
@@ -123,7 +131,17 @@ class Stack:
             "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
             "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
         }
-        return jax.jit(jax.vmap(one))((seeds, scaler, rates))
+        states = jax.jit(jax.vmap(one))((seeds, scaler, rates))
+        initial = [training.initial for training in self.trainings]
+        if all(variables is None for variables in initial):
+            return states
+        if hasattr(self.model, "solve"):
+            raise InputError("a model that is solved at once starts from no weights")
+        each = []
+        for index, variables in enumerate(initial):
+            state = take(states, index)
+            each.append(state if variables is None else start_from(state, variables))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
 def take(states: State, index: int) -> State:
