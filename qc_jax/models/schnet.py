@@ -58,7 +58,8 @@ class Model(nn.Module):
     readout: Literal["add", "mean"] = "add"
     max_atomic_number: int = 99
 
-    def setup(self):
+    def setup(self) -> None:
+        """Its layers."""
         self.elements = nn.Embed(self.max_atomic_number + 1, self.hidden)
         self.interaction = [
             Interaction(self.hidden, self.filters) for _ in range(self.interactions)
@@ -72,7 +73,7 @@ class Model(nn.Module):
         return batch.pool(self.out_1(h), self.readout)
 
     def atoms(self, batch: Batch) -> jax.Array:
-        """A Batch of B structures → features [B, A, hidden] of the atoms, before the last layers."""
+        """A Batch of B structures → features [B, A, hidden] of atoms, before the last layers."""
         distance, there = _radial.distances(batch, self.cutoff)
         radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
         smooth = jnp.where(there, _radial.cosine_cutoff(distance, self.cutoff), 0)[..., None]
