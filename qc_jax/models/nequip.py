@@ -101,18 +101,24 @@ def _irrep(degree: int) -> str:
 
 
 class Own(nn.Module):
-    """Features times attributes, mixed: W (a ⊗ h), of every component of a degree."""
+    """W (a ⊗ h): all products of features and attributes, mixed, for every component of a degree.
+
+    Of scalars the products are made; of others a matrix for every atom, which is less work.
+    """
 
     features: int
 
     @nn.compact
     def __call__(self, h: jax.Array, attributes: jax.Array) -> jax.Array:
         """[B, A, 2l + 1, F] and [B, A, T] → [B, A, 2l + 1, features]."""
-        shape = (attributes.shape[-1] * h.shape[-1], self.features)
+        count, width = attributes.shape[-1], h.shape[-1]
+        shape = (count * width, self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        # A matrix for every atom is less work than all products of features and attributes.
-        matrices = attributes @ kernel.reshape(attributes.shape[-1], -1)
-        return h @ matrices.reshape(*h.shape[:2], h.shape[-1], -1)
+        if h.shape[2] == 1:
+            products = attributes[..., None] @ h  # on a CPU faster than ∗, backwards at least
+            return products.reshape(*h.shape[:3], -1) @ kernel
+        matrices = attributes @ kernel.reshape(count, -1)
+        return h @ matrices.reshape(*h.shape[:2], width, -1)
 
 
 class Interaction(nn.Module):
