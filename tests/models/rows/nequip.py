@@ -4,5 +4,13 @@ from tests.models.rows import Row
 
 ROW = Row(
     "nequip",
-    {"features": 6, "layers": 2, "max_degree": 1, "attributes": 3, "radial": 4, "radial_hidden": 8, "cutoff": 3.0},
+    {
+        "features": 6,
+        "layers": 2,
+        "max_degree": 1,
+        "attributes": 3,
+        "radial": 4,
+        "radial_hidden": 8,
+        "cutoff": 3.0,
+    },
 )
