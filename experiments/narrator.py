@@ -16,8 +16,11 @@ _HEAD = re.compile(
     rb"[EWF]\d{4} [\d:.]+ +\d+ (coordination_service\w*|preemption_sync\w*|client)\.(cc|h):\d+\]"
 )
 _ABORT = b"JAX distributed service detected fatal errors"
-_WHO = re.compile(rb"stopped sending heartbeats\):\n(?:/job:\S*task:)?(\d+)")
+# What the log says of the cause, and who or what that was.
+_SILENT = re.compile(rb"stopped sending heartbeats\):\n(?:/job:\S*task:)?(\d+)")
+_TWICE = re.compile(rb"(\d+) unexpectedly tried to connect with a different incarnation")
 _FIRST_IS_GONE = re.compile(rb"Socket closed|Connection re(set|fused)|leader task")
+_NOT_ALL = b"CoordinationService/RegisterTask"
 
 _TOLD = b"of this run has died"
 _PATIENCE = 2.0  # seconds until lines that announce an abort are passed on, if none comes
@@ -31,11 +34,22 @@ def epitaph(who: str) -> str:
     )
 
 
-def _who(held: bytes) -> str:
-    found = _WHO.search(held)
-    if found:
-        return f"process {int(found[1])}"
-    return "process 0" if _FIRST_IS_GONE.search(held) else "another process"
+def _why(held: bytes) -> str:
+    """One line for what JAX logs when it ends a process."""
+    twice, silent = _TWICE.search(held), _SILENT.search(held)
+    if twice:
+        return (
+            f"error: process {int(twice[1])} of this run has started again, or two have its "
+            "number; start the same command again on all hosts: it goes on from the last checkpoint"
+        )
+    if _NOT_ALL in held:
+        return (
+            "error: the processes did not come together in time; start the same command on all "
+            "hosts, with the same coordinator, within --join_within seconds"
+        )
+    if silent:
+        return epitaph(f"process {int(silent[1])}")
+    return epitaph("process 0" if _FIRST_IS_GONE.search(held) else "another process")
 
 
 def pass_on(source: int, target: int) -> None:
@@ -61,7 +75,7 @@ def pass_on(source: int, target: int) -> None:
     if _ABORT not in held:
         os.write(target, held)
     elif not told:
-        line = epitaph(_who(held)).encode() + b"\n"
+        line = _why(held).encode() + b"\n"
         os.write(target, line if last == b"\n" else b"\n" + line)  # a progress bar stands there
 
 

@@ -129,7 +129,7 @@ def versions() -> dict[str, str]:
     device = jax.local_devices()[0]
     where = f"{jax.local_device_count()} x {device.platform} ({device.device_kind})"
     if jax.process_count() > 1:
-        where += f", of {jax.process_count()} processes"
+        where += f" for each of {jax.process_count()} processes"
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in packages},

@@ -1,0 +1,135 @@
+"""Two processes with two devices each do what one process with four does."""
+
+import json
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from qc_jax.errors import InputError
+from qc_jax.train import grid, hosts, loop
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.settings import Settings
+from qc_jax.train.workdir import Workdir
+from tests.together import Together
+
+
+def fit_both(folder: str) -> dict[str, list]:
+    """One training whose batches all devices share, then a grid of them, each resumed."""
+    from tests.train import conftest, test_stack
+
+    task = conftest.task.__wrapped__()
+    work = Workdir(f"{folder}/data", writes=hosts.first())
+    with hosts.in_turn("claim"):
+        work.claim({})
+    for epochs in (3, 5):
+        settings = Settings(epochs=epochs, batch_size=32, lr=0.05, checkpoint_every=2)
+        trained = loop.fit(conftest.Noisy(), task, settings, work)
+    results = {"data": [[line["loss"], line["validation_loss"]] for line in trained.history]}
+
+    with hosts.in_turn("make"):
+        trainings = dict(enumerate(test_stack.trainings(task, f"{folder}/replicas")))
+        trainings = {str(name): training for name, training in trainings.items()}
+        plan = grid.waves(trainings, folder)
+    ended: dict[str, loop.Trained] = {}
+    stops = iter([False, True])
+    for stop in (lambda: next(stops), lambda: False):
+        try:
+            grid.fit_grid(
+                trainings,
+                grid.own(plan, "auto"),
+                ended.__contains__,
+                on_end=ended.__setitem__,
+                stop=stop,
+            )
+        except loop.Interrupted:
+            assert not ended
+    for name, trained in ended.items():
+        results[name] = [[line["loss"], line["validation_loss"]] for line in trained.history]
+        with Checkpoints(f"{folder}/trainings/{name}") as checkpoints:
+            checkpoints.save(1, trained.state)
+    return results
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tmp_path, run_python):
+    """And the checkpoints of each are whole: another process reads them."""
+    env = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    module = ("-m", "tests.train.test_hosts")
+    done = run_python(*module, tmp_path / "one", devices=4, **env)
+    assert done.returncode == 0, done.stderr
+    two = Together(
+        *(tmp_path, *module, tmp_path / "two", "{coordinator}", "{processes}", "{process}"), **env
+    ).wait()
+    assert [each.returncode for each in two] == [0, 0], two
+    one, first, second = (
+        json.loads((tmp_path / name).read_text())
+        for name in ("one/results0", "two/results0", "two/results1")
+    )
+    assert first["data"] == second["data"]
+    waves = json.loads((tmp_path / "two" / "waves.json").read_text())
+    for own, names in zip((first, second), waves, strict=True):
+        assert own.keys() == {"data", *names}
+    assert one.keys() == (first | second).keys()
+    for name, expected in one.items():
+        np.testing.assert_allclose((first | second)[name], expected, rtol=1e-4)
+    for name in one.keys() - {"data"}:
+        states = []
+        for run in ("one", "two"):
+            with Checkpoints(tmp_path / run / "trainings" / name) as checkpoints:
+                states.append(checkpoints.latest(like_of(tmp_path)))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-5), *states)
+
+
+def like_of(folder):
+    from tests.train import conftest, test_stack
+
+    task = conftest.task.__wrapped__()
+    one = test_stack.Stack([test_stack.training(task, folder / "like")])
+    return jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], one.first_states()))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("host:1", None, None), "or none of them; processes is missing"),
+        ((None, 2, 0), "or none of them; coordinator is missing"),
+        (("host", 2, 0), "coordinator: expected HOST:PORT, got 'host'"),
+        (("host:1", 2, 2), "process: expected 0 to 1, got 2"),
+        (("host:1", 2, -1), "process: expected 0 to 1, got -1"),
+        (("host:1", 2, 0, 0), "expected dead_after and join_within above 0 s, got 0 and 300"),
+    ],
+)
+def test_bad_input(given, words):
+    with pytest.raises(InputError, match=words):
+        hosts.join(*given)
+
+
+def test_one_process_waits_for_nobody():
+    assert hosts.first()
+    hosts.meet("here")
+    with hosts.in_turn("one"):
+        pass
+    assert hosts.agree(True, False) == [True, False]
+
+
+def test_what_a_lost_process_leads_to():
+    lost = jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer")
+    own = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+    assert hosts.lost_another(lost) and not hosts.lost_another(own)
+    try:
+        raise ValueError("a checkpoint") from lost
+    except ValueError as error:
+        assert hosts.lost_another(error)
+
+
+if __name__ == "__main__":
+    OUT, *JOINED = sys.argv[1:]
+    if JOINED:
+        hosts.join(JOINED[0], int(JOINED[1]), int(JOINED[2]), dead_after=20)
+    FOUND = fit_both(OUT)
+    with open(f"{OUT}/results{jax.process_index()}", "w") as file:
+        json.dump(FOUND, file)
+    if JOINED:
+        hosts.leave()
