@@ -26,6 +26,7 @@ writes random molecules of up to 29 atoms as a TFDS dataset, trains on some of t
 reads them at random, and prints for which part of the time the device waited for its input.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -127,7 +128,11 @@ def _grid() -> None:
             print(f"reference: {timing.use_all_cores()}")
             trainer = timing.Trainer(module, models.defaults(name), task, settings)
             epoch = functools.partial(trainer.train, task.split.train)
-        timings, seconds = time_grid(model, task, settings, sizes, flags.FLAGS.rounds or 5, epoch)
+        trace = flags.FLAGS.profile
+        with jax.profiler.trace(trace) if trace else contextlib.nullcontext():
+            timings, seconds = time_grid(
+                model, task, settings, sizes, flags.FLAGS.rounds or 5, epoch
+            )
         print(_GRID_HEAD + ("  times as fast as the reference" if seconds else ""))
         for got in timings:
             row = (
@@ -273,6 +278,7 @@ flags.DEFINE_list("stack", None, "grid: trainings in a stack; 1,4,16 unless give
 flags.DEFINE_integer("molecules", 130_000, "stream: on disk", lower_bound=10)
 flags.DEFINE_integer("rows", 10_000, "stream: trained on, drawn from all of them", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "stream: where they are kept; a temporary place otherwise")
+flags.DEFINE_string("profile", None, "grid: a directory for the profiler's trace of the epochs")
 flags.DEFINE_bool("reference", False, "models, grid: time the PyTorch references too")
 
 
