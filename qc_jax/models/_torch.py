@@ -106,7 +106,9 @@ def convert(
     return unflatten_dict(leaves, sep="/")
 
 
-def below(ours: str, theirs: str, names: Names) -> dict[str, str | tuple[str, ...] | Array]:
+def below(
+    ours: str, theirs: str, names: Mapping[str, Any]
+) -> dict[str, str | tuple[str, ...] | Array]:
     """The names of a part, for the model that has it at the path `ours` and the prefix `theirs`."""
 
     def prefixed(value: str | tuple[str, ...] | Array) -> str | tuple[str, ...] | Array:
@@ -123,7 +125,8 @@ def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
     for name, value in state_dict.items():
         if hasattr(value, "detach"):
             value = value.detach().cpu()
-            value = (value.float() if value.is_floating_point() else value).numpy()
+            # Wide enough for every type, of which NumPy does not know bfloat16.
+            value = (value.double() if value.is_floating_point() else value).numpy()
         if not isinstance(value, np.ndarray | jax.Array | np.generic):
             raise InputError(
                 f"expected a state dict of arrays, got {type(value).__name__} for {name!r}"
@@ -133,15 +136,17 @@ def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
 
 
 def _without_prefix(tensors: dict[str, np.ndarray], names: Names) -> dict[str, np.ndarray]:
-    """The tensors without a first component that all share and the mapping does not know.
+    """The tensors without the first components that all share and the mapping does not know.
 
-    A wrapper's attribute, or the 'module' of a parallel training, stands there.
+    Wrappers' attributes, or the 'module' of a parallel training, stand there.
     """
     known = {source.name.split(".")[0] for value in names.values() for source in _listed(value)}
-    first = {name.partition(".")[0] for name in tensors}
-    if len(first) != 1 or first <= known:
-        return tensors
-    return {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+    while all("." in name for name in tensors):
+        first = {name.partition(".")[0] for name in tensors}
+        if len(first) != 1 or first <= known:
+            break
+        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _listed(value: str | tuple[str, ...] | Array) -> tuple[Array, ...]:

@@ -148,10 +148,10 @@ def test_tensors_stored_twice_must_be_equal():
 def test_a_wrappers_prefix_is_taken_off():
     hyper, weights = schnet_weights()
     plain = models.from_torch("schnet", weights, **hyper)
-    wrapped = {f"module.{name}": tensor for name, tensor in weights.items()}
-    jax.tree.map(
-        np.testing.assert_array_equal, plain, models.from_torch("schnet", wrapped, **hyper)
-    )
+    for prefix in ("module.", "module._orig_mod."):
+        wrapped = {prefix + name: tensor for name, tensor in weights.items()}
+        got = models.from_torch("schnet", wrapped, **hyper)
+        jax.tree.map(np.testing.assert_array_equal, plain, got)
 
 
 def test_from_torch_bad_input():
