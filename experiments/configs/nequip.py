@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/nequip.py --workdir=runs/nequip
 
-248,257 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+306,001 parameters; to be measured.
 """
 
 from ml_collections import ConfigDict

@@ -62,7 +62,7 @@ class Residual(nn.Module):
 
 
 class Interaction(nn.Module):
-    """Messages from messages: m_ji ← f(m_ji, Σ_k m_kj, d_ji, d_kj, angle kji), k ≠ i."""
+    """m_ji ← f(m_ji, Σ_k g(m_kj, d_kj, angle between k → j and j → i)), k ≠ i."""
 
     hidden: int
     int_emb_size: int
@@ -95,7 +95,7 @@ class Interaction(nn.Module):
         second = self.param("angular_1", _orthogonal, (self.basis_emb_size, self.int_emb_size))
         weights = (first @ second).reshape(orders, functions, -1).astype(sent.dtype)
         passed = _sum_of_triplets(edges, sent, weights)
-        passed = passed.reshape(len(passed), -1, self.int_emb_size)
+        passed = jax.lax.collapse(passed, 1, 3)  # [B, A·K, C]
         passed = jnp.take_along_axis(passed, edges.reverse[..., None], axis=1)
         return nn.silu(_dense(self.hidden, "up", False)(passed.reshape(sent.shape)))
 
@@ -147,7 +147,7 @@ class Model(nn.Module):
 
     A pair has no angles: the weights of the interactions' triplets are idle, and cost nothing. Up
     to second derivatives nothing jumps at the cutoff, nor at angles of 0° and 180°: the basis is a
-    polynomial of the cosine.
+    polynomial of the cosine. Neighbours count where each is in the other's list.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
@@ -223,7 +223,7 @@ class Model(nn.Module):
         radial = envelope * jnp.sin(frequencies * x)
         roots, norms = _spherical.roots_and_norms(self.num_spherical, self.num_radial)
         shape = (self.num_spherical, 1, 1, 1, self.num_radial)
-        spherical = norms.reshape(shape) * _spherical.bessel(roots.reshape(shape) * x)
+        spherical = norms.reshape(shape) * _spherical.bessel(jnp.asarray(roots.reshape(shape)) * x)
         direction = vectors / distance[..., None]
         cosine = -direction @ jnp.swapaxes(direction, -1, -2)  # [B, A, K, K]
         angular = _spherical.harmonics(cosine, self.num_spherical)

@@ -166,13 +166,15 @@ class Interaction(nn.Module):
             radial = silu(radial)
         weights = nn.Dense(sum(paths) * self.features, use_bias=False, name="radial_2")(radial)
 
-        edges = (*batch.neighbors.shape, -1, self.features)  # [B, A, K, ., F]
-        met = jnp.concatenate(sent, axis=2)
-        met = batch.of_neighbors(met.reshape(*met.shape[:2], -1)).reshape(edges)
-        coefficients = jnp.asarray(coefficients, harmonics.dtype)
-        messages = jnp.einsum("bakj,ijq->bakqi", harmonics, coefficients) @ met
+        edges = batch.neighbors.shape  # B, A, K
+        met = jnp.concatenate(sent, axis=2)  # [B, A, I, F]
+        components = met.shape[2:]
+        met = batch.of_neighbors(met.reshape(*edges[:2], -1)).reshape(*edges, *components)
+        tensor = jnp.asarray(coefficients, harmonics.dtype)
+        messages = jnp.einsum("bakj,ijq->bakqi", harmonics, tensor) @ met  # [B, A, K, Q, F]
         # Each path's weights, once for every component of what it leads to.
-        each = jnp.split(weights.reshape(edges), np.cumsum(paths[:-1]), axis=3)
+        weights = weights.reshape(*edges, sum(paths), self.features)
+        each = jnp.split(weights, np.cumsum(paths[:-1]), axis=3)
         each = [weight for degree, weight in enumerate(each) for _ in range(2 * degree + 1)]
         gathered = jnp.sum(messages * jnp.concatenate(each, axis=3), axis=2)  # [B, A, Q, F]
         gathered = gathered / self.average_neighbors**0.5
