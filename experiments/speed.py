@@ -86,6 +86,10 @@ def _models() -> None:
             f"reference: {timing.use_all_cores()}; DataLoader of PyTorch Geometric, edges listed "
             "and canvases drawn beforehand"
         )
+        load = os.getloadavg()[0]
+        if load > 0.5:
+            # PyTorch's threads spin while they wait for one that other work has put aside.
+            print(f"warning: load average {load:.1f} at the start; on a busy machine ratios lie")
     print(_HEAD + (_REFERENCE_HEAD if modules else ""))
     for name in names:
         model, module = models.create(name), modules.get(name)

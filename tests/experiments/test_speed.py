@@ -31,7 +31,7 @@ def test_models(run_python):
         float(word.replace(",", "")) for word in numbers
     )
     assert (name, parameters) == ("geometry_only", 318_529)
-    assert compile_seconds > 0 and predicted > trained > 0
+    assert min(compile_seconds, trained, predicted) > 0
 
 
 def test_a_reference_that_is_not_installed_is_one_line(run_python):

@@ -1,12 +1,13 @@
-"""Dropout and batch norm: against their formulas, and the same however a batch is shared out."""
+"""Layers against their formulas, and the same however a batch is shared out."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from qc_jax import models
-from qc_jax.models._layers import BatchNorm, Dropout
+from qc_jax.models._layers import BatchNorm, Dense, Dropout
 
 B = 6
 
@@ -19,6 +20,25 @@ def batch(**changes):
 @pytest.fixture(scope="module")
 def x():
     return jnp.asarray(np.random.default_rng(0).normal(2, 3, size=(B, 4, 5, 3)), jnp.float32)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 4])
+def test_dense_is_that_of_flax(x, axes):
+    rows = x.reshape(*x.shape[: axes - 1], -1)
+    variables = nn.Dense(7).init(jax.random.key(0), rows)
+
+    def gradients(layer):
+        return jax.grad(lambda v, rows: jnp.sum(jnp.sin(layer.apply(v, rows))), (0, 1))(
+            variables, rows
+        )
+
+    np.testing.assert_array_equal(
+        Dense(7).apply(variables, rows), nn.Dense(7).apply(variables, rows)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        *(gradients(layer) for layer in (Dense(7), nn.Dense(7))),
+    )
 
 
 def train_norm(x, of, variables=None):
