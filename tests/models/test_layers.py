@@ -142,6 +142,21 @@ def test_dropout():
     np.testing.assert_array_equal(drop(x, batch(), rate=0.0), x)
 
 
+def test_dropout_has_no_pattern():
+    """Neighbours, rows and keys are independent, within five deviations."""
+    x = jnp.ones((B, 200, 96))
+    kept = np.asarray(drop(x, batch())) > 0
+    other = np.asarray(drop(x, batch(), key=1)) > 0
+    for one, two in (
+        (kept, other),
+        (kept[1:], kept[:-1]),
+        (kept[:, 1:], kept[:, :-1]),
+        (kept[..., 1:], kept[..., :-1]),
+    ):
+        covariance = np.mean((one - 0.7) * (two - 0.7))
+        assert abs(covariance) < 5 * 0.21 / np.sqrt(one.size)
+
+
 def test_dropout_of_a_batch_that_is_shared_out():
     x = jnp.ones((B, 7))
     run, whole = shared_out(drop)
