@@ -1,13 +1,15 @@
 """GotenNet in plain PyTorch, edge by edge, after its equations (Aykent and Xia, ICLR 2025).
 
 Module paths are those of the authors' package `gotennet` with the linear layer that QuantumCanvas
-puts behind it, so that a checkpoint of either names its weights as here; that package's tensors
-stored twice are stored twice. At the defaults it is the published network: degree 1, weights of
-attention times the root of the number of edges, mean over the atoms. The authors' own trainings
-have degree 2 and leave that root out; both are hyper-parameters here. Known from that package: every
-atom is a neighbour of its own at distance zero, in all but the start of the features; the product
-with the refined edges has no activation. Left out are its options that neither training uses (norms
-inside the layers, gates, a coefficient shared by all degrees) and its limit of 32 neighbours.
+puts behind it, so that such a checkpoint names its weights as here; tensors that the package stores
+twice are stored twice. At the defaults it is the published network: degree 1, attention times the
+root of the number of edges, mean over the atoms. The authors' own trainings have degree 2 and leave
+that root out; both are hyper-parameters here.
+
+Known from the package: every atom is a neighbour of its own at distance zero, in all but the start
+of the features; the product with the refined edges has no activation. Left out are options that
+neither training uses (norms inside the layers, gates, one coefficient for all degrees) and the
+limit of 32 neighbours. The heads of the authors' own trainings are not here.
 
 Tensors of degree 2 are written as the symmetric matrices √(3/2) (u uᵀ − |u|²/3): the same space and
 the same inner products as of five harmonics, so that weights mean the same.

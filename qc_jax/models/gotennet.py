@@ -1,8 +1,9 @@
-"""GotenNet: S. Aykent, T. Xia, ICLR 2025 (openreview.net/forum?id=5wxCQDtbMo), as in QuantumCanvas.
+"""GotenNet: S. Aykent, T. Xia, ICLR 2025, as in QuantumCanvas (arXiv 2512.01519).
 
-The published network is the authors' with the defaults of their package: tensors of degree 1 alone,
-attention times the root of the number of neighbours, and a linear layer behind the mean of the
-atoms. Their own trainings have `max_degree=2, scale_by_neighbors=False`.
+The paper is at openreview.net/forum?id=5wxCQDtbMo. The published network is the authors' with the
+defaults of their package: tensors of degree 1 alone, attention times the root of the number of
+neighbours, and a linear layer behind the mean of the atoms. Their own trainings have
+`max_degree=2, scale_by_neighbors=False`.
 """
 
 import math
@@ -100,9 +101,9 @@ def _dense(width: int, name: str, use_bias: bool = True) -> nn.Dense:
 class Attention(nn.Module):
     """Messages along each edge: attention and a filter, each with parts for h and every degree.
 
-    m_ij = a_ij v(h_j) + W t_ij ∘ s(h_j) smooth(d_ij), a_ij = softmax_j Σ q(h_i) ∘ k(h_j) ∘ σ(V t_ij)
-    for every head, σ(x) = x/(1 + e^(−x)) as everywhere here; h_i += Σ_j m⁰_ij, and
-    x_i^l += Σ_j (m_ij^(l) Y_l(r̂_ij) + m_ij^(L+l) ∘ x_j^l).
+    m_ij = a_ij v(h_j) + W t_ij ∘ s(h_j) smooth(d_ij), where for every head
+    a_ij = softmax_j Σ q(h_i) ∘ k(h_j) ∘ σ(V t_ij) and σ(x) = x/(1 + e^(−x)), as everywhere here;
+    h_i += Σ_j m⁰_ij, and x_i^l += Σ_j (m_ij^(l) Y_l(r̂_ij) + m_ij^(L+l) ∘ x_j^l).
     """
 
     heads: int
