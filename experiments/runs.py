@@ -42,6 +42,7 @@ class Run(NamedTuple):
     model: nn.Module
     task: Task
     settings: Settings
+    initial: models.Variables | None = None  # see experiments/initial.py
 
 
 def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Run:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments import runs, scoring
+from experiments import initial, runs, scoring
 from experiments.configs.common import SWEPT
 from qc_jax import models
 from qc_jax.data import files
@@ -98,7 +98,9 @@ class Sweep:
 
     def __init__(self, config: Mapping[str, Any], path: str | os.PathLike):
         table = runs.read_table(config["data"], config["data_dir"])
-        all_runs = {name: runs.from_config(one, table) for name, one in expand(config).items()}
+        all_runs = {
+            name: initial.read(runs.from_config(one, table)) for name, one in expand(config).items()
+        }
         self._about = {name: _about(name, run) for name, run in all_runs.items()}
         self.workdir = Workdir(path, writes=hosts.first())
         self._workdirs = {
@@ -116,7 +118,7 @@ class Sweep:
             if hosts.first():
                 self._stop.unlink(missing_ok=True)
             trainings = {
-                name: Training(run.model, run.task, run.settings, self._workdirs[name])
+                name: Training(run.model, run.task, run.settings, self._workdirs[name], run.initial)
                 for name, run in all_runs.items()
             }
             plan = grid.waves(trainings, self.workdir.path, config["sweep"]["stack"])

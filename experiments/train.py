@@ -17,7 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import cli, distributed, runs, scoring, sweep
+from experiments import cli, distributed, initial, runs, scoring, sweep
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.train import grid, hosts, loop
@@ -39,7 +39,8 @@ def main(_: list[str]) -> None:
             if sweep.is_swept(config):
                 _train_all(sweep.Sweep(config, _WORKDIR.value), stop)
             else:
-                _train_one(runs.from_config(config), Workdir(_WORKDIR.value, hosts.first()), stop)
+                run = initial.read(runs.from_config(config))
+                _train_one(run, Workdir(_WORKDIR.value, hosts.first()), stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
 
@@ -88,7 +89,9 @@ def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Tr
             )
             bar.update()
 
-        return loop.fit(run.model, run.task, run.settings, workdir, on_epoch, stop)
+        return loop.fit(
+            run.model, run.task, run.settings, workdir, on_epoch, stop, initial=run.initial
+        )
 
 
 def _train_all(trainings: sweep.Sweep, stop: Callable[[], bool]) -> None:

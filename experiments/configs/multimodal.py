@@ -3,6 +3,10 @@
 python -m experiments.train --config=experiments/configs/multimodal.py --workdir=runs/multimodal
 
 11,640,226 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+
+The ResNet starts from random weights. As published it starts from ImageNet's, which
+--config.image_weights=FILE takes from torchvision's resnet18-f37072fd.pth (PyTorch is needed) or
+from an .npz made of it; `qc_jax.models.multimodal.image_weights` says how.
 """
 
 from ml_collections import ConfigDict
@@ -12,6 +16,9 @@ from experiments.configs import common
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:quick` for a run of seconds."""
-    return common.published(
+    config = common.published(
         "multimodal", preset, quick={"widths": (4, 4, 8, 8), "hidden": 16, "interactions": 2}
     )
+    with config.unlocked():
+        config.image_weights = ""  # a file; '' starts from random ones
+    return config

@@ -1,9 +1,11 @@
 """SchNet and ResNet-18, fused: a model of QuantumCanvas (arXiv 2512.01519).
 
 The published model sees three of the canvas's ten channels, and so does this one unless `channels`
-says otherwise.
+says otherwise. Its ResNet starts from ImageNet's weights, this one from random ones, unless it is
+given those: see `image_weights`.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
-from qc_jax.models import _resnet, _torch, schnet
+from qc_jax.models import _resnet, _torch, sample, schnet
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pictures
 from qc_jax.models._start import dense
@@ -80,6 +82,45 @@ TORCH = {
     ),
     "fusion_{i}": "fusion_mlp.{i}",
 }
+
+
+# What torchvision's resnet18 calls its weights, and those that are left out.
+_IMAGE_NAMES = _resnet.torch_names(
+    "", "conv1", "bn1", tuple(f"layer{1 + i}" for i in range(_resnet.STAGES))
+)
+LAST_LAYER = ("fc.weight", "fc.bias")
+
+
+def image_weights(model: Model, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the model's variables that torchvision's resnet18 has: weights and averages.
+
+    A file of ImageNet's, that any machine with torchvision can write:
+
+        weights = torchvision.models.resnet18(weights="IMAGENET1K_V1").state_dict()
+        np.savez("resnet18.npz", **{name: tensor.numpy() for name, tensor in weights.items()})
+
+    `qc_jax.train.loop.fit(…, initial=image_weights(…))` starts from them, and so does
+    `experiments.train` with --config.image_weights=resnet18.npz.
+
+    Args:
+      model: to start from them.
+      state_dict: arrays or tensors by torchvision's names. The last layer, 'fc', which tells the
+        classes of ImageNet, is not in the model and left out.
+
+    Raises:
+      InputError: the model does not read three channels, or the weights do not fit its ResNet: the
+        message lists what is missing, unexpected or of another shape.
+    """
+    if len(model.channels) != 3:
+        raise InputError(
+            f"weights of ImageNet are of pictures with three channels; expected three in "
+            f"multimodal, got channels {model.channels}"
+        )
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
+    image = {name: collection["resnet"] for name, collection in shapes.items()}
+    given = {name: value for name, value in state_dict.items() if name not in LAST_LAYER}
+    found = _torch.convert("multimodal's ResNet-18", image, _IMAGE_NAMES, {}, given)
+    return {name: {"resnet": collection} for name, collection in found.items()}
 
 
 def torch_constants(model: Model) -> dict[str, Any]:
