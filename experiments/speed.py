@@ -19,12 +19,20 @@ prints for stacks of trainings how long an epoch of one training takes, beside h
 took to compile, its arithmetic (as a share of what a matrix product reaches on the devices), how
 many cores it kept busy and its memory. On a CPU, XLA_FLAGS=--xla_force_host_platform_device_count=2
 shares the trainings out on two devices.
+
+    python -m experiments.speed --what=stream [--models=schnet] [--molecules=130000] [--rows=10000]
+
+writes random molecules of up to 29 atoms as a TFDS dataset, trains on some of them while Grain
+reads them at random, and prints for which part of the time the device waited for its input.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import os
+import tempfile
+import time
 import types
 from collections.abc import Callable
 
@@ -40,6 +48,7 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate.canvas_timing import time_canvas
 from qc_jax.evaluate.grid_timing import product_gigaflops, time_grid
 from qc_jax.evaluate.model_timing import ModelTiming, time_model
+from qc_jax.evaluate.stream_timing import time_stream
 from qc_jax.train.settings import Settings
 
 
@@ -119,7 +128,11 @@ def _grid() -> None:
             print(f"reference: {timing.use_all_cores()}")
             trainer = timing.Trainer(module, models.defaults(name), task, settings)
             epoch = functools.partial(trainer.train, task.split.train)
-        timings, seconds = time_grid(model, task, settings, sizes, flags.FLAGS.rounds or 5, epoch)
+        trace = flags.FLAGS.profile
+        with jax.profiler.trace(trace) if trace else contextlib.nullcontext():
+            timings, seconds = time_grid(
+                model, task, settings, sizes, flags.FLAGS.rounds or 5, epoch
+            )
         print(_GRID_HEAD + ("  times as fast as the reference" if seconds else ""))
         for got in timings:
             row = (
@@ -130,6 +143,26 @@ def _grid() -> None:
             print(row + (f"  {seconds / got.seconds:30.1f}" if seconds else ""), flush=True)
         if seconds:
             print(f"the reference's training epoch, without validation: {seconds * 1e3:,.0f} ms")
+
+
+def _stream() -> None:
+    from experiments import molecules
+
+    name, *more = flags.FLAGS.models or ["schnet"]
+    batch, *many = _batches("64")
+    if more or many:
+        raise InputError("--what=stream: expected one model and one batch size")
+    count, epoch_rows = flags.FLAGS.molecules, min(flags.FLAGS.rows, flags.FLAGS.molecules)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        stream = molecules.open_stream(flags.FLAGS.data_dir or folder, count)
+        print(f"{count:,} molecules there in {time.perf_counter() - start:.0f} s")
+        got = time_stream(models.create(name), stream, Settings(batch_size=batch), epoch_rows)
+    print(
+        f"{name}: {epoch_rows:,} of them, drawn from all, in {got.seconds:.1f} s: "
+        f"{epoch_rows / got.seconds:,.0f} molecules/s; waited for input {100 * got.waited:.2f} % "
+        f"of the time; compiled in {got.compile_seconds:.1f} s"
+    )
 
 
 _GRID_HEAD = (
@@ -215,7 +248,12 @@ def _on_cpu() -> bool:
 
 
 # What can be timed. Each prints its own table, below the line that names the device.
-_TIMINGS: dict[str, Callable[[], None]] = {"canvas": _canvas, "models": _models, "grid": _grid}
+_TIMINGS: dict[str, Callable[[], None]] = {
+    "canvas": _canvas,
+    "models": _models,
+    "grid": _grid,
+    "stream": _stream,
+}
 
 flags.DEFINE_enum("what", "canvas", sorted(_TIMINGS), "what to time")
 flags.DEFINE_integer(
@@ -237,6 +275,10 @@ flags.DEFINE_list(
     "which; all that are trained by steps, or schnet for a grid, unless given",
 )
 flags.DEFINE_list("stack", None, "grid: trainings in a stack; 1,4,16 unless given")
+flags.DEFINE_integer("molecules", 130_000, "stream: on disk", lower_bound=10)
+flags.DEFINE_integer("rows", 10_000, "stream: trained on, drawn from all of them", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "stream: where they are kept; a temporary place otherwise")
+flags.DEFINE_string("profile", None, "grid: a directory for the profiler's trace of the epochs")
 flags.DEFINE_bool("reference", False, "models, grid: time the PyTorch references too")
 
 

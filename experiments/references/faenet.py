@@ -3,7 +3,8 @@
     pip install 'SQLAlchemy<2.1' mendeleev && pip install --no-deps faenet==0.1.3
 
 The package's GraphNorm is over all atoms that it is given, so structures are evaluated one at a
-time, and in training together, as published. Frames are those of the package's 'all'.
+time, averaged over the frames of the package's 'all'. In training, which is only timed, they are
+one batch without frames, as published.
 """
 
 import sys
@@ -68,7 +69,7 @@ def run(module: FAENet, structures: Structures) -> torch.Tensor:
     z, pos, batch = structures.z, structures.pos, structures.batch
     each = [batch == b for b in batch.unique()]
     positions = [pos]
-    if module.frame_averaging != "none":
+    if module.frame_averaging != "none" and not module.training:
         framed = zip(*(frame_averaging_3D(pos[own], None, "all")[0] for own in each), strict=True)
         positions = [torch.cat(parts) for parts in framed]
     edges = structures.edges(module.cutoff)

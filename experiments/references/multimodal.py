@@ -4,6 +4,8 @@ The ResNet's layers have torchvision's names; in the published model, and here, 
 Sequential without the last one, so that their weights are called 'resnet.0.weight' and so on.
 """
 
+import itertools
+
 import torch
 from torch import nn
 from torch_geometric.nn import SchNet, global_mean_pool
@@ -23,7 +25,8 @@ class BasicBlock(nn.Module):
             projection = nn.Conv2d(inside, outside, 1, stride, bias=False)
             self.downsample = nn.Sequential(projection, nn.BatchNorm2d(outside))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, C, H, W] → [B, C', H', W']."""
         around = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(x)) + around)
@@ -46,7 +49,7 @@ class ResNet18(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(inside, classes)
 
-    def without_last(self):
+    def without_last(self) -> nn.Sequential:
         """Images → features [B, widths[-1], 1, 1]."""
         return nn.Sequential(*list(self.children())[:-1])
 
@@ -59,11 +62,19 @@ class Multimodal(nn.Module):
         self.schnet = schnet
         self.resnet = resnet
         layers = []
-        for before, after in zip(fusion, fusion[1:], strict=False):
+        for before, after in itertools.pairwise(fusion):
             layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
         self.fusion_mlp = nn.Sequential(*layers, nn.Linear(fusion[-1], 1))
 
-    def forward(self, z, batch, edges, lengths, images):
+    def forward(
+        self,
+        z: torch.Tensor,
+        batch: torch.Tensor,
+        edges: torch.Tensor,
+        lengths: torch.Tensor,
+        images: torch.Tensor,
+    ) -> torch.Tensor:
+        """[B, 1]."""
         gaussians = self.schnet.distance_expansion(lengths)
         h = self.schnet.embedding(z)
         for interaction in self.schnet.interactions:

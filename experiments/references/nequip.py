@@ -111,7 +111,7 @@ class Interaction(nn.Module):
         gathered = torch.zeros(len(h), message.shape[1]).index_add(0, i, message)
         after = self.after(gathered / math.sqrt(self.average))
         outer = [
-            torch.einsum("nui,nt->nuti", h[:, part].reshape(len(h), mul, ir.dim), attributes)
+            torch.einsum("nt,nui->ntui", attributes, h[:, part].reshape(len(h), mul, ir.dim))
             for (mul, ir), part in zip(self.given, self.given.slices(), strict=True)
         ]
         own = self.own(torch.cat([part.flatten(1) for part in outer], dim=1))

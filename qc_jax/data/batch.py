@@ -46,6 +46,11 @@ class Batch(flax.struct.PyTreeNode):
         """[B, A, K] bool: the neighbours that are there."""
         return self.neighbors < self.atomic_numbers.shape[-1]
 
+    @property
+    def is_pairs(self) -> bool:
+        """Whether the structures have two atoms, which see each other alone, at one distance."""
+        return self.neighbors.shape[1:] == (2, 1) and self.shifts is None
+
     def of_neighbors(self, values: jax.Array) -> jax.Array:
         """Values [B, A, F] of the atoms → [B, A, K, F] of each atom's neighbours.
 

@@ -37,7 +37,7 @@ class Task(NamedTuple):
     Attributes:
       targets: the T target names.
       names: [N] of the rows that are in the dataset.
-      dataset: N rows.
+      dataset: N rows; those of a `stream.Stream` stay on disk.
       split: row indices into it; all N are in one of its parts.
       scaler: fitted on the training rows.
       left_out: pairs of the table without a finite label or in no part of the split, by name with

@@ -1,7 +1,7 @@
 """Architectures, one a file: `create("egnn", hidden=64)`.
 
 A file `NAME.py` here is one architecture. The first paragraph of its docstring is "Title: its
-source", with the arXiv number or DOI in it, and it defines `Model`, a Flax module:
+source", with its arXiv number, DOI or OpenReview page in it, and it defines `Model`, a Flax module:
 
 * its fields are its hyper-parameters: int, float, bool, `Literal["some", "words"]` or
   `tuple[int, ...]`, each with a default; `outputs` is how many targets it has. A field called

@@ -131,10 +131,14 @@ class Output(nn.Module):
     @nn.compact
     def __call__(self, radial: jax.Array, x: jax.Array) -> jax.Array:
         """Radial basis [B, A, K, N] and messages [B, A, K, H] → [B, A, outputs]."""
+        width = self.out_emb
         x = jnp.sum(_dense(x.shape[-1], "radial", False)(radial) * x, axis=2)
-        x = _dense(self.out_emb, "up", False)(x)
-        for i in range(self.layers):
-            x = nn.silu(_dense(self.out_emb, f"layer_{i}")(x))
+        # Two matrices with nothing between them: their product is less work than both.
+        up = self.param("up", _orthogonal, (x.shape[-1], width))
+        first = self.param("first_kernel", _orthogonal, (width, width))
+        x = nn.silu(x @ (up @ first) + self.param("first_bias", nn.initializers.zeros, width))
+        for i in range(1, self.layers):
+            x = nn.silu(_dense(width, f"layer_{i}")(x))
         return nn.Dense(self.outputs, False, kernel_init=nn.initializers.zeros, name="out")(x)
 
 
@@ -256,7 +260,7 @@ _INTERACTION = {"ji": "lin_ji", "kj": "lin_kj", "down": "lin_down", "up": "lin_u
     "after_{n}/0": "layers_after_skip.{n}.lin1",
     "after_{n}/1": "layers_after_skip.{n}.lin2",
 }
-_OUTPUT = {"radial": "lin_rbf", "up": "lin_up", "layer_{n}": "lins.{n}", "out": "lin"}
+_OUTPUT = {"radial": "lin_rbf", "layer_{n}": "lins.{n}", "out": "lin"}
 TORCH = {
     "frequencies": Array("rbf.freq"),
     "elements": "emb.emb",
@@ -266,4 +270,7 @@ TORCH = {
     "interaction_{i}/angular_1": Array("interaction_blocks.{i}.lin_sbf2.weight", np.transpose),
     **{f"interaction_{{i}}/{a}": f"interaction_blocks.{{i}}.{b}" for a, b in _INTERACTION.items()},
     **{f"output_{{i}}/{a}": f"output_blocks.{{i}}.{b}" for a, b in _OUTPUT.items()},
+    "output_{i}/up": Array("output_blocks.{i}.lin_up.weight", np.transpose),
+    "output_{i}/first_kernel": Array("output_blocks.{i}.lins.0.weight", np.transpose),
+    "output_{i}/first_bias": Array("output_blocks.{i}.lins.0.bias"),
 }

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._layers import Dense
 
 
 class Layer(nn.Module):
@@ -30,16 +31,16 @@ class Layer(nn.Module):
         there = batch.neighbor_mask[..., None]  # [B, A, K, 1]
         ours = jnp.broadcast_to(h[:, :, None], (*there.shape[:3], h.shape[-1]))
         message = jnp.concatenate([ours, batch.of_neighbors(h), squared], axis=-1)
-        message = nn.silu(nn.Dense(self.hidden, name="edge_0")(message))
-        message = nn.silu(nn.Dense(self.hidden, name="edge_1")(message))  # [B, A, K, H]
-        gate = nn.sigmoid(nn.Dense(1, name="gate")(message))
+        message = nn.silu(Dense(self.hidden, name="edge_0")(message))
+        message = nn.silu(Dense(self.hidden, name="edge_1")(message))  # [B, A, K, H]
+        gate = nn.sigmoid(Dense(1, name="gate")(message))
         gathered = jnp.sum(jnp.where(there, gate * message, 0), axis=2)  # [B, A, H]
 
         if self.move_atoms:
-            weight = nn.silu(nn.Dense(self.hidden, name="move_0")(message))
+            weight = nn.silu(Dense(self.hidden, name="move_0")(message))
             # The authors start this layer near zero: positions hardly move at first.
             start = nn.initializers.variance_scaling(1e-6, "fan_avg", "uniform")
-            weight = nn.Dense(1, use_bias=False, kernel_init=start, name="move_1")(weight)
+            weight = Dense(1, use_bias=False, kernel_init=start, name="move_1")(weight)
             count = jnp.maximum(jnp.sum(there, axis=2), 1)  # [B, A, 1]
             # The inner `where` keeps the square root's gradient finite where atoms coincide.
             length = jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
@@ -47,8 +48,8 @@ class Layer(nn.Module):
             x = x - jnp.sum(jnp.where(there, steps, 0), axis=2) / count
 
         update = jnp.concatenate([h, gathered], axis=-1)
-        update = nn.silu(nn.Dense(self.hidden, name="node_0")(update))
-        return h + nn.Dense(self.hidden, name="node_1")(update), x
+        update = nn.silu(Dense(self.hidden, name="node_0")(update))
+        return h + Dense(self.hidden, name="node_1")(update), x
 
 
 class Model(nn.Module):
@@ -75,11 +76,11 @@ class Model(nn.Module):
             # Nothing reads the positions after the last layer.
             moves = self.move_atoms and layer < self.layers - 1
             h, x = Layer(self.hidden, moves, name=f"layer_{layer}")(batch, h, x)
-        h = nn.silu(nn.Dense(self.hidden, name="atom_0")(h))
-        h = nn.Dense(self.hidden, name="atom_1")(h)
+        h = nn.silu(Dense(self.hidden, name="atom_0")(h))
+        h = Dense(self.hidden, name="atom_1")(h)
         pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
-        pooled = nn.silu(nn.Dense(self.hidden, name="out_0")(pooled))
-        return nn.Dense(self.outputs, name="out_1")(pooled)
+        pooled = nn.silu(Dense(self.hidden, name="out_0")(pooled))
+        return Dense(self.outputs, name="out_1")(pooled)
 
 
 # The names of the authors' network for QM9, elements embedded by their number.

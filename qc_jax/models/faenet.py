@@ -68,12 +68,12 @@ class GraphNorm(nn.Module):
 
     @nn.compact
     def __call__(self, batch: Batch, x: jax.Array) -> jax.Array:
-        """[B, A, F, H] → the same shape."""
-        there = batch.atom_mask[..., None, None]
+        """[F, B, A, H] → the same shape."""
+        there = batch.atom_mask[..., None]
         count = jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1).astype(x.dtype)
 
         def mean(values: jax.Array) -> jax.Array:
-            return jnp.sum(values, axis=1, where=there, keepdims=True) / count
+            return jnp.sum(values, axis=2, where=there, keepdims=True) / count
 
         def learned(name: str, start: nn.initializers.Initializer) -> jax.Array:
             return self.param(name, start, x.shape[-1])
@@ -97,24 +97,27 @@ class Interaction(nn.Module):
 
         Args:
           batch: of B structures.
-          h: [B, A, F, H] in F frames, or [B, A, 1, H], the same in all.
-          edges: e [B, A, K, F, E].
+          h: [F, B, A, H] in F frames, or [1, B, A, H], the same in all.
+          edges: e [F, B, A, K, E].
           there: [B, A, K] bool, the neighbours within the cutoff.
 
         Returns:
-          [B, A, F, H].
+          [F, B, A, H].
         """
         hidden, e = h.shape[-1], edges.shape[-1]
         kernel = self.param("filter_kernel", _glorot, (e + 2 * hidden, hidden))
         bias = self.param("filter_bias", nn.initializers.zeros, hidden)
         # An atom's part of a filter is computed once an atom, not once an edge.
         of_edge, of_sender, of_receiver = jnp.split(kernel, [e, e + hidden])
-        sent = jnp.concatenate([h, h @ of_sender], axis=-1)
-        sent = batch.of_neighbors(sent.reshape(*h.shape[:2], -1))
-        sent = sent.reshape(*there.shape, -1, 2 * hidden)
-        met = sent[..., hidden:] + (h @ of_receiver + bias)[:, :, None]
-        message = sent[..., :hidden] * nn.silu(met + edges @ of_edge)
-        gathered = jnp.sum(message, axis=2, where=there[..., None, None])
+        of_atom = h @ jnp.concatenate([of_sender, of_receiver], axis=1)
+        sent = jnp.concatenate([h, of_atom[..., :hidden]], axis=-1)
+        sent = jax.vmap(batch.of_neighbors)(sent)  # [F, B, A, K, 2 H]
+        met = sent[..., hidden:] + (of_atom[..., hidden:] + bias)[..., None, :]
+        # Copies side by side: the gradient of a broadcast is a slow sum.
+        copies = len(edges) // len(h)
+        sent, met = (jnp.concatenate([x] * copies) for x in (sent[..., :hidden], met))
+        message = sent * nn.silu(met + edges @ of_edge)
+        gathered = jnp.sum(message, axis=3, where=there[..., None])
         if self.graph_norm:
             gathered = nn.silu(GraphNorm(name="norm")(batch, gathered))
         return nn.silu(dense(hidden, kernel_init=_glorot, name="update")(gathered))
@@ -166,25 +169,25 @@ class Model(nn.Module):
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B structures → [B, outputs]."""
         distance, there = _radial.distances(batch, self.cutoff)
-        vectors = self._in_frames(batch, train)  # [B, A, K, F, 3]
-        radial = _radial.gaussians(distance, self.gaussians, self.cutoff)[..., None, :]
+        vectors = self._in_frames(batch, train)  # [F, B, A, K, 3]
+        radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
         half = self.filters // 2
         directed = dense(half, kernel_init=_glorot, name="edge_vector")(vectors)
         radial = dense(self.filters - half, name="edge_distance")(radial)
         radial = jnp.broadcast_to(radial, (*directed.shape[:-1], radial.shape[-1]))
         edges = nn.silu(jnp.concatenate([directed, radial], axis=-1))
 
-        h = self._elements(batch.atomic_numbers)[:, :, None]  # [B, A, 1, H]
+        h = self._elements(batch.atomic_numbers)[None]  # [1, B, A, H]
         # Energies are read off the features before each interaction and after the last.
         stages = [h]
         for i in range(self.interactions):
             block = Interaction(self.graph_norm, name=f"interaction_{i}")
             h = h + block(batch, h, edges, there)
             stages.append(h)
-        read = nn.silu(dense(self.hidden // 2, name="out_0")(jnp.concatenate(stages, axis=2)))
-        frames, count = vectors.shape[3], len(stages)
+        read = nn.silu(dense(self.hidden // 2, name="out_0")(jnp.concatenate(stages)))
+        frames, count = len(vectors), len(stages)
         share = np.array([1] + [1 / frames] * (frames * self.interactions)) / count
-        mean = jnp.einsum("bafh,f->bah", read, jnp.asarray(share, read.dtype))
+        mean = jnp.einsum("fbah,f->bah", read, jnp.asarray(share, read.dtype))
         return batch.pool(count * dense(self.outputs, name="out_1")(mean))
 
     def _elements(self, numbers: jax.Array) -> jax.Array:
@@ -202,10 +205,10 @@ class Model(nn.Module):
         return nn.silu(mix(jnp.concatenate(parts, axis=-1)))
 
     def _in_frames(self, batch: Batch, train: bool) -> jax.Array:
-        """Vectors [B, A, K, F, 3] from each atom to its neighbours in each frame."""
+        """Vectors [F, B, A, K, 3] from each atom to its neighbours in each frame."""
         vectors = batch.displacements(batch.positions)
         if self.frame_averaging == "none":
-            return vectors[..., None, :]
+            return vectors[None]
         b, atoms, _, _ = vectors.shape
         if atoms == 2 and batch.shifts is None:
             # A pair's one axis is its own line: no eigenvectors are needed.
@@ -219,10 +222,10 @@ class Model(nn.Module):
             vectors = jnp.einsum("baki,bij->bakj", vectors, axes[..., :span])
         span = vectors.shape[-1]
         if self.frame_averaging == "stochastic" and train:
-            signs = self._random_signs(batch, span).reshape(b, 1, 1, 1, span)
+            signs = self._random_signs(batch, span).reshape(1, b, 1, 1, span)
         else:
-            signs = jnp.array(list(itertools.product([1, -1], repeat=span))).reshape(-1, span)
-        vectors = vectors[..., None, :] * signs.astype(vectors.dtype)
+            signs = jnp.array(list(itertools.product([1, -1], repeat=span))).reshape(-1, 1, 1, 1, span)
+        vectors = vectors * signs.astype(vectors.dtype)
         return jnp.pad(vectors, [(0, 0)] * 4 + [(0, 3 - span)])
 
     def _random_signs(self, batch: Batch, span: int) -> jax.Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
-from qc_jax.models._layers import Dropout
+from qc_jax.models._layers import Dense, Dropout
 
 
 class Model(nn.Module):
@@ -44,22 +44,22 @@ class Model(nn.Module):
         if self.edge_features == "distance":
             distance, there = _radial.distances(batch, self.cutoff)
             radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
-            weight = nn.sigmoid(nn.Dense(1, name="edge")(radial))[..., 0]
+            weight = nn.sigmoid(Dense(1, name="edge")(radial))[..., 0]
             weight = weight * _radial.cosine_cutoff(distance, self.cutoff)
         else:
             there, weight = batch.neighbor_mask, jnp.ones(batch.neighbors.shape, h.dtype)
         weight = jnp.where(there, weight, 0)[..., None]  # [B, A, K, 1]
         root = jax.lax.rsqrt(1 + jnp.sum(weight, axis=2))  # [B, A, 1]
         for layer in range(self.layers):
-            sent = root * nn.Dense(self.hidden, use_bias=False, name=f"layer_{layer}")(h)
+            sent = root * Dense(self.hidden, use_bias=False, name=f"layer_{layer}")(h)
             bias = self.param(f"bias_{layer}", nn.initializers.zeros, self.hidden)
             gathered = sent + jnp.sum(weight * batch.of_neighbors(sent), axis=2)
             h = nn.relu(root * gathered + bias)
         pooled = batch.pool(h, "mean")
         for i, width in enumerate((self.hidden // 2, self.hidden // 4)):
-            pooled = nn.relu(nn.Dense(width, name=f"out_{i}")(pooled))
+            pooled = nn.relu(Dense(width, name=f"out_{i}")(pooled))
             pooled = Dropout(self.dropout)(pooled, batch, train)
-        return nn.Dense(self.outputs, name="out_2")(pooled)
+        return Dense(self.outputs, name="out_2")(pooled)
 
 
 # The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.

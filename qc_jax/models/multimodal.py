@@ -4,7 +4,6 @@ The published model sees three of the canvas's ten channels, and so does this on
 says otherwise.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn

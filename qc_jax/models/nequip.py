@@ -4,10 +4,13 @@ Of the paper's design: tensor products of features with spherical harmonics, wei
 the distance; self-connections that know the element; gates; atoms' energies summed. Otherwise than
 there: only irreps of natural parity (0e, 1o, 2e, …), elements embedded rather than one-hot, Bessel
 functions of fixed frequency, and a nonlinearity before the last layer.
+
+Harmonics and Clebsch-Gordan coefficients are e3nn-jax's. Features are arrays [B, A, 2l + 1, F] for
+each degree l rather than its IrrepsArray, so that Dense layers act on the last axis as they lie.
 """
 
 import types
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -46,40 +49,83 @@ def bessel(distance: jax.Array, count: int, cutoff: float) -> jax.Array:
 
 def envelope(distance: jax.Array, cutoff: float, p: int = 6) -> jax.Array:
     """From 1 at zero smoothly to 0 at the cutoff and beyond (arXiv 2003.03123, equation 8)."""
-    d = distance / cutoff
-    inside = (
+    inside = distance < cutoff
+    d = jnp.where(inside, distance / cutoff, 1)
+    value = (
         1
         - (p + 1) * (p + 2) / 2 * d**p
         + p * (p + 2) * d ** (p + 1)
         - p * (p + 1) / 2 * d ** (p + 2)
     )
-    return jnp.where(d < 1, inside, 0)
+    return jnp.where(inside, value, 0)
 
 
-def linear(name: str, x: Any, features: dict[str, int]) -> Any:
-    """The copies of each irrep of an IrrepsArray mixed, without bias, into as many as asked for.
+class Couplings(NamedTuple):
+    """How features times harmonics make features again.
 
-    To be called in a compact method: the weights are Dense layers called `name`_0e, `name`_1o, …
-
-    Args:
-      name: of the layers.
-      x: an IrrepsArray of one chunk an irrep.
-      features: how many of each irrep come out; zeros where `x` has none of it.
+    Attributes:
+      paths: of each degree kept, how many pairs of degrees lead there.
+      coefficients: [I, J, Q], of the I = Σ (2l + 1) components of a feature and the J of the
+        harmonics; the Q go by degree kept, then its components, then its paths.
     """
-    given = {str(irrep): chunk for (_, irrep), chunk in zip(x.irreps, x.chunks, strict=True)}
-    mixed: list[jax.Array | None] = []
-    for irrep, count in features.items():
-        mix = nn.Dense(count, use_bias=False, name=f"{name}_{irrep}") if irrep in given else None
-        mixed.append(mix and jnp.swapaxes(mix(jnp.swapaxes(given[irrep], -1, -2)), -1, -2))
-    irreps = [(count, irrep) for irrep, count in features.items()]
-    return _e3nn().from_chunks(irreps, mixed, x.shape[:-1], x.dtype)
+
+    paths: tuple[int, ...]
+    coefficients: np.ndarray
+
+
+def couplings(given: int, harmonics: int, kept: int) -> Couplings:
+    """All paths between natural parities, from and to degrees up to those.
+
+    Coefficients are of e3nn's normalisation 'component'. A degree's paths go by that of the
+    feature, then by that of the harmonic.
+    """
+    e3nn = _e3nn()
+    paths, coefficients = [], []
+    for into in range(kept + 1):
+        found = []
+        for one in range(given + 1):
+            for two in range(harmonics + 1):
+                if abs(one - two) <= into <= one + two and (one + two + into) % 2 == 0:
+                    path = np.zeros(((given + 1) ** 2, (harmonics + 1) ** 2, 2 * into + 1))
+                    part = slice(one**2, (one + 1) ** 2), slice(two**2, (two + 1) ** 2)
+                    path[part] = e3nn.clebsch_gordan(one, two, into) * np.sqrt(2 * into + 1)
+                    found.append(path)
+        paths.append(len(found))
+        coefficients.append(np.stack(found, axis=-1).reshape(*found[0].shape[:2], -1))
+    return Couplings(tuple(paths), np.concatenate(coefficients, axis=-1))
+
+
+def _irrep(degree: int) -> str:
+    """Its name, with its natural parity: 0e, 1o, 2e, …"""
+    return f"{degree}{'eo'[degree % 2]}"
+
+
+class Own(nn.Module):
+    """W (a ⊗ h): all products of features and attributes, mixed, for every component of a degree.
+
+    Of scalars the products are made; of others a matrix for every atom, which is less work.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, h: jax.Array, attributes: jax.Array) -> jax.Array:
+        """[B, A, 2l + 1, F] and [B, A, T] → [B, A, 2l + 1, features]."""
+        count, width = attributes.shape[-1], h.shape[-1]
+        shape = (count * width, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        if h.shape[2] == 1:
+            products = attributes[..., None] @ h  # on a CPU faster than ∗, backwards at least
+            return products.reshape(*h.shape[:3], -1) @ kernel
+        matrices = attributes @ kernel.reshape(count, -1)
+        return h @ matrices.reshape(*h.shape[:2], width, -1)
 
 
 class Interaction(nn.Module):
-    """gate(W₂ Σ_j R(d_ij) (W₁ h_j ⊗ Y(r̂_ij)) / √N + W₃ (h_i ⊗ a_i)).
+    """gate(W₂ Σ_j R(d_ij) (W₁ h_j ⊗ Y(r̂_ij)) / √N + W₃ (a_i ⊗ h_i)).
 
     R is an MLP without biases, so that it vanishes with its input at the cutoff; a_i are the
-    element's attributes, N is the average number of neighbours.
+    element's attributes, N is the average number of neighbours. W are matrices for each degree.
     """
 
     features: int
@@ -89,36 +135,60 @@ class Interaction(nn.Module):
 
     @nn.compact
     def __call__(
-        self, batch: Batch, h: Any, attributes: Any, directions: Any, radial: jax.Array
-    ) -> Any:
+        self,
+        batch: Batch,
+        h: list[jax.Array],
+        attributes: jax.Array,
+        harmonics: jax.Array,
+        radial: jax.Array,
+    ) -> list[jax.Array]:
         """One layer.
 
         Args:
           batch: of B structures.
-          h: IrrepsArray [B, A, ·], each irrep in one chunk.
-          attributes: IrrepsArray [B, A, ·] of scalars.
-          directions: IrrepsArray [B, A, K, ·], spherical harmonics of the unit vectors.
+          h: [B, A, 2l + 1, F] of degrees l = 0, 1, …
+          attributes: [B, A, T].
+          harmonics: [B, A, K, J], of the unit vectors.
           radial: [B, A, K, R], zeros where there is no neighbour.
 
         Returns:
-          IrrepsArray [B, A, ·], `features` of each irrep of natural parity up to `degree`.
+          `features` of each degree up to `degree`, as `h`.
         """
-        e3nn = _e3nn()
-        sent = linear("before", h, {str(irrep): count for count, irrep in h.irreps})
-        sent = e3nn.IrrepsArray(sent.irreps, batch.of_neighbors(sent.array))
-        kept = [irrep for _, irrep in e3nn.s2_irreps(self.degree)]
-        message = e3nn.tensor_product(sent, directions, filter_ir_out=kept)
+
+        def mix(name: str, degree: int, x: jax.Array, features: int) -> jax.Array:
+            return nn.Dense(features, use_bias=False, name=f"{name}_{_irrep(degree)}")(x)
+
+        given, most = len(h) - 1, round(harmonics.shape[-1] ** 0.5) - 1
+        paths, coefficients = couplings(given, most, self.degree)
+        sent = [mix("before", degree, x, self.features) for degree, x in enumerate(h)]
         for i in range(2):
             radial = nn.Dense(self.radial_hidden, use_bias=False, name=f"radial_{i}")(radial)
             radial = silu(radial)
-        weights = nn.Dense(message.irreps.num_irreps, use_bias=False, name="radial_2")(radial)
-        gathered = e3nn.sum(message * weights, axis=2) / self.average_neighbors**0.5
+        weights = nn.Dense(sum(paths) * self.features, use_bias=False, name="radial_2")(radial)
 
-        wanted = {str(irrep): self.features for irrep in kept}
-        wanted["0e"] += self.features * self.degree  # a gate for every vector and tensor
-        after = linear("after", gathered, wanted)
-        own = linear("own", e3nn.tensor_product(h, attributes), wanted)
-        return e3nn.gate(after + own, silu, even_gate_act=silu, normalize_act=False)
+        edges = (*batch.neighbors.shape, -1, self.features)  # [B, A, K, ., F]
+        met = jnp.concatenate(sent, axis=2)
+        met = batch.of_neighbors(met.reshape(*met.shape[:2], -1)).reshape(edges)
+        coefficients = jnp.asarray(coefficients, harmonics.dtype)
+        messages = jnp.einsum("bakj,ijq->bakqi", harmonics, coefficients) @ met
+        # Each path's weights, once for every component of what it leads to.
+        each = jnp.split(weights.reshape(edges), np.cumsum(paths[:-1]), axis=3)
+        each = [weight for degree, weight in enumerate(each) for _ in range(2 * degree + 1)]
+        gathered = jnp.sum(messages * jnp.concatenate(each, axis=3), axis=2)  # [B, A, Q, F]
+        gathered = gathered / self.average_neighbors**0.5
+        sizes = [(2 * degree + 1) * count for degree, count in enumerate(paths)]
+
+        new = []
+        for degree, part in enumerate(jnp.split(gathered, np.cumsum(sizes[:-1]), axis=2)):
+            part = part.reshape(*part.shape[:2], 2 * degree + 1, -1)
+            # The scalars are joined by a gate for every other feature.
+            width = self.features * (1 + (self.degree if degree == 0 else 0))
+            total = mix("after", degree, part, width)
+            if degree < len(h):
+                total = total + Own(width, name=f"own_{_irrep(degree)}")(h[degree], attributes)
+            new.append(total)
+        scalars, *gates = jnp.split(silu(new[0]), 1 + self.degree, axis=-1)
+        return [scalars, *(gate * x for gate, x in zip(gates, new[1:], strict=True))]
 
 
 class Model(nn.Module):
@@ -131,10 +201,10 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
-    features: int = 32  # copies of each irrep
+    features: int = 32  # of each degree
     max_degree: int = 2
     layers: int = 4
-    attributes: int = 8  # scalars of each element, in the self-connections
+    attributes: int = 12  # of each element, in the self-connections
     radial: int = 8  # Bessel functions
     radial_hidden: int = 64
     cutoff: float = 5.0
@@ -150,21 +220,14 @@ class Model(nn.Module):
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B structures → [B, outputs]."""
-        e3nn = _e3nn()
-        distance, there = _radial.distances(batch, self.cutoff)
-        vectors = batch.displacements(batch.positions)
-        # Of coincident atoms the direction is zero, and so are its harmonics but for the scalar.
-        units = vectors / jnp.where(distance > 0, distance, 1)[..., None]
-        harmonics = e3nn.s2_irreps(self.max_degree)
-        directions = e3nn.spherical_harmonics(harmonics, units, normalize=False)
-        radial = bessel(distance, self.radial, self.cutoff)
-        radial = radial * jnp.where(there, envelope(distance, self.cutoff), 0)[..., None]
+        harmonics, radial = self._edges(batch)
 
-        def embed(name: str, width: int) -> Any:
+        def embed(name: str, width: int) -> jax.Array:
             table = _start.embed(self.max_atomic_number + 1, width, name=name)
-            return e3nn.IrrepsArray(f"{width}x0e", table(batch.atomic_numbers))
+            return table(batch.atomic_numbers)
 
-        h, attributes = embed("elements", self.features), embed("attributes", self.attributes)
+        h = [embed("elements", self.features)[:, :, None]]
+        attributes = embed("attributes", self.attributes)
         for i in range(self.layers):
             # Energies are read off scalars alone.
             degree = self.max_degree if i < self.layers - 1 else 0
@@ -175,9 +238,26 @@ class Model(nn.Module):
                 self.average_neighbors,
                 name=f"layer_{i}",
             )
-            h = layer(batch, h, attributes, directions, radial)
-        h = silu(nn.Dense(self.features // 2, name="out_0")(h.array))
-        return batch.pool(nn.Dense(self.outputs, name="out_1")(h))
+            h = layer(batch, h, attributes, harmonics, radial)
+        scalars = silu(nn.Dense(self.features // 2, name="out_0")(h[0][:, :, 0]))
+        return batch.pool(nn.Dense(self.outputs, name="out_1")(scalars))
+
+    def _edges(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """Harmonics [B, A, K, J] and radial basis [B, A, K, R]: 0 where nobody is there."""
+        e3nn = _e3nn()
+        dtype = batch.positions.dtype
+        vectors = batch.displacements(batch.positions)
+        # Sines of large numbers make nothing of bfloat16.
+        vectors = vectors.astype(jnp.promote_types(dtype, jnp.float32))
+        distance = _radial.length(vectors)
+        # Of coincident atoms the direction is zero, and so are its harmonics but for the scalar.
+        units = vectors / jnp.where(distance > 0, distance, 1)[..., None]
+        harmonics = e3nn.spherical_harmonics(
+            e3nn.s2_irreps(self.max_degree), units, normalize=False, normalization="component"
+        )
+        within = jnp.where(batch.neighbor_mask, envelope(distance, self.cutoff), 0)
+        radial = bessel(distance, self.radial, self.cutoff) * within[..., None]
+        return harmonics.array.astype(dtype), radial.astype(dtype)
 
 
 # The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.

@@ -1,6 +1,5 @@
 """SchNet: K. T. Schütt et al., J. Chem. Phys. 148, 241722, 2018 (arXiv 1712.06113)."""
 
-import math
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -10,11 +9,19 @@ import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
+from qc_jax.models._layers import Dense
 
 
+@jax.custom_jvp
 def shifted_softplus(x: jax.Array) -> jax.Array:
-    """ln((eˣ + 1)/2)."""
-    return jax.nn.softplus(x) - math.log(2)
+    """ln((eˣ + 1)/2), to a rounding error of ln 2: JAX's softplus takes longer for more digits."""
+    return jnp.maximum(x, 0) + jnp.log((1 + jnp.exp(-jnp.abs(x))) / 2)
+
+
+@shifted_softplus.defjvp
+def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (x,), (change,) = primals, tangents
+    return shifted_softplus(x), nn.sigmoid(x) * change
 
 
 class Interaction(nn.Module):
@@ -31,13 +38,16 @@ class Interaction(nn.Module):
     def __call__(
         self, batch: Batch, h: jax.Array, radial: jax.Array, smooth: jax.Array
     ) -> jax.Array:
-        """Features [B, A, H], Gaussians [B, A, K, G], cutoffs [B, A, K, 1] → [B, A, H]."""
-        weights = shifted_softplus(nn.Dense(self.filters, name="filter_0")(radial))
-        weights = nn.Dense(self.filters, name="filter_1")(weights) * smooth  # [B, A, K, F]
-        sent = batch.of_neighbors(nn.Dense(self.filters, use_bias=False, name="before")(h))
+        """Features [B, A, H], Gaussians [B, A, K, G], cutoffs [B, A, K, 1] → [B, A, H].
+
+        Gaussians [B, 1, K, G] are those of all the atoms.
+        """
+        weights = shifted_softplus(Dense(self.filters, name="filter_0")(radial))
+        weights = Dense(self.filters, name="filter_1")(weights) * smooth  # [B, A, K, F]
+        sent = batch.of_neighbors(Dense(self.filters, use_bias=False, name="before")(h))
         gathered = jnp.sum(sent * weights, axis=2)  # [B, A, F]
-        gathered = shifted_softplus(nn.Dense(self.hidden, name="after")(gathered))
-        return nn.Dense(self.hidden, name="update")(gathered)
+        gathered = shifted_softplus(Dense(self.hidden, name="after")(gathered))
+        return Dense(self.hidden, name="update")(gathered)
 
 
 class Model(nn.Module):
@@ -58,13 +68,14 @@ class Model(nn.Module):
     readout: Literal["add", "mean"] = "add"
     max_atomic_number: int = 99
 
-    def setup(self):
+    def setup(self) -> None:
+        """Its layers."""
         self.elements = nn.Embed(self.max_atomic_number + 1, self.hidden)
         self.interaction = [
             Interaction(self.hidden, self.filters) for _ in range(self.interactions)
         ]
-        self.out_0 = nn.Dense(self.hidden // 2)
-        self.out_1 = nn.Dense(self.outputs)
+        self.out_0 = Dense(self.hidden // 2)
+        self.out_1 = Dense(self.outputs)
 
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B structures → [B, outputs]."""
@@ -72,9 +83,11 @@ class Model(nn.Module):
         return batch.pool(self.out_1(h), self.readout)
 
     def atoms(self, batch: Batch) -> jax.Array:
-        """A Batch of B structures → features [B, A, hidden] of the atoms, before the last layers."""
+        """A Batch of B structures → features [B, A, hidden] of atoms, before the last layers."""
         distance, there = _radial.distances(batch, self.cutoff)
-        radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
+        # Both atoms of a pair see one distance: one filter serves both.
+        same = distance[:, :1] if batch.is_pairs else distance
+        radial = _radial.gaussians(same, self.gaussians, self.cutoff)
         smooth = jnp.where(there, _radial.cosine_cutoff(distance, self.cutoff), 0)[..., None]
         h = self.elements(batch.atomic_numbers)
         for interaction in self.interaction:

@@ -9,12 +9,10 @@ from typing import ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from qc_jax.data.batch import Batch
-from qc_jax.errors import InputError
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
-from qc_jax.models._pair import image
+from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, layer_norm
 from qc_jax.models._torch import Array
 
@@ -39,22 +37,18 @@ class Model(nn.Module):
     def check(self) -> None:
         """Raises InputError where heads cannot share the width, or patches not the canvas."""
         check_heads("vit", self.hidden, self.heads)
-        if 32 % self.patch:
-            raise InputError(f"vit: expected patches that 32 pixels divide into, got {self.patch}")
+        check_patches("vit", self.patch)
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B pairs → [B, outputs]."""
-        pixels = image(batch, self.channels)
-        b, size, _, c = pixels.shape
-        side, patch = size // self.patch, self.patch
-        patches = pixels.reshape(b, side, patch, side, patch, c).swapaxes(2, 3)
-        patches = patches.reshape(b, side * side, patch * patch * c)
+        cut = patches(batch, self.channels, self.patch)
+        b, count, _ = cut.shape
         start = nn.initializers.normal(1)
         first = self.param("class_token", start, (1, 1, self.hidden))
         first = jnp.broadcast_to(first, (b, 1, self.hidden))
-        tokens = jnp.concatenate([first, dense(self.hidden, name="patches")(patches)], axis=1)
-        tokens += self.param("places", start, (1, 1 + side * side, self.hidden))
+        tokens = jnp.concatenate([first, dense(self.hidden, name="patches")(cut)], axis=1)
+        tokens += self.param("places", start, (1, 1 + count, self.hidden))
         for i in range(self.layers):
             layer = EncoderLayer(
                 self.heads, self.mlp_ratio * self.hidden, self.dropout, name=f"layer_{i}"
@@ -64,14 +58,8 @@ class Model(nn.Module):
         return dense(self.outputs, name="out")(layer_norm(name="norm")(tokens[:, 0]))
 
 
-def _patches(weight: np.ndarray) -> np.ndarray:
-    """A convolution's [D, C, rows, columns] as the matrix [rows · columns · C, D]."""
-    return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-
-
 TORCH = {
-    "patches/kernel": Array("patch_embed.weight", _patches),
-    "patches/bias": Array("patch_embed.bias"),
+    **torch_patches("patches", "patch_embed"),
     "class_token": Array("cls_token"),
     "places": Array("pos_embed"),
     **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),

@@ -3,7 +3,7 @@
 import operator
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -17,7 +17,7 @@ from qc_jax.train import hosts
 from qc_jax.train import stack as stacks
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.parallel import Devices
-from qc_jax.train.program import Program, Solved
+from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import State
@@ -49,6 +49,7 @@ def fit(
     workdir: Workdir,
     on_epoch: Callable[[dict[str, Any]], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
+    initial: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Trains one model: `fit_stack` of a stack of one, its checkpoints in the work directory.
 
@@ -59,14 +60,16 @@ def fit(
       workdir: claimed for this run.
       on_epoch: told of every epoch, those before an interruption included.
       stop: asked after every epoch whether to save and to stop.
+      initial: variables that the training starts from instead of those that follow from the seed:
+        a part of the model's, as nested dicts.
 
     Raises:
-      InputError: the devices don't divide the batch, the model can't take a structure, a loss is
-        not finite, or a checkpoint can't be read.
+      InputError: the devices don't divide the batch, the model can't take a structure or the
+        initial variables, a loss is not finite, or a checkpoint can't be read.
       Interrupted: `stop` said so.
     """
     (trained,) = fit_stack(
-        [Training(model, task, settings, workdir)],
+        [Training(model, task, settings, workdir, initial)],
         workdir.checkpoints,
         on_epoch=lambda _, line: on_epoch(line),
         stop=stop,
@@ -92,7 +95,8 @@ def fit_stack(
     model with `solve` is solved at once from the training rows instead, as one
     epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
     `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
-    `seconds` (the stack's, divided by the trainings that were not over).
+    `seconds` (the stack's, divided by the trainings that were not over), and of structures that
+    stay on disk `waited`, the part of the time that was spent waiting for them.
 
     Args:
       trainings: R of them whose `stack.key` is the same.
@@ -106,13 +110,14 @@ def fit_stack(
       What each ended with: an InputError where its loss was not finite, None where it was done.
 
     Raises:
-      InputError: the devices don't divide the batch, the model can't take a structure, or a
-        checkpoint can't be read.
+      InputError: the devices don't divide the batch, the model can't take a structure or the
+        initial variables, or a checkpoint can't be read.
       Interrupted: `stop` said so.
     """
     stack = Stack(trainings)
     first = trainings[0]  # the structures are the same for all
-    models.check(stack.model, first.task.dataset.structures, first.task.names)
+    if stack.structures is not None:  # else they are checked as they are read
+        models.check(stack.model, stack.structures, first.task.names)
     devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[Trained | InputError | None] = [None] * len(stack)
@@ -138,7 +143,7 @@ def fit_stack(
         if not active.any():
             return ended
 
-        program = (Solved if hasattr(stack.model, "solve") else Program)(stack, devices, states)
+        program = _program(stack)(stack, devices, states)
         epoch, saved = int(np.max(states.epoch)), time.monotonic()
         del states
         while active.any():
@@ -166,6 +171,8 @@ def fit_stack(
                     "lr": float(mine["lr"]),
                     "seconds": seconds,
                 }
+                if "waited" in mine:
+                    line["waited"] = float(mine["waited"])
                 trainings[index].workdir.append_metrics(line)
                 histories[index].append(line)
                 on_epoch(index, line)
@@ -185,6 +192,12 @@ def fit_stack(
             if stopping and active.any():
                 raise Interrupted
         return ended
+
+
+def _program(stack: Stack) -> type[Program | Streamed | Solved]:
+    if hasattr(stack.model, "solve"):
+        return Solved
+    return Program if stack.stream is None else Streamed
 
 
 def _is_trained(what: Trained | InputError | None) -> bool:

@@ -95,6 +95,15 @@ class Devices:
 
         return jax.tree.map(copy, tree)
 
+    def put_shares(self, tree: T) -> T:
+        """Arrays [D, ...], a part for each device of this process, on the devices."""
+        return jax.tree.map(self._put, tree)
+
+    def get_shares(self, array: jax.Array) -> np.ndarray:
+        """What the devices of this process have of an array, [D, ...] in host memory."""
+        parts = {part.device: part.data for part in array.addressable_shards}
+        return np.concatenate([np.asarray(parts[device]) for device in self._devices])
+
     def get(self, stack: T) -> T:
         """What `put` gave, or a program of it returned, as [R, ...] in host memory."""
         if self.sharing > 1:  # each device has it all
@@ -112,15 +121,20 @@ class Devices:
         device, place = np.argwhere(self._places == index)[0]
         return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(device)[0, place]), stack)
 
-    def compile(self, function: Callable[..., Any], *args: Any) -> jax.stages.Compiled:
+    def compile(
+        self, function: Callable[..., Any], *args: Any, donate: bool = True
+    ) -> jax.stages.Compiled:
         """Compiles `function` for all devices, once, for arguments shaped like `args`.
 
-        The first argument's memory is given to the result.
+        The first argument's memory is given to the result, unless `donate` is False.
         """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*pmap.*", category=DeprecationWarning)
             parallel = jax.pmap(
-                function, axis_name=AXIS, donate_argnums=(0,), devices=self._together
+                function,
+                axis_name=AXIS,
+                donate_argnums=(0,) if donate else (),
+                devices=self._together,
             )
             return parallel.lower(*args).compile()
 

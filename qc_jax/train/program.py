@@ -2,17 +2,23 @@
 
 import math
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from qc_jax import models
+from qc_jax.data.batch import Batch
+from qc_jax.data.dataset import Dataset
+from qc_jax.data.stream import Stream
 from qc_jax.train import stack as stacks
 from qc_jax.train import steps
 from qc_jax.train.parallel import Devices
 from qc_jax.train.stack import Stack
 from qc_jax.train.state import State
+from qc_jax.train.steps import Replica, Shares
 
 
 class Program:
@@ -63,6 +69,134 @@ class Program:
         return self._devices.get_one(self._states, index)
 
 
+class Streamed:
+    """The epoch of one training whose structures stay on disk, a program for each of its parts.
+
+    Attributes:
+      compile_seconds: that they took.
+    """
+
+    def __init__(self, stack: Stack, devices: Devices, states: State):
+        assert len(stack) == 1 and isinstance(stack.stream, Stream)
+        parts = steps.Steps(stack.model, stack.settings, devices.sharing)
+        self._devices, self._stream, self._model = devices, stack.stream, stack.model
+        self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
+        self.compile_seconds = 0.0
+        self._programs: dict[str, Callable[..., Any]] = {}
+
+        # Everything has a first axis of one training; structures have none.
+        def order(states: State, replicas: Replica) -> tuple[Shares, Shares, jax.Array]:
+            state, replica = _first((states, replicas))
+            shares, keys = parts.order(state, replica)
+            return shares, parts.shares(replica.validation_rows), keys
+
+        def train(
+            states: State,
+            replicas: Replica,
+            structures: Batch,
+            shares: Shares,
+            keys: jax.Array,
+            step: jax.Array,
+        ) -> tuple[State, jax.Array]:
+            state, replica = _first((states, replicas))
+            (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
+            batch = Dataset(structures, replica.labels[rows])
+            return _of_one(parts.train(state, replica, batch, weights, key))
+
+        def validate(
+            sums: tuple[jax.Array, ...],
+            states: State,
+            replicas: Replica,
+            structures: Batch,
+            shares: Shares,
+            step: jax.Array,
+        ) -> tuple[jax.Array, ...]:
+            sums, state, replica = _first((sums, states, replicas))
+            rows, weights = jax.tree.map(lambda leaf: leaf[step], shares)
+            batch = Dataset(structures, replica.labels[rows])
+            return _of_one(parts.validate(sums, state, batch, weights))
+
+        def end(
+            states: State, replicas: Replica, sums: tuple[jax.Array, ...]
+        ) -> tuple[State, dict[str, jax.Array]]:
+            state, replica, sums = _first((states, replicas, sums))
+            return _of_one(parts.end(state, replica, sums))
+
+        self._functions: dict[str, Callable[..., Any]] = {
+            "order": order,
+            "train": train,
+            "validate": validate,
+            "end": end,
+        }
+        zeros = _of_one(parts.nothing(_first(stack.replicas)))
+        self._nothing = jax.tree.map(np.asarray, zeros)
+
+    def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
+        """One epoch; what it measured, [1, ...], and for which part of the time it `waited`."""
+        start, waited, losses = time.perf_counter(), 0.0, []
+        shares, validation, keys = self._run("order", self._states, self._replicas)
+
+        def batches(rows: jax.Array) -> Iterator[tuple[Any, Batch]]:
+            """The steps' numbers and structures, on the devices."""
+            nonlocal waited
+            own = np.moveaxis(self._devices.get_shares(rows), 0, 1)  # [steps, D, b]
+            read = self._stream.batches(
+                own.reshape(len(own), -1), lambda batch: models.check(self._model, batch)
+            )
+            for step in range(len(own)):
+                before = time.perf_counter()
+                batch = next(read)
+                waited += time.perf_counter() - before
+                cut = jax.tree.map(
+                    lambda leaf: leaf.reshape(*own.shape[1:], *leaf.shape[1:]), batch
+                )
+                yield self._devices.put_on_each(np.int32(step)), self._devices.put_shares(cut)
+
+        for step, structures in batches(shares.rows):
+            self._states, loss = self._run(
+                "train", self._states, self._replicas, structures, shares, keys, step
+            )
+            losses.append(loss)
+            if len(losses) > 2:  # no further ahead, or all batches would wait in memory
+                jax.block_until_ready(losses[-3])
+        sums = self._devices.put(self._nothing)
+        for step, structures in batches(validation.rows):
+            sums = self._run(
+                "validate", sums, self._states, self._replicas, structures, validation, step
+            )
+        self._states, metrics = self._run("end", self._states, self._replicas, sums)
+        measured = self._devices.get(metrics)
+        measured["losses"] = np.stack([self._devices.get(loss) for loss in losses], axis=1)
+        measured["waited"] = np.array([waited / (time.perf_counter() - start)])
+        return measured
+
+    def states(self) -> State:
+        """The state [1, ...], in host memory."""
+        return self._devices.get(self._states)
+
+    def state(self, index: int) -> State:
+        """The state."""
+        return self._devices.get_one(self._states, index)
+
+    def _run(self, name: str, *args: Any) -> Any:
+        """Runs a part, compiled when it is first asked for."""
+        if name not in self._programs:
+            start = time.perf_counter()
+            self._programs[name] = self._devices.compile(
+                self._functions[name], *args, donate=name != "order"
+            )
+            self.compile_seconds += time.perf_counter() - start
+        return self._programs[name](*args)
+
+
+def _first(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _of_one(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[None], tree)
+
+
 class Solved:
     """What one epoch would give, of models that are solved at once from the training rows."""
 
@@ -81,7 +215,7 @@ class Solved:
         return {name: np.stack([line[name] for line in filled]) for name in some}
 
     def _solve(self, index: int) -> dict[str, np.ndarray]:
-        model, task, _, _ = self._stack.trainings[index]
+        model, task, *_ = self._stack.trainings[index]
         rows = task.dataset.take(task.split.train)
         variables = model.solve(rows.structures, np.asarray(task.scaler.scale(rows.labels)))
         statistics = {name: value for name, value in variables.items() if name != "params"}

@@ -1,7 +1,7 @@
 """Stacks: trainings of one architecture that run as one program."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.data.batch import Batch
-from qc_jax.data.dataset import Task
+from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
+from qc_jax.data.stream import Stream
+from qc_jax.errors import InputError
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import State, init
+from qc_jax.train.state import State, init, start_from
 from qc_jax.train.steps import Replica
 from qc_jax.train.workdir import Workdir
 
@@ -31,12 +32,15 @@ class Training(NamedTuple):
       task: the data.
       settings: how.
       workdir: claimed for it.
+      initial: variables that it starts from instead of those that follow from the seed: a part of
+        the model's, or None. A training that goes on from a checkpoint has them already.
     """
 
     model: nn.Module
     task: Task
     settings: Settings
     workdir: Workdir
+    initial: Mapping[str, Any] | None = None
 
 
 def key(training: Training) -> tuple[Any, ...]:
@@ -57,6 +61,8 @@ def key(training: Training) -> tuple[Any, ...]:
         training.task.names.tobytes(),
         len(split.train),
         len(split.validation),
+        # Structures from disk come in the order of one training: it is alone.
+        training.workdir.path if isinstance(training.task.dataset, Stream) else None,
     )
 
 
@@ -65,7 +71,8 @@ class Stack:
 
     Attributes:
       trainings: R of them.
-      structures: of all of them.
+      structures: of all of them; None where they stay on disk.
+      stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
     """
 
@@ -74,7 +81,9 @@ class Stack:
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
         rates = [getattr(training.model, "dropout", None) for training in trainings]
-        self.structures: Batch = tasks[0].dataset.structures
+        dataset = tasks[0].dataset
+        self.stream = dataset if isinstance(dataset, Stream) else None
+        self.structures = dataset.structures if isinstance(dataset, Dataset) else None
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),
             train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
@@ -100,7 +109,11 @@ class Stack:
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """The states [R, ...] before the first epoch, each as if it were alone."""
+        """The states [R, ...] before the first epoch, each as if it were alone.
+
+        Raises:
+          InputError: initial variables do not fit the model, or it is solved at once.
+        """
         sample = self.trainings[0].task.dataset.take(np.arange(1)).structures
         settings = [training.settings for training in self.trainings]
         scaler = jax.tree.map(
@@ -118,7 +131,17 @@ class Stack:
             "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
             "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
         }
-        return jax.jit(jax.vmap(one))((seeds, scaler, rates))
+        states = jax.jit(jax.vmap(one))((seeds, scaler, rates))
+        initial = [training.initial for training in self.trainings]
+        if all(variables is None for variables in initial):
+            return states
+        if hasattr(self.model, "solve"):
+            raise InputError("a model that is solved at once starts from no weights")
+        each = []
+        for index, variables in enumerate(initial):
+            state = take(states, index)
+            each.append(state if variables is None else start_from(state, variables))
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
 def take(states: State, index: int) -> State:

@@ -1,15 +1,19 @@
 """State: all that a training remembers, one pytree, what a checkpoint holds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from flax.traverse_util import flatten_dict
 
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
+from qc_jax.errors import InputError
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
 
@@ -89,6 +93,43 @@ def init(
         # Raw bits: what a checkpoint can hold.
         key=jax.random.key_data(key),
         scaler=scaler,
+    )
+
+
+def start_from(state: State, initial: Mapping[str, Any]) -> State:
+    """The state with those of its variables replaced that `initial` holds at the same path.
+
+    Args:
+      state: before the first epoch.
+      initial: a part of `state.variables`: nested dicts of arrays, those of 'params' and of the
+        other collections.
+
+    Raises:
+      InputError: what it holds is not in the model, of another shape or not finite; the message
+        lists it all.
+    """
+    given = flatten_dict(initial, sep="/")
+    wrong = []
+
+    def replaced(path: Any, leaf: jax.Array) -> jax.Array:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if name not in given:
+            return leaf
+        value = np.asarray(given.pop(name))
+        if value.shape != leaf.shape:
+            wrong.append(f"{name} has shape {value.shape}, expected {leaf.shape}")
+            return leaf
+        if not np.isfinite(value).all():
+            wrong.append(f"{name} is not finite")
+        return jnp.asarray(value, leaf.dtype)
+
+    statistics = dict(jax.tree_util.tree_map_with_path(replaced, state.variables))
+    wrong += [f"{name} is not in it" for name in given]
+    if wrong:
+        raise InputError(f"these initial weights are not of the model: {'; '.join(wrong)}")
+    params = statistics.pop("params")
+    return state.replace(
+        params=params, best_params=params, statistics=statistics, best_statistics=statistics
     )
 
 

@@ -66,3 +66,30 @@ def test_wrong_flag_is_one_line(run_python, flag, message):
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ") and message in last and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_grid(run_python):
+    """Two trainings on two devices."""
+    flags = ("--what=grid", "--models=geometry_only", "--stack=2", "--rounds=1")
+    done = run_python("-m", "experiments.speed", *flags, devices=2)
+    assert done.returncode == 0, done.stderr
+    _, about, head, row = done.stdout.splitlines()
+    assert about.startswith("2 devices; a large float32 matrix product: ")
+    assert head.split()[:3] == ["model", "stack", "ms/epoch"]
+    name, size, *numbers = row.split()
+    assert (name, size) == ("geometry_only", "2")
+    milliseconds, compile_seconds, rate, share, cores, memory = map(float, numbers)
+    assert milliseconds > 0 and compile_seconds > 0 and rate > 0 and memory > 0
+    assert 0 < share < 100 and 0 < cores < 64
+
+
+@pytest.mark.slow
+def test_stream(run_python, tmp_path):
+    flags = ("--what=stream", "--models=gcn", "--molecules=40", "--rows=20", "--batch=4")
+    done = run_python("-m", "experiments.speed", *flags, f"--data_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "40 molecules there" in done.stdout
+    assert "gcn: 20 of them, drawn from all, in " in done.stdout
+    assert "waited for input" in done.stdout
+    assert list(tmp_path.rglob("*.array_record*"))

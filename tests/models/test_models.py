@@ -92,7 +92,7 @@ def test_description(name):
     got = models.describe(name)
     assert got.name == name and got.title
     closed_form = hasattr(models.create(name), "solve")
-    assert closed_form or re.search(r"arXiv \d{4}\.\d{4,5}|doi:? ?10\.\S+", got.paper), got.paper
+    assert closed_form or re.search(r"arXiv \d{4}\.\d{4,5}|doi:? ?10\.\S+|openreview", got.paper)
     assert got.inputs and set(got.inputs) <= set(INPUTS)
     model = models.create(name)
     variables = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample()))

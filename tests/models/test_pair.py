@@ -9,6 +9,7 @@ from qc_jax import canvas, models
 from qc_jax.errors import InputError
 from qc_jax.models import _pair
 from tests.models import structures
+from tests.models.rows import rows
 
 
 def test_elements_and_distance(small_table):
@@ -44,15 +45,17 @@ def test_statistics_of_an_empty_channel_have_finite_gradients(small_table):
     assert np.isfinite(jax.grad(total)(jnp.zeros_like(batch.canvas_features))).all()
 
 
-@pytest.mark.parametrize("name", ["tabular_mlp", "tabular_transformer"])
+@pytest.mark.parametrize("name", ["tabular_mlp", "tabular_transformer", "vit", "qsn_v2"])
 def test_other_channels_are_not_read(name, small_table):
-    model = models.create(name, channels=(4, 7))
+    model = models.create(name, **rows()[name].small | {"channels": (4, 7)})
     batch = structures.pairs(small_table, slice(5))
-    variables = model.init(jax.random.key(0), batch)
-    slopes = jax.grad(
-        lambda features: models.apply(
-            model, variables, batch.replace(canvas_features=features)
-        ).sum()
-    )(batch.canvas_features)
+
+    @jax.jit
+    @jax.grad
+    def slopes_of(features):
+        variables = model.init(jax.random.key(0), batch)
+        return models.apply(model, variables, batch.replace(canvas_features=features)).sum()
+
+    slopes = slopes_of(batch.canvas_features)
     read = {canvas.FEATURES[i].channel for i in np.flatnonzero(np.abs(slopes).max(axis=0))}
     assert read == {4, 7}

@@ -18,7 +18,14 @@ TABLE = rows()
 TARGETS = ("e_homo_ev", "total_energy_ev", "dipole_z_d")
 
 
-@pytest.mark.parametrize("name", sorted(TABLE))
+# One of each kind is enough for a quick look; all others are slow.
+QUICK = ("gradient_boosting", "pair_mean", "quantumshellnet", "schnet", "vision_only")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(TABLE)],
+)
 def test_overfits_sixteen_pairs_and_compiles_once(name, small_table, tmp_path):
     """With dropout and batch norm as they are, and a last batch that is not full."""
     row = TABLE[name]

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from qc_jax import models, testing
+from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.train import loop
@@ -154,6 +155,41 @@ def test_a_finished_training_is_not_trained_again(model, task, workdir):
     assert equal(again.state, first.state) and again.history == first.history
     assert again.compile_seconds == 0
     assert len(compilations) <= 3  # restoring, not training
+
+
+def streamed(task):
+    """The same task, its structures read record by record."""
+    structures = task.dataset.structures
+    records = [
+        {"atomic_numbers": np.asarray(numbers), "positions": np.asarray(positions)}
+        for numbers, positions in zip(structures.atomic_numbers, structures.positions, strict=True)
+    ]
+    return task._replace(dataset=Stream(records, dict, np.asarray(task.dataset.labels), atoms=2))
+
+
+def test_structures_from_disk_give_the_same(noisy, task, workdir, tmp_path):
+    """Batch order, dropout and the last batch too; and it resumes."""
+    settings = Settings(epochs=5, batch_size=32, lr=0.03, checkpoint_every=2)
+    whole = loop.fit(noisy, task, settings, workdir)
+    read = Workdir(tmp_path / "read")
+    read.claim({})
+    told = []
+    with pytest.raises(loop.Interrupted):
+        loop.fit(noisy, streamed(task), settings, read, told.append, stop=lambda: len(told) == 3)
+    got = loop.fit(noisy, streamed(task), settings, read)
+    assert len(got.history) == 5 and all(0 <= line["waited"] < 1 for line in got.history)
+    for line, expected in zip(got.history, whole.history, strict=True):
+        assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert line["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-5)
+    test = streamed(task).dataset.take(task.split.test)
+    assert predict(noisy, got.state.best_variables, task.scaler, test.structures).shape == (21, 2)
+
+
+def test_structures_from_disk_are_checked(model, task, workdir):
+    broken = streamed(task)
+    broken.dataset._source[3]["positions"] = np.full((2, 3), np.nan)
+    with pytest.raises(InputError, match="expected finite positions"):
+        loop.fit(model, broken, Settings(epochs=1, batch_size=32), workdir)
 
 
 def test_bfloat16_is_near(noisy, task, tmp_path):

@@ -60,7 +60,7 @@ def trainings(task, folder) -> list[Training]:
 @pytest.fixture(scope="module")
 def alone(task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    return [loop.fit(*each) for each in trainings(task, folder)]
+    return [loop.fit(*each[:4]) for each in trainings(task, folder)]
 
 
 @pytest.fixture(scope="module")

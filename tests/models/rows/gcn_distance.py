@@ -4,5 +4,12 @@ from tests.models.rows import Row
 
 ROW = Row(
     "gcn",
-    {"hidden": 24, "layers": 2, "edge_features": "distance", "gaussians": 10, "cutoff": 3.0},
+    {
+        "hidden": 24,
+        "layers": 2,
+        "dropout": 0.05,
+        "edge_features": "distance",
+        "gaussians": 10,
+        "cutoff": 3.0,
+    },
 )

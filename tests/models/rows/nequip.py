@@ -6,8 +6,8 @@ ROW = Row(
     "nequip",
     {
         "features": 6,
-        "layers": 2,
         "max_degree": 1,
+        "layers": 2,
         "attributes": 3,
         "radial": 4,
         "radial_hidden": 8,

@@ -1,0 +1,15 @@
+"""GotenNet on the shipped table, by the published protocol.
+
+python -m experiments.train --config=experiments/configs/gotennet.py --workdir=runs/gotennet
+
+288,257 parameters; to be measured.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import common
+
+
+def get_config(preset: str = "") -> ConfigDict:
+    """The card; `:quick` for a run of seconds."""
+    return common.published("gotennet", preset, quick={"hidden": 16, "interactions": 2})

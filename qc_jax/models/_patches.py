@@ -1,0 +1,39 @@
+"""A canvas cut into square patches, for models that read each as a token."""
+
+import jax
+import numpy as np
+
+from qc_jax.data.batch import Batch
+from qc_jax.errors import InputError
+from qc_jax.models._pair import image
+from qc_jax.models._torch import Array
+
+_SIDE = 32  # pixels of a canvas
+
+
+def patches(batch: Batch, channels: tuple[int, ...], side: int) -> jax.Array:
+    """The patches of some channels, row after row: [B, (32 / side)², side² C]."""
+    pixels = image(batch, channels)
+    b, size, _, c = pixels.shape
+    along = size // side
+    cut = pixels.reshape(b, along, side, along, side, c).swapaxes(2, 3)
+    return cut.reshape(b, along * along, side * side * c)
+
+
+def check_patches(model: str, side: int) -> None:
+    """Raises InputError where the patches of `model` don't fill a canvas."""
+    if _SIDE % side:
+        raise InputError(f"{model}: expected patches that 32 pixels divide into, got {side}")
+
+
+def torch_patches(ours: str, theirs: str) -> dict[str, Array]:
+    """For `TORCH`: a Dense layer of patches at the path `ours`, a convolution in the reference."""
+
+    def matrix(weight: np.ndarray) -> np.ndarray:
+        """[D, C, rows, columns] → [rows · columns · C, D]."""
+        return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
+
+    return {
+        f"{ours}/kernel": Array(f"{theirs}.weight", matrix),
+        f"{ours}/bias": Array(f"{theirs}.bias"),
+    }
