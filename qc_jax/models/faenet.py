@@ -78,7 +78,7 @@ class GraphNorm(nn.Module):
         def learned(name: str, start: nn.initializers.Initializer) -> jax.Array:
             return self.param(name, start, x.shape[-1])
 
-        y = x - learned("mean_scale", nn.initializers.ones) * mean(x)
+        y = x - learned("mean_scale", nn.initializers.zeros) * mean(x)
         y = y * jax.lax.rsqrt(mean(y**2) + 1e-5)
         return y * learned("scale", nn.initializers.ones) + learned("bias", nn.initializers.zeros)
 
@@ -224,7 +224,9 @@ class Model(nn.Module):
         if self.frame_averaging == "stochastic" and train:
             signs = self._random_signs(batch, span).reshape(1, b, 1, 1, span)
         else:
-            signs = jnp.array(list(itertools.product([1, -1], repeat=span))).reshape(-1, 1, 1, 1, span)
+            signs = jnp.array(list(itertools.product([1, -1], repeat=span))).reshape(
+                -1, 1, 1, 1, span
+            )
         vectors = vectors * signs.astype(vectors.dtype)
         return jnp.pad(vectors, [(0, 0)] * 4 + [(0, 3 - span)])
 
