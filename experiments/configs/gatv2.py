@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/gatv2.py --workdir=runs/gatv2
 
-384,577 parameters; a minute on two CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.484.
+384,577 parameters; 55 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.490.
 """
 
 from ml_collections import ConfigDict

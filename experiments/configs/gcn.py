@@ -2,8 +2,9 @@
 
 python -m experiments.train --config=experiments/configs/gcn.py --workdir=runs/gcn
 
-266,491 parameters; 36 seconds on two busy CPU cores, 10 of them epochs. Test MAE in eV, seed 42:
-e_homo_ev 0.380. The published benchmark has 0.265 on its own data.
+266,491 parameters; 37 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.473
+(stopped early after 33 epochs).
+The published benchmark has 0.265 on its own data.
 """
 
 from ml_collections import ConfigDict

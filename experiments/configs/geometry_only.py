@@ -2,8 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/geometry_only.py --workdir=runs/geometry
 
-318,529 parameters; half a minute on two CPU cores. Test MAE in eV with seed 42: e_homo_ev
-0.556.
+318,529 parameters; 40 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.472.
 """
 
 from ml_collections import ConfigDict

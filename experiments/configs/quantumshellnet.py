@@ -2,7 +2,11 @@
 
 python -m experiments.train --config=experiments/configs/quantumshellnet.py --workdir=runs/qsn
 
-343,542 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+343,542 parameters; 104 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 1.584
+(stopped early after 38 epochs).
+
+That is what the training median gives (1.581): unscaled sums of atomic numbers, as published, drown
+the rest, and the network in PyTorch does the same on these data.
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/schnet.py --workdir=runs/schnet
 
-266,593 parameters; 48 seconds on two busy CPU cores, 12 of them epochs. Test MAE in eV, seed 42:
-e_homo_ev 0.672.
+266,593 parameters; 53 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.687.
 """
 
 from ml_collections import ConfigDict

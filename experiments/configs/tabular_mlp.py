@@ -2,8 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/tabular_mlp.py --workdir=runs/tabular_mlp
 
-326,145 parameters; half a minute on two CPU cores. Test MAE in eV with seed 42: e_homo_ev
-0.509.
+326,145 parameters; 30 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.489.
 """
 
 from ml_collections import ConfigDict

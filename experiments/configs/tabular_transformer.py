@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/tabular_transformer.py --workdir=runs/tt
 
-328,257 parameters; 100 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.456.
+328,257 parameters; 2 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.426.
 """
 
 from ml_collections import ConfigDict

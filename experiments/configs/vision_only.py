@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/vision_only.py --workdir=runs/vision_only
 
-357,601 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+357,601 parameters; 7 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.977.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,8 @@
 
 python -m experiments.train --config=experiments/configs/vit.py --workdir=runs/vit
 
-458,689 parameters; to be measured. Test MAE in eV with seed 42: e_homo_ev.
+458,689 parameters; 6 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 1.237
+(stopped early after 41 epochs).
 """
 
 from ml_collections import ConfigDict
