@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/nequip.py --workdir=runs/nequip
 
-306,001 parameters; 58 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.771.
+306,001 parameters; 7 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.763.
 """
 
 from ml_collections import ConfigDict
