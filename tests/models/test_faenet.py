@@ -1,5 +1,7 @@
 """What the contract does not see of FAENet: its frames, its norm, its periodic table."""
 
+import functools
+
 import ase
 import jax
 import jax.numpy as jnp
@@ -8,42 +10,47 @@ import pytest
 
 from qc_jax import models, testing
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
-from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models.faenet import periods_and_groups, principal_axes
 from tests.models import structures
 from tests.models.rows.faenet import ROW
 
 
-def made(batch: Batch, **overrides):
-    model = models.create("faenet", **ROW.small, **overrides)
-    return model, jax.jit(model.init)(jax.random.key(0), batch)
+@functools.cache
+def weights():
+    model = models.create("faenet", **ROW.small)
+    return jax.jit(model.init)(jax.random.key(0), models.sample())
+
+
+def made(**overrides):
+    return models.create("faenet", **ROW.small, **overrides), weights()
+
+
+apply = jax.jit(models.apply, static_argnums=0)
 
 
 def test_pairs_have_two_frames_of_their_own(small_table):
     """The short way for pairs gives what the eigenvectors give."""
     pairs = structures.pairs(small_table, slice(8))
-    model, variables = made(pairs)
-    expected = models.apply(model, variables, testing.pad(pairs, 1, 1))
-    testing.assert_close(models.apply(model, variables, pairs), expected)
+    model, variables = made()
+    expected = apply(model, variables, testing.pad(pairs, 1, 1))
+    testing.assert_close(apply(model, variables, pairs), expected)
 
 
 def test_published_outputs_turn_with_the_structure():
     crowd = structures.crowd()
-    model, variables = made(crowd, frame_averaging="none")
-    difference = models.apply(model, variables, testing.rotate(crowd)) - models.apply(
-        model, variables, crowd
-    )
+    model, variables = made(frame_averaging="none")
+    difference = apply(model, variables, testing.rotate(crowd)) - apply(model, variables, crowd)
     assert np.abs(difference).min() > 1e-4
 
 
 def test_stochastic_frames_are_those_that_full_averages(small_table):
     """Each training draws one of a pair's two; evaluation averages them."""
     pairs = structures.pairs(small_table, slice(16))
-    full, variables = made(pairs)
+    full, variables = made()
     stochastic = full.clone(frame_averaging="stochastic")
-    expected = models.apply(full, variables, pairs)
-    np.testing.assert_array_equal(models.apply(stochastic, variables, pairs), expected)
+    expected = apply(full, variables, pairs)
+    np.testing.assert_array_equal(apply(stochastic, variables, pairs), expected)
     drawn = jax.vmap(lambda key: models.apply_training(stochastic, variables, pairs, key)[0])(
         jax.random.split(jax.random.key(1), 24)
     )
@@ -61,12 +68,12 @@ def test_forces_of_linear_molecules(bent):
             [ase.Atoms("HCNO", [[0, 0, 0], [0, bent, 1.1], [bent, 0, 2.3], [0, 0, 3.5]])]
         )
         batch = batch.replace(positions=batch.positions.astype(jnp.float64), shifts=None)
-        model, variables = made(batch)
+        model, variables = made()
         variables = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), variables)
 
         @jax.jit
         def energy(positions):
-            return models.apply(model, variables, batch.replace(positions=positions)).sum()
+            return apply(model, variables, batch.replace(positions=positions)).sum()
 
         forces = jax.grad(energy)(batch.positions)
         for axis in range(3):
@@ -83,9 +90,9 @@ def test_principal_axes_of_equal_moments_are_differentiable():
 
 def test_each_structure_is_normalised_by_itself(small_table):
     pairs = structures.pairs(small_table, slice(8))
-    model, variables = made(pairs)
-    alone = models.apply(model, variables, structures.pairs(small_table, slice(3, 4)))
-    testing.assert_close(models.apply(model, variables, pairs)[3:4], alone)
+    model, variables = made()
+    alone = apply(model, variables, structures.pairs(small_table, slice(3, 4)))
+    testing.assert_close(apply(model, variables, pairs)[3:4], alone)
 
 
 def test_periods_and_groups():
