@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=experiments/configs/faenet.py --workdir=runs/faenet
 
-303,241 parameters; 5 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.843.
+303,241 parameters; 5 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.695.
 """
 
 from ml_collections import ConfigDict
