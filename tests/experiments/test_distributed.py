@@ -59,7 +59,8 @@ def wait_for_epochs(workdir: pathlib.Path, runs: int, epochs: int, together: Tog
     """Until so many trainings have so many epochs."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
-        found = [path.read_text().count("\n") for path in workdir.rglob("metrics.jsonl")]
+        files = (*workdir.glob("metrics.jsonl"), *workdir.glob("trainings/*/metrics.jsonl"))
+        found = [path.read_text().count("\n") for path in files]
         if len(found) == runs and min(found) >= epochs:
             return
         assert all(process.poll() is None for process in together.processes), together.wait()
