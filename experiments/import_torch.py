@@ -34,8 +34,7 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show_result
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.stack import of_one
-from qc_jax.train.state import init
+from qc_jax.train.state import init, of_one
 from qc_jax.train.workdir import Workdir
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)

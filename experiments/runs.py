@@ -22,8 +22,7 @@ from qc_jax.errors import InputError
 from qc_jax.report.tables import account
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.settings import Settings
-from qc_jax.train.stack import of_one, take
-from qc_jax.train.state import State, init
+from qc_jax.train.state import State, init, of_one, take
 from qc_jax.train.workdir import Workdir
 
 TFDS_PREFIX = "tfds:"

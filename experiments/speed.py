@@ -68,9 +68,7 @@ def _canvas() -> None:
 
 def _models() -> None:
     names = _names()
-    batch, *more = _batches("64")
-    if more:
-        raise InputError(f"--batch: expected one batch size of models, got {batch}, {more[0]}")
+    batch = _batch_of("models")
     settings = Settings(batch_size=batch)
     modules = {name: _reference(name) for name in names} if flags.FLAGS.reference else {}
     tasks = _tasks(settings)
@@ -106,11 +104,9 @@ def _models() -> None:
 
 
 def _grid() -> None:
-    names = flags.FLAGS.models or ["schnet"]
+    names = _names() if flags.FLAGS.models else ("schnet",)
     sizes = _whole_numbers("stack", flags.FLAGS.stack or ["1", "4", "16"])
-    batch, *more = _batches("64")
-    if more:
-        raise InputError(f"--batch: expected one batch size of a grid, got {batch}, {more[0]}")
+    batch = _batch_of("a grid")
     settings = Settings(batch_size=batch, parallel="replicas")
     tasks = _tasks(settings)
     devices = jax.local_device_count()
@@ -121,8 +117,6 @@ def _grid() -> None:
         f"{len(tasks[False].split.train):,} training pairs in batches of {batch}, and validation"
     )
     for name in names:
-        if not _trained(name):
-            raise InputError(f"--models: {name} is solved at once, not trained by steps")
         model = models.create(name)
         task, epoch = tasks["canvas" in model.inputs], None
         module = _reference(name) if flags.FLAGS.reference else None
@@ -152,10 +146,10 @@ def _grid() -> None:
 def _stream() -> None:
     from experiments import molecules
 
-    name, *more = flags.FLAGS.models or ["schnet"]
-    batch, *many = _batches("64")
-    if more or many:
-        raise InputError("--what=stream: expected one model and one batch size")
+    name, *more = _names() if flags.FLAGS.models else ("schnet",)
+    batch = _batch_of("a stream")
+    if more:
+        raise InputError(f"--models: expected one model of a stream, got {name}, {more[0]}")
     count, epoch_rows = flags.FLAGS.molecules, min(flags.FLAGS.rows, flags.FLAGS.molecules)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -238,6 +232,13 @@ def _tasks(settings: Settings) -> dict[bool, Task]:
 
 def _batches(default: str) -> list[int]:
     return _whole_numbers("batch", flags.FLAGS.batch or default.split(","))
+
+
+def _batch_of(what: str) -> int:
+    batch, *more = _batches("64")
+    if more:
+        raise InputError(f"--batch: expected one batch size of {what}, got {batch}, {more[0]}")
+    return batch
 
 
 def _whole_numbers(flag: str, texts: list[str]) -> list[int]:

@@ -16,7 +16,8 @@ from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.stack import Training, of_one
+from qc_jax.train.stack import Training
+from qc_jax.train.state import of_one
 from qc_jax.train.workdir import Workdir
 
 _COLUMNS = (
@@ -185,15 +186,11 @@ class Sweep:
         if isinstance(what, InputError):
             workdir.write_failure(str(what))
             return
-        seconds = {
-            "compile": what.compile_seconds,
-            "train": sum(line["seconds"] for line in what.history),
-        }
         everywhere = not grid.shared_out(self._parallel)
         with Checkpoints(workdir.checkpoints, everywhere) as checkpoints:
             checkpoints.save(int(what.state.epoch), of_one(what.state))
         if workdir.writes:
-            workdir.write_result(scoring.score(run, what.state, seconds))
+            workdir.write_result(scoring.score(run, what.state, what.seconds))
 
     def _look(self) -> list[str]:
         """The trainings that have ended since the last look, but for those that end here."""

@@ -57,13 +57,10 @@ def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> Non
         result = workdir.result()
     if result is None:
         trained = _train(run, workdir, stop)
-        seconds = {
-            "compile": trained.compile_seconds,
-            "train": sum(line["seconds"] for line in trained.history),
-        }
         if not hosts.first():
             return
-        result = scoring.score(run, trained.state, seconds, workdir.path / "parity.png")
+        parity = workdir.path / "parity.png"
+        result = scoring.score(run, trained.state, trained.seconds, parity)
         workdir.write_result(result)
     show_result(result)
     print(f"result.json and parity.png are in {workdir.path}")

@@ -1,7 +1,6 @@
 """What stacking trainings brings: the time of an epoch against the number of trainings."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +12,11 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Task
-from qc_jax.evaluate.timing import take_turns
+from qc_jax.evaluate.timing import NOWHERE, take_turns
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.workdir import Workdir
 
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
 _TURN_SECONDS = 30.0  # after which no further round starts
@@ -114,10 +112,9 @@ def product_gigaflops() -> float:
 
 
 def _program(model: nn.Module, task: Task, settings: Settings, size: int) -> Program:
-    nowhere = Workdir(os.devnull)  # nothing is written
     stack = Stack(
         [
-            Training(model, task, dataclasses.replace(settings, seed=seed), nowhere)
+            Training(model, task, dataclasses.replace(settings, seed=seed), NOWHERE)
             for seed in range(size)
         ]
     )

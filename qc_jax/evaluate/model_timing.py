@@ -1,7 +1,6 @@
 """How fast a model trains and predicts, beside a reference in another framework where given."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,13 +11,13 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Dataset, Task
-from qc_jax.evaluate.timing import take_turns
+from qc_jax.evaluate.predict import batches_of
+from qc_jax.evaluate.timing import NOWHERE, take_turns
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.settings import Settings
-from qc_jax.train.stack import Stack, Training, take
-from qc_jax.train.state import count_parameters
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.stack import Stack, Training
+from qc_jax.train.state import count_parameters, take
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0
@@ -86,8 +85,7 @@ def time_model(
       rounds: in which ours and the reference take turns; fewer where they would take long.
       reference: what takes turns with it.
     """
-    path = Workdir(os.devnull)  # nothing is written
-    one = Stack([Training(model, task, settings, path)])
+    one = Stack([Training(model, task, settings, NOWHERE)])
     states = one.first_states()
     variables = take(states, 0).variables
 
@@ -96,7 +94,7 @@ def time_model(
     rows, batches = _rows_to_time(predict, all_rows, settings.batch_size)
 
     split = dataclasses.replace(task.split, train=rows, validation=rows[:1])
-    some = Stack([Training(model, task._replace(split=split), settings, path)])
+    some = Stack([Training(model, task._replace(split=split), settings, NOWHERE)])
     program = Program(some, Devices(settings.parallel, 1, settings.batch_size), states)
 
     def train() -> Any:
@@ -132,8 +130,7 @@ def _compiled_predict(
         return models.apply(model, variables, dataset.take(rows).structures)
 
     def predict(rows: np.ndarray) -> np.ndarray:
-        index = np.arange(-(-len(rows) // batch_size) * batch_size).reshape(-1, batch_size)
-        chosen = rows[np.minimum(index, len(rows) - 1)]  # the last row fills the last batch
+        chosen = rows[batches_of(len(rows), batch_size)]
         # All are on their way before the first is waited for.
         parts = [forward(variables, dataset, batch) for batch in chosen]
         return np.concatenate([np.asarray(part) for part in parts])[: len(rows)]

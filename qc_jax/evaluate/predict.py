@@ -36,13 +36,17 @@ def predict(
     """
     models.check(model, structures)
     n = structures.positions.shape[0]
-    index = np.arange(-(-n // batch_size) * batch_size).reshape(-1, batch_size)
-    index = np.minimum(index, n - 1)  # the last row fills the last batch
     parts = []
-    for rows in index:
+    for rows in batches_of(n, batch_size):
         chosen = jax.tree.map(operator.itemgetter(rows), structures)
         parts.append(np.asarray(_forward(model, variables, scaler, chosen)))
     return np.concatenate(parts)[:n]
+
+
+def batches_of(n: int, batch_size: int) -> np.ndarray:
+    """The rows below n in batches [steps, batch_size]; the last row fills the last batch."""
+    index = np.arange(-(-n // batch_size) * batch_size).reshape(-1, batch_size)
+    return np.minimum(index, n - 1)
 
 
 # One compilation serves all trainings of an architecture.

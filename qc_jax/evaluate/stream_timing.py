@@ -1,7 +1,6 @@
 """How fast a model trains on structures that stay on disk, and how long it waits for them."""
 
 import dataclasses
-import os
 import time
 from typing import Any
 
@@ -12,11 +11,11 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import Split
 from qc_jax.data.stream import Stream
+from qc_jax.evaluate.timing import NOWHERE
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Streamed
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +50,7 @@ def time_stream(model: nn.Module, stream: Stream, settings: Settings, rows: int)
     scaler = scaling.fit(np.asarray(stream.labels)[chosen], targets)
     dataset: Any = stream
     task = Task(targets, names, dataset, split, scaler, {})
-    stack = Stack([Training(model, task, settings, Workdir(os.devnull))])  # nothing is written
+    stack = Stack([Training(model, task, settings, NOWHERE)])
     devices = Devices(settings.parallel, 1, settings.batch_size)
     program = Streamed(stack, devices, stack.first_states())
     start = time.perf_counter()

@@ -1,7 +1,8 @@
 """FiLM CNN: E. Perez et al., AAAI 2018 (arXiv 1709.07871), as in QuantumCanvas (arXiv 2512.01519).
 
 The published sizes do not say what the head reads and where it is normalised. That it reads every
-pixel left, with a layer norm after its first layer alone, follows from the number of parameters.
+pixel left, with a layer norm after its first layer alone, agrees with the number of parameters and
+with the authors' network.
 """
 
 from typing import ClassVar

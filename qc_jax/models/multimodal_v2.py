@@ -1,4 +1,8 @@
-"""Multimodal v2: a fusion of QuantumCanvas (arXiv 2512.01519), patches and atoms in attention."""
+"""Multimodal v2: a fusion of QuantumCanvas (arXiv 2512.01519), patches and atoms in attention.
+
+The published sizes leave the layout open. Two gates, means of the tokens and no norm behind the
+MLPs of cross-attention agree with the number of parameters and with the authors' network.
+"""
 
 from typing import ClassVar
 

@@ -1,4 +1,7 @@
-"""Vision only: a baseline of QuantumCanvas (arXiv 2512.01519), the ViT of all channels."""
+"""Vision only: a baseline of QuantumCanvas (arXiv 2512.01519), the ViT of all channels.
+
+Ten channels and three layers give the published number of parameters.
+"""
 
 from qc_jax.models import vit
 

@@ -6,6 +6,7 @@ Of several processes each takes its share of the waves, unless all of them share
 import dataclasses
 import functools
 import itertools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.train import loop, steps
-from qc_jax.train.parallel import Devices
+from qc_jax.train.parallel import Devices, bytes_of
 from qc_jax.train.stack import Stack, Training, key
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
@@ -102,10 +103,9 @@ def fitting(trainings: Sequence[Training]) -> int:
     lowered = jax.jit(function).lower(
         states, jax.ShapeDtypeStruct((1,), bool), stack.replicas, stack.structures
     )
-    need = lowered.compile().memory_analysis()
-    if need is None:
+    each = bytes_of(lowered.compile())
+    if math.isnan(each):
         return len(trainings)
-    each = need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes
     devices = Devices(settings.parallel, len(trainings), settings.batch_size)
     most = int(_PART_OF_MEMORY * devices.memory() / max(each, 1))
     return min(len(trainings), max(1, most) * devices.holding)

@@ -14,13 +14,12 @@ from qc_jax import models
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
-from qc_jax.train import stack as stacks
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.state import State
+from qc_jax.train.state import State, take
 from qc_jax.train.workdir import Workdir
 
 
@@ -36,6 +35,12 @@ class Trained(NamedTuple):
     state: State
     history: list[dict[str, Any]]
     compile_seconds: float
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What it took, 'compile' and 'train'."""
+        train = sum(line["seconds"] for line in self.history)
+        return {"compile": self.compile_seconds, "train": train}
 
 
 class Interrupted(Exception):
@@ -134,7 +139,7 @@ def fit_stack(
         if states is None:
             states = stack.first_states()
         for index in np.flatnonzero(active).tolist():
-            state = stacks.take(states, index)
+            state = take(states, index)
             histories[index] = trainings[index].workdir.metrics(int(state.epoch))
             for line in histories[index]:
                 on_epoch(index, line)
@@ -157,22 +162,7 @@ def fit_stack(
                 if wrong:
                     end(index, InputError(wrong))
                     continue
-                line = {
-                    "epoch": len(histories[index]) + 1,
-                    "loss": float(mine["losses"].mean()),
-                    "validation_loss": float(mine["validation_loss"]),
-                    "validation_mae": dict(
-                        zip(
-                            trainings[index].task.targets,
-                            mine["validation_mae"].tolist(),
-                            strict=True,
-                        )
-                    ),
-                    "lr": float(mine["lr"]),
-                    "seconds": seconds,
-                }
-                if "waited" in mine:
-                    line["waited"] = float(mine["waited"])
+                line = _line(trainings[index], len(histories[index]) + 1, mine, seconds)
                 trainings[index].workdir.append_metrics(line)
                 histories[index].append(line)
                 on_epoch(index, line)
@@ -198,6 +188,24 @@ def _program(stack: Stack) -> type[Program | Streamed | Solved]:
     if hasattr(stack.model, "solve"):
         return Solved
     return Program if stack.stream is None else Streamed
+
+
+def _line(
+    training: Training, epoch: int, metrics: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """The line of metrics.jsonl of one training's epoch."""
+    maes = zip(training.task.targets, metrics["validation_mae"].tolist(), strict=True)
+    line = {
+        "epoch": epoch,
+        "loss": float(metrics["losses"].mean()),
+        "validation_loss": float(metrics["validation_loss"]),
+        "validation_mae": dict(maes),
+        "lr": float(metrics["lr"]),
+        "seconds": seconds,
+    }
+    if "waited" in metrics:
+        line["waited"] = float(metrics["waited"])
+    return line
 
 
 def _is_trained(what: Trained | InputError | None) -> bool:

@@ -1,5 +1,6 @@
 """Devices: the only file that names pmap, which JAX may retire one day."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,15 @@ from qc_jax.errors import InputError
 from qc_jax.train.steps import AXIS
 
 T = TypeVar("T")
+
+
+def bytes_of(program: jax.stages.Compiled) -> float:
+    """Memory that a program takes on one device, by XLA's account; NaN where it has none."""
+    need = program.memory_analysis()
+    if need is None:
+        return math.nan
+    own = need.argument_size_in_bytes + need.output_size_in_bytes - need.alias_size_in_bytes
+    return own + need.temp_size_in_bytes
 
 
 class Devices:
@@ -36,7 +46,6 @@ class Devices:
 
     def __init__(self, parallel: str, size: int, batch_size: int):
         self._devices = jax.local_devices()  # of this process
-        self._size = size
         replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
         self.everywhere = not replicas and jax.process_count() > 1
         self.sharing = 1 if replicas else len(self._together)

@@ -1,6 +1,5 @@
 """What runs the epochs of a stack: a compiled program, or the solution of models that have one."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,15 +12,30 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.data.stream import Stream
-from qc_jax.train import stack as stacks
 from qc_jax.train import steps
-from qc_jax.train.parallel import Devices
+from qc_jax.train.parallel import Devices, bytes_of
 from qc_jax.train.stack import Stack
-from qc_jax.train.state import State
+from qc_jax.train.state import State, of_one, take
 from qc_jax.train.steps import Replica, Shares
 
 
-class Program:
+class _OnDevices:
+    """A stack whose states, and what each training has beside its state, are on the devices."""
+
+    def __init__(self, stack: Stack, devices: Devices, states: State):
+        self._devices = devices
+        self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
+
+    def states(self) -> State:
+        """All states [R, ...], in host memory."""
+        return self._devices.get(self._states)
+
+    def state(self, index: int) -> State:
+        """One of them."""
+        return self._devices.get_one(self._states, index)
+
+
+class Program(_OnDevices):
     """The stack's epoch as one program on the devices.
 
     Attributes:
@@ -29,10 +43,9 @@ class Program:
     """
 
     def __init__(self, stack: Stack, devices: Devices, states: State):
+        super().__init__(stack, devices, states)
         epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
         function = steps.stacked(epoch, devices.each)
-        self._devices = devices
-        self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
         self._structures = devices.put_on_each(stack.structures)
         start = time.perf_counter()
         self._function = devices.compile(
@@ -47,11 +60,7 @@ class Program:
     @property
     def megabytes(self) -> float:
         """Memory that the program takes on one device, by XLA's account; NaN where it has none."""
-        need = self._function.memory_analysis()
-        if need is None:
-            return math.nan
-        own = need.argument_size_in_bytes + need.output_size_in_bytes - need.alias_size_in_bytes
-        return (own + need.temp_size_in_bytes) / 1e6
+        return bytes_of(self._function) / 1e6
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """One epoch of those that are `active` [R]; what it measured, [R, ...]."""
@@ -60,16 +69,8 @@ class Program:
         )
         return self._devices.get(metrics)
 
-    def states(self) -> State:
-        """All states [R, ...], in host memory."""
-        return self._devices.get(self._states)
 
-    def state(self, index: int) -> State:
-        """One of them."""
-        return self._devices.get_one(self._states, index)
-
-
-class Streamed:
+class Streamed(_OnDevices):
     """The epoch of one training whose structures stay on disk, a program for each of its parts.
 
     Attributes:
@@ -78,15 +79,15 @@ class Streamed:
 
     def __init__(self, stack: Stack, devices: Devices, states: State):
         assert len(stack) == 1 and isinstance(stack.stream, Stream)
+        super().__init__(stack, devices, states)
         parts = steps.Steps(stack.model, stack.settings, devices.sharing)
-        self._devices, self._stream, self._model = devices, stack.stream, stack.model
-        self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
+        self._stream, self._model = stack.stream, stack.model
         self.compile_seconds = 0.0
         self._programs: dict[str, Callable[..., Any]] = {}
 
         # Everything has a first axis of one training; structures have none.
         def order(states: State, replicas: Replica) -> tuple[Shares, Shares, jax.Array]:
-            state, replica = _first((states, replicas))
+            state, replica = take((states, replicas), 0)
             shares, keys = parts.order(state, replica)
             return shares, parts.shares(replica.validation_rows), keys
 
@@ -98,10 +99,10 @@ class Streamed:
             keys: jax.Array,
             step: jax.Array,
         ) -> tuple[State, jax.Array]:
-            state, replica = _first((states, replicas))
+            state, replica = take((states, replicas), 0)
             (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
             batch = Dataset(structures, replica.labels[rows])
-            return _of_one(parts.train(state, replica, batch, weights, key))
+            return of_one(parts.train(state, replica, batch, weights, key))
 
         def validate(
             sums: tuple[jax.Array, ...],
@@ -111,16 +112,16 @@ class Streamed:
             shares: Shares,
             step: jax.Array,
         ) -> tuple[jax.Array, ...]:
-            sums, state, replica = _first((sums, states, replicas))
+            sums, state, replica = take((sums, states, replicas), 0)
             rows, weights = jax.tree.map(lambda leaf: leaf[step], shares)
             batch = Dataset(structures, replica.labels[rows])
-            return _of_one(parts.validate(sums, state, batch, weights))
+            return of_one(parts.validate(sums, state, batch, weights))
 
         def end(
             states: State, replicas: Replica, sums: tuple[jax.Array, ...]
         ) -> tuple[State, dict[str, jax.Array]]:
-            state, replica, sums = _first((states, replicas, sums))
-            return _of_one(parts.end(state, replica, sums))
+            state, replica, sums = take((states, replicas, sums), 0)
+            return of_one(parts.end(state, replica, sums))
 
         self._functions: dict[str, Callable[..., Any]] = {
             "order": order,
@@ -128,7 +129,7 @@ class Streamed:
             "validate": validate,
             "end": end,
         }
-        zeros = _of_one(parts.nothing(_first(stack.replicas)))
+        zeros = of_one(parts.nothing(take(stack.replicas, 0)))
         self._nothing = jax.tree.map(np.asarray, zeros)
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
@@ -170,14 +171,6 @@ class Streamed:
         measured["waited"] = np.array([waited / (time.perf_counter() - start)])
         return measured
 
-    def states(self) -> State:
-        """The state [1, ...], in host memory."""
-        return self._devices.get(self._states)
-
-    def state(self, index: int) -> State:
-        """The state."""
-        return self._devices.get_one(self._states, index)
-
     def _run(self, name: str, *args: Any) -> Any:
         """Runs a part, compiled when it is first asked for."""
         if name not in self._programs:
@@ -189,14 +182,6 @@ class Streamed:
         return self._programs[name](*args)
 
 
-def _first(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[0], tree)
-
-
-def _of_one(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[None], tree)
-
-
 class Solved:
     """What one epoch would give, of models that are solved at once from the training rows."""
 
@@ -205,7 +190,7 @@ class Solved:
     def __init__(self, stack: Stack, devices: Devices, states: State):
         del devices  # models are solved on the host
         self._stack = stack
-        self._states = [stacks.take(states, index) for index in range(len(stack))]
+        self._states = [take(states, index) for index in range(len(stack))]
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """Solves those that are `active` [R]; what it measured, [R, ...]."""

@@ -15,12 +15,11 @@ from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import State, init, start_from
+from qc_jax.train.state import State, init, start_from, take
 from qc_jax.train.steps import Replica
 from qc_jax.train.workdir import Workdir
 
-# What the trainings of a stack may differ in, beside their task and the
-# model's rate of dropout.
+# What the trainings of a stack may differ in, beside their task and the model's rate of dropout.
 _OWN_SETTINGS = ("seed", "lr", "weight_decay")
 
 
@@ -142,13 +141,3 @@ class Stack:
             state = take(states, index)
             each.append(state if variables is None else start_from(state, variables))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-
-
-def take(states: State, index: int) -> State:
-    """One of the states [R, ...] of a stack."""
-    return jax.tree.map(lambda leaf: leaf[index], states)
-
-
-def of_one(state: State) -> State:
-    """The states [1, ...] of a stack of one."""
-    return jax.tree.map(lambda leaf: leaf[None], state)

@@ -1,7 +1,7 @@
 """State: all that a training remembers, one pytree, what a checkpoint holds."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import flax.struct
@@ -18,6 +18,7 @@ from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
 
 Params = Any  # a nested dict of arrays
+T = TypeVar("T")
 
 
 class State(flax.struct.PyTreeNode):
@@ -131,6 +132,16 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
     return state.replace(
         params=params, best_params=params, statistics=statistics, best_statistics=statistics
     )
+
+
+def take(stack: T, index: int) -> T:
+    """One training's part of what a stack of them has, [R, ...], such as their states."""
+    return jax.tree.map(lambda leaf: leaf[index], stack)
+
+
+def of_one(tree: T) -> T:
+    """What a stack of one training has, [1, ...]."""
+    return jax.tree.map(lambda leaf: leaf[None], tree)
 
 
 def count_parameters(params: Params) -> int:

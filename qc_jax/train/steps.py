@@ -20,7 +20,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.settings import PRODUCTS, Settings
-from qc_jax.train.state import State
+from qc_jax.train.state import State, of_one, take
 
 AXIS = "devices"
 
@@ -76,7 +76,8 @@ class Steps:
 
     def order(self, state: State, replica: Replica) -> tuple[Shares, jax.Array]:
         """This epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
-        order_key, dropout_key = self._keys(state)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
+        order_key, dropout_key = jax.random.split(key)
         shares = self.shares(jax.random.permutation(order_key, replica.train_rows))
         # The same keys on every device.
         return shares, jax.random.split(dropout_key, shares.rows.shape[0])
@@ -200,11 +201,6 @@ class Steps:
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
-    def _keys(self, state: State) -> tuple[jax.Array, jax.Array]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
-        order_key, dropout_key = jax.random.split(key)
-        return order_key, dropout_key
-
     def _errors(self, predicted, state: State, batch: Dataset, weights):
         """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
         error_of = _ERRORS[self._settings.loss]
@@ -248,7 +244,6 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
 
     def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch):
         """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
-        (state, replica) = jax.tree.map(lambda leaf: leaf[0], (states, replicas))
-        return jax.tree.map(lambda leaf: leaf[None], epoch(state, replica, structures))
+        return of_one(epoch(take(states, 0), take(replicas, 0), structures))
 
     return alone

@@ -1,6 +1,5 @@
 """Sweeps as a user runs them."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from experiments import sweep
 from experiments.configs import gcn
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from tests.experiments.kill_grid import kill_and_compare
+from tests.experiments.kill_grid import kill_and_compare, lines
 
 TRAIN = ("-m", "experiments.train", "--config=experiments/configs/gcn.py:quick")
 
@@ -22,11 +21,6 @@ def config(**changes):
     card = gcn.get_config("quick")
     card.sweep.update(changes)
     return card.to_dict()
-
-
-def lines(workdir):
-    with open(workdir / "results.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_combination_has_a_name():
