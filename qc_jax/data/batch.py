@@ -51,6 +51,14 @@ class Batch(flax.struct.PyTreeNode):
         """Whether the structures have two atoms, which see each other alone, at one distance."""
         return self.neighbors.shape[1:] == (2, 1) and self.shifts is None
 
+    @property
+    def first_row(self) -> jax.Array:
+        """() uint32: where in the whole batch these structures begin."""
+        if self.axis_name is None:
+            return jnp.uint32(0)
+        mine = jax.lax.axis_index(self.axis_name).astype(jnp.uint32)
+        return mine * self.atomic_numbers.shape[0]
+
     def of_neighbors(self, values: jax.Array) -> jax.Array:
         """Values [B, A, F] of the atoms → [B, A, K, F] of each atom's neighbours.
 

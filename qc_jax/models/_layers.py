@@ -43,11 +43,8 @@ class Dropout(nn.Module):
         """Values [B, …] → the same shape; unchanged unless `train`."""
         if not train or (isinstance(self.rate, float) and self.rate == 0):
             return x
-        rows = jnp.uint32(0)
-        if batch.axis_name is not None:
-            rows = jax.lax.axis_index(batch.axis_name).astype(jnp.uint32) * x.shape[0]
         row = x.size // x.shape[0]
-        places = rows * row + jax.lax.iota(jnp.uint32, x.size)
+        places = batch.first_row * row + jax.lax.iota(jnp.uint32, x.size)
         below = (jnp.float32(self.rate) * 2.0**32).astype(jnp.uint32)
         keep = _hashed(self.make_rng("dropout"), places) >= below
         return jnp.where(keep.reshape(x.shape), x / (1 - self.rate), 0)

@@ -234,9 +234,7 @@ class Model(nn.Module):
 
     def _random_signs(self, batch: Batch, span: int) -> jax.Array:
         """±1 [B, span]; a row's follow from the key and from its place in the whole batch."""
-        rows = jnp.arange(len(batch.atomic_numbers))
-        if batch.axis_name is not None:
-            rows += jax.lax.axis_index(batch.axis_name) * len(rows)
+        rows = batch.first_row + jnp.arange(len(batch.atomic_numbers), dtype=jnp.uint32)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
         return jax.vmap(lambda key: jax.random.rademacher(key, (span,)))(keys)
 
