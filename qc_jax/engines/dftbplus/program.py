@@ -125,13 +125,18 @@ class DftbplusEngine:
 
 
 def _is_running(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not yet asked for does not (on Linux)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's
         pass
-    return True
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:  # it has just ended, or this is no Linux and nothing tells
+        return not os.path.isdir("/proc/self")
 
 
 def _sign(raw: str, run: Mapping[str, Any]) -> None:

@@ -6,11 +6,13 @@ import os
 import pathlib
 import pickle
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from qc_jax.engines import pool
-from qc_jax.engines.dftbplus import read_pair, read_tree
+from qc_jax.engines.dftbplus import program, read_pair, read_tree
 from qc_jax.engines.dftbplus.program import create
 from qc_jax.engines.engine import EngineError
 from qc_jax.engines.gates import NEED_EVIDENCE
@@ -213,3 +215,15 @@ def test_all_is_checked_before_anything_runs(stand_in, tmp_path):
         create(**given)
     assert create(**given, symbols=["F", "H"]).symbols == ("F", "H")
     assert stand_in.started() == [] and not (tmp_path / "raw").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of ended processes")
+def test_a_process_that_ended_does_not_run_though_nobody_asked_for_it():
+    """A killed worker stays in the list of processes until its new parent asks for it."""
+    process = subprocess.Popen(["sleep", "60"])
+    assert program._is_running(process.pid)
+    process.kill()
+    wait_until(lambda: not program._is_running(process.pid))
+    os.kill(process.pid, 0)  # it is still there
+    process.wait()
+    assert not program._is_running(process.pid)
