@@ -59,6 +59,7 @@ def swept(run_python, tmp_path_factory):
     return workdir, flags, done
 
 
+@pytest.mark.slow
 def test_results(swept, run_python):
     """A line a training; each is the work directory of a run, and no other is there."""
     workdir, _, done = swept
@@ -77,6 +78,7 @@ def test_results(swept, run_python):
     assert shown.returncode == 0 and "e_homo_ev" in shown.stdout, shown.stderr
 
 
+@pytest.mark.slow
 def test_one_of_them_alone_gives_the_same(swept, run_python, tmp_path):
     workdir, _, _ = swept
     flags = ("--config.target=e_homo_ev", "--config.seed=2", f"--workdir={tmp_path / 'run'}")
@@ -88,6 +90,7 @@ def test_one_of_them_alone_gives_the_same(swept, run_python, tmp_path):
     assert int(line["best_epoch"]) == result["best_epoch"]
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_shown_again(swept, run_python):
     workdir, flags, done = swept
     before = {path: path.stat().st_mtime_ns for path in (workdir / "trainings").rglob("*")}
@@ -97,6 +100,7 @@ def test_a_finished_sweep_is_shown_again(swept, run_python):
     assert after == before
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     """The process ends by itself, with 0, and the same command goes on from there."""
     flags = (f"--workdir={tmp_path / 'run'}", "--config.sweep.seed=1,2", "--config.epochs=5000")

@@ -76,6 +76,7 @@ print(json.dumps([jax.local_device_count(), *(
 """
 
 
+@pytest.mark.slow
 def test_trainings_are_shared_out(run_python, tmp_path):
     """Seven trainings on one device, and on three that they do not divide."""
     results = []
