@@ -58,13 +58,15 @@ def main(argv: list[str]) -> None:
         except OSError as error:
             raise InputError(f"--out: {out.path}: cannot be written: {error.strerror}") from error
         parity = out.path / "parity.png"
-    result = scoring.score(run, state, (workdir.result() or {}).get("seconds", {}), parity)
+    seconds = (workdir.result() or {}).get("seconds", {})
+    scored = scoring.score(run, state, seconds, parity)
     if changes:
-        result["trained_on"] = scoring.about_data(trained)
+        scored.result["trained_on"] = scoring.about_data(trained)
     if out is not None:
-        out.write_result(result)
+        scored.write(out)
     show_result(
-        result, "--out=DIR lists them" if out is None else f"listed in {out.path}/result.json"
+        scored.result,
+        "--out=DIR lists them" if out is None else f"listed in {out.path}/result.json",
     )
 
 

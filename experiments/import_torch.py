@@ -103,9 +103,9 @@ def main(argv: list[str]) -> None:
         )
         with Checkpoints(workdir.checkpoints) as checkpoints:
             checkpoints.save(int(state.epoch), of_one(state))
-        result = scoring.score(run, state, {}, workdir.path / "parity.png")
-        workdir.write_result(result)
-    show_result(result)
+        scored = scoring.score(run, state, {}, workdir.path / "parity.png")
+        scored.write(workdir)
+    show_result(scored.result)
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")

@@ -1,7 +1,11 @@
 """From a configuration, or a work directory, to its parts: what the scripts share."""
 
 import dataclasses
+import functools
+import os
+import pathlib
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -123,6 +127,15 @@ def _read_tree(directory: str) -> PairTable:
         return dftbplus.read_tree(directory, progress=bar)
 
 
+def use_a_device_per_core() -> None:
+    """Makes each core of a CPU a device: trainings that share nothing run side by side on them.
+
+    Does nothing where XLA_FLAGS says how many there are. Called before JAX knows its devices.
+    """
+    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
 def versions() -> dict[str, str]:
     """What the numbers of a run depend on beside the code: packages and the device."""
     packages = ("qc-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -134,7 +147,26 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
         "device": where,
+        "commit": _commit(),
     }
+
+
+@functools.cache
+def _commit() -> str:
+    """Of the repository that this file is part of, with a + where files have changed since."""
+    root = pathlib.Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return ""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(("git", *words), cwd=root, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except OSError:  # no git here
+        return ""
 
 
 def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:

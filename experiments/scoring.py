@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,12 +12,32 @@ from experiments import runs
 from qc_jax.data.dataset import Task
 from qc_jax.data.targets import given_away, target
 from qc_jax.errors import InputError
-from qc_jax.evaluate import baselines, metrics
+from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict
+from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report.parity import plot_parity
 from qc_jax.train.state import State, count_parameters
+from qc_jax.train.workdir import Workdir
 
 _SEEN = "this model was trained or chosen on the pair"
+
+
+class Scored(NamedTuple):
+    """What a model is worth.
+
+    Attributes:
+      result: what result.json holds.
+      predictions: of the test rows.
+    """
+
+    result: dict[str, Any]
+    predictions: Predictions
+
+    def write(self, workdir: Workdir) -> None:
+        """Writes predictions.npz, then result.json: the run is finished."""
+        if workdir.writes:
+            self.predictions.write(workdir.path / "predictions.npz")
+        workdir.write_result(self.result)
 
 
 def score(
@@ -25,7 +45,7 @@ def score(
     state: State,
     seconds: Mapping[str, float],
     parity: str | os.PathLike | None = None,
-) -> dict[str, Any]:
+) -> Scored:
     """Errors of the best weights on the test rows, with the baselines beside them.
 
     Args:
@@ -33,9 +53,6 @@ def score(
       state: of its model, as trained or restored.
       seconds: what training took, 'compile' and 'train'; {} where nobody knows.
       parity: where the parity plot goes; None draws none.
-
-    Returns:
-      What result.json holds.
     """
     task = run.task
     test = task.dataset.take(task.split.test).structures
@@ -54,6 +71,14 @@ def score(
             for column, name in enumerate(task.targets)
         }
 
+    predictions = Predictions(
+        task.targets, task.names[task.split.test], np.asarray(test_labels), predicted
+    )
+    tested = errors(predicted)
+    for name in task.targets:
+        low, high = statistics.interval(predictions.errors(name))
+        tested[name] |= {"mae_low": low, "mae_high": high}
+
     model, data, split = run.config["model"]["name"], run.config["data"], run.config["split"]
     if parity is not None:
         plot_parity(
@@ -64,7 +89,7 @@ def score(
             task.names[task.split.test].tolist(),
             f"{model} on {data}, split {split}: {len(test_labels)} test pairs",
         )
-    return {
+    result = {
         "model": model,
         "targets": task.targets,
         "units": {name: target(name).unit for name in task.targets},
@@ -72,7 +97,7 @@ def score(
         "parameters": count_parameters(state.params),
         "epochs": int(state.epoch),
         "best_epoch": int(state.best_epoch),
-        "test": errors(predicted),
+        "test": tested,
         "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
         "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
         "left_out": {**run.table.left_out, **task.left_out},
@@ -80,6 +105,7 @@ def score(
         "versions": runs.versions(),
         **({"imported": run.config["imported"]} if "imported" in run.config else {}),
     }
+    return Scored(result, predictions)
 
 
 def about_data(run: runs.Run) -> dict[str, Any]:

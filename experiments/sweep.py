@@ -1,7 +1,5 @@
 """Sweeps: the trainings that `config.sweep` asks for, trained as a grid and scored one by one."""
 
-import csv
-import io
 import itertools
 import os
 import time
@@ -11,20 +9,14 @@ from typing import Any
 from experiments import initial, runs, scoring
 from experiments.configs.common import SWEPT
 from qc_jax import models
-from qc_jax.data import files
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
+from qc_jax.report import results
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.stack import Training
 from qc_jax.train.state import of_one
 from qc_jax.train.workdir import Workdir
-
-_COLUMNS = (
-    *("training", "model", "target", "unit", "seed", "lr", "weight_decay", "dropout", "status"),
-    *("mae", "rmse", "median_ae", "r2", "mae_training_median", "mae_pair_mean", "given_away_by"),
-    *("parameters", "epochs", "best_epoch", "seconds", "data", "data_fingerprint", "split"),
-)
 
 _LOOK_SECONDS = 1.0  # between two looks for what other processes have ended
 
@@ -47,7 +39,7 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for chosen in itertools.product(
         *([(name, value) for value in values[name]] for name in SWEPT if values[name])
     ):
-        nothing = {**config["sweep"], **dict.fromkeys(SWEPT, "")}
+        nothing = {**dict.fromkeys(SWEPT, ""), "stack": 0}
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
@@ -80,40 +72,50 @@ def _values(name: str, text: str) -> list[Any]:
 
 
 class Sweep:
-    """The trainings of a sweep, in one directory.
+    """Trainings on the same data, in one directory.
 
-    It has config.json, results.csv with a line a training and target, written anew as each one
-    ends, and trainings/NAME, the work directory of each, for `predict` and `evaluate`.
+    It has sweep.json, results.csv, written anew as each training ends, and trainings/NAME, the work
+    directory of each, for `predict` and `evaluate`. It may grow: a later sweep in the same
+    directory adds its trainings to those that are there.
 
-    Of several processes the first writes config.json and results.csv. Either all train every wave,
+    Of several processes the first writes sweep.json and results.csv. Either all train every wave,
     and the first writes what comes of it, or each trains waves of its own and writes what comes of
     those.
 
     Args:
-      config: of the sweep.
+      configs: of the trainings, by name.
       path: of the directory.
+      stack: trainings in one program, at most; 0 takes as many as is good.
 
     Raises:
-      InputError: a value is wrong, or the directory holds another run.
+      InputError: a value is wrong, or the directory holds trainings on other data or other
+        trainings of these names.
     """
 
-    def __init__(self, config: Mapping[str, Any], path: str | os.PathLike):
-        table = runs.read_table(config["data"], config["data_dir"])
+    def __init__(
+        self, configs: Mapping[str, Mapping[str, Any]], path: str | os.PathLike, stack: int = 0
+    ):
+        first = next(iter(configs.values()))
+        data = {name: first[name] for name in ("data", "data_dir")}
+        table = runs.read_table(**data)
+        for name, config in configs.items():
+            if {key: config[key] for key in data} != data:
+                raise InputError(f"{name}: expected the data of the others, {data}")
         all_runs = {
-            name: initial.read(runs.from_config(one, table)) for name, one in expand(config).items()
+            name: initial.read(runs.from_config(one, table)) for name, one in configs.items()
         }
         self._about = {name: _about(name, run) for name, run in all_runs.items()}
-        self.workdir = Workdir(path, writes=hosts.first())
+        self.workdir = Workdir(path, hosts.first(), "sweep.json")
         self._workdirs = {
             name: Workdir(self.workdir.path / "trainings" / name, writes=hosts.first())
             for name in all_runs
         }
-        self._parallel = config["parallel"]
+        self._parallel = first["parallel"]
         self._runs: dict[str, runs.Run] = {}  # of this process's waves
         # A process that is asked to stop asks the others, which train other waves, by this file.
         self._stop = self.workdir.path / "stop"
         with hosts.in_turn("claim"):
-            self.workdir.claim({**config, "data_fingerprint": table.fingerprint()})
+            self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
             for name, run in all_runs.items():
                 self._workdirs[name].claim(run.config)
             if hosts.first():
@@ -122,7 +124,7 @@ class Sweep:
                 name: Training(run.model, run.task, run.settings, self._workdirs[name], run.initial)
                 for name, run in all_runs.items()
             }
-            plan = grid.waves(trainings, self.workdir.path, config["sweep"]["stack"])
+            plan = grid.waves(trainings, self.workdir.path, stack)
             # Of each training that has ended, its lines of results.csv.
             self._ended: dict[str, list[dict[str, Any]]] = {}
             self._look()
@@ -190,7 +192,7 @@ class Sweep:
         with Checkpoints(workdir.checkpoints, everywhere) as checkpoints:
             checkpoints.save(int(what.state.epoch), of_one(what.state))
         if workdir.writes:
-            workdir.write_result(scoring.score(run, what.state, what.seconds))
+            scoring.score(run, what.state, what.seconds).write(workdir)
 
     def _look(self) -> list[str]:
         """The trainings that have ended since the last look, but for those that end here."""
@@ -211,33 +213,12 @@ class Sweep:
         failure, result = workdir.failure(), workdir.result()
         if failure is not None or result is None:
             return [about | {"target": key, "status": failure} for key in targets]
-        return [
-            about
-            | {
-                "target": key,
-                "unit": result["units"][key],
-                "status": "finished",
-                **errors,
-                "mae_training_median": result["baselines"]["training_median"][key]["mae"],
-                "mae_pair_mean": result["baselines"]["pair_mean"][key]["mae"],
-                "given_away_by": " ".join(result["given_away_by"][key]),
-                "parameters": result["parameters"],
-                "epochs": result["epochs"],
-                "best_epoch": result["best_epoch"],
-                "seconds": result["seconds"]["train"],
-            }
-            for key, errors in result["test"].items()
-        ]
+        return results.rows(about, result)
 
     def _write(self) -> None:
-        if not self.workdir.writes:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for name in self._workdirs:
-            writer.writerows(self._ended.get(name, ()))
-        files.write_text(self.results, text.getvalue())
+        if self.workdir.writes:
+            ended = [line for name in self._workdirs for line in self._ended.get(name, ())]
+            results.write(self.results, results.table(ended))
 
 
 def _about(name: str, run: runs.Run) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -248,7 +229,7 @@ def _about(name: str, run: runs.Run) -> tuple[dict[str, Any], tuple[str, ...]]:
         "seed": run.settings.seed,
         "lr": run.settings.lr,
         "weight_decay": run.settings.weight_decay,
-        "dropout": run.config["model"].get("dropout", ""),
+        "dropout": run.config["model"].get("dropout"),
         "data": run.config["data"],
         "data_fingerprint": run.config["data_fingerprint"],
         "split": run.config["split"],

@@ -37,7 +37,8 @@ def main(_: list[str]) -> None:
     with distributed.joined(), cli.stop_on_sigterm() as stop:
         try:
             if sweep.is_swept(config):
-                _train_all(sweep.Sweep(config, _WORKDIR.value), stop)
+                expanded = sweep.expand(config)
+                _train_all(sweep.Sweep(expanded, _WORKDIR.value, config["sweep"]["stack"]), stop)
             else:
                 run = initial.read(runs.from_config(config))
                 _train_one(run, Workdir(_WORKDIR.value, hosts.first()), stop)
@@ -60,8 +61,9 @@ def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> Non
         if not hosts.first():
             return
         parity = workdir.path / "parity.png"
-        result = scoring.score(run, trained.state, trained.seconds, parity)
-        workdir.write_result(result)
+        scored = scoring.score(run, trained.state, trained.seconds, parity)
+        scored.write(workdir)
+        result = scored.result
     show_result(result)
     print(f"result.json and parity.png are in {workdir.path}")
 

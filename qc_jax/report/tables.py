@@ -1,17 +1,17 @@
 """Tables for the terminal."""
 
 import collections
-import csv
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target
+from qc_jax.report import results
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -77,36 +77,31 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
 
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+    frame = results.read(path)
     own = ("model", "target", "lr", "weight_decay", "dropout")
-    shown = [name for name in own if name == "target" or len({line[name] for line in lines}) > 1]
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for line in lines:
-        if line["status"] == "finished":
-            groups.setdefault(tuple(line[name] for name in shown), []).append(line)
+    shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
+    errors = results.summary(frame, shown)
+    baselines = {
+        rule: results.summary(frame, shown, f"mae_{rule}")["mean"]
+        for rule in ("training_median", "pair_mean")
+    }
     rows = []
-    for values, group in groups.items():
-        errors = np.array([float(line["mae"]) for line in group])
-        spread = f" ± {number(errors.std(ddof=1))}" if len(errors) > 1 else ""
+    for index, line in errors.iterrows():
+        spread = f" ± {number(line['std'])}" if line["seeds"] > 1 else ""
         rows.append(
             (
-                *values,
-                group[0]["unit"],
-                number(errors.mean()) + spread,
-                str(len(errors)),
-                *(
-                    number(float(np.mean([float(line[name]) for line in group])))
-                    for name in ("mae_training_median", "mae_pair_mean")
-                ),
-                group[0]["given_away_by"] or "-",
+                *("-" if pd.isna(line[name]) else f"{line[name]}" for name in shown),
+                line["unit"],
+                number(line["mean"]) + spread,
+                str(line["seeds"]),
+                *(number(values[index]) for values in baselines.values()),
+                line["given_away_by"] or "-",
             )
         )
     columns = (*shown, "unit", "test MAE", "seeds", "MAE of median", "MAE of pair mean")
     show("errors on the test pairs", (*columns, "given away by"), rows)
-    for line in lines:
-        if line["status"] != "finished":
-            print(f"{line['training']}, {line['target']}: {line['status']}")
+    for _, line in frame[frame.status != results.FINISHED].iterrows():
+        print(f"{line['training']}, {line['target']}: {line['status']}")
     print(f"all in {path}")
 
 

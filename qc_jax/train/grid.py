@@ -23,6 +23,10 @@ from qc_jax.train.stack import Stack, Training, key
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
 _PART_OF_MEMORY = 0.6
 
+# Trainings that one device of a CPU has at a time: more do not make it faster, its caches hold less
+# of them (`experiments.speed --what=grid`).
+_ON_CPU = 4
+
 
 class Wave(NamedTuple):
     """One program.
@@ -54,45 +58,53 @@ def waves(
     """Which trainings run as one program, and after which others.
 
     What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
-    can go on only together. One process decides, the others call this after it.
+    can go on only together; trainings that it does not name are added to it. One process decides,
+    the others call this after it.
 
     Args:
       trainings: by name.
       directory: of the grid.
-      stack_size: trainings in one program, at most; 0 takes as many as fit into memory.
+      stack_size: trainings in one program, at most; 0 takes as many as `fitting` says.
 
     Raises:
-      InputError: waves.json is damaged or of other trainings.
+      InputError: waves.json is damaged, or has only a part of a wave's trainings to go on.
     """
     path = os.path.join(directory, "waves.json")
-    if os.path.exists(path):
-        stacks = files.read_json(path)
-        if sorted(itertools.chain(*stacks)) != sorted(trainings):
-            raise InputError(f"{path} is of other trainings; choose another directory")
-    else:
-        groups: dict[Any, list[str]] = {}
-        for name, training in trainings.items():
+    stacks = files.read_json(path) if os.path.exists(path) else []
+    for wave in stacks:
+        other = [name for name in wave if name not in trainings]
+        if 0 < len(other) < len(wave):
+            raise InputError(
+                f"{path}: {other[0]} is trained together with others that are asked for; expected "
+                "it to be asked for too, or another directory"
+            )
+    planned = set(itertools.chain(*stacks))
+    groups: dict[Any, list[str]] = {}
+    for name, training in trainings.items():
+        if name not in planned:
             groups.setdefault(key(training), []).append(name)
-        stacks = []
-        for names in groups.values():
-            first = trainings[names[0]]
-            most = stack_size or fitting([trainings[name] for name in names])
-            count = -(-len(names) // most)  # as equal as they can be
-            if shared_out(first.settings.parallel):  # and as many for each process
-                each = -(-count // jax.process_count())
-                count = min(len(names), each * jax.process_count())
-            stacks += [part.tolist() for part in np.array_split(np.array(names), count)]
+    for names in groups.values():
+        first = trainings[names[0]]
+        most = stack_size or fitting([trainings[name] for name in names])
+        count = -(-len(names) // most)  # as equal as they can be
+        if shared_out(first.settings.parallel):  # and as many for each process
+            each = -(-count // jax.process_count())
+            count = min(len(names), each * jax.process_count())
+        stacks += [part.tolist() for part in np.array_split(np.array(names), count)]
+    if groups:
         files.write_json(path, stacks)
     return [
         Wave(tuple(names), os.path.join(directory, "waves", str(number)))
         for number, names in enumerate(stacks)
+        if names[0] in trainings
     ]
 
 
 def fitting(trainings: Sequence[Training]) -> int:
-    """How many of the trainings, which could be stacked, fit into the memory of the devices.
+    """How many of the trainings, which could be stacked, should be: as many as fit into memory.
 
-    By what XLA says that one of them takes; on a CPU, by what is free.
+    By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
+    are good for.
     """
     if len(trainings) == 1 or hasattr(trainings[0].model, "solve"):
         return len(trainings)
@@ -108,6 +120,8 @@ def fitting(trainings: Sequence[Training]) -> int:
         return len(trainings)
     devices = Devices(settings.parallel, len(trainings), settings.batch_size)
     most = int(_PART_OF_MEMORY * devices.memory() / max(each, 1))
+    if jax.default_backend() == "cpu":
+        most = min(most, _ON_CPU)
     return min(len(trainings), max(1, most) * devices.holding)
 
 

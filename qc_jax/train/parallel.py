@@ -74,6 +74,11 @@ class Devices:
         return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
 
     @property
+    def kind(self) -> tuple[Any, ...]:
+        """What programs for them depend on."""
+        return tuple(self._together), self.sharing, self.each
+
+    @property
     def each(self) -> int:
         """How many trainings each device has."""
         return self._places.shape[1]

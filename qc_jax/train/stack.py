@@ -98,6 +98,11 @@ class Stack:
         return len(self.trainings)
 
     @property
+    def kind(self) -> tuple[Any, ...]:
+        """The `key` of its trainings."""
+        return key(self.trainings[0])
+
+    @property
     def model(self) -> nn.Module:
         """The architecture."""
         return self.trainings[0].model

@@ -9,9 +9,6 @@ from typing import Any
 from qc_jax.data import files
 from qc_jax.errors import InputError
 
-# What a run that was killed while it claimed its directory leaves.
-_UNFINISHED = f"config.json{files.PARTIAL}"
-
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
@@ -30,14 +27,18 @@ class Workdir:
       path: of the directory.
       writes: whether this process is the one that writes there; elsewhere what would write does
         nothing.
+      config_name: of the file that says whose directory it is; a sweep's is not that of a run.
 
     Raises:
       InputError: from every method, where a file is missing, damaged or of another run.
     """
 
-    def __init__(self, path: str | os.PathLike, writes: bool = True):
+    def __init__(
+        self, path: str | os.PathLike, writes: bool = True, config_name: str = "config.json"
+    ):
         self.path = Path(path)
         self.writes = writes
+        self._config_name = config_name
 
     @property
     def checkpoints(self) -> Path:
@@ -52,7 +53,7 @@ class Workdir:
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
-        if (self.path / "config.json").exists():
+        if (self.path / self._config_name).exists():
             # As it would be read again: JSON has lists for tuples.
             there, asked = _flat(self.config()), _flat(json.loads(json.dumps(config)))
             different = [
@@ -71,7 +72,9 @@ class Workdir:
                 f"{self.path}: this process does not see what the first process wrote; expected a "
                 "directory on a file system that all share"
             )
-        if self.path.exists() and {path.name for path in self.path.iterdir()} - {_UNFINISHED}:
+        # A run that was killed while it claimed its directory leaves a partial file.
+        unfinished = {self._config_name + files.PARTIAL}
+        if self.path.exists() and {path.name for path in self.path.iterdir()} - unfinished:
             raise InputError(
                 f"{self.path} is not empty and holds no run; choose another work directory"
             )
@@ -79,11 +82,11 @@ class Workdir:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
-        files.write_json(self.path / "config.json", dict(sorted(config.items())))
+        files.write_json(self.path / self._config_name, dict(sorted(config.items())))
 
     def config(self) -> dict[str, Any]:
         """The run's configuration."""
-        return self._read("config.json", "a work directory of experiments.train")
+        return self._read(self._config_name, "a work directory of experiments.train")
 
     def result(self) -> dict[str, Any] | None:
         """What `write_result` wrote; None while the run is not finished."""

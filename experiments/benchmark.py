@@ -1,0 +1,222 @@
+"""Trains and scores the whole benchmark: models × targets × seeds, as one grid.
+
+    python -m experiments.benchmark --workdir=runs/benchmark --preset=quick
+    python -m experiments.benchmark --workdir=runs/benchmark [--models=schnet,egnn] \\
+        [--targets=e_g_ev,e_homo_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--split=random]
+
+The same command goes on where an interrupted one stopped, and another one on the same data adds to
+what is there. Each model is trained by its experiment card. On a CPU each core is a device of its
+own. The work directory gets results.csv and results.parquet, a row a number; commands.jsonl, what
+was run; and trainings/NAME, the work directory of each training. `experiments.report` makes tables
+and pictures of it.
+"""
+
+import datetime
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from absl import flags
+from tqdm import tqdm
+
+from experiments import cli, configs, distributed, runs, sweep
+from qc_jax import models
+from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.errors import InputError, choose
+from qc_jax.report import results
+from qc_jax.report.tables import show_sweep
+from qc_jax.train import hosts, loop
+
+SEEDS = (42, 123, 456)
+# What the quick preset trains: the models that read no canvas, on targets of all kinds.
+_QUICK_TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
+_QUICK_SEEDS = (42,)
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where the benchmark is kept.", required=True)
+_PRESET = flags.DEFINE_enum("preset", "full", ("quick", "full"), "What --models, … are by default.")
+_MODELS = flags.DEFINE_list("models", None, "Cards of experiments/configs, or 'all'.")
+_TARGETS = flags.DEFINE_list("targets", None, "Targets, or 'all' of the benchmark.")
+_SEEDS = flags.DEFINE_list("seeds", None, "Each seeds a split and a training.")
+_DATA = flags.DEFINE_string("data", "gfn2_xtb", "As --config.data; 'ptbp' is TFDS's.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Of TFDS, where --data is 'ptbp' or 'tfds:…'.")
+_SPLIT = flags.DEFINE_string("split", "random", "As --config.split.")
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", None, "At most, instead of each card's; for a look.", lower_bound=1
+)
+_STACK = flags.DEFINE_integer("stack", 0, "Trainings in one program; 0 takes what is good.")
+_PARALLEL = flags.DEFINE_enum("parallel", "auto", ("auto", "data", "replicas"), "As --config.…")
+_PRECISION = flags.DEFINE_string("precision", "float32", "As --config.precision.")
+
+
+def cards() -> tuple[str, ...]:
+    """The names of the experiment cards, which are those of the models."""
+    names = {module.name for module in pkgutil.iter_modules(configs.__path__)}
+    return tuple(sorted(names - {"common"}))
+
+
+def card(model: str) -> dict[str, Any]:
+    """The configuration of a model's card.
+
+    Raises:
+      InputError: there is no such card.
+    """
+    choose("model", model, cards())
+    return importlib.import_module(f"experiments.configs.{model}").get_config().to_dict()
+
+
+def trainings(
+    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], **changes: Any
+) -> dict[str, dict[str, Any]]:
+    """The configurations of a grid of trainings, by names like 'egnn-e_homo_ev-seed42'.
+
+    Args:
+      names: of models.
+      targets: each is learned alone.
+      seeds: of splits and trainings.
+      **changes: to the fields of every card. Another split than the random one, which the published
+        benchmark has, is told in the names.
+
+    Raises:
+      InputError: an unknown model.
+    """
+    suffix = "" if changes.get("split", "random") == "random" else f"-{changes['split']}"
+    found = {}
+    for name in names:
+        config = {**card(name), **changes}
+        config["sweep"] |= {
+            "target": ",".join(targets),
+            "seed": ",".join(map(str, seeds)),
+        }
+        for own, one in sweep.expand(config).items():
+            found[f"{name}-{own}{suffix}"] = one
+    return found
+
+
+def train(asked: sweep.Sweep, epochs: int, stop: Callable[[], bool]) -> None:
+    """Trains what is not done, beneath a bar that counts epochs; a row says what is going on."""
+    done, seen = set[str](), dict[str, int]()
+    total = len(asked) * epochs
+    with tqdm(total=total, unit="epoch", disable=not hosts.first(), smoothing=0.02) as bar:
+
+        def show() -> None:
+            going = {name for name in seen if name not in done}
+            example = next(iter(going), "")
+            words = f"{len(done)} of {len(asked)} trainings done, {len(going)} running {example}"
+            bar.set_postfix_str(words, refresh=False)
+
+        def on_epoch(name: str, line: dict[str, Any]) -> None:
+            bar.update(line["epoch"] - seen.get(name, 0))
+            seen[name] = line["epoch"]
+            show()
+
+        def on_end(name: str) -> None:
+            bar.update(epochs - seen.get(name, 0))
+            done.add(name)
+            show()
+
+        asked.train(on_epoch, on_end, stop)
+
+
+def left_out(names: Sequence[str], targets: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """Lines that say what of the published benchmark was not asked for."""
+    lines = []
+    for what, asked, all_of in (
+        ("models", names, cards()),
+        ("targets", targets, BENCHMARK_TARGETS),
+        ("seeds", seeds, SEEDS),
+    ):
+        missing = [str(one) for one in all_of if one not in asked]
+        if missing:
+            lines.append(f"left out: {len(missing)} of {len(all_of)} {what}: {', '.join(missing)}")
+    if _EPOCHS.value is not None:
+        lines.append(f"trained for {_EPOCHS.value} epochs at most, whatever the cards say")
+    return lines
+
+
+def note_command(directory: str | os.PathLike, **more: Any) -> None:
+    """Adds this process's command to commands.jsonl, with its time, machine and code."""
+    line = {
+        "command": shlex.join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": runs.versions(),
+        **more,
+    }
+    with open(os.path.join(directory, "commands.jsonl"), "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _module() -> list[str]:
+    spec = sys.modules["__main__"].__spec__
+    return [spec.name.removesuffix(".__main__")] if spec else []
+
+
+def _asked() -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    """Models, targets and seeds, by the flags and the preset."""
+    quick = _PRESET.value == "quick"
+    names, targets = cards(), BENCHMARK_TARGETS
+    seeds: tuple[int, ...] = SEEDS
+    if quick:
+        names = tuple(name for name in names if "canvas" not in models.describe(name).inputs)
+        targets, seeds = _QUICK_TARGETS, _QUICK_SEEDS
+    if _MODELS.value is not None:
+        names = cards() if _MODELS.value == ["all"] else tuple(_MODELS.value)
+    if _TARGETS.value is not None:
+        targets = BENCHMARK_TARGETS if _TARGETS.value == ["all"] else tuple(_TARGETS.value)
+    if _SEEDS.value is not None:
+        try:
+            seeds = tuple(int(text) for text in _SEEDS.value)
+        except ValueError:
+            given = ",".join(_SEEDS.value)
+            raise InputError(f"--seeds: expected whole numbers like 42,123, got {given}") from None
+    for flag, values in (("models", names), ("targets", targets), ("seeds", seeds)):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"--{flag}: expected different values, got {values}")
+    return names, targets, seeds
+
+
+def main(argv: list[str]) -> None:
+    """Trains, scores, prints the table and what was left out of it."""
+    if argv:
+        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
+    runs.use_a_device_per_core()
+    names, targets, seeds = _asked()
+    data = "tfds:quantum_canvas/ptbp" if _DATA.value == "ptbp" else _DATA.value
+    changes: dict[str, Any] = {
+        "data": data,
+        "data_dir": _DATA_DIR.value,
+        "split": _SPLIT.value,
+    }
+    changes |= {"parallel": _PARALLEL.value, "precision": _PRECISION.value}
+    if _EPOCHS.value is not None:
+        changes["epochs"] = _EPOCHS.value
+    asked = trainings(names, targets, seeds, **changes)
+    missing = left_out(names, targets, seeds)
+    with distributed.joined(), cli.stop_on_sigterm() as stop:
+        made = sweep.Sweep(asked, _WORKDIR.value, _STACK.value)
+        start = time.monotonic()
+        if hosts.first():
+            note_command(made.workdir.path, event="started", left_out=missing)
+        try:
+            train(made, max(one["epochs"] for one in asked.values()), stop)
+        except loop.Interrupted:
+            print("asked to stop, and all is saved: resume with the same command")
+            return
+        if not hosts.first():
+            return
+        note_command(made.workdir.path, event="ended", seconds=time.monotonic() - start)
+        frame = results.read(made.results)
+        results.write(made.workdir.path / "results.parquet", frame)
+    show_sweep(made.results)
+    print("\n".join(missing))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,68 @@
+"""How far a mean absolute error can be trusted: intervals over test rows, and paired tests."""
+
+import numpy as np
+from scipy import stats
+
+RESAMPLES = 2000  # of each bootstrap and permutation test
+CONFIDENCE = 0.95
+
+
+def interval(errors: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean of M absolute errors, over test rows.
+
+    Percentiles of the means of resampled rows (B. Efron, Ann. Stat. 7, 1, 1979).
+
+    Args:
+      errors: [M] absolute errors.
+      seed: of the resampling.
+
+    Returns:
+      The lower and the upper end; both are the mean where M is 1.
+    """
+    errors = np.asarray(errors, np.float64)
+    if len(errors) < 2:
+        return float(errors.mean()), float(errors.mean())
+    found = stats.bootstrap(
+        (errors,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def paired_test(first: dict[str, float], second: dict[str, float], seed: int = 0) -> float:
+    """The p-value of 'both models have the same mean absolute error on the same pairs'.
+
+    A permutation test: under the hypothesis each difference of two errors may as well have the
+    other sign (R. A. Fisher, The Design of Experiments, 1935). Two-sided.
+
+    Args:
+      first: a model's absolute error by the pair's name; where several trainings tested a pair,
+        its mean over them.
+      second: another model's; pairs that only one of them has say nothing and are not used.
+      seed: of the permutations.
+
+    Returns:
+      p; 1 where no pair is in both or all errors are equal.
+    """
+    common = sorted(first.keys() & second.keys())
+    differences = np.array([first[name] - second[name] for name in common])
+    if len(common) < 2 or not differences.any():
+        return 1.0
+    found = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def skill(error: float, baseline: float) -> float:
+    """1 − error/baseline: 1 is perfect, 0 as good as the baseline; NaN where that is perfect."""
+    return 1 - error / baseline if baseline > 0 else float("nan")

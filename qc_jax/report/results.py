@@ -1,0 +1,151 @@
+"""Results: ONE long table, a row a number, from which tables, plots and reports are made."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.data import files
+from qc_jax.errors import InputError
+from qc_jax.evaluate.statistics import skill
+
+# What a row says, beside the number: what was trained on what, how, and with which code.
+TEXT = (
+    *("study", "training", "model", "data", "data_fingerprint", "split", "setting", "target"),
+    *("unit", "status", "metric", "given_away_by", "versions", "commit"),
+)
+COUNTS = (
+    *("seed", "train_rows", "validation_rows", "test_rows", "parameters", "epochs", "best_epoch"),
+)
+NUMBERS = ("lr", "weight_decay", "dropout", "value", "seconds")
+COLUMNS = (
+    *("study", "training", "model", "data", "data_fingerprint", "split", "setting"),
+    *("train_rows", "validation_rows", "test_rows", "seed", "target", "unit", "metric", "value"),
+    *("given_away_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
+    *("best_epoch", "seconds", "versions", "commit"),
+)
+FINISHED = "finished"  # the status of a training that has not failed
+
+# Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
+# interval is that of `mae`, 95 % by bootstrap over test rows.
+METRICS = (
+    *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
+    *("mae_training_median", "mae_pair_mean"),
+)
+
+
+def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of one training.
+
+    Args:
+      about: what all of them share and its configuration tells: `training`, `seed`, `lr`, ….
+      result: its result.json.
+    """
+    sizes, versions = result["split_sizes"], dict(result["versions"])
+    shared = {
+        **about,
+        "study": about.get("study", "benchmark"),
+        "model": result["model"],
+        "data": result["dataset"],
+        "data_fingerprint": result["data_fingerprint"],
+        "split": result["split"],
+        **{f"{part}_rows": sizes[part] for part in ("train", "validation", "test")},
+        "status": FINISHED,
+        "parameters": result["parameters"],
+        "epochs": result["epochs"],
+        "best_epoch": result["best_epoch"],
+        "seconds": result["seconds"].get("train"),
+        "commit": versions.pop("commit", ""),
+        "versions": "; ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+    found = []
+    for target, errors in result["test"].items():
+        baselines = {
+            f"mae_{rule}": by_target[target]["mae"]
+            for rule, by_target in result["baselines"].items()
+        }
+        values = {**errors, **baselines}
+        values["skill"] = skill(values["mae"], values["mae_training_median"])
+        own = {
+            "target": target,
+            "unit": result["units"][target],
+            "given_away_by": " ".join(result["given_away_by"][target]),
+        }
+        found += [
+            {**shared, **own, "metric": name, "value": values[name]}
+            for name in METRICS
+            if name in values
+        ]
+    return found
+
+
+def table(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with all `COLUMNS`; what a row does not say is empty or missing."""
+    frame = pd.DataFrame(list(found), columns=list(COLUMNS))
+    return frame.astype(
+        {
+            **{name: "Int64" for name in COUNTS},
+            **{name: "float64" for name in NUMBERS},
+        }
+    ).assign(**{name: frame[name].fillna("").astype(str) for name in TEXT})
+
+
+def write(path: str | os.PathLike, frame: pd.DataFrame) -> None:
+    """Writes a table, whole or not at all, as CSV or, where the name ends in .parquet, Parquet.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    with files.whole(path) as partial:
+        if os.fspath(path).endswith(".parquet"):
+            frame.to_parquet(partial, index=False)
+        else:
+            frame.to_csv(partial, index=False)
+
+
+def read(path: str | os.PathLike) -> pd.DataFrame:
+    """What `write` wrote.
+
+    Raises:
+      InputError: it is not there, damaged, or not such a table.
+    """
+    path = os.fspath(path)
+    try:
+        if path.endswith(".parquet"):
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, keep_default_na=False, dtype=str)
+            numbers = [*COUNTS, *NUMBERS]
+            frame[numbers] = frame[numbers].apply(lambda column: pd.to_numeric(column))
+        missing = [name for name in COLUMNS if name not in frame]
+        if missing:
+            raise InputError(f"{path}: expected a column {missing[0]}, got {', '.join(frame)}")
+        return table(frame[list(COLUMNS)].to_dict("records"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
+    except (*files.DAMAGE, KeyError) as error:
+        raise InputError(f"{path}: expected a table of results: {error}") from error
+
+
+def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.DataFrame:
+    """Mean and deviation over the seeds of one metric, for trainings that finished.
+
+    Args:
+      frame: results.
+      by: columns that tell the groups, in whose order they come.
+      metric: one of `METRICS`.
+
+    Returns:
+      The columns of `by`, `unit`, `given_away_by`, `mean`, `std` (NaN for one seed), `seeds`.
+    """
+    chosen = frame[(frame.metric == metric) & (frame.status == FINISHED)]
+    groups = chosen.groupby(list(by), sort=False, dropna=False)
+    return groups.agg(
+        unit=("unit", "first"),
+        given_away_by=("given_away_by", "first"),
+        mean=("value", "mean"),
+        std=("value", lambda values: np.std(values, ddof=1) if len(values) > 1 else np.nan),
+        seeds=("value", "size"),
+    ).reset_index()
