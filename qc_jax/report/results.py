@@ -89,7 +89,12 @@ def table(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             **{name: "Int64" for name in COUNTS},
             **{name: "float64" for name in NUMBERS},
         }
-    ).assign(**{name: frame[name].fillna("").astype(str) for name in TEXT})
+    ).assign(
+        **{
+            name: frame[name].astype(object).where(frame[name].notna(), "").astype(str)
+            for name in TEXT
+        }
+    )
 
 
 def write(path: str | os.PathLike, frame: pd.DataFrame) -> None:

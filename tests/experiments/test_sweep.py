@@ -61,15 +61,15 @@ def swept(run_python, tmp_path_factory):
 
 @pytest.mark.slow
 def test_results(swept, run_python):
-    """A line a training; each is the work directory of a run, and no other is there."""
+    """Of each training; each is the work directory of a run, and no other is there."""
     workdir, _, done = swept
-    got = lines(workdir)
+    got = [line for line in lines(workdir) if line["metric"] == "mae"]
     names = [line["training"] for line in got]
     assert names == [f"{t}-seed{s}" for t in ("e_homo_ev", "softness_evinv") for s in (1, 2)]
     assert sorted(path.name for path in (workdir / "trainings").iterdir()) == sorted(names)
     for line in got:
         result = json.loads((workdir / "trainings" / line["training"] / "result.json").read_text())
-        assert float(line["mae"]) == result["test"][line["target"]]["mae"]
+        assert float(line["value"]) == result["test"][line["target"]]["mae"]
         assert line["status"] == "finished" and line["epochs"] == "2"
     assert " ± " in done.stdout and "softness_evinv" in done.stdout
     shown = run_python(
@@ -86,7 +86,8 @@ def test_one_of_them_alone_gives_the_same(swept, run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     line = next(line for line in lines(workdir) if line["training"] == "e_homo_ev-seed2")
-    assert float(line["mae"]) == pytest.approx(result["test"]["e_homo_ev"]["mae"], rel=1e-4)
+    assert line["metric"] == "mae"
+    assert float(line["value"]) == pytest.approx(result["test"]["e_homo_ev"]["mae"], rel=1e-4)
     assert int(line["best_epoch"]) == result["best_epoch"]
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import grid, loop
 from qc_jax.train.stack import key
@@ -30,10 +31,22 @@ def test_waves(trainings, tmp_path):
     assert grid.waves(trainings, tmp_path, stack_size=1) == plan
 
 
-def test_waves_of_other_trainings(trainings, tmp_path):
+def test_a_grid_may_grow(trainings, tmp_path):
+    some = {name: trainings[name] for name in ("a0", "a1", "a2", "b0")}
+    first = grid.waves(some, tmp_path, stack_size=2)
+    assert [wave.names for wave in first] == [("a0", "a1"), ("a2",), ("b0",)]
+    grown = grid.waves(trainings, tmp_path, stack_size=2)
+    assert grown[:3] == first and [wave.names for wave in grown[3:]] == [("a3", "a4"), ("b1",)]
+    # Waves that are not asked for are left where they are.
+    others = grid.waves({name: trainings[name] for name in ("a2", "b1")}, tmp_path)
+    assert others == [grown[1], grown[4]]
+    assert grid.waves(trainings, tmp_path) == grown
+
+
+def test_a_part_of_a_wave(trainings, tmp_path):
     grid.waves(trainings, tmp_path, stack_size=3)
     del trainings["a3"]
-    with pytest.raises(InputError, match=r"waves\.json is of other trainings; choose another"):
+    with pytest.raises(InputError, match=r"waves\.json: a3 is trained together with others"):
         grid.waves(trainings, tmp_path, stack_size=3)
     (tmp_path / "waves.json").write_text('[["a0"')
     with pytest.raises(InputError, match=r"waves\.json: not JSON, or cut short"):
@@ -41,7 +54,12 @@ def test_waves_of_other_trainings(trainings, tmp_path):
 
 
 def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
+    """And on a CPU, as its caches are good for."""
     some = [trainings[f"a{seed}"] for seed in range(5)]
+    assert grid.fitting(some) == 4 and grid.fitting(some[:1]) == 1
+    solved = [one._replace(model=models.create("pair_mean")) for one in some]
+    assert grid.fitting(solved) == 1
+    monkeypatch.setattr(grid.jax, "default_backend", lambda: "gpu")
     assert grid.fitting(some) == 5
     monkeypatch.setattr(grid.Devices, "memory", lambda _: 1.0)
     assert grid.fitting(some) == 1
