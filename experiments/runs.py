@@ -71,7 +71,7 @@ def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Set
     """
     fields = [field.name for field in dataclasses.fields(Settings)]
     settings = Settings(**{field: config[field] for field in fields})
-    targets = _targets(config)
+    targets = targets_of(config)
     for name in targets:
         target(name)
     hyper_parameters = dict(config["model"])
@@ -169,7 +169,12 @@ def _commit() -> str:
         return ""
 
 
-def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
+def targets_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The targets that a configuration asks for.
+
+    Raises:
+      InputError: one is named twice.
+    """
     if not config["targets"]:
         return (config["target"],)
     if config["targets"] == "all":

@@ -104,7 +104,6 @@ class Sweep:
         all_runs = {
             name: initial.read(runs.from_config(one, table)) for name, one in configs.items()
         }
-        self._about = {name: _about(name, run) for name, run in all_runs.items()}
         self.workdir = Workdir(path, hosts.first(), "sweep.json")
         self._workdirs = {
             name: Workdir(self.workdir.path / "trainings" / name, writes=hosts.first())
@@ -125,7 +124,9 @@ class Sweep:
                 for name, run in all_runs.items()
             }
             plan = grid.waves(trainings, self.workdir.path, stack)
-            # Of each training that has ended, its lines of results.csv.
+            # Rows of results.csv: those of trainings that an earlier sweep had here, and of each
+            # training of this one that has ended.
+            self._others = self._lines_of_others()
             self._ended: dict[str, list[dict[str, Any]]] = {}
             self._look()
         self._plan = grid.own(plan, self._parallel)
@@ -206,31 +207,38 @@ class Sweep:
         return ended
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
-        """The lines of results.csv of one training that has ended."""
+        return lines(self._workdirs[name]) if self.workdir.writes else []
+
+    def _lines_of_others(self) -> list[dict[str, Any]]:
         if not self.workdir.writes:
             return []
-        (about, targets), workdir = self._about[name], self._workdirs[name]
-        failure, result = workdir.failure(), workdir.result()
-        if failure is not None or result is None:
-            return [about | {"target": key, "status": failure} for key in targets]
-        return results.rows(about, result)
+        folder = self.workdir.path / "trainings"
+        names = sorted({path.name for path in folder.iterdir()} - self._workdirs.keys())
+        return [line for name in names for line in lines(Workdir(folder / name))]
 
     def _write(self) -> None:
         if self.workdir.writes:
             ended = [line for name in self._workdirs for line in self._ended.get(name, ())]
-            results.write(self.results, results.table(ended))
+            results.write(self.results, results.table([*self._others, *ended]))
 
 
-def _about(name: str, run: runs.Run) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What a training's lines of results.csv have in common, and its targets."""
-    return {
-        "training": name,
-        "model": run.config["model"]["name"],
-        "seed": run.settings.seed,
-        "lr": run.settings.lr,
-        "weight_decay": run.settings.weight_decay,
-        "dropout": run.config["model"].get("dropout"),
-        "data": run.config["data"],
-        "data_fingerprint": run.config["data_fingerprint"],
-        "split": run.config["split"],
-    }, run.task.targets
+def lines(workdir: Workdir) -> list[dict[str, Any]]:
+    """The rows of the results of one training; none while it has not ended.
+
+    Raises:
+      InputError: a file of it is damaged.
+    """
+    failure, result = workdir.failure(), workdir.result()
+    if failure is None and result is None:
+        return []
+    config = workdir.config()
+    about = {
+        "training": workdir.path.name,
+        **{key: config[key] for key in ("seed", "lr", "weight_decay")},
+        "dropout": config["model"].get("dropout"),
+    }
+    if result is not None:
+        return results.rows(about, result)
+    about |= {key: config[key] for key in ("data", "data_fingerprint", "split")}
+    about |= {"study": results.BENCHMARK, "model": config["model"]["name"], "status": failure}
+    return [about | {"target": target} for target in runs.targets_of(config)]

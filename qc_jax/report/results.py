@@ -26,6 +26,7 @@ COLUMNS = (
     *("given_away_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
     *("best_epoch", "seconds", "versions", "commit"),
 )
+BENCHMARK = "benchmark"  # the study that a training on its own is of
 FINISHED = "finished"  # the status of a training that has not failed
 
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
@@ -46,7 +47,7 @@ def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, 
     sizes, versions = result["split_sizes"], dict(result["versions"])
     shared = {
         **about,
-        "study": about.get("study", "benchmark"),
+        "study": about.get("study", BENCHMARK),
         "model": result["model"],
         "data": result["dataset"],
         "data_fingerprint": result["data_fingerprint"],
