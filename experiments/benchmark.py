@@ -231,10 +231,12 @@ def main(argv: list[str]) -> None:
             return
         if not hosts.first():
             return
-        note_command(made.workdir.path, event="ended", seconds=time.monotonic() - start)
+        seconds = time.monotonic() - start
+        note_command(made.workdir.path, event="ended", seconds=seconds)
         frame = results.read(made.results)
         results.write(made.workdir.path / "results.parquet", frame)
     show_sweep(made.results)
+    print(f"{len(made)} trainings; those that were not there yet took {seconds:.0f} s")
     print("\n".join(missing))
 
 

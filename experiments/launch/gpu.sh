@@ -3,7 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-python -m experiments.train \
-    --config=experiments/configs/egnn.py \
-    --workdir="${1:?usage: gpu.sh WORKDIR}" \
-    --config.sweep.target=all --config.sweep.seed=42,123,456
+python -m experiments.benchmark --preset=published --workdir="${1:?usage: gpu.sh WORKDIR}"
