@@ -1,6 +1,7 @@
 """Stacks: trainings of one architecture that run as one program."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -135,7 +136,9 @@ class Stack:
             "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
             "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
         }
-        states = jax.jit(jax.vmap(one))((seeds, scaler, rates))
+        # One after another: jaxlib's QR of a stack of matrices, which an orthogonal start needs,
+        # waits for threads of a CPU that wait for it where several run at once (0.10.2, 2 cores).
+        states = jax.jit(functools.partial(jax.lax.map, one))((seeds, scaler, rates))
         initial = [training.initial for training in self.trainings]
         if all(variables is None for variables in initial):
             return states

@@ -178,3 +178,23 @@ def test_what_can_be_stacked(task, tmp_path):
     )
     for other in others:
         assert stack.key(one) != stack.key(other)
+
+
+@pytest.mark.slow
+def test_orthogonal_starts_do_not_wait_for_each_other(run_python, tmp_path):
+    """jaxlib's QR of several stacks of matrices at once never returns on a CPU of two cores."""
+    code = f"""
+import jax
+from qc_jax import models
+from qc_jax.data import dataset, table
+from qc_jax.train import stack, settings, workdir
+data = table.open_table("gfn2_xtb").take(range(100))
+task = dataset.prepare(data, ("e_homo_ev",), 1)
+model = models.create("dimenet")
+work = workdir.Workdir({str(tmp_path)!r})
+each = [stack.Training(model, task, settings.Settings(seed=seed), work) for seed in range(8)]
+jax.block_until_ready(stack.Stack(each).first_states())
+print("done")
+"""
+    done = run_python("-c", code)
+    assert done.stdout == "done\n", done.stderr
