@@ -57,6 +57,8 @@ def main(argv: list[str]) -> None:
         raise InputError(f"expected flags only (--checkpoint=...), got {argv[0]!r}")
     checkpoint = torch_checkpoint.read(_CHECKPOINT.value)
     config = torch_checkpoint.configure(checkpoint, _CONFIG.value, _MODEL.value, _TARGET.value)
+    if config.get("image_weights"):
+        raise InputError("image_weights: a checkpoint brings all weights; expected none, got a file")
     hyper_parameters = dict(config["model"])
     name = hyper_parameters.pop("name")
     run = runs.from_config(config)
@@ -105,7 +107,8 @@ def main(argv: list[str]) -> None:
             checkpoints.save(int(state.epoch), of_one(state))
         scored = scoring.score(run, state, {}, workdir.path / "parity.png")
         scored.write(workdir)
-    show_result(scored.result)
+        result = scored.result
+    show_result(result)
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")
