@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
     checkpoint = torch_checkpoint.read(_CHECKPOINT.value)
     config = torch_checkpoint.configure(checkpoint, _CONFIG.value, _MODEL.value, _TARGET.value)
     if config.get("image_weights"):
-        raise InputError("image_weights: a checkpoint brings all weights; expected none, got a file")
+        raise InputError("image_weights: expected none, a checkpoint brings all weights")
     hyper_parameters = dict(config["model"])
     name = hyper_parameters.pop("name")
     run = runs.from_config(config)
