@@ -26,7 +26,8 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli, configs, distributed, runs, sweep
+from experiments import cli, distributed, runs, sweep
+from experiments import configs as experiment_cards
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
@@ -67,7 +68,7 @@ _PRECISION = flags.DEFINE_string("precision", "float32", "As --config.precision.
 
 def cards() -> tuple[str, ...]:
     """The names of the experiment cards, which are those of the models."""
-    names = {module.name for module in pkgutil.iter_modules(configs.__path__)}
+    names = {module.name for module in pkgutil.iter_modules(experiment_cards.__path__)}
     return tuple(sorted(names - {"common"}))
 
 
@@ -82,7 +83,7 @@ def card(model: str) -> dict[str, Any]:
 
 
 def trainings(
-    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], **changes: Any
+    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], **changed: Any
 ) -> dict[str, dict[str, Any]]:
     """The configurations of a grid of trainings, by names like 'egnn-e_homo_ev-seed42'.
 
@@ -90,16 +91,16 @@ def trainings(
       names: of models.
       targets: each is learned alone.
       seeds: of splits and trainings.
-      **changes: to the fields of every card. Another split than the random one, which the published
+      **changed: of the fields of every card. Another split than the random one, which the published
         benchmark has, is told in the names.
 
     Raises:
       InputError: an unknown model.
     """
-    suffix = "" if changes.get("split", "random") == "random" else f"-{changes['split']}"
+    suffix = "" if changed.get("split", "random") == "random" else f"-{changed['split']}"
     found = {}
     for name in names:
-        config = {**card(name), **changes}
+        config = {**card(name), **changed}
         config["sweep"] |= {
             "target": ",".join(targets),
             "seed": ",".join(map(str, seeds)),
@@ -109,16 +110,16 @@ def trainings(
     return found
 
 
-def train(asked: sweep.Sweep, epochs: int, stop: Callable[[], bool]) -> None:
+def train(made: sweep.Sweep, epochs: int, stop: Callable[[], bool]) -> None:
     """Trains what is not done, beneath a bar that counts epochs; a row says what is going on."""
     done, seen = set[str](), dict[str, int]()
-    total = len(asked) * epochs
+    total = len(made) * epochs
     with tqdm(total=total, unit="epoch", disable=not hosts.first(), smoothing=0.02) as bar:
 
         def show() -> None:
             going = {name for name in seen if name not in done}
             example = next(iter(going), "")
-            words = f"{len(done)} of {len(asked)} trainings done, {len(going)} running {example}"
+            words = f"{len(done)} of {len(made)} trainings done, {len(going)} running {example}"
             bar.set_postfix_str(words, refresh=False)
 
         def on_epoch(name: str, line: dict[str, Any]) -> None:
@@ -131,7 +132,7 @@ def train(asked: sweep.Sweep, epochs: int, stop: Callable[[], bool]) -> None:
             done.add(name)
             show()
 
-        asked.train(on_epoch, on_end, stop)
+        made.train(on_epoch, on_end, stop)
 
 
 def left_out(
@@ -177,29 +178,54 @@ def _module() -> list[str]:
     return [spec.name.removesuffix(".__main__")] if spec else []
 
 
-def _asked() -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    """Models, targets and seeds, by the flags and the preset."""
-    names, targets = cards(), BENCHMARK_TARGETS
-    seeds: tuple[int, ...] = SEEDS
-    if _PRESET.value == "published":
-        names = PUBLISHED
-    if _PRESET.value == "quick":
-        names = tuple(name for name in names if "canvas" not in models.describe(name).inputs)
-        targets, seeds = _QUICK_TARGETS, _QUICK_SEEDS
+def asked(
+    names: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    """Models, targets and seeds by the flags; those that are given here where there is no flag.
+
+    Raises:
+      InputError: none, one of them twice, or a seed that is no number.
+    """
     if _MODELS.value is not None:
-        names = cards() if _MODELS.value == ["all"] else tuple(_MODELS.value)
+        names = cards() if _MODELS.value == ["all"] else _MODELS.value
     if _TARGETS.value is not None:
-        targets = BENCHMARK_TARGETS if _TARGETS.value == ["all"] else tuple(_TARGETS.value)
+        targets = BENCHMARK_TARGETS if _TARGETS.value == ["all"] else _TARGETS.value
     if _SEEDS.value is not None:
         try:
-            seeds = tuple(int(text) for text in _SEEDS.value)
+            seeds = [int(text) for text in _SEEDS.value]
         except ValueError:
             given = ",".join(_SEEDS.value)
             raise InputError(f"--seeds: expected whole numbers like 42,123, got {given}") from None
     for flag, values in (("models", names), ("targets", targets), ("seeds", seeds)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"--{flag}: expected different values, got {values}")
-    return names, targets, seeds
+    return tuple(names), tuple(targets), tuple(seeds)
+
+
+def changes() -> dict[str, Any]:
+    """What the flags change in every card, but for the split."""
+    data = "tfds:quantum_canvas/ptbp" if _DATA.value == "ptbp" else _DATA.value
+    changed: dict[str, Any] = {
+        "data": data,
+        "data_dir": _DATA_DIR.value,
+        "parallel": _PARALLEL.value,
+        "precision": _PRECISION.value,
+    }
+    if _EPOCHS.value is not None:
+        changed["epochs"] = _EPOCHS.value
+    return changed
+
+
+def _preset() -> tuple[Sequence[str], Sequence[str], Sequence[int]]:
+    """The models, targets and seeds of --preset."""
+    match _PRESET.value:
+        case "published":
+            return PUBLISHED, BENCHMARK_TARGETS, SEEDS
+        case "quick":
+            names = [name for name in cards() if "canvas" not in models.describe(name).inputs]
+            return names, _QUICK_TARGETS, _QUICK_SEEDS
+        case _:
+            return cards(), BENCHMARK_TARGETS, SEEDS
 
 
 def main(argv: list[str]) -> None:
@@ -207,25 +233,16 @@ def main(argv: list[str]) -> None:
     if argv:
         raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
     runs.use_a_device_per_core()
-    names, targets, seeds = _asked()
-    data = "tfds:quantum_canvas/ptbp" if _DATA.value == "ptbp" else _DATA.value
-    changes: dict[str, Any] = {
-        "data": data,
-        "data_dir": _DATA_DIR.value,
-        "split": _SPLIT.value,
-    }
-    changes |= {"parallel": _PARALLEL.value, "precision": _PRECISION.value}
-    if _EPOCHS.value is not None:
-        changes["epochs"] = _EPOCHS.value
-    asked = trainings(names, targets, seeds, **changes)
+    names, targets, seeds = asked(*_preset())
+    configs = trainings(names, targets, seeds, split=_SPLIT.value, **changes())
     missing = left_out(names, targets, seeds, _EPOCHS.value)
     with distributed.joined(), cli.stop_on_sigterm() as stop:
-        made = sweep.Sweep(asked, _WORKDIR.value, _STACK.value)
+        made = sweep.Sweep(configs, _WORKDIR.value, _STACK.value)
         start = time.monotonic()
         if hosts.first():
             note_command(made.workdir.path, event="started", left_out=missing)
         try:
-            train(made, max(one["epochs"] for one in asked.values()), stop)
+            train(made, max(one["epochs"] for one in configs.values()), stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
             return

@@ -1,5 +1,6 @@
 """Sweeps: the trainings that `config.sweep` asks for, trained as a grid and scored one by one."""
 
+import dataclasses
 import itertools
 import os
 import time
@@ -14,9 +15,10 @@ from qc_jax.errors import InputError
 from qc_jax.report import results
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Training
 from qc_jax.train.state import of_one
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.workdir import ADDED, Workdir
 
 _LOOK_SECONDS = 1.0  # between two looks for what other processes have ended
 
@@ -232,13 +234,41 @@ def lines(workdir: Workdir) -> list[dict[str, Any]]:
     if failure is None and result is None:
         return []
     config = workdir.config()
-    about = {
-        "training": workdir.path.name,
+    own = about(workdir.path.name, config)
+    if result is not None:
+        return results.rows(own, result)
+    return [own | {"status": failure, "target": target} for target in runs.targets_of(config)]
+
+
+def about(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training's configuration, with its data's fingerprint, tells in a table of results."""
+    return {
+        "study": results.BENCHMARK,
+        "training": name,
+        "model": config["model"]["name"],
         **{key: config[key] for key in ("seed", "lr", "weight_decay")},
         "dropout": config["model"].get("dropout"),
+        **{key: config[key] for key in ("data", "data_fingerprint", "split")},
+        "setting": setting(config),
     }
-    if result is not None:
-        return results.rows(about, result)
-    about |= {key: config[key] for key in ("data", "data_fingerprint", "split")}
-    about |= {"study": results.BENCHMARK, "model": config["model"]["name"], "status": failure}
-    return [about | {"target": target} for target in runs.targets_of(config)]
+
+
+# Fields that the table has columns for, and those that say where and how often, not what.
+_TOLD = ("target", "targets", "seed", "lr", "weight_decay", "dropout", "epochs")
+_ASIDE = ("checkpoint_every", "checkpoint_minutes", "parallel")
+
+
+def setting(config: Mapping[str, Any]) -> str:
+    """Where a configuration departs from the published protocol, 'train_fraction 0.1'; '' nowhere.
+
+    What the table has columns for is not named.
+    """
+    model = dict(config["model"])
+    usual = {**ADDED, **dataclasses.asdict(Settings()), **models.defaults(model.pop("name"))}
+    return ", ".join(
+        f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+        for key, value in {**config, **model}.items()
+        if key in usual
+        and key not in (*_TOLD, *_ASIDE)
+        and (tuple(value) if isinstance(value, list) else value) != usual[key]
+    )

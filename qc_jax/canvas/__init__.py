@@ -3,7 +3,7 @@
 from qc_jax.canvas.basis import CHANNELS, FEATURES, Feature
 from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
 from qc_jax.canvas.features import canvases, features, features_from
-from qc_jax.canvas.render import render
+from qc_jax.canvas.render import columns_of, render, separate
 
 __all__ = [
     "CHANNELS",
@@ -11,8 +11,10 @@ __all__ = [
     "SOUND_RESIDUAL",
     "Feature",
     "canvases",
+    "columns_of",
     "decode",
     "features",
     "features_from",
     "render",
+    "separate",
 ]

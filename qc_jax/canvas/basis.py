@@ -76,6 +76,14 @@ _SIGMA = {0: 3.0, 1: 3.0, 6: 4.0, 7: 4.0, 8: 3.5, 9: 3.5}  # the Gaussian channe
 _FACTOR = {6: 10.0, 8: 10.0, 9: 10.0}
 _SHARED = {6: (8, 9)}  # a channel that holds no number of its own, and the channels that do
 
+# The channel, and the feature that it takes from another one.
+COPIES: tuple[tuple[int, int], ...] = tuple(
+    (channel, index)
+    for channel, holders in _SHARED.items()
+    for index, feature in enumerate(FEATURES)
+    if feature.channel in holders
+)
+
 
 def check_size(size: object) -> int:
     """`size` as an int.
@@ -99,12 +107,14 @@ class Basis:
     Attributes:
       picture: [S, S, 10] (y, x, channel).
       line: [F, S, 10] (feature, x, channel).
+      separate_line: [F + len(COPIES), S, 10], the same of features as `separate` gives them.
       inverse: [F, S, 10]: feature f by least squares from its own channel is
         Σ_x inverse[f, x, c] Σ_y picture[y, x, c] · canvas[y, x, c].
     """
 
     picture: np.ndarray
     line: np.ndarray
+    separate_line: np.ndarray
     inverse: np.ndarray
 
 
@@ -154,6 +164,10 @@ def basis(size: int) -> Basis:
             lines = line[own, :, channel]  # [1 or 2, S]
             normal = (lines * weight[:, channel]) @ lines.T
             inverse[own, :, channel] = np.linalg.solve(normal, lines)
-    for array in (picture, line, inverse):
+    separate_line = np.concatenate([line, np.zeros((len(COPIES), *line.shape[1:]))])
+    for copy, (channel, index) in enumerate(COPIES, start=len(FEATURES)):
+        separate_line[copy, :, channel] = line[index, :, channel]
+        separate_line[index, :, channel] = 0
+    for array in (picture, line, separate_line, inverse):
         array.flags.writeable = False
-    return Basis(picture, line, inverse)
+    return Basis(picture, line, separate_line, inverse)

@@ -7,16 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from qc_jax.canvas.basis import CHANNELS, FEATURES, basis, check_size
+from qc_jax.canvas.basis import CHANNELS, COPIES, FEATURES, basis, check_size
 from qc_jax.errors import InputError
+
+_SEPARATE = len(FEATURES) + len(COPIES)
 
 
 def render(features: ArrayLike, size: int = 32) -> jax.Array:
     """The canvases of `features`: a linear function of them; works under jit, vmap and grad.
 
     Args:
-      features: [..., F] in the order of `FEATURES`, any leading shape. One that is NaN makes all
-        of its canvas NaN.
+      features: [..., F] in the order of `FEATURES`, any leading shape, or what `separate` makes of
+        them. One that is NaN makes all of its canvas NaN.
       size: pixels along each side, S.
 
     Returns:
@@ -30,7 +32,7 @@ def render(features: ArrayLike, size: int = 32) -> jax.Array:
     if not isinstance(features, jax.Array):
         features = np.asarray(features)
     shape = features.shape
-    if not shape or shape[-1] != len(FEATURES):
+    if not shape or shape[-1] not in (len(FEATURES), _SEPARATE):
         raise InputError(f"canvas features: expected shape (..., {len(FEATURES)}), got {shape}")
     return _render(features, size)
 
@@ -40,7 +42,9 @@ def _render(features: jax.Array, size: int) -> jax.Array:
     dtype = jnp.promote_types(features.dtype, jnp.float32)
     features = features.astype(dtype)
     fixed = basis(size)
-    line = fixed.line.reshape(len(FEATURES), -1).astype(dtype)  # [F, S·10]
+    count = features.shape[-1]
+    line = fixed.line if count == len(FEATURES) else fixed.separate_line
+    line = line.reshape(count, -1).astype(dtype)  # [F, S·10]
     picture = fixed.picture.reshape(size, -1).astype(dtype)  # [S, S·10]
 
     # A matrix product, since XLA keeps its result: one line of S·10 numbers a canvas. What then
@@ -49,3 +53,24 @@ def _render(features: jax.Array, size: int) -> jax.Array:
     lines = jnp.dot(features, line, precision="highest")  # [..., S·10]
     canvases = lines[..., None, :] * picture  # [..., S, S·10]
     return canvases.reshape(*features.shape[:-1], size, size, len(CHANNELS))
+
+
+def separate(features: ArrayLike) -> jax.Array:
+    """Features [..., F + len(COPIES)] of the same canvases, of which no two channels share one.
+
+    A channel that holds no number of its own, 'COM charge', takes copies of those that it is drawn
+    from, so that each channel can be changed alone.
+
+    Args:
+      features: [..., F] in the order of `FEATURES`.
+    """
+    features = jnp.asarray(features)
+    copied = np.array([index for _, index in COPIES])
+    return jnp.concatenate([features, features[..., copied]], axis=-1)
+
+
+def columns_of(channel: int) -> tuple[int, ...]:
+    """The columns of `separate`'s features that a channel is drawn from."""
+    copies = [len(FEATURES) + place for place, (of, _) in enumerate(COPIES) if of == channel]
+    own = [index for index, feature in enumerate(FEATURES) if feature.channel == channel]
+    return tuple(copies or own)

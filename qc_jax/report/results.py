@@ -37,15 +37,15 @@ METRICS = (
 )
 
 
-def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one training.
+def shared(about: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """What all rows of one training have in common.
 
     Args:
-      about: what all of them share and its configuration tells: `training`, `seed`, `lr`, ….
+      about: what its configuration tells: `training`, `seed`, `lr`, ….
       result: its result.json.
     """
-    sizes, versions = result["split_sizes"], dict(result["versions"])
-    shared = {
+    sizes = result["split_sizes"]
+    return {
         **about,
         "study": about.get("study", BENCHMARK),
         "model": result["model"],
@@ -58,9 +58,28 @@ def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, 
         "epochs": result["epochs"],
         "best_epoch": result["best_epoch"],
         "seconds": result["seconds"].get("train"),
-        "commit": versions.pop("commit", ""),
-        "versions": "; ".join(f"{name} {version}" for name, version in versions.items()),
+        **of_versions(result["versions"]),
     }
+
+
+def of_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """The columns that say with what code a number was made."""
+    packages = (f"{name} {version}" for name, version in versions.items() if name != "commit")
+    return {"versions": "; ".join(packages), "commit": versions.get("commit", "")}
+
+
+def of_target(result: Mapping[str, Any], target: str) -> dict[str, Any]:
+    """What the rows of one target of a result.json have in common."""
+    return {
+        "target": target,
+        "unit": result["units"][target],
+        "given_away_by": " ".join(result["given_away_by"][target]),
+    }
+
+
+def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of one training; see `shared`."""
+    common = shared(about, result)
     found = []
     for target, errors in result["test"].items():
         baselines = {
@@ -69,13 +88,9 @@ def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, 
         }
         values = {**errors, **baselines}
         values["skill"] = skill(values["mae"], values["mae_training_median"])
-        own = {
-            "target": target,
-            "unit": result["units"][target],
-            "given_away_by": " ".join(result["given_away_by"][target]),
-        }
+        own = of_target(result, target)
         found += [
-            {**shared, **own, "metric": name, "value": values[name]}
+            {**common, **own, "metric": name, "value": values[name]}
             for name in METRICS
             if name in values
         ]

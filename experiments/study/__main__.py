@@ -1,0 +1,139 @@
+"""One study of the paper or its rebuttal, on a benchmark's directory.
+
+    python -m experiments.study NAME --workdir=runs/benchmark [--models=schnet,egnn] \\
+        [--targets=e_g_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--as-published] [--train]
+
+NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing.
+Trainings that the directory has are used. Those that are missing are trained into it, but for
+elements and channels, which only mark them unless --train is given. The numbers go to
+studies/NAME.csv and .parquet there, in the columns of results.csv; a second run trains nothing
+again, and one with other models or targets adds to them. --as-published repeats the flaws of the
+published code, into studies/NAME-as_published.csv; `setting` names them.
+"""
+
+import time
+
+from absl import flags
+
+from experiments import benchmark, cli, distributed, runs
+from experiments.study import channels, common, elements, giveaway
+from qc_jax import models
+from qc_jax.data.targets import BENCHMARK_TARGETS, target
+from qc_jax.errors import InputError, choose
+from qc_jax.train.workdir import Workdir
+
+STUDIES: dict[str, common.Study] = {
+    "channels": channels.STUDY,
+    "elements": elements.STUDY,
+    "giveaway": giveaway.STUDY,
+}
+
+_AS_PUBLISHED = flags.DEFINE_bool("as-published", False, "Repeat the published flaws.")
+_TRAIN = flags.DEFINE_bool("train", None, "Whether trainings that are missing are made.")
+_REPEATS = flags.DEFINE_integer("repeats", 10, "Of what is drawn at random.", lower_bound=1)
+
+
+def _there(directory: Workdir) -> set[str]:
+    """Names of the trainings in the directory."""
+    folder = directory.path / "trainings"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _able(study: common.Study, name: str) -> bool:
+    try:
+        study.check(models.create(name))
+    except InputError:
+        return False
+    return True
+
+
+def _asked(name: str, stop) -> common.Asked:
+    """What the flags ask for.
+
+    Raises:
+      InputError: a flag is wrong, a model can't do the study, or the directory is of other data.
+    """
+    study, flag = STUDIES[name], flags.FLAGS
+    for other in ("split", "preset"):
+        if flag[other].present:
+            raise InputError(f"--{other} is none of a study's flags; expected --models, --targets")
+    if _AS_PUBLISHED.value and not study.flaws:
+        raise InputError(f"--as-published: there is no published flaw to repeat in {name}")
+    train = study.trains if _TRAIN.value is None else _TRAIN.value
+    workdir = Workdir(flag.workdir, config_name="sweep.json")
+    if not train and study.models != () and not workdir.path.is_dir():
+        raise InputError(
+            f"--workdir: {workdir.path} is not there; expected a benchmark"
+        )
+    changes = benchmark.changes()
+    data = {key: changes[key] for key in ("data", "data_dir")}
+    table = runs.read_table(**data)
+    fingerprint = table.fingerprint()
+    workdir.claim({**data, "data_fingerprint": fingerprint})
+
+    there = {training.split("-")[0] for training in _there(workdir)}
+    default = study.models
+    if default is None:
+        default = tuple(key for key in benchmark.cards() if key in there and _able(study, key))
+    targets = study.targets or tuple(
+        key
+        for key in BENCHMARK_TARGETS
+        if any(key in training.split("-") for training in _there(workdir))
+    )
+    if study.models == () and flag.models:
+        raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
+    if study.models is None and not (default or flag.models):
+        raise InputError(
+            f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
+        )
+    if study.models == ():
+        names, targets, seeds = (), *benchmark.asked(("none",), targets, study.seeds)[1:]
+    else:
+        names, targets, seeds = benchmark.asked(default, targets, study.seeds)
+    for key in names:
+        choose("model", key, benchmark.cards())
+        try:
+            study.check(models.create(key))
+        except InputError as error:
+            raise InputError(f"--models: {key} {error}; choose other models for {name}") from None
+    for key in targets:
+        target(key)
+        choose("target of this table", key, table.targets)
+    return common.Asked(
+        study=name,
+        workdir=workdir,
+        table=table,
+        fingerprint=fingerprint,
+        models=names,
+        targets=targets,
+        seeds=seeds,
+        changes=changes,
+        as_published=_AS_PUBLISHED.value,
+        repeats=_REPEATS.value,
+        train=train,
+        stack=flag.stack,
+        stop=stop,
+    )
+
+
+def main(argv: list[str]) -> None:
+    """Runs the study, prints its table and what is missing in it."""
+    if len(argv) != 1:
+        raise InputError(f"expected the name of one study, got {argv}: {', '.join(STUDIES)}")
+    (name,) = argv
+    choose("study", name, STUDIES)
+    runs.use_a_device_per_core()
+    with distributed.joined(), cli.stop_on_sigterm() as stop:
+        asked = _asked(name, stop)
+        start = time.monotonic()
+        benchmark.note_command(asked.workdir.path, event="started")
+        frame, path = common.write(asked, STUDIES[name].rows(asked))
+        seconds = time.monotonic() - start
+        benchmark.note_command(asked.workdir.path, event="ended", seconds=seconds)
+    STUDIES[name].show(frame)
+    common.tell_partial(frame)
+    print(f"all in {path}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,27 @@
+"""channels: permutation importance of the canvas's ten channels, and of groups of them.
+
+On test rows only; --as-published scores all rows, those trained on included. A channel's importance
+is `mae_change`, what the mean absolute error grows by when each canvas gets that channel of another
+one.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from experiments.study import common
+from qc_jax.evaluate import importance
+
+
+def rows(asked: common.Asked) -> list[dict[str, Any]]:
+    """`mae`, its deviation over permutations `mae_std`, and `mae_change`."""
+    return common.ablate(asked, importance.of_channels, importance.NOTHING)
+
+
+def show(frame: pd.DataFrame) -> None:
+    """Importance of each channel and group, a column a model."""
+    title = "What the MAE grows by when a channel is another pair's"
+    common.show_means(frame, "mae_change", title, ("target", "setting"), "model")
+
+
+STUDY = common.Study(rows, show, check=importance.of_channels, trains=False)

@@ -1,0 +1,319 @@
+"""What the studies share: what was asked for, the trainings it needs, rows, tables of numbers."""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from experiments import benchmark, runs, sweep
+from qc_jax.data.table import PairTable
+from qc_jax.evaluate import ablation
+from qc_jax.evaluate.predict import predict
+from qc_jax.report import results
+from qc_jax.report.tables import number, show
+from qc_jax.train import loop
+from qc_jax.train.workdir import Workdir
+
+AS_PUBLISHED = "as published"  # begins what `setting` says of a repeated flaw
+_NOT_TRAINED = "not trained"
+
+
+class Asked(NamedTuple):
+    """What a study is asked for.
+
+    Attributes:
+      study: its name.
+      workdir: the benchmark's directory, claimed for these data.
+      table: the data.
+      fingerprint: of the data.
+      models: their names.
+      targets: each by itself.
+      seeds: of splits and trainings.
+      changes: of the fields of every card.
+      as_published: whether the published flaws are repeated.
+      repeats: of what is drawn at random.
+      train: whether trainings that are missing are made.
+      stack: trainings in one program, 0 for what is good.
+      stop: says whether to end soon.
+    """
+
+    study: str
+    workdir: Workdir
+    table: PairTable
+    fingerprint: str
+    models: tuple[str, ...]
+    targets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    changes: dict[str, Any]
+    as_published: bool
+    repeats: int
+    train: bool
+    stack: int
+    stop: Callable[[], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One study, as its file defines it.
+
+    Attributes:
+      rows: makes its rows of the long table.
+      show: prints them.
+      models: asked for where no flag says which; None are those that the directory has trainings of
+        and that can do the study.
+      targets: likewise.
+      seeds: likewise.
+      check: raises InputError, without the model's name, for one that can't do the study.
+      trains: whether it makes trainings that are missing unless --notrain says otherwise.
+      flaws: whether --as-published means anything here.
+    """
+
+    rows: Callable[[Asked], list[dict[str, Any]]]
+    show: Callable[[pd.DataFrame], None]
+    models: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] = benchmark.SEEDS
+    check: Callable[[nn.Module], Any] = lambda model: None
+    trains: bool = True
+    flaws: bool = True
+
+
+class Wanted(NamedTuple):
+    """A training that a study needs: its configuration, and what `setting` says of it."""
+
+    config: dict[str, Any]
+    setting: str = ""
+
+
+class Found(NamedTuple):
+    """A training that has ended well."""
+
+    name: str
+    setting: str
+    config: dict[str, Any]
+    workdir: Workdir
+    result: dict[str, Any]
+
+    def shared(self, study: str) -> dict[str, Any]:
+        """What its rows have in common."""
+        about = sweep.about(self.name, self.config) | {"study": study, "setting": self.setting}
+        return results.shared(about, self.result)
+
+
+def wanted(
+    asked: Asked,
+    setting: str = "",
+    suffix: str = "",
+    model: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Wanted]:
+    """The trainings of the asked models, targets and seeds, by name.
+
+    Args:
+      asked: by the user.
+      setting: what the long table says of them.
+      suffix: to the benchmark's names, where they are not the benchmark's.
+      model: changes of the model's fields.
+      **changes: of the card's.
+    """
+    grid = benchmark.trainings(
+        asked.models, asked.targets, asked.seeds, **{**asked.changes, **changes}
+    )
+    return {
+        name + suffix: Wanted({**config, "model": {**config["model"], **(model or {})}}, setting)
+        for name, config in grid.items()
+    }
+
+
+def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list[dict[str, Any]]]:
+    """The trainings that have ended well, those that were missing made; and rows for the others.
+
+    Raises:
+      InputError: a directory holds another training of that name.
+    """
+    there, missing = _look(asked, configs)
+    if missing and asked.train:
+        print(f"{len(missing)} of {len(configs)} trainings are missing: they are trained first")
+        whole = _with_mates(asked, {name: configs[name].config for name in missing})
+        made = sweep.Sweep(whole, asked.workdir.path, asked.stack)
+        try:
+            benchmark.train(made, max(one["epochs"] for one in whole.values()), asked.stop)
+        except loop.Interrupted:
+            print("asked to stop: what is not trained is marked; resume with the same command")
+        there, missing = _look(asked, configs)
+    rows = []
+    for name, reason in missing.items():
+        config = {**configs[name].config, "data_fingerprint": asked.fingerprint}
+        about = sweep.about(name, config) | {"study": asked.study, "target": config["target"]}
+        rows.append(about | {"setting": configs[name].setting, "metric": "mae", "status": reason})
+    return there, rows
+
+
+def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dict[str, str]]:
+    """The trainings that have ended well, and of each other one the reason."""
+    there, missing = [], {}
+    for name, (config, setting) in configs.items():
+        workdir = Workdir(asked.workdir.path / "trainings" / name)
+        if not workdir.path.exists():
+            missing[name] = _NOT_TRAINED
+            continue
+        config = {**config, "data_fingerprint": asked.fingerprint}
+        workdir.claim(config)
+        result, failure = workdir.result(), workdir.failure()
+        if result is not None:
+            there.append(Found(name, setting, config, workdir, result))
+        else:
+            missing[name] = failure or _NOT_TRAINED
+    return there, missing
+
+
+def _with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Adds the trainings that have begun in one program with one of these: they go on together."""
+    path = asked.workdir.path / "waves.json"
+    waves = json.loads(path.read_text()) if path.exists() else []
+    mates = {
+        mate for wave in waves if not configs.keys().isdisjoint(wave) for mate in wave
+    } - configs.keys()
+    whole = dict(configs)
+    for mate in sorted(mates):
+        config = Workdir(asked.workdir.path / "trainings" / mate).config()
+        config.pop("data_fingerprint")
+        whole[mate] = config
+    return whole
+
+
+Score = Callable[[Found, runs.Run, Callable[..., np.ndarray]], list[dict[str, Any]]]
+
+
+def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[dict[str, Any]]:
+    """Rows that are made of each training's best weights.
+
+    Args:
+      asked: by the user.
+      configs: the trainings.
+      score: (training, its run, structures → predictions) → rows, without what all share.
+    """
+    there, rows = find(asked, configs)
+    for found in tqdm(there, unit="training"):
+        shared = found.shared(asked.study)
+        if asked.stop():
+            rows.append(
+                shared
+                | results.of_target(found.result, found.config["target"])
+                | {"metric": "mae", "status": "not evaluated: asked to stop"}
+            )
+            continue
+        run = runs.from_config(found.config, asked.table)
+        state = runs.restore(found.workdir, run.model, run.settings)
+        made = score(
+            found,
+            run,
+            functools.partial(predict, run.model, state.best_variables, state.scaler),
+        )
+        rows += [shared | row for row in made]
+    return rows
+
+
+def ablate(
+    asked: Asked, changes_of: Callable[[nn.Module], dict[str, ablation.Change]], plain: str
+) -> list[dict[str, Any]]:
+    """Rows of the errors under changes of the input, on test rows or, as published, on all.
+
+    Args:
+      asked: by the user.
+      changes_of: a model's changes by name, one of which is `plain`.
+      plain: what the others are compared with in `mae_change`.
+    """
+
+    def score(found: Found, run: runs.Run, predict: ablation.Predict) -> list[dict[str, Any]]:
+        dataset = run.task.dataset
+        if not asked.as_published:
+            dataset = dataset.take(run.task.split.test)
+        errors = ablation.errors(
+            predict,
+            dataset.structures,
+            np.asarray(dataset.labels),
+            changes_of(run.model),
+            asked.repeats,
+        )
+        target = results.of_target(found.result, found.config["target"])
+        made = []
+        for name, of_change in errors.items():
+            mae = of_change.mae[:, 0]
+            values = {"mae": mae.mean(), "mae_change": mae.mean() - errors[plain].mae.mean()}
+            if len(mae) > 1:
+                values["mae_std"] = mae.std(ddof=1)
+            own = {**target, "setting": name}
+            if asked.as_published:
+                own["setting"] += f", {AS_PUBLISHED}: on all rows"
+            if of_change.not_finite:
+                own["status"] = f"{of_change.not_finite} predictions are not finite"
+                values = {"mae": np.nan}
+            made += [own | {"metric": metric, "value": value} for metric, value in values.items()]
+        return made
+
+    return evaluate(asked, wanted(asked), score)
+
+
+# What tells the rows of one training, or of what stands for one, from those of another.
+_KEY = ["training", "model", "split", "setting", "target", "seed"]
+
+
+def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, Path]:
+    """Writes the study's table as CSV and Parquet, and gives these rows and the path.
+
+    Rows of other models, targets, … that an earlier run has written stay.
+    """
+    name = asked.study + ("-as_published" if asked.as_published else "")
+    path = asked.workdir.path / "studies" / f"{name}.csv"
+    os.makedirs(path.parent, exist_ok=True)
+    frame = results.table(rows)
+    whole = frame
+    if path.exists():
+        before = results.read(path)
+        keys = frame.set_index(_KEY).index
+        whole = results.table(
+            [
+                *before[~before.set_index(_KEY).index.isin(keys)].to_dict("records"),
+                *frame.to_dict("records"),
+            ]
+        )
+    results.write(path, whole)
+    results.write(path.with_suffix(".parquet"), whole)
+    return frame, path
+
+
+def show_means(
+    frame: pd.DataFrame, metric: str, title: str, down: Sequence[str], across: str
+) -> None:
+    """Prints mean ± deviation over the seeds, a row a group and a column a value of `across`."""
+    lines = results.summary(frame, [*down, across], metric)
+    columns = list(dict.fromkeys(lines[across]))
+    rows = []
+    for group, of_group in lines.groupby(list(down), sort=False):
+        cells = {line[across]: line for _, line in of_group.iterrows()}
+        rows.append((*map(str, group), *(_cell(cells.get(column)) for column in columns)))
+    show(title, (*down, *map(str, columns)), rows)
+
+
+def _cell(line: pd.Series | None) -> str:
+    if line is None or np.isnan(line["mean"]):
+        return "-"
+    return number(line["mean"]) + (f" ± {line['std']:.1g}" if line["seeds"] > 1 else "")
+
+
+def tell_partial(frame: pd.DataFrame) -> None:
+    """Prints how much has no number, and why."""
+    lost = frame[frame.status != results.FINISHED]
+    for status, group in lost.groupby("status", sort=False):
+        names = list(dict.fromkeys(group.training + " " + group.setting))
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        print(f"partial: {status}: {'; '.join(name.strip() for name in names[:5])}{more}")
