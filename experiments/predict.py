@@ -24,7 +24,7 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.workdir import ADDED, Workdir
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
 
     workdir = Workdir(_WORKDIR.value)
-    config = workdir.config()
+    config = {**ADDED, **workdir.config()}
     table = runs.read_table(config["data"], config["data_dir"])
     # Without a distance the pair must be in the table; where it is not, `row` says why.
     row = table.row(name) if distance is None or name in table.names else None
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
                 "--distance: this model reads the canvas, which is known at the bond length alone"
             )
         features = jnp.asarray(canvas.features(table.take(np.array([row]))))
-    structure = _pair(name, distance, features)
+    structure = _pair(name, distance, features).replace(canvas_size=config["canvas_size"])
     state = runs.restore(workdir, model, settings)
     predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> None:
         if table.fingerprint() != config["data_fingerprint"]:
             seen = "the data have changed since the model was trained"
         else:
-            seen = _part(prepare(table, targets, settings.seed, split=config["split"]), name)
+            fields = runs.data_fields(config)
+            task = prepare(table, targets, settings.seed, split=config["split"], **fields)
+            seen = _part(task, name)
             if "imported" in config:
                 seen += ", if the imported weights were trained on this split"
         print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
@@ -87,7 +89,8 @@ def _part(task: Task, name: str) -> str:
     for part, rows in task.split.parts().items():
         if name in task.names[rows]:
             return f"of the {part} split"
-    return f"left out ({task.left_out[name]}), so this model has not seen it"
+    reason = task.left_out.get(name, "in no part of the split")
+    return f"left out ({reason}), so this model has not seen it"
 
 
 def _reference(table: PairTable, row: int | None, key: str) -> str:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from experiments import cli
 from qc_jax import canvas, models
+from qc_jax.canvas.basis import check_size
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable, open_table
@@ -27,7 +28,7 @@ from qc_jax.report.tables import account
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.settings import Settings
 from qc_jax.train.state import State, init, of_one, take
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.workdir import ADDED, Workdir
 
 TFDS_PREFIX = "tfds:"
 # What stands before the path in `config.data`, and who reads it.
@@ -54,13 +55,20 @@ def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Ru
     Raises:
       InputError: a value in it is wrong.
     """
+    config = {**ADDED, **config}
     model, targets, settings = model_of(config)
     if table is None:
         table = read_table(config["data"], config["data_dir"])
+    check_size(config["canvas_size"])
     features = canvas.features(table) if "canvas" in model.inputs else None
-    task = prepare(table, targets, settings.seed, features, config["split"])
+    task = prepare(table, targets, settings.seed, features, config["split"], **data_fields(config))
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
+
+
+def data_fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a configuration that `prepare` takes by their names."""
+    return {name: config[name] for name in ("train_fraction", "scale_on", "canvas_size")}
 
 
 def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Settings]:
@@ -70,6 +78,7 @@ def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Set
       InputError: a value is wrong.
     """
     fields = [field.name for field in dataclasses.fields(Settings)]
+    config = {**ADDED, **config}
     settings = Settings(**{field: config[field] for field in fields})
     targets = targets_of(config)
     for name in targets:
@@ -89,7 +98,8 @@ def restore(workdir: Workdir, model: nn.Module, settings: Settings) -> State:
         raise InputError(f"{workdir.path} holds no checkpoint; train first")
     zeros = jnp.zeros(model.outputs)
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
-    like = jax.eval_shape(lambda: of_one(init(model, models.sample(), scaler, settings)))
+    sample = models.sample({**ADDED, **workdir.config()}["canvas_size"])
+    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, settings)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
         states = checkpoints.latest(like)
     if states is None:

@@ -39,6 +39,9 @@ def published(
     # A name of `qc_jax.data.splits.SPLITS`: 'random' is the published benchmark's, 'by_period' and
     # others are out of distribution, 'k_fold:1/5' to 'k_fold:5/5' cross-validate.
     config.split = "random"
+    config.train_fraction = 1.0  # of the training rows, drawn with the seed
+    config.scale_on = "train"  # the rows that label scaling is fitted on; 'all' is published
+    config.canvas_size = 32  # pixels along each side
     config.model = ConfigDict({"name": model, **models.defaults(model), **hyper_parameters})
     # Commas between several: every combination is trained, many at once as one program.
     # --config.sweep.target=all --config.sweep.seed=42,123,456

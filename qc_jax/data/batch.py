@@ -22,6 +22,7 @@ class Batch(flax.struct.PyTreeNode):
         where nothing is periodic.
       canvas_features: [B, F], what `qc_jax.canvas.render` draws a canvas from; None where the
         structures have no canvas.
+      canvas_size: pixels along each side of a canvas.
       row_mask: [B] bool, False for structures that only fill the batch up; None where all count.
         Read by what looks across the batch, like batch norm.
       axis_name: the collective axis that a larger batch is shared out on, of which this is this
@@ -33,6 +34,7 @@ class Batch(flax.struct.PyTreeNode):
     neighbors: jax.Array
     shifts: jax.Array | None = None
     canvas_features: jax.Array | None = None
+    canvas_size: int = flax.struct.field(pytree_node=False, default=32)
     row_mask: jax.Array | None = None
     axis_name: str | None = flax.struct.field(pytree_node=False, default=None)
 

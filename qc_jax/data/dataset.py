@@ -10,6 +10,7 @@ import numpy as np
 from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, from_table
 from qc_jax.data.table import PairTable
+from qc_jax.errors import choose
 
 
 class Dataset(flax.struct.PyTreeNode):
@@ -58,6 +59,10 @@ def prepare(
     seed: int,
     canvas_features: np.ndarray | None = None,
     split: str = "random",
+    *,
+    train_fraction: float = 1.0,
+    scale_on: str = "train",
+    canvas_size: int = 32,
 ) -> Task:
     """The published protocol: the rows where every target is finite, split by the seed.
 
@@ -68,11 +73,16 @@ def prepare(
       canvas_features: [rows of the table, F], for models that read the canvas; a row where they are
         NaN is left out.
       split: a name for `splits.make_split`; 'random' is the published benchmark's.
+      train_fraction: of the training rows, how many are used; see `splits.with_fraction`.
+      scale_on: the rows that the label scaling is fitted on: 'train', or 'all' as in the published
+        code, test rows included.
+      canvas_size: pixels along each side of a canvas.
 
     Raises:
       InputError: a target is unknown or not in the table, no row has them all, too few have, or
         they cannot be split like this.
     """
+    choose("scale_on", scale_on, ("train", "all"))
     chosen = splits.make_split(split, table, targets, seed)
     drawn = np.ones(len(table), dtype=bool)
     if canvas_features is not None:  # the split is the same for every model, whatever it reads
@@ -82,13 +92,20 @@ def prepare(
     labels = table.columns(targets).astype(np.float32)
     keep = np.sort(np.concatenate(list(rows.values())))
     parts = {part: np.searchsorted(keep, given) for part, given in rows.items()}
+    divided = splits.with_fraction(
+        splits.Split(**parts, description=chosen.description), train_fraction, seed
+    )
+    scaled = divided.train if scale_on == "train" else slice(None)
     features = None if canvas_features is None else jnp.asarray(canvas_features[keep])
     return Task(
         targets=targets,
         names=table.names[keep],
-        dataset=Dataset(from_table(table.take(keep), features), jnp.asarray(labels[keep])),
-        split=splits.Split(**parts, description=chosen.description),
-        scaler=scaling.fit(labels[keep][parts["train"]], targets),
+        dataset=Dataset(
+            from_table(table.take(keep), features).replace(canvas_size=canvas_size),
+            jnp.asarray(labels[keep]),
+        ),
+        split=divided,
+        scaler=scaling.fit(labels[keep][scaled], targets),
         left_out={
             str(table.names[row]): _reason(np.isfinite(labels[row]), drawn[row], targets, split)
             for row in np.setdiff1d(np.arange(len(table)), keep)

@@ -35,7 +35,7 @@ class Split:
       validation: rows that choose the epoch.
       test: rows to score on.
       description: one sentence on how the parts were made.
-      unused: rows in none of the parts; only `held_out_elements` has any. With them the split is
+      unused: rows in none of the parts; `held_out_elements` and `with_fraction` have some. With them the split is
         complete: every row that was split stands in one of the four.
 
     Raises:
@@ -234,6 +234,35 @@ def k_fold(
     rest = np.concatenate([*pieces[fold:], *pieces[: fold - 1]])
     test = np.isin(np.arange(len(pairs)), pieces[fold - 1])
     return _dealt(pairs, rest, test, f"test: fold {fold} of {folds} random ones of the pairs")
+
+
+def with_fraction(split: Split, fraction: float, seed: int) -> Split:
+    """The split with a part of its training rows; the others are in `unused`.
+
+    The first round(fraction · n), at least one, of a random order of the n training rows: a smaller
+    fraction with the same seed has no row that a larger one has not. Validation and test stay.
+
+    Args:
+      split: all of it.
+      fraction: above 0, at most 1.
+      seed: of the order.
+
+    Raises:
+      InputError: the fraction is another one.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"train_fraction: expected above 0 and at most 1, got {fraction}")
+    if fraction == 1:
+        return split
+    n = len(split.train)
+    order = _generator(seed).permutation(n)
+    count = max(1, round(fraction * n))
+    return dataclasses.replace(
+        split,
+        train=split.train[np.sort(order[:count])],
+        unused=np.sort(np.concatenate([split.unused, split.train[order[count:]]])),
+        description=f"{split.description}; {count} of the {n} training rows are used",
+    )
 
 
 # A rule by the name that `--config.split` has for it; k_fold is asked for as 'k_fold:1/5'.

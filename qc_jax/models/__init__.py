@@ -132,13 +132,14 @@ def describe(name: str) -> Description:
     )
 
 
-def sample() -> Batch:
+def sample(canvas_size: int = 32) -> Batch:
     """One pair with a canvas: what a model's shapes can be learned from."""
     return Batch(
         atomic_numbers=jnp.array([[1, 8]], jnp.int32),
         positions=jnp.array([[[0, 0, 0], [0, 0, 1]]], jnp.float32),
         neighbors=jnp.array([[[1], [0]]], jnp.int32),
         canvas_features=jnp.ones((1, len(FEATURES)), jnp.float32),
+        canvas_size=canvas_size,
     )
 
 

@@ -24,14 +24,14 @@ def pair(batch: Batch) -> tuple[jax.Array, jax.Array]:
 
 
 def image(batch: Batch, channels: tuple[int, ...]) -> jax.Array:
-    """Channels [B, 32, 32, C] of the canvases."""
+    """Channels [B, S, S, C] of the canvases, S of the batch's `canvas_size`."""
     assert batch.canvas_features is not None, "`check` refuses structures without"
-    canvas = render(batch.canvas_features)
+    canvas = render(batch.canvas_features, batch.canvas_size)
     return canvas if channels == tuple(range(canvas.shape[-1])) else canvas[..., np.array(channels)]
 
 
 def pictures(batch: Batch, channels: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """F fixed pictures [F, 32, 32, C] and the factors [B, F] whose sums Σ_f are `image`.
+    """F fixed pictures [F, S, S, C] and the factors [B, F] whose sums Σ_f are `image`.
 
     What is linear costs less for the pictures, once a step, than for a batch of canvases.
     """

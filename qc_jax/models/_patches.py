@@ -8,11 +8,19 @@ from qc_jax.errors import InputError
 from qc_jax.models._pair import image
 from qc_jax.models._torch import Array
 
-_SIDE = 32  # pixels of a canvas
+_SIDE = 32  # pixels of a canvas, unless a batch has others
 
 
 def patches(batch: Batch, channels: tuple[int, ...], side: int) -> jax.Array:
-    """The patches of some channels, row after row: [B, (32 / side)², side² C]."""
+    """The patches of some channels, row after row: [B, (S / side)², side² C].
+
+    Raises:
+      InputError: they don't fill a canvas of S × S pixels.
+    """
+    if batch.canvas_size % side:
+        raise InputError(
+            f"expected patches that {batch.canvas_size} pixels divide into, got {side}"
+        )
     pixels = image(batch, channels)
     b, size, _, c = pixels.shape
     along = size // side

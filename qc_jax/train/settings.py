@@ -25,6 +25,8 @@ class Settings:
       plateau_patience: epochs without improvement that the plateau bears.
       min_lr: the plateau goes no lower.
       early_stopping_patience: epochs without a better validation loss before the training ends.
+      keep: the weights that a training ends with: 'best', by the validation loss; or 'last', which
+        the published code keeps as its best.
       seed: of split, initial weights, batch order and dropout.
       checkpoint_every: epochs between checkpoints.
       checkpoint_minutes: and minutes, whichever is over first; 0 counts epochs only.
@@ -50,6 +52,7 @@ class Settings:
     plateau_patience: int = 10
     min_lr: float = 1e-6
     early_stopping_patience: int = 10
+    keep: str = "best"
     seed: int = 42
     checkpoint_every: int = 5
     checkpoint_minutes: float = 0.0
@@ -58,6 +61,7 @@ class Settings:
 
     def __post_init__(self):
         choose("loss", self.loss, ("mae", "mse"))
+        choose("keep", self.keep, ("best", "last"))
         choose("precision", self.precision, tuple(PRODUCTS))
         choose("parallel", self.parallel, ("auto", "data", "replicas"))
         choose("schedule", self.schedule, ("reduce_on_plateau", "cosine"))

@@ -61,6 +61,7 @@ def key(training: Training) -> tuple[Any, ...]:
         training.task.names.tobytes(),
         len(split.train),
         len(split.validation),
+        getattr(training.task.dataset.structures, "canvas_size", None),
         # Structures from disk come in the order of one training: it is alone.
         training.workdir.path if isinstance(training.task.dataset, Stream) else None,
     )

@@ -31,8 +31,9 @@ class State(flax.struct.PyTreeNode):
         has none.
       opt_state: Adam's moments and learning rate.
       schedule_state: of the learning-rate schedule.
-      best_params: at the best epoch; a copy, not a view of `params`.
-      best_statistics: at the best epoch.
+      best_params: at the best epoch, or the last one where `Settings.keep` says so; a copy, not a
+        view of `params`.
+      best_statistics: likewise.
       best_loss: () validation loss there, scaled.
       best_epoch: () int32, from 1; 0 before the first.
       key: of dropout and batch order, folded with the epoch.
@@ -58,7 +59,7 @@ class State(flax.struct.PyTreeNode):
 
     @property
     def best_variables(self) -> Params:
-        """What `qc_jax.models.apply` takes, at the best epoch: the result of a training."""
+        """What `qc_jax.models.apply` takes, at the epoch that is kept: a training's result."""
         return {"params": self.best_params, **self.best_statistics}
 
 

@@ -155,8 +155,9 @@ class Steps:
         schedule = optimizer.Schedule(self._settings, replica.lr)
         next_rate, schedule_state = schedule.update(state.schedule_state, validation_loss, done)
         better = validation_loss < state.best_loss
+        kept = better if self._settings.keep == "best" else jnp.bool_(True)
         best_params, best_statistics = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old),
+            lambda new, old: jnp.where(kept, new, old),
             (state.params, state.statistics),
             (state.best_params, state.best_statistics),
         )

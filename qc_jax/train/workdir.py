@@ -10,6 +10,15 @@ from qc_jax.data import files
 from qc_jax.errors import InputError
 
 
+# Fields that the configurations of earlier versions do not have, and what they stand for there.
+ADDED: Mapping[str, Any] = {
+    "canvas_size": 32,
+    "keep": "best",
+    "scale_on": "train",
+    "train_fraction": 1.0,
+}
+
+
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
@@ -55,7 +64,8 @@ class Workdir:
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
             # As it would be read again: JSON has lists for tuples.
-            there, asked = _flat(self.config()), _flat(json.loads(json.dumps(config)))
+            there = {**ADDED, **_flat(self.config())}
+            asked = {**ADDED, **_flat(json.loads(json.dumps(config)))}
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
                 for key in sorted(there.keys() | asked.keys())
