@@ -12,11 +12,22 @@ published code, into studies/NAME-as_published.csv; `setting` names them.
 """
 
 import time
+from collections.abc import Callable
 
 from absl import flags
 
 from experiments import benchmark, cli, distributed, runs
-from experiments.study import channels, common, elements, giveaway
+from experiments.study import (
+    channels,
+    common,
+    elements,
+    giveaway,
+    learning_curve,
+    modality,
+    ood,
+    resolution,
+    timing,
+)
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
@@ -26,6 +37,11 @@ STUDIES: dict[str, common.Study] = {
     "channels": channels.STUDY,
     "elements": elements.STUDY,
     "giveaway": giveaway.STUDY,
+    "learning_curve": learning_curve.STUDY,
+    "modality": modality.STUDY,
+    "ood": ood.STUDY,
+    "resolution": resolution.STUDY,
+    "timing": timing.STUDY,
 }
 
 _AS_PUBLISHED = flags.DEFINE_bool("as-published", False, "Repeat the published flaws.")
@@ -33,10 +49,10 @@ _TRAIN = flags.DEFINE_bool("train", None, "Whether trainings that are missing ar
 _REPEATS = flags.DEFINE_integer("repeats", 10, "Of what is drawn at random.", lower_bound=1)
 
 
-def _there(directory: Workdir) -> set[str]:
-    """Names of the trainings in the directory."""
+def _there(directory: Workdir) -> list[list[str]]:
+    """The words of the names of the trainings in the directory."""
     folder = directory.path / "trainings"
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return [path.name.split("-") for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def _able(study: common.Study, name: str) -> bool:
@@ -47,7 +63,38 @@ def _able(study: common.Study, name: str) -> bool:
     return True
 
 
-def _asked(name: str, stop) -> common.Asked:
+def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    """Models, targets and seeds by the flags, the study and what is in the directory.
+
+    Raises:
+      InputError: a flag is wrong, or a model can't do the study.
+    """
+    study, there = STUDIES[name], _there(workdir)
+    words = {word for training in there for word in training}
+    targets = study.targets or tuple(key for key in BENCHMARK_TARGETS if key in words)
+    if study.models == ():
+        if flags.FLAGS.models:
+            raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
+        return (), *benchmark.asked(("none",), targets, study.seeds)[1:]
+    names = study.models
+    if names is None:
+        first = {training[0] for training in there}
+        names = tuple(key for key in benchmark.cards() if key in first and _able(study, key))
+    if not (names or flags.FLAGS.models):
+        raise InputError(
+            f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
+        )
+    names, targets, seeds = benchmark.asked(names, targets, study.seeds)
+    for key in names:
+        choose("model", key, benchmark.cards())
+        try:
+            study.check(models.create(key))
+        except InputError as error:
+            raise InputError(f"--models: {key} {error}; choose other models for {name}") from None
+    return names, targets, seeds
+
+
+def _asked(name: str, stop: Callable[[], bool]) -> common.Asked:
     """What the flags ask for.
 
     Raises:
@@ -61,44 +108,17 @@ def _asked(name: str, stop) -> common.Asked:
         raise InputError(f"--as-published: there is no published flaw to repeat in {name}")
     train = study.trains if _TRAIN.value is None else _TRAIN.value
     workdir = Workdir(flag.workdir, config_name="sweep.json")
-    if not train and study.models != () and not workdir.path.is_dir():
-        raise InputError(
-            f"--workdir: {workdir.path} is not there; expected a benchmark"
-        )
+    if study.needs_trainings and not train and not workdir.path.is_dir():
+        raise InputError(f"--workdir: {workdir.path} is not there; expected a benchmark's")
     changes = benchmark.changes()
     data = {key: changes[key] for key in ("data", "data_dir")}
     table = runs.read_table(**data)
-    fingerprint = table.fingerprint()
-    workdir.claim({**data, "data_fingerprint": fingerprint})
-
-    there = {training.split("-")[0] for training in _there(workdir)}
-    default = study.models
-    if default is None:
-        default = tuple(key for key in benchmark.cards() if key in there and _able(study, key))
-    targets = study.targets or tuple(
-        key
-        for key in BENCHMARK_TARGETS
-        if any(key in training.split("-") for training in _there(workdir))
-    )
-    if study.models == () and flag.models:
-        raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
-    if study.models is None and not (default or flag.models):
-        raise InputError(
-            f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
-        )
-    if study.models == ():
-        names, targets, seeds = (), *benchmark.asked(("none",), targets, study.seeds)[1:]
-    else:
-        names, targets, seeds = benchmark.asked(default, targets, study.seeds)
-    for key in names:
-        choose("model", key, benchmark.cards())
-        try:
-            study.check(models.create(key))
-        except InputError as error:
-            raise InputError(f"--models: {key} {error}; choose other models for {name}") from None
+    names, targets, seeds = _grid(name, workdir)
     for key in targets:
         target(key)
         choose("target of this table", key, table.targets)
+    fingerprint = table.fingerprint()
+    workdir.claim({**data, "data_fingerprint": fingerprint})
     return common.Asked(
         study=name,
         workdir=workdir,

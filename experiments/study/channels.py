@@ -21,7 +21,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Importance of each channel and group, a column a model."""
     title = "What the MAE grows by when a channel is another pair's"
-    common.show_means(frame, "mae_change", title, ("target", "setting"), "model")
+    common.show_means(frame, ["mae_change"], title, ("target", "setting"), "model")
 
 
 STUDY = common.Study(rows, show, check=importance.of_channels, trains=False)

@@ -22,6 +22,16 @@ from qc_jax.report.tables import number, show
 from qc_jax.train import loop
 from qc_jax.train.workdir import Workdir
 
+# Of all kinds: levels, an energy, and what a canvas gives away.
+TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
+
+# The protocol of the published studies, with the flaws of the published code.
+_PUBLISHED: Mapping[str, Any] = {
+    "epochs": 100,
+    "grad_clip_norm": 1.0,
+    "scale_on": "all",
+    "keep": "last",
+}
 AS_PUBLISHED = "as published"  # begins what `setting` says of a repeated flaw
 _NOT_TRAINED = "not trained"
 
@@ -72,7 +82,8 @@ class Study:
       targets: likewise.
       seeds: likewise.
       check: raises InputError, without the model's name, for one that can't do the study.
-      trains: whether it makes trainings that are missing unless --notrain says otherwise.
+      needs_trainings: whether it is about trainings.
+      trains: whether it makes those that are missing unless --notrain says otherwise.
       flaws: whether --as-published means anything here.
     """
 
@@ -82,6 +93,7 @@ class Study:
     targets: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = benchmark.SEEDS
     check: Callable[[nn.Module], Any] = lambda model: None
+    needs_trainings: bool = True
     trains: bool = True
     flaws: bool = True
 
@@ -107,6 +119,10 @@ class Found(NamedTuple):
         about = sweep.about(self.name, self.config) | {"study": study, "setting": self.setting}
         return results.shared(about, self.result)
 
+    def rows(self, study: str) -> list[dict[str, Any]]:
+        """Those of results.csv."""
+        return results.rows(self.shared(study), self.result)
+
 
 def wanted(
     asked: Asked,
@@ -131,6 +147,19 @@ def wanted(
         name + suffix: Wanted({**config, "model": {**config["model"], **(model or {})}}, setting)
         for name, config in grid.items()
     }
+
+
+def protocol(
+    asked: Asked, setting: str = "", suffix: str = "", **changes: Any
+) -> dict[str, Wanted]:
+    """`wanted`, by the cards' protocol or, where that is asked for, by the published studies'."""
+    if not asked.as_published:
+        return wanted(asked, setting, suffix, **changes)
+    flaws = f"{AS_PUBLISHED}: labels scaled over all rows, last weights kept"
+    published = {**_PUBLISHED, **asked.changes, **changes}  # --epochs goes before theirs
+    return wanted(
+        asked, ", ".join(filter(None, (setting, flaws))), suffix + "-as_published", **published
+    )
 
 
 def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list[dict[str, Any]]]:
@@ -161,7 +190,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
     """The trainings that have ended well, and of each other one the reason."""
     there, missing = [], {}
     for name, (config, setting) in configs.items():
-        workdir = Workdir(asked.workdir.path / "trainings" / name)
+        workdir = Workdir(asked.workdir.path / "trainings" / name, writes=False)
         if not workdir.path.exists():
             missing[name] = _NOT_TRAINED
             continue
@@ -292,10 +321,13 @@ def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame
 
 
 def show_means(
-    frame: pd.DataFrame, metric: str, title: str, down: Sequence[str], across: str
+    frame: pd.DataFrame, metrics: Sequence[str], title: str, down: Sequence[str], across: str
 ) -> None:
     """Prints mean ± deviation over the seeds, a row a group and a column a value of `across`."""
-    lines = results.summary(frame, [*down, across], metric)
+    lines = pd.concat(
+        results.summary(frame, dict.fromkeys([*down, across, "metric"]), metric)
+        for metric in metrics
+    )
     columns = list(dict.fromkeys(lines[across]))
     rows = []
     for group, of_group in lines.groupby(list(down), sort=False):

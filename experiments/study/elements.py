@@ -21,7 +21,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Errors by setting."""
     title = "MAE with atomic numbers as they are, and changed"
-    common.show_means(frame, "mae", title, ("target", "model"), "setting")
+    common.show_means(frame, ["mae"], title, ("target", "model"), "setting")
     limits: dict[int, list[str]] = {}
     for name in dict.fromkeys(frame.model):
         limits.setdefault(ablation.last_random(create(name)), []).append(name)

@@ -74,7 +74,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Skills, and where they disagree with what is known to give a target away."""
     title = "Skill of a linear model that reads one input (1 − MAE / MAE of the training median)"
-    common.show_means(frame, "skill", title, ("target",), "setting")
+    common.show_means(frame, ["skill"], title, ("target",), "setting")
     skills = results.summary(frame, ("target", "setting"), "skill")
     found = skills["mean"] >= 1 - giveaway.GIVEN_AWAY
     for text, which in (
@@ -86,4 +86,6 @@ def show(frame: pd.DataFrame) -> None:
             print(f"{source} {text}: {', '.join(of_source.target)}")
 
 
-STUDY = common.Study(rows, show, models=(), targets=BENCHMARK_TARGETS, flaws=False)
+STUDY = common.Study(
+    rows, show, models=(), targets=BENCHMARK_TARGETS, needs_trainings=False, flaws=False
+)

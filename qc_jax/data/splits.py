@@ -35,8 +35,8 @@ class Split:
       validation: rows that choose the epoch.
       test: rows to score on.
       description: one sentence on how the parts were made.
-      unused: rows in none of the parts; `held_out_elements` and `with_fraction` have some. With them the split is
-        complete: every row that was split stands in one of the four.
+      unused: rows in none of the parts; `held_out_elements` and `with_fraction` have some. With
+        them the split is complete: every row that was split stands in one of the four.
 
     Raises:
       InputError: a part is empty.

@@ -9,7 +9,6 @@ from typing import Any
 from qc_jax.data import files
 from qc_jax.errors import InputError
 
-
 # Fields that the configurations of earlier versions do not have, and what they stand for there.
 ADDED: Mapping[str, Any] = {
     "canvas_size": 32,

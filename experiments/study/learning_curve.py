@@ -1,0 +1,39 @@
+"""learning_curve: errors of models that learn from a part of the training rows.
+
+The parts are nested: with the same seed a smaller one has no row that a larger one has not.
+Validation and test rows are those of the benchmark.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from experiments.study import common
+
+FRACTIONS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def rows(asked: common.Asked) -> list[dict[str, Any]]:
+    """Those of results.csv; `setting` is the part, `train_rows` how many rows it is."""
+    configs: dict[str, common.Wanted] = {}
+    for fraction in FRACTIONS:
+        percent = f"{100 * fraction:.0f}"
+        suffix = "" if fraction == 1 else f"-train{percent}"
+        configs |= common.protocol(asked, f"{percent} %", suffix, train_fraction=fraction)
+    there, made = common.find(asked, configs)
+    return made + [row for found in there for row in found.rows(asked.study)]
+
+
+def show(frame: pd.DataFrame) -> None:
+    """Errors by the part of the training rows."""
+    title = "MAE on the test rows, by the part of the training rows that is used"
+    common.show_means(frame, ["mae"], title, ("target", "model"), "setting")
+
+
+STUDY = common.Study(
+    rows,
+    show,
+    models=("pair_mean", "gradient_boosting", "schnet", "egnn", "geometry_only"),
+    targets=common.TARGETS,
+    seeds=(42,),
+)
