@@ -171,7 +171,7 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
     there, missing = _look(asked, configs)
     if missing and asked.train:
         print(f"{len(missing)} of {len(configs)} trainings are missing: they are trained first")
-        whole = _with_mates(asked, {name: configs[name].config for name in missing})
+        whole = with_mates(asked, {name: configs[name].config for name in missing})
         made = sweep.Sweep(whole, asked.workdir.path, asked.stack)
         try:
             benchmark.train(made, max(one["epochs"] for one in whole.values()), asked.stop)
@@ -204,7 +204,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
     return there, missing
 
 
-def _with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Adds the trainings that have begun in one program with one of these: they go on together."""
     path = asked.workdir.path / "waves.json"
     waves = json.loads(path.read_text()) if path.exists() else []
@@ -329,6 +329,9 @@ def show_means(
         for metric in metrics
     )
     columns = list(dict.fromkeys(lines[across]))
+    lines = lines.sort_values(
+        list(down), key=lambda column: pd.factorize(column)[0], kind="stable"
+    )  # in the order in which each column's values come first
     rows = []
     for group, of_group in lines.groupby(list(down), sort=False):
         cells = {line[across]: line for _, line in of_group.iterrows()}

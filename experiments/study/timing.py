@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from experiments import benchmark, runs
 from experiments.study import common
-from qc_jax.data.targets import given_away
 from qc_jax.evaluate.batch_timing import time_batches
 from qc_jax.report import results
 
@@ -30,8 +29,6 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
             "model": name,
             "data": config["data"],
             "data_fingerprint": asked.fingerprint,
-            "target": asked.targets[0],
-            "given_away_by": " ".join(given_away(asked.targets[0], run.model.inputs)),
             "status": results.FINISHED,
             **versions,
         }

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from qc_jax.canvas import CHANNELS, FEATURES, features, features_from, render
+from qc_jax.canvas import (
+    CHANNELS,
+    FEATURES,
+    columns_of,
+    features,
+    features_from,
+    render,
+    separate,
+)
 from qc_jax.errors import InputError
 from tests.canvas.helpers import encode_all, random_pairs
 
@@ -113,3 +121,17 @@ def test_impossible_size_is_told(size):
 def test_wrong_features_are_told(shape):
     with pytest.raises(InputError, match=r"canvas features: expected shape \(\.\.\., 14\), got"):
         render(np.zeros(shape, np.float32))
+
+
+def test_separate_features_draw_the_same_and_each_channel_alone(small_table):
+    plain = features(small_table)
+    apart = np.array(separate(plain))
+    expected = np.asarray(render(plain, 8))
+    assert apart.shape == (len(small_table), 18)
+    np.testing.assert_allclose(render(apart, 8), expected, rtol=1e-6, atol=1e-7)
+    assert sorted(column for c in range(10) for column in columns_of(c)) == list(range(18))
+    for channel in range(10):
+        changed = apart.copy()
+        changed[:, columns_of(channel)] += 1
+        same = np.isclose(render(changed, 8), expected, rtol=1e-6, atol=1e-7).all(axis=(0, 1, 2))
+        assert np.flatnonzero(~same).tolist() == [channel]

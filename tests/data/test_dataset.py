@@ -97,3 +97,25 @@ def test_a_row_without_a_canvas_is_left_out_of_its_part(small_table):
     assert np.isfinite(task.dataset.structures.canvas_features).all()
     # Who does not read canvases has the same split, with the row.
     assert len(prepare(small_table, ("e_homo_ev",), 42).names) == len(small_table)
+
+
+def test_a_part_of_the_training_rows(table):
+    """The dataset is the same, so that trainings on parts of it can be stacked."""
+    whole = prepare(table, ("softness_evinv",), 42)
+    part = prepare(table, ("softness_evinv",), 42, train_fraction=0.1, canvas_size=8)
+    assert len(part.split.train) == round(0.1 * len(whole.split.train))
+    assert set(part.split.train) < set(whole.split.train)
+    np.testing.assert_array_equal(part.split.test, whole.split.test)
+    np.testing.assert_array_equal(part.names, whole.names)
+    assert part.left_out == whole.left_out
+    assert part.dataset.take(np.arange(3)).structures.canvas_size == 8
+    labels = np.log(np.asarray(part.dataset.labels[part.split.train]))
+    np.testing.assert_allclose(part.scaler.low, labels.min(axis=0), rtol=1e-6)
+
+
+def test_the_published_scaling_sees_all_rows(table):
+    task = prepare(table, ("total_energy_ev",), 42, scale_on="all", train_fraction=0.1)
+    labels = np.asarray(task.dataset.labels)
+    assert float(task.scaler.low[0]) == labels.min() < labels[task.split.train].min()
+    with pytest.raises(InputError, match="unknown scale_on 'test'; choose one of: all, train"):
+        prepare(table, ("total_energy_ev",), 42, scale_on="test")

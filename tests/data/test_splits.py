@@ -368,3 +368,24 @@ def test_bond_lengths_must_be_known():
     table = made_of(ALONE[:18], [1.0] * 16 + [np.nan, 1.0])
     with pytest.raises(InputError, match="split by_bond_distance: the distance_ang of Zn_Zn is"):
         make_split("by_bond_distance", table, ("e_homo_ev",), 42)
+
+
+def test_parts_of_the_training_rows_are_nested(table):
+    whole = make_split("held_out_elements", table, ("e_homo_ev",), 7)
+    before: set[int] = set()
+    for fraction in (0.1, 0.35, 1.0):
+        part = splits.with_fraction(whole, fraction, 7)
+        train = set(part.train.tolist())
+        assert len(train) == round(fraction * len(whole.train)) and before < train
+        assert (np.diff(part.train) > 0).all()
+        np.testing.assert_array_equal(part.validation, whole.validation)
+        np.testing.assert_array_equal(part.test, whole.test)
+        rest = np.setdiff1d(np.concatenate([whole.train, whole.unused]), part.train)
+        np.testing.assert_array_equal(part.unused, rest)
+        before = train
+    half = splits.with_fraction(whole, 0.5, 7)
+    assert f"{len(half.train)} of the {len(whole.train)} training rows are used" in half.description
+    assert set(half.train) != set(splits.with_fraction(whole, 0.5, 8).train)
+    for wrong in (0, -1.0, 1.5, float("nan")):
+        with pytest.raises(InputError, match="train_fraction: expected above 0 and at most 1"):
+            splits.with_fraction(whole, wrong, 7)

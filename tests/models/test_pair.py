@@ -7,6 +7,7 @@ import pytest
 
 from qc_jax import canvas, models
 from qc_jax.errors import InputError
+from qc_jax.models._pair import image
 from qc_jax.models import _pair
 from tests.models import structures
 from tests.models.rows import rows
@@ -59,3 +60,25 @@ def test_other_channels_are_not_read(name, small_table):
     slopes = slopes_of(batch.canvas_features)
     read = {canvas.FEATURES[i].channel for i in np.flatnonzero(np.abs(slopes).max(axis=0))}
     assert read == {4, 7}
+
+
+@pytest.mark.parametrize("size", [8, 16, 64, 128])
+def test_canvases_of_another_size(size):
+    """Every model of the canvas takes them; what it is started on decides its shapes."""
+    batch = models.sample(size)
+    for name in models.available():
+        model = models.create(name)
+        if "canvas" in model.inputs:
+            outputs = jax.eval_shape(
+                lambda model=model: model.init_with_output(jax.random.key(0), batch)[0]
+            )
+            assert outputs.shape == (1, 1), name
+    drawn = image(batch, (0, 3))
+    assert drawn.shape == (1, size, size, 2)
+    np.testing.assert_array_equal(drawn, canvas.render(batch.canvas_features, size)[..., [0, 3]])
+
+
+def test_patches_must_fill_the_canvas():
+    model = models.create("vit", patch=16)
+    with pytest.raises(InputError, match="expected patches that 8 pixels divide into, got 16"):
+        jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample(8)))

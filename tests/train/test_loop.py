@@ -82,6 +82,15 @@ def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
     assert not equal(trained.state.best_params, trained.state.params)
 
 
+def test_the_published_best_is_the_last(model, task, workdir):
+    """Nothing else changes: the best epoch is still told, and stops the training."""
+    settings = Settings(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6, keep="last")
+    trained = loop.fit(model, task, settings, workdir)
+    losses = [line["validation_loss"] for line in trained.history]
+    assert int(trained.state.best_epoch) == int(np.argmin(losses)) + 1 == len(losses) - 6
+    assert equal(trained.state.best_params, trained.state.params)
+
+
 def test_batch_norm_and_dropout(noisy, task, workdir):
     """Averages move in training, stand still in validation, and are kept with the best weights."""
     settings = Settings(epochs=12, batch_size=32, lr=0.1, early_stopping_patience=20)

@@ -170,7 +170,11 @@ def test_what_can_be_stacked(task, tmp_path):
     like = training(task, tmp_path / "like", seed=2, lr=0.1, weight_decay=0.3, dropout=0.5)
     assert stack.key(one) == stack.key(like)
     fewer = one.task._replace(split=dataclasses.replace(one.task.split, train=np.arange(9)))
+    structures = one.task.dataset.structures.replace(canvas_size=16)
+    larger = one.task.dataset.replace(structures=structures)
     others = (
+        one._replace(task=one.task._replace(dataset=larger)),
+        training(task, tmp_path / "last", seed=1, keep="last"),
         training(task, tmp_path / "longer", seed=1, epochs=15),
         one._replace(task=fewer),
         one._replace(task=one.task._replace(names=one.task.names[::-1])),

@@ -3,7 +3,7 @@
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.workdir import ADDED, Workdir
 
 CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
 
@@ -59,3 +59,17 @@ def test_files_that_cannot_be_read(tmp_path):
         Workdir(tmp_path).config()
     with pytest.raises(InputError, match="expected 2 epochs, as in the checkpoint, got 0"):
         Workdir(tmp_path).metrics(2)
+
+
+def test_fields_that_an_earlier_version_had_not_are_what_they_stand_for(tmp_path):
+    """Both ways; another value is another run."""
+    old, new = CONFIG, {**CONFIG, **ADDED}
+    for first, second in ((old, new), (new, old)):
+        work = Workdir(tmp_path / str(len(first)))
+        work.claim(first)
+        work.claim(second)
+        assert work.config() == first
+        with pytest.raises(InputError, match=r"train_fraction is 1\.0 there, 0\.5 asked"):
+            work.claim({**new, "train_fraction": 0.5})
+    with pytest.raises(InputError, match="epochs is None there, 3 asked"):
+        work.claim({**new, "epochs": 3})  # only those fields
