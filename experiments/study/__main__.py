@@ -94,7 +94,7 @@ def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...]
     return names, targets, seeds
 
 
-def _asked(name: str, stop: Callable[[], bool]) -> common.Asked:
+def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
     """What the flags ask for.
 
     Raises:
@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
     choose("study", name, STUDIES)
     runs.use_a_device_per_core()
     with distributed.joined(), cli.stop_on_sigterm() as stop:
-        asked = _asked(name, stop)
+        asked = asked_of(name, stop)
         start = time.monotonic()
         benchmark.note_command(asked.workdir.path, event="started")
         frame, path = common.write(asked, STUDIES[name].rows(asked))

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from experiments.study import __main__ as study
 from experiments.study import common, elements, learning_curve, modality, ood
@@ -175,12 +177,9 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     path.write_text(before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("arguments", "words"),
     [
-        (("chanels",), "unknown study 'chanels'; choose one of: channels, elements"),
-        ((), "expected the name of one study"),
         (("channels", "--models=schnet"), "schnet reads no canvas"),
         (("elements", "--models=vision_only"), "vision_only reads no elements"),
         (("giveaway", "--models=schnet"), "giveaway is of no model"),
@@ -192,11 +191,29 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
         (("giveaway", "--data=gfn2_xtb"), "holds another run (data is "),
     ],
 )
-def test_bad_input(folder, run_python, flags, words):
+def test_bad_input(folder, arguments, words):
     ask(folder, "elements")
-    given = (f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}", *flags)
-    done = run_python(*RUN, *given)
-    assert done.returncode == 2 and words in done.stderr, done.stderr
+    name, *more = arguments
+    given = (f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}", *more)
+    with flagsaver.flagsaver():
+        flags.FLAGS(["study", *given])
+        with pytest.raises(InputError) as caught:
+            study.asked_of(name, lambda: False)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["chanels"], "unknown study 'chanels'; choose one of: channels, elements"),
+        ([], "expected the name of one study, got []: channels, elements"),
+        (["ood", "elements"], "expected the name of one study"),
+    ],
+)
+def test_another_study(argv, words):
+    with pytest.raises(InputError) as caught:
+        study.main(argv)
+    assert words in str(caught.value)
 
 
 @pytest.mark.slow
