@@ -4,11 +4,11 @@
         [--targets=e_g_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--as-published] [--train]
 
 NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing.
-Trainings that the directory has are used. Those that are missing are trained into it, but for
-elements and channels, which only mark them unless --train is given. The numbers go to
-studies/NAME.csv and .parquet there, in the columns of results.csv; a second run trains nothing
-again, and one with other models or targets adds to them. --as-published repeats the flaws of the
-published code, into studies/NAME-as_published.csv; `setting` names them.
+Trainings that the directory has are used. Those that are missing are trained into it, while no
+benchmark trains there; but elements and channels only mark them unless --train is given. The
+numbers go to studies/NAME.csv and .parquet, in the columns of results.csv; a second run trains
+nothing again, and one with other models or targets adds to them. --as-published repeats the flaws
+of the published code, into studies/NAME-as_published.csv; `setting` names them.
 """
 
 import time
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from experiments import benchmark, cli, distributed, runs
+from experiments import benchmark, cli, runs
 from experiments.study import (
     channels,
     common,
@@ -101,7 +101,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
       InputError: a flag is wrong, a model can't do the study, or the directory is of other data.
     """
     study, flag = STUDIES[name], flags.FLAGS
-    for other in ("split", "preset"):
+    for other in ("split", "preset", "distributed"):
         if flag[other].present:
             raise InputError(f"--{other} is none of a study's flags; expected --models, --targets")
     if _AS_PUBLISHED.value and not study.flaws:
@@ -143,7 +143,7 @@ def main(argv: list[str]) -> None:
     (name,) = argv
     choose("study", name, STUDIES)
     runs.use_a_device_per_core()
-    with distributed.joined(), cli.stop_on_sigterm() as stop:
+    with cli.stop_on_sigterm() as stop:
         asked = asked_of(name, stop)
         start = time.monotonic()
         benchmark.note_command(asked.workdir.path, event="started")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from experiments import benchmark, runs, sweep
+from qc_jax.data import files
 from qc_jax.data.table import PairTable
+from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.report import results
@@ -169,9 +170,10 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
       InputError: a directory holds another training of that name.
     """
     there, missing = _look(asked, configs)
-    if missing and asked.train:
-        print(f"{len(missing)} of {len(configs)} trainings are missing: they are trained first")
-        whole = with_mates(asked, {name: configs[name].config for name in missing})
+    new = [name for name, reason in missing.items() if reason == _NOT_TRAINED]
+    if new and asked.train:
+        print(f"{len(new)} of {len(configs)} trainings are missing: they are trained first")
+        whole = with_mates(asked, {name: configs[name].config for name in new})
         made = sweep.Sweep(whole, asked.workdir.path, asked.stack)
         try:
             benchmark.train(made, max(one["epochs"] for one in whole.values()), asked.stop)
@@ -191,7 +193,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
     there, missing = [], {}
     for name, (config, setting) in configs.items():
         workdir = Workdir(asked.workdir.path / "trainings" / name, writes=False)
-        if not workdir.path.exists():
+        if not (workdir.path / "config.json").exists():
             missing[name] = _NOT_TRAINED
             continue
         config = {**config, "data_fingerprint": asked.fingerprint}
@@ -207,7 +209,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
 def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Adds the trainings that have begun in one program with one of these: they go on together."""
     path = asked.workdir.path / "waves.json"
-    waves = json.loads(path.read_text()) if path.exists() else []
+    waves = files.read_json(path) if path.exists() else []
     mates = {
         mate for wave in waves if not configs.keys().isdisjoint(wave) for mate in wave
     } - configs.keys()
@@ -233,21 +235,19 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
     there, rows = find(asked, configs)
     for found in tqdm(there, unit="training"):
         shared = found.shared(asked.study)
+        own = results.of_target(found.result, found.config["target"])
         if asked.stop():
-            rows.append(
-                shared
-                | results.of_target(found.result, found.config["target"])
-                | {"metric": "mae", "status": "not evaluated: asked to stop"}
-            )
+            status = "not evaluated: asked to stop"
+            rows.append(shared | own | {"metric": "mae", "status": status})
             continue
         run = runs.from_config(found.config, asked.table)
-        state = runs.restore(found.workdir, run.model, run.settings)
-        made = score(
-            found,
-            run,
-            functools.partial(predict, run.model, state.best_variables, state.scaler),
-        )
-        rows += [shared | row for row in made]
+        try:
+            state = runs.restore(found.workdir, run.model, run.settings)
+        except InputError as error:  # a damaged checkpoint is no reason to lose the others
+            rows.append(shared | own | {"metric": "mae", "status": str(error)})
+            continue
+        ask = functools.partial(predict, run.model, state.best_variables, state.scaler)
+        rows += [shared | row for row in score(found, run, ask)]
     return rows
 
 

@@ -104,6 +104,11 @@ def test_what_is_missing_or_not_reached_is_marked(folder, capsys):
     assert {(row["seed"], row["status"]) for row in rows} == {(1, "finished"), (2, "not trained")}
     common.tell_partial(results.table(rows))
     assert "partial: not trained: pair_mean-e_homo_ev-seed2" in capsys.readouterr().out
+    (training,) = (folder / "run/trainings").glob("pair_mean-e_homo_ev-seed1/checkpoints")
+    training.rename(training.with_name("elsewhere"))
+    (lost,) = elements.rows(asked._replace(seeds=(1,)))
+    training.with_name("elsewhere").rename(training)
+    assert "holds no checkpoint" in lost["status"]
     stopped = elements.rows(asked._replace(seeds=(1,), stop=lambda: True))
     assert [row["status"] for row in stopped] == ["not evaluated: asked to stop"]
     frame = results.table(stopped)
