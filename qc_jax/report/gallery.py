@@ -23,14 +23,22 @@ _ZERO = 1e-6  # a channel that is nowhere above it holds rounding only, and is d
 
 
 def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> None:
-    """Writes a PNG with a row a pair of `table` and a column a channel, 1600 pixels wide.
+    """Writes what `draw_canvases` draws as a PNG, 1600 pixels wide.
+
+    Raises:
+      InputError: the size is too small.
+    """
+    draw_canvases(table, size).savefig(path, facecolor="white")
+
+
+def draw_canvases(table: PairTable, size: int = 32) -> Figure:
+    """A row a pair of `table` and a column a channel.
 
     A column has one colour scale, shown below it, so that the pairs in it can be compared; it goes
     with the square root of the value, so that faint pairs show beside strong ones, and is a
     diverging one where the channel has both signs.
 
     Args:
-      path: of the PNG.
       table: the pairs, in the order of the rows.
       size: pixels along each side of a canvas.
 
@@ -39,13 +47,13 @@ def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> 
     """
     canvases = np.asarray(render(features(table), size))
     height = _TOP + len(table) * (_SIDE + _GAP) + _BOTTOM
-    page = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    page = Figure(figsize=(_WIDTH, height), dpi=_DPI)
     for row in range(len(table)):
         middle = 1 - (_TOP + row * (_SIDE + _GAP) + _SIDE / 2) / height
         _describe(page, table, row, middle)
     for channel in range(len(CHANNELS)):
         _draw_channel(page, canvases, channel)
-    page.savefig(path)
+    return page
 
 
 def _root(values: Any) -> Any:
@@ -65,7 +73,7 @@ def _describe(page: Figure, table: PairTable, row: int, middle: float) -> None:
     left = 0.12 / _WIDTH
     page.text(left, middle, f"{first}–{second}", fontsize=20, weight="bold", va="bottom")
     lines = f"{distance:.2f} Å\n{charges[0]} / {charges[1]} e".replace("-", "−")
-    page.text(left, middle, lines, fontsize=11, color="0.25", va="top", linespacing=1.5)
+    page.text(left, middle, lines, fontsize=11, alpha=0.8, va="top", linespacing=1.5)
 
 
 def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:

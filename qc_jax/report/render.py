@@ -1,0 +1,69 @@
+"""The HTML page that a report becomes."""
+
+import base64
+import gzip
+
+import jinja2
+
+from qc_jax.report.layout import Picture, Report
+from qc_jax.report.style import svg
+
+_MOST_BYTES = 4_600_000  # of what is drawn into the page; what comes later is linked
+_SMALL_BYTES = 3_000  # of data that are not worth packing
+
+NOTES = (
+    "Twenty targets are far fewer facts: for a neutral pair q_absmean, q_maxabs and q_std are one "
+    "number, and I, A, χ, μ and η are linear in HOMO and LUMO. A model that wins on all of these "
+    "has won twice, not eight times.",
+    "A dagger (†) marks a score on a target that the model's own inputs give away: the bond length "
+    "to a model that reads positions, the charges and the dipole to one that reads a canvas. It "
+    "says nothing about chemistry and cannot be the best.",
+    "Bold is the best of the others, and only where a paired test against the second best on the "
+    "same test pairs gives p < 0.05 after Holm's correction for the number of targets, and where it "
+    "beats both baselines.",
+    "Softness and electrophilicity are divided by a gap that may be close to zero: a few pairs make "
+    "the mean error, so the median error stands beside it.",
+)
+
+
+def render(report: Report) -> str:
+    """The page: one HTML file that needs nothing else.
+
+    Pictures that would make it too large are links to the files that `export.write` puts beside it.
+    """
+    left = _MOST_BYTES
+
+    def draw(picture: Picture) -> str:
+        nonlocal left
+        text = svg(picture.figure, alone=False)
+        left -= len(text.encode())
+        return text if left > 0 else ""
+
+    def data(picture: Picture) -> dict[str, str]:
+        nonlocal left
+        name = f"{picture.data_name or picture.name}.csv"
+        packed = picture.data.to_csv(index=False).encode()
+        kind = "text/csv"
+        if len(packed) > _SMALL_BYTES:
+            packed, kind, name = gzip.compress(packed, mtime=0), "application/gzip", f"{name}.gz"
+        text = base64.b64encode(packed).decode()
+        left -= len(text)
+        if left <= 0:
+            return {"href": f"data/{picture.data_name or picture.name}.csv", "name": name}
+        return {"href": f"data:{kind};base64,{text}", "name": name}
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("qc_jax.report"),
+        autoescape=jinja2.select_autoescape(),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        report=report,
+        notes=NOTES,
+        draw=draw,
+        data=data,
+        kind=lambda item: type(item).__name__,
+        order=lambda value: "Infinity" if value == float("inf") else f"{value:.9g}",
+    )

@@ -1,0 +1,96 @@
+"""How the report's figures look, and how they become SVG and PNG."""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+# Text and axes. On the page this colour becomes that of the text around it, by day and by night.
+INK = "#16181d"
+GREY = "#7f8790"  # reads on white and on black
+ACCENT = "#3b82c4"
+HEAT = "viridis"
+_PNG_DPI = 160
+# Rasterised parts of an SVG: points of a scatter plot, images.
+_SVG_DPI = 110
+
+_SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "qc_jax",  # the same figure gives the same file
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor"), INK),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("xtick.color", "ytick.color"), GREY),
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """What is drawn inside looks like the report."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def colours(labels: Sequence[str]) -> dict[str, Any]:
+    """A colour for each label, the same wherever the same labels are given."""
+    names = sorted(set(labels))
+    map_ = colormaps["tab10" if len(names) <= 10 else "tab20"]
+    return {name: map_(index % map_.N) for index, name in enumerate(names)}
+
+
+def marks(labels: Sequence[str]) -> dict[str, str]:
+    """A line style for each label, for those who do not see the colours apart."""
+    styles = ("-", "--", "-.", ":")
+    return {name: styles[index % 4] for index, name in enumerate(sorted(set(labels)))}
+
+
+def svg(figure: Figure, alone: bool = True) -> str:
+    """A figure as SVG without a background.
+
+    Args:
+      figure: drawn in `style()`.
+      alone: as a file of its own; else for a page, whose text colour it takes.
+    """
+    file = io.StringIO()
+    with style():
+        figure.savefig(file, format="svg", transparent=True, dpi=_SVG_DPI, metadata={"Date": None})
+    text = file.getvalue()
+    if alone:
+        return text
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    # Names of groups repeat in each figure, and nothing refers to them.
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    # The page's own size and font are used.
+    text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    return text.replace(INK, "currentColor")
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG on white."""
+    file = io.BytesIO()
+    with style():
+        figure.savefig(file, format="png", dpi=_PNG_DPI, facecolor="white")
+    return file.getvalue()
