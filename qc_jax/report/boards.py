@@ -101,9 +101,11 @@ def _pivot(
             values = floor[floor.label == rule].set_index("target")
             if rule in baselines_of:
                 continue
-            baselines_of.add(rule)
-            muted.add(len(rows))
-            rows.append([Cell(rule), *(_baseline(values, *column) for column in columns)])
+            cells = [_baseline(values, *column) for column in columns]
+            if any(one is not _NOTHING for one in cells):
+                baselines_of.add(rule)
+                muted.add(len(rows))
+                rows.append([Cell(rule), *cells])
     heads = [
         Column(target, (about(target).unit if metric in ("mae", "median_ae") else ""))
         if metric != "median_ae"

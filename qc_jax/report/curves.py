@@ -10,11 +10,12 @@ import pandas as pd
 from qc_jax.data.targets import target as about
 from qc_jax.report import results
 from qc_jax.report.layout import Picture
-from qc_jax.report.style import GREY, HEAT, INK, colours, marks, style
+from qc_jax.report.style import GREY, HEAT, INK, colours, marks, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 
 def of_training(frame: pd.DataFrame, epochs: Callable[[str], list[dict[str, Any]]]) -> pd.DataFrame:
@@ -79,6 +80,8 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
             axis.set_yscale("log")
             axis.set_title(f"{target} ({about(target).unit})")
             axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            plain_ticks(axis.yaxis)
         handles = [Line2D([], [], color=colour[one], ls=mark[one], label=one) for one in labels]
         figure.legend(handles=handles, loc="outside lower center", ncols=6)
         figure.set_layout_engine("constrained")
@@ -138,6 +141,7 @@ def draw_skill(
             )
         bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.02)
         bar.outline.set_visible(False)
+        bar.solids.set_rasterized(True)
         bar.ax.tick_params(colors=INK, length=0)
     data = table.reset_index()
     return Picture(

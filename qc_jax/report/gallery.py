@@ -93,7 +93,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
 
     for row, image in enumerate(images):
         ax = axes(_TOP + row * (_SIDE + _GAP), _SIDE)
-        ax.imshow(image, norm=norm, cmap=colours, interpolation="nearest")
+        ax.imshow(image, norm=norm, cmap=colours, interpolation="none")
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         if row == 0:
@@ -107,6 +107,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     bar_axes = axes(_TOP + len(images) * (_SIDE + _GAP), 0.12)
     bar = page.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal")
     bar.outline.set_visible(False)
+    bar.solids.set_rasterized(True)  # else 256 shapes in an SVG
     if largest > _ZERO:
         ticks = [lowest, 0.0 if signed else limit / 4, limit]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])

@@ -117,6 +117,7 @@ def _norm(values: np.ndarray) -> Normalize:
 def _bar(figure: Figure, image, axis, label: str) -> None:
     bar = figure.colorbar(image, ax=axis, pad=0.02, fraction=0.03, aspect=30)
     bar.outline.set_visible(False)
+    bar.solids.set_rasterized(True)  # else 256 shapes in an SVG
     bar.set_label(label)
 
 
@@ -181,7 +182,7 @@ def draw_matrix(name: str, target: str, label: str, errors: pd.DataFrame) -> Pic
             np.ma.masked_invalid(matrix),
             cmap=HEAT,
             norm=_norm(pairs.error.to_numpy(float)),
-            interpolation="nearest",
+            interpolation="none",
         )
         axis.grid(visible=False)
         axis.spines[:].set_visible(True)

@@ -10,7 +10,7 @@ from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
 from qc_jax.report import results
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
-from qc_jax.report.style import GREY, HEAT, INK, colours, marks, style
+from qc_jax.report.style import GREY, HEAT, INK, colours, marks, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
@@ -105,6 +105,8 @@ def _learning_curve(frame: pd.DataFrame) -> Picture | None:
                 axis.fill_between(x, line.low, line.high, color=colour[key], alpha=0.15, lw=0)
             axis.set(xscale="log", yscale="log", xlabel="training rows")
             axis.set_title(f"{target} ({about(target).unit})")
+            plain_ticks(axis.xaxis)
+            plain_ticks(axis.yaxis)
         handles = [
             Line2D([], [], color=colour[x], ls=mark[x], marker="o", ms=3.5, label=x) for x in labels
         ]

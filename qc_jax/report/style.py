@@ -8,7 +8,9 @@ from typing import Any
 
 import matplotlib
 from matplotlib import colormaps
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Text and axes. On the page this colour becomes that of the text around it, by day and by night.
 INK = "#16181d"
@@ -62,6 +64,13 @@ def marks(labels: Sequence[str]) -> dict[str, str]:
     """A line style for each label, for those who do not see the colours apart."""
     styles = ("-", "--", "-.", ":")
     return {name: styles[index % 4] for index, name in enumerate(sorted(set(labels)))}
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Numbers like 0.2 and 50 on a logarithmic axis, not powers of ten, and not too many."""
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def svg(figure: Figure, alone: bool = True) -> str:
