@@ -7,20 +7,20 @@ import pandas as pd
 
 from qc_jax.data.targets import target as about
 from qc_jax.report import leaderboard, published, results
-from qc_jax.report.layout import Cell, Column, Table, number, spread
+from qc_jax.report.layout import Cell, Column, Group, Table, number, spread
 
 _NOTHING = Cell("–", np.inf)
 
 
-def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table]:
-    """All tables of one section.
+def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table | Group]:
+    """All tables of one section, those of skill and R² folded.
 
     Args:
       parts: whose results they are, and their rows; those of the first come first.
       prefix: of the names of the tables.
     """
     there = [name for _, frame in parts for name in leaderboard.targets(frame)]
-    found = []
+    found: list[Table | Group | None] = []
     for title, names in leaderboard.families(there).items():
         name = f"{prefix}-{title.split()[0].lower()}"
         columns = [
@@ -30,19 +30,20 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
             if metric == "mae" or target in leaderboard.WITH_MEDIAN
         ]
         found.append(_pivot(name, f"{title}: test MAE", parts, columns, _MAE))
-    all_of = [target for names in leaderboard.families(there).values() for target in names]
     for metric, title, caption in (
         ("skill", "Skill", "1 − MAE / MAE of the training median; mean over the seeds."),
         ("r2", "R²", "Mean over the seeds."),
     ):
-        for family, names in leaderboard.families(all_of).items():
+        own = []
+        for family, names in leaderboard.families(there).items():
             name = f"{prefix}-{metric}-{family.split()[0].lower()}"
             columns = [(target, metric) for target in names]
-            found.append(_pivot(name, f"{title}: {family}", parts, columns, caption, folded=True))
+            own.append(_pivot(name, f"{title}: {family}", parts, columns, caption))
+        found.append(Group(title, own, columns=2))
     found.append(_detail(f"{prefix}-detail", parts))
     found.append(_tests(f"{prefix}-tests", parts))
-    theirs = _published(f"{prefix}-published", parts)
-    return [table for table in [*found, theirs] if table is not None and table.rows]
+    found.append(_published(f"{prefix}-published", parts))
+    return [one for one in found if isinstance(one, Group) or (one is not None and one.rows)]
 
 
 _MAE = (
@@ -57,7 +58,6 @@ def _pivot(
     parts: Sequence[tuple[str, pd.DataFrame]],
     columns: Sequence[tuple[str, str]],
     caption: str,
-    folded: bool = False,
 ) -> Table:
     """Models × (target, metric); the baselines below the models of each part."""
     names = {target for target, _ in columns}
@@ -115,7 +115,6 @@ def _pivot(
     return Table(
         *(name, title, [Column("model", numeric=False), *heads], rows),
         caption=caption,
-        folded=folded,
         muted=frozenset(muted),
     )
 
@@ -172,8 +171,8 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
     return Table(
         *(name, "All scores", [*words, *heads, Column("given away by", numeric=False)], rows),
         caption="Means over the seeds. The interval is that of the MAE, by bootstrap over the test "
-        "rows: mean over the seeds of both ends. Seconds are those of one training, its share where "
-        "several were trained as one program.",
+        "rows: mean over the seeds of both ends. Seconds are those of one training, its share "
+        "where several were trained as one program.",
         folded=True,
     )
 

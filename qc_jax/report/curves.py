@@ -9,6 +9,7 @@ import pandas as pd
 
 from qc_jax.data.targets import target as about
 from qc_jax.report import results
+from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture
 from qc_jax.report.style import GREY, HEAT, INK, colours, marks, plain_ticks, style
 
@@ -16,6 +17,9 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+
+
+_WITH_BANDS = 6  # models, at most, whose seeds are shown; more bands hide each other
 
 
 def of_training(frame: pd.DataFrame, epochs: Callable[[str], list[dict[str, Any]]]) -> pd.DataFrame:
@@ -73,7 +77,7 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
             for label, line in chosen[chosen.target == target].groupby("label"):
                 key = str(label)
                 axis.plot(line.epoch, line.validation_mae, color=colour[key], ls=mark[key], lw=1.3)
-                if (line.seeds > 1).any():
+                if len(labels) <= _WITH_BANDS and (line.seeds > 1).any():
                     axis.fill_between(
                         line.epoch, line.low, line.high, color=colour[key], alpha=0.15, lw=0
                     )
@@ -90,7 +94,8 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
         title,
         figure,
         chosen,
-        caption="Validation MAE after each epoch, mean over the seeds; the band spans them.",
+        caption="Validation MAE after each epoch, mean over the seeds"
+        + ("; the band spans them." if len(labels) <= _WITH_BANDS else "."),
         width=700,
     )
 
@@ -141,7 +146,8 @@ def draw_skill(
             )
         bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.02)
         bar.outline.set_visible(False)
-        bar.solids.set_rasterized(True)
+        bar.ax.grid(visible=False)
+        rasterize(bar)
         bar.ax.tick_params(colors=INK, length=0)
     data = table.reset_index()
     return Picture(

@@ -35,20 +35,21 @@ def write(report: Report, out: str | os.PathLike) -> list[Path]:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be made: {error.strerror}") from error
-    tables = report.tables()
-    text(out / "report.html", render(report))
+    tables, pictures = report.tables(), report.pictures()
+    drawn = {picture.name: svg(picture.figure) for picture in pictures}
+    text(out / "report.html", render(report, drawn))
     text(out / "tables.md", f"# {report.title}\n\n" + "\n".join(one.markdown() for one in tables))
     needs = "% \\usepackage{booktabs} in the preamble.\n\n"
     text(out / "tables.tex", needs + "\n".join(one.latex() for one in tables))
     for table in tables:
         text(out / "tables" / f"{table.name}.csv", table.csv())
-    for picture in report.pictures():
-        text(out / "figures" / f"{picture.name}.svg", svg(picture.figure))
+    for picture in pictures:
+        text(out / "figures" / f"{picture.name}.svg", drawn[picture.name])
         path = out / "figures" / f"{picture.name}.png"
         with files.whole(path) as partial:
             Path(partial).write_bytes(png(picture.figure))
         written.append(path)
         data = out / "data" / f"{picture.data_name or picture.name}.csv"
         if data not in written:
-            text(data, picture.data.to_csv(index=False))
+            text(data, picture.csv())
     return written

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
@@ -31,7 +32,7 @@ def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> 
     draw_canvases(table, size).savefig(path, facecolor="white")
 
 
-def draw_canvases(table: PairTable, size: int = 32) -> Figure:
+def draw_canvases(table: PairTable, size: int = 32, shades: int = 256) -> Figure:
     """A row a pair of `table` and a column a channel.
 
     A column has one colour scale, shown below it, so that the pairs in it can be compared; it goes
@@ -41,6 +42,7 @@ def draw_canvases(table: PairTable, size: int = 32) -> Figure:
     Args:
       table: the pairs, in the order of the rows.
       size: pixels along each side of a canvas.
+      shades: of each colour scale; few make a small file.
 
     Raises:
       InputError: the size is too small.
@@ -52,8 +54,14 @@ def draw_canvases(table: PairTable, size: int = 32) -> Figure:
         middle = 1 - (_TOP + row * (_SIDE + _GAP) + _SIDE / 2) / height
         _describe(page, table, row, middle)
     for channel in range(len(CHANNELS)):
-        _draw_channel(page, canvases, channel)
+        _draw_channel(page, canvases, channel, shades)
     return page
+
+
+def rasterize(bar: Colorbar) -> None:
+    """Makes the colours of a bar one image in an SVG, not a shape each."""
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)
 
 
 def _root(values: Any) -> Any:
@@ -76,7 +84,7 @@ def _describe(page: Figure, table: PairTable, row: int, middle: float) -> None:
     page.text(left, middle, lines, fontsize=11, alpha=0.8, va="top", linespacing=1.5)
 
 
-def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
+def _draw_channel(page: Figure, canvases: np.ndarray, channel: int, shades: int) -> None:
     """The channel's column: its name, the images of every pair, its colour bar."""
     images = canvases[..., channel]
     width, height = page.get_size_inches()
@@ -85,7 +93,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     signed = largest > _ZERO and bool((images < -_ZERO).any())
     lowest = -limit if signed else 0.0
     norm = FuncNorm((_root, _square), lowest, limit)
-    colours = colormaps["RdBu_r" if signed else "inferno"]
+    colours = colormaps["RdBu_r" if signed else "inferno"].resampled(shades)
 
     def axes(y: float, tall: float) -> Any:
         x = _LEFT + channel * (_SIDE + _GAP)
@@ -107,7 +115,8 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     bar_axes = axes(_TOP + len(images) * (_SIDE + _GAP), 0.12)
     bar = page.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal")
     bar.outline.set_visible(False)
-    bar.solids.set_rasterized(True)  # else 256 shapes in an SVG
+    bar.ax.grid(visible=False)
+    rasterize(bar)
     if largest > _ZERO:
         ticks = [lowest, 0.0 if signed else limit / 4, limit]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])

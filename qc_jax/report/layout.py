@@ -124,6 +124,10 @@ class Picture:
     width: int = 640
     data_name: str = ""
 
+    def csv(self) -> str:
+        """The data, numbers with six significant digits."""
+        return self.data.to_csv(index=False, float_format="%.6g")
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:
@@ -131,6 +135,7 @@ class Group:
 
     title: str
     items: Sequence[Table | Picture]
+    columns: int = 3  # side by side, where there is room
 
 
 @dataclasses.dataclass(frozen=True)

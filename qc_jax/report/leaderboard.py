@@ -145,9 +145,10 @@ def with_tests(
                 pair_errors(mine[(mine.label == label) & mine.seed.isin(both)], target, predictions)
                 for label in two
             ]
-            if any(one is None or not len(one) for one in errors):
+            kept_errors = [one for one in errors if one is not None]
+            if len(kept_errors) < len(two):
                 continue
-            means = [one.groupby("name").error.mean().to_dict() for one in errors]
+            means = [one.groupby("name").error.mean().to_dict() for one in kept_errors]
             old = (kept.metric == results.P_AGAINST_SECOND) & (kept.target == target)
             old &= (kept.data_fingerprint == key.fingerprint) & (kept.split == key.split)
             kept = kept[~old]
@@ -218,6 +219,7 @@ def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
         if two is None:
             continue
         best, second = two
+        best_rule = best.replace("_", " ")
         test = tests[
             (tests.target == target)
             & (tests.model == best)
@@ -230,8 +232,10 @@ def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
                 "best": best,
                 "second": second,
                 "p": float(test.value.iloc[0]) if len(test) else np.nan,
-                # The pair mean is also a model: it may be the best.
-                "beats_baselines": bool((mae <= floor[floor.target == target].mae + 1e-9).all()),
+                # The pair mean is a model, too, whose own baseline differs by rounding.
+                "beats_baselines": bool(
+                    (mae < floor.mae[(floor.target == target) & (floor.label != best_rule)]).all()
+                ),
             }
         )
     columns = ["target", "best", "second", "p", "beats_baselines"]

@@ -14,6 +14,7 @@ from qc_jax.report.source import Source
 from qc_jax.report.style import style
 
 _WORST = 10
+_SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
 
 
@@ -66,8 +67,8 @@ def build(
     if len({key.fingerprint for key in sections}) > 1:
         found = ", ".join(f"{_data(frame)} ({key.fingerprint})" for key, frame in sections.items())
         warnings.append(
-            f"Results on different data are in this directory: {found}. Each has tables of its own; "
-            "numbers of different tables do not compare."
+            f"Results on different data are in this directory: {found}. Each has tables of its "
+            "own; numbers of different tables do not compare."
         )
     return Report(
         title="QuantumCanvas benchmark",
@@ -165,19 +166,21 @@ def _of_target(
         [
             Cell(str(line.name).replace("_", "–")),
             *(Cell(number(value, 4), value) for value in (line.true, line.predicted, line.error)),
-            Cell(str(line.seeds), float(line.seeds)),
         ]
         for line in ranked[:_WORST].itertuples()
     ]
     heads = [
         Column("pair", numeric=False),
-        *(Column(one) for one in ("true", "predicted", "absolute error", "seeds")),
+        *(Column(one) for one in ("true", "predicted", "error")),
     ]
     found: list[Table | Picture] = [
         pairs.draw_parity(f"{name}-parity", target, label, errors),
-        Table(f"{name}-worst", f"{target}: the worst {len(worst)} pairs", heads, worst),
-        pairs.draw_elements(f"{name}-elements", target, label, errors),
         pairs.draw_matrix(f"{name}-matrix", target, label, errors),
+        Table(
+            *(f"{name}-worst", f"{target}: the worst {len(worst)} pairs", heads, worst),
+            caption=f"{label}. Means over the seeds that tested the pair.",
+        ),
+        pairs.draw_elements(f"{name}-elements", target, label, errors),
     ]
     once = table is not None and len(set(table.names)) == len(table)
     if table is not None and once:
@@ -185,14 +188,14 @@ def _of_target(
         shown = shown.drop_duplicates("name")
         rows = np.array([table.row(str(one)) for one in shown.name])
         with style():
-            figure = draw_canvases(table.take(rows))
+            figure = draw_canvases(table.take(rows), shades=_SHADES)
         found.append(
             Picture(
                 f"{name}-canvases",
-                f"{target}: canvases of the best and the worst pairs, {label}",
+                f"{target}: canvases of the best and the worst pairs",
                 figure,
-                shown.round(6),
-                caption=f"First the {_CANVASES} pairs with the smallest error, then the "
+                shown,
+                caption=f"{label}. First the {_CANVASES} pairs with the smallest error, then the "
                 f"{_CANVASES} with the largest.",
                 width=900,
             )

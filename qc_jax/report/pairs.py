@@ -6,8 +6,9 @@ import pandas as pd
 
 from qc_jax.chem.elements import Element, element
 from qc_jax.data.targets import target as about
+from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture, number
-from qc_jax.report.style import ACCENT, GREY, HEAT, INK, style
+from qc_jax.report.style import ACCENT, GREY, HEAT, INK, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib import colormaps
@@ -15,7 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-_NAMED = 4  # worst pairs named in the figure; a table names more
+_NAMED = 3  # worst pairs named in the figure; a table names more
 
 
 def by_pair(errors: pd.DataFrame) -> pd.DataFrame:
@@ -96,10 +97,10 @@ def draw_parity(name: str, target: str, label: str, errors: pd.DataFrame) -> Pic
         axis.set_aspect("equal", adjustable="datalim")
     return Picture(
         name,
-        f"{target}: predicted against true, {label}",
+        f"{target}: predicted against true",
         figure,
-        pairs.round(6),
-        caption=f"{len(errors)} predictions of {len(pairs)} test pairs, all seeds.",
+        pairs,
+        caption=f"{label}, {len(errors)} predictions of {len(pairs)} test pairs, all seeds.",
         width=320,
         data_name=f"{name}-pairs",
     )
@@ -117,8 +118,11 @@ def _norm(values: np.ndarray) -> Normalize:
 def _bar(figure: Figure, image, axis, label: str) -> None:
     bar = figure.colorbar(image, ax=axis, pad=0.02, fraction=0.03, aspect=30)
     bar.outline.set_visible(False)
-    bar.solids.set_rasterized(True)  # else 256 shapes in an SVG
+    bar.ax.grid(visible=False)
+    rasterize(bar)
     bar.set_label(label)
+    if isinstance(image.norm, LogNorm):
+        plain_ticks(bar.ax.yaxis)
 
 
 def _place(one: Element) -> tuple[float, float]:
@@ -126,7 +130,7 @@ def _place(one: Element) -> tuple[float, float]:
     if one.group is not None:
         return one.group, one.period
     first = 57 if one.period == 6 else 89
-    return 3 + one.atomic_number - first, one.period + 2.3
+    return 3 + one.atomic_number - first, one.period + 2.1
 
 
 def draw_elements(name: str, target: str, label: str, errors: pd.DataFrame) -> Picture:
@@ -158,10 +162,10 @@ def draw_elements(name: str, target: str, label: str, errors: pd.DataFrame) -> P
         _bar(figure, image, axis, f"MAE ({unit})")
     return Picture(
         name,
-        f"{target}: error by element, {label}",
+        f"{target}: error by element",
         figure,
-        found.round(6),
-        caption="Mean absolute error of the test pairs that hold the element.",
+        found,
+        caption=f"{label}. Mean absolute error of the test pairs that hold the element.",
         width=680,
     )
 
@@ -194,10 +198,10 @@ def draw_matrix(name: str, target: str, label: str, errors: pd.DataFrame) -> Pic
         _bar(figure, image, axis, f"absolute error ({unit})")
     return Picture(
         name,
-        f"{target}: error by pair, {label}",
+        f"{target}: error by pair",
         figure,
-        pairs.round(6),
-        caption="Element × element by atomic number; pairs that no seed tests are blank.",
+        pairs,
+        caption=f"{label}. Element × element by atomic number; pairs that no seed tests are blank.",
         width=320,
         data_name=name.replace("-matrix", "-parity") + "-pairs",
     )

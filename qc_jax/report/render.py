@@ -2,11 +2,12 @@
 
 import base64
 import gzip
+from collections.abc import Mapping
 
 import jinja2
 
 from qc_jax.report.layout import Picture, Report
-from qc_jax.report.style import svg
+from qc_jax.report.style import for_page
 
 _MOST_BYTES = 4_600_000  # of what is drawn into the page; what comes later is linked
 _SMALL_BYTES = 3_000  # of data that are not worth packing
@@ -19,30 +20,34 @@ NOTES = (
     "to a model that reads positions, the charges and the dipole to one that reads a canvas. It "
     "says nothing about chemistry and cannot be the best.",
     "Bold is the best of the others, and only where a paired test against the second best on the "
-    "same test pairs gives p < 0.05 after Holm's correction for the number of targets, and where it "
-    "beats both baselines.",
-    "Softness and electrophilicity are divided by a gap that may be close to zero: a few pairs make "
-    "the mean error, so the median error stands beside it.",
+    "same test pairs gives p < 0.05 after Holm's correction for the number of targets, and where "
+    "it beats both baselines.",
+    "Softness and electrophilicity are divided by a gap that may be close to zero: a few pairs "
+    "make the mean error, so the median error stands beside it.",
 )
 
 
-def render(report: Report) -> str:
+def render(report: Report, drawn: Mapping[str, str]) -> str:
     """The page: one HTML file that needs nothing else.
 
     Pictures that would make it too large are links to the files that `export.write` puts beside it.
+
+    Args:
+      report: all of it.
+      drawn: its pictures as SVG, by name.
     """
     left = _MOST_BYTES
 
     def draw(picture: Picture) -> str:
         nonlocal left
-        text = svg(picture.figure, alone=False)
+        text = for_page(drawn[picture.name])
         left -= len(text.encode())
         return text if left > 0 else ""
 
     def data(picture: Picture) -> dict[str, str]:
         nonlocal left
         name = f"{picture.data_name or picture.name}.csv"
-        packed = picture.data.to_csv(index=False).encode()
+        packed = picture.csv().encode()
         kind = "text/csv"
         if len(packed) > _SMALL_BYTES:
             packed, kind, name = gzip.compress(packed, mtime=0), "application/gzip", f"{name}.gz"

@@ -1,4 +1,4 @@
-"""Where a report's numbers come from: a work directory, or the results that ship with the package."""
+"""Where a report's numbers come from: a work directory, or the package's own results."""
 
 import dataclasses
 import importlib.resources

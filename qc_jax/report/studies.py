@@ -10,7 +10,7 @@ from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
 from qc_jax.report import results
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
-from qc_jax.report.style import GREY, HEAT, INK, colours, marks, plain_ticks, style
+from qc_jax.report.style import colours, marks, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
@@ -121,4 +121,3 @@ def _learning_curve(frame: pd.DataFrame) -> Picture | None:
 _PICTURES: dict[str, Callable[[pd.DataFrame], Picture | None]] = {
     "learning_curve": _learning_curve,
 }
-_UNUSED = (GREY, HEAT, INK)

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib import colormaps
@@ -25,6 +25,7 @@ _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "qc_jax",  # the same figure gives the same file
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -49,7 +50,7 @@ _SETTINGS: dict[str, Any] = {
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """What is drawn inside looks like the report."""
-    with matplotlib.rc_context(_SETTINGS):
+    with matplotlib.rc_context(cast(Any, _SETTINGS)):  # the keys are a literal type
         yield
 
 
@@ -68,32 +69,36 @@ def marks(labels: Sequence[str]) -> dict[str, str]:
 
 def plain_ticks(axis: Axis) -> None:
     """Numbers like 0.2 and 50 on a logarithmic axis, not powers of ten, and not too many."""
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axis.set_minor_formatter(NullFormatter())
 
 
-def svg(figure: Figure, alone: bool = True) -> str:
-    """A figure as SVG without a background.
-
-    Args:
-      figure: drawn in `style()`.
-      alone: as a file of its own; else for a page, whose text colour it takes.
-    """
+def svg(figure: Figure) -> str:
+    """A figure as an SVG file without a background; it is drawn in `style()`."""
     file = io.StringIO()
     with style():
         figure.savefig(file, format="svg", transparent=True, dpi=_SVG_DPI, metadata={"Date": None})
-    text = file.getvalue()
-    if alone:
-        return text
+    return file.getvalue()
+
+
+def for_page(text: str) -> str:
+    """What `svg` gives, made to stand in a page: its size, font and colour are the page's."""
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    # Names of groups repeat in each figure, and nothing refers to them.
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
-    # The page's own size and font are used.
+    for needless in (
+        r"<metadata>.*?</metadata>",
+        r"<!--.*?-->",
+        r' id="(?:figure|axes|patch|text|line2d|xtick|ytick|matplotlib|PolyCollection)_?[^"]*"',
+        r"font-family: [^;\"]*; ",
+        r'<path d="[^"]*" style="fill: none"/>',  # which nothing draws
+        r' transform="rotate\(-0 [^"]*"',
+    ):
+        text = re.sub(needless, "", text, flags=re.DOTALL)
     text = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
-    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # hundredths of a point are enough
+    text = re.sub(r"\s+", " ", text).replace("> <", "><")
+    for _ in range(3):
+        text = text.replace("<g/>", "").replace("<g></g>", "")
     return text.replace(INK, "currentColor")
 
 
