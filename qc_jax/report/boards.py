@@ -29,16 +29,18 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
             for metric in ("mae", "median_ae")
             if metric == "mae" or target in leaderboard.WITH_MEDIAN
         ]
-        found.append(_pivot(name, f"{title}: test MAE", parts, columns, _MAE))
+        # The words stand below the first table; they hold for all.
+        found.append(_pivot(name, f"{title}: test MAE", parts, columns, "" if found else _MAE))
     for metric, title, caption in (
         ("skill", "Skill", "1 − MAE / MAE of the training median; mean over the seeds."),
         ("r2", "R²", "Mean over the seeds."),
     ):
-        own = []
+        own: list[Table] = []
         for family, names in leaderboard.families(there).items():
             name = f"{prefix}-{metric}-{family.split()[0].lower()}"
             columns = [(target, metric) for target in names]
-            own.append(_pivot(name, f"{title}: {family}", parts, columns, caption))
+            words = "" if own else caption
+            own.append(_pivot(name, f"{title}: {family}", parts, columns, words))
         found.append(Group(title, own, columns=2))
     found.append(_detail(f"{prefix}-detail", parts))
     found.append(_tests(f"{prefix}-tests", parts))

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-
 _WITH_BANDS = 6  # models, at most, whose seeds are shown; more bands hide each other
 
 

@@ -17,9 +17,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Energies": (
         *("band_energy_ev", "repulsive_energy_ev", "mermin_free_energy_ev", "total_energy_ev"),
     ),
-    "Derived from HOMO and LUMO": (
-        *("i_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev", "softness_evinv", "electrophilicity_ev"),
-    ),
+    "Linear in HOMO and LUMO": ("i_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev"),
+    "Divided by the gap": ("softness_evinv", "electrophilicity_ev"),
     "Dipole, distance and charges": (
         *("dipole_mag_d", "dipole_z_d", "distance_ang", "q_maxabs", "q_absmean", "q_std"),
     ),
