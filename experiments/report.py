@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, runs
+from experiments import cli, runs, sweep
 from qc_jax.errors import InputError
 from qc_jax.report import export, page, source
 
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
     """Makes the report and says where it is and what it lacks."""
     if argv:
         raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
-    own = source.read(_WORKDIR.value) if _WORKDIR.value is not None else None
+    own = source.read(_WORKDIR.value, sweep.lines) if _WORKDIR.value is not None else None
     if own is not None:
         own = source.with_tests(own)
     if _PACKAGE.value is not None:

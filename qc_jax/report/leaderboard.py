@@ -39,11 +39,28 @@ class Section(NamedTuple):
     split: str
 
 
+def without_studies(
+    frame: pd.DataFrame, studies: Iterable[pd.DataFrame]
+) -> tuple[pd.DataFrame, int]:
+    """The table without the trainings that only studies are about, and how many these are.
+
+    Studies leave their trainings in the benchmark's directory. What is no random split, or departs
+    from the published protocol, is shown by the study that it was made for.
+
+    Args:
+      frame: the benchmark's rows.
+      studies: the rows of each study.
+    """
+    named = {name for rows in studies for name in rows.training} - {""}
+    aside = frame.training.isin(named) & ((frame.setting != "") | (frame.split != "random"))
+    return frame[~aside], frame.training[aside].nunique()
+
+
 def sections(frame: pd.DataFrame) -> dict[Section, pd.DataFrame]:
     """The rows of each section, in order of appearance, with a `label` for each model.
 
-    The label is the model's name and, where the section has the model with several, the settings
-    that differ.
+    The label is the model's name, where it departs from the published protocol, and, where the
+    section has the model with several, the settings that differ.
     """
     found = {}
     for key, rows in frame.groupby(["data_fingerprint", "split"], sort=False):
@@ -54,6 +71,8 @@ def sections(frame: pd.DataFrame) -> dict[Section, pd.DataFrame]:
 def _labels(frame: pd.DataFrame) -> pd.Series:
     labels = frame.model.copy()
     trained = frame[frame.seed.notna()]
+    departs = frame.index[frame.seed.notna() & (frame.setting != "")]
+    labels[departs] += ", " + frame.setting[departs]
     for model, rows in trained.groupby("model"):
         for name in _SWEPT:
             if rows[name].nunique(dropna=False) > 1:

@@ -37,7 +37,8 @@ def build(
             "no --workdir is given and the package holds no results of its own; expected "
             "--workdir=DIR of a benchmark"
         )
-    sections = leaderboard.sections(first.frame)
+    frame, aside = leaderboard.without_studies(first.frame, first.studies.values())
+    sections = leaderboard.sections(frame)
     others = leaderboard.sections(project.frame) if own is not None and project else {}
     parts: list[Part] = []
     pictures: list[Part] = []
@@ -62,7 +63,7 @@ def build(
             )
         )
         pictures += _pictures(first, key, frame, prefix, where, pair_table)
-    shown = _studies(first, project)
+    shown = _studies(first, project, aside)
     warnings = list(first.partial)
     if len({key.fingerprint for key in sections}) > 1:
         found = ", ".join(f"{_data(frame)} ({key.fingerprint})" for key, frame in sections.items())
@@ -203,10 +204,14 @@ def _of_target(
     return found
 
 
-def _studies(first: Source, project: Source | None) -> list[Part]:
+def _studies(first: Source, project: Source | None, aside: int) -> list[Part]:
     """A chapter for the studies: those of the source and, where it has none, the project's."""
     items: list[Table | Picture] = []
     words = []
+    if aside:
+        words.append(
+            f"{aside} trainings were made for studies only: they are shown here, not above."
+        )
     shown = dict(first.studies)
     if project is not None and project is not first:
         more = {name: frame for name, frame in project.studies.items() if name not in shown}

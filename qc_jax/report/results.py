@@ -85,17 +85,6 @@ def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, 
     return found
 
 
-def about(training: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the rows of a training have in common and its config.json tells."""
-    return {
-        "training": training,
-        "model": config["model"]["name"],
-        "dropout": config["model"].get("dropout"),
-        **{name: config[name] for name in ("seed", "lr", "weight_decay")},
-        **{name: config[name] for name in ("data", "data_fingerprint", "split")},
-    }
-
-
 def table(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a table with all `COLUMNS`; what a row does not say is empty or missing."""
     frame = pd.DataFrame(list(found), columns=list(COLUMNS))

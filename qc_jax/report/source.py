@@ -4,19 +4,17 @@ import dataclasses
 import importlib.resources
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard, results
 from qc_jax.train.workdir import Workdir
 
-BENCHMARK = "benchmark"  # the study of the rows that are no study's
 PACKAGED = "leaderboard.parquet"
 
 
@@ -73,8 +71,12 @@ class Source:
         return _lines(path)
 
 
-def read(path: str | os.PathLike) -> Source:
+def read(path: str | os.PathLike, rows_of: Callable[[Workdir], list[dict[str, Any]]]) -> Source:
     """The results in a work directory: of `experiments.benchmark`, or of one training.
+
+    Args:
+      path: of the directory.
+      rows_of: gives the rows of a training that has ended.
 
     Raises:
       InputError: there are none, or a file is damaged.
@@ -108,36 +110,24 @@ def read(path: str | os.PathLike) -> Source:
     data_dirs: dict[str, str] = {}
     for name, one in all_of.items():
         workdir = Workdir(one, writes=False)
-        config, result, failure = workdir.config(), workdir.result(), workdir.failure()
+        config, result = workdir.config(), workdir.result()
         fingerprint = config["data_fingerprint"]
         data_dirs[fingerprint] = config.get("data_dir", "")
         if result is not None:
             done[name] = one
             left_out.setdefault(fingerprint, {}).update(result["left_out"])
-        elif failure is None:
+        elif workdir.failure() is None:
             unfinished.append(name)
             continue
-        # results.csv is written when a command ends a training; one that was killed in between,
-        # and trainings of an earlier command, are here only.
+        # results.csv is written as a training ends: a kill may come in between, and a training that
+        # is no part of a benchmark has none.
         if name not in known:
-            about = results.about(name, config)
-            if result is not None:
-                more += results.rows(about, result)
-            else:
-                several = config["targets"].replace("all", ",".join(BENCHMARK_TARGETS))
-                targets = (several or config["target"]).split(",")
-                more += [
-                    about | {"target": one, "status": failure} for one in map(str.strip, targets)
-                ]
+            more += rows_of(workdir)
     if more:
         frame = results.table([*frame.to_dict("records"), *more])
-    # What failed has no result that says of which study it is.
-    frame = frame.assign(study=frame.study.replace("", BENCHMARK))
-    for name, own in frame[frame.study != BENCHMARK].groupby("study"):
-        studies.setdefault(str(name), own)
     return Source(
         title="this work directory",
-        frame=frame[frame.study == BENCHMARK].reset_index(drop=True),
+        frame=frame[frame.study == results.BENCHMARK].reset_index(drop=True),
         studies=studies,
         commands=tuple(_lines(path / "commands.jsonl")),
         unfinished=tuple(unfinished),
@@ -186,8 +176,10 @@ def packaged() -> Source | None:
     frame.attrs = {}
     return Source(
         title="the project's own results",
-        frame=frame[frame.study == BENCHMARK].reset_index(drop=True),
-        studies={str(name): own for name, own in frame[frame.study != BENCHMARK].groupby("study")},
+        frame=frame[frame.study == results.BENCHMARK].reset_index(drop=True),
+        studies={
+            str(name): own for name, own in frame[frame.study != results.BENCHMARK].groupby("study")
+        },
         commands=tuple(about.get("commands", ())),
         unfinished=tuple(about.get("unfinished", ())),
         left_out=about.get("left_out", {}),

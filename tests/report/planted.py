@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments import sweep
 from qc_jax.data import files
 from qc_jax.data.targets import given_away, target
 from qc_jax.evaluate import metrics, statistics
 from qc_jax.evaluate.predictions import Predictions
-from qc_jax.report import results
+from qc_jax.report import results, source
+from qc_jax.train.workdir import Workdir
 
 NAMES = np.array(
     [
@@ -20,6 +22,11 @@ NAMES = np.array(
     ]
 )
 INPUTS = {"egnn": ("atomic_numbers", "positions"), "vit": ("canvas",)}
+
+
+def read(path: pathlib.Path) -> source.Source:
+    """As `experiments.report` reads it, with tests of the best two models."""
+    return source.with_tests(source.read(path, sweep.lines))
 
 
 def write(
@@ -114,4 +121,4 @@ def training(
         "versions": {"jax": "0.10.2", "commit": "abcdef"},
     }
     files.write_json(path / "result.json", result)
-    return results.rows(results.about(path.name, config), result)
+    return sweep.lines(Workdir(path))

@@ -15,7 +15,7 @@ def clear(tmp_path_factory):
     """egnn is the best by far, but is given the distance away."""
     path = tmp_path_factory.mktemp("clear")
     planted.write(path, {"egnn": 0.1, "gcn": 0.2, "pair_mean": 0.5})
-    return source.with_tests(source.read(path))
+    return planted.read(path)
 
 
 def only(frame):
@@ -51,13 +51,13 @@ def test_the_best_is_significant_and_what_is_given_away_is_not_eligible(clear):
 
 def test_no_difference_is_not_significant(tmp_path):
     planted.write(tmp_path, {"gcn": 0.2, "vit": 0.2 + 1e-12}, ["e_homo_ev"])
-    made = source.with_tests(source.read(tmp_path))
+    made = planted.read(tmp_path)
     assert not leaderboard.verdicts(only(made.frame)).significant.any()
 
 
 def test_what_a_baseline_beats_is_not_significantly_best(tmp_path):
     planted.write(tmp_path, {"gcn": 0.9, "vit": 5.0}, ["e_homo_ev"])
-    found = leaderboard.verdicts(only(source.with_tests(source.read(tmp_path)).frame))
+    found = leaderboard.verdicts(only(planted.read(tmp_path).frame))
     assert found.p[0] < 0.01 and not found.beats_baselines[0] and not found.significant[0]
 
 
@@ -82,7 +82,7 @@ def test_sections_part_data_and_splits(tmp_path):
     planted.write(tmp_path / "a", {"gcn": 0.2}, ["e_homo_ev"])
     rows = planted.write(tmp_path / "b", {"gcn": 0.3}, ["e_homo_ev"], fingerprint="f" * 16)
     rows += planted.write(tmp_path / "c", {"gcn": 0.4}, ["e_homo_ev"], split="by_period")
-    frame = results.table([*source.read(tmp_path / "a").frame.to_dict("records"), *rows])
+    frame = results.table([*planted.read(tmp_path / "a").frame.to_dict("records"), *rows])
     found = leaderboard.sections(frame)
     assert [(key.fingerprint[:1], key.split) for key in found] == [
         *(("0", "random"), ("f", "random"), ("0", "by_period")),
