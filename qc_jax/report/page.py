@@ -218,12 +218,12 @@ def _studies(first: Source, project: Source | None, aside: int) -> list[Part]:
         if more:
             words.append(f"{', '.join(more)}: of {project.title}.")
         shown |= more
-    for name, frame in sorted(shown.items(), key=lambda item: _order(item[0])):
-        picture = studies.picture(name, frame)
-        items += [*([picture] if picture else []), studies.table(name, frame)]
-    return [Part("studies", "Studies", items, words)] if items else []
-
-
-def _order(name: str) -> tuple[int, str]:
-    known = list(studies.TITLES)
-    return (known.index(name) if name in known else len(known), name)
+    lost = []
+    for name in studies.ordered(list(shown)):
+        picture = studies.picture(name, shown[name])
+        table = studies.table(name, shown[name])
+        items += [*([picture] if picture else []), *([table] if table.rows else [])]
+        lost += studies.missing(name, shown[name])
+    if not (items or lost):
+        return []
+    return [Part("studies", "Studies", items, words, lists=[("Not there", lost)] if lost else [])]
