@@ -11,7 +11,7 @@ from qc_jax.data.targets import target as about
 from qc_jax.report import results
 from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture
-from qc_jax.report.style import GREY, HEAT, INK, colours, marks, plain_ticks, style
+from qc_jax.report.style import GREY, HEAT, INK, colours, columns_of, marks, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
     labels = sorted(set(chosen.label))
     colour, mark = colours(found.label.tolist()), marks(found.label.tolist())
     shown = [name for name in targets if name in set(chosen.target)]
-    columns = min(len(shown), 4)
+    columns = columns_of(len(shown))
     rows = -(-len(shown) // columns)
     with style():
         figure = Figure(figsize=(10.5, 2.5 * rows + 0.3 + 0.22 * -(-len(labels) // 6)))

@@ -10,7 +10,7 @@ from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
 from qc_jax.report import results
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
-from qc_jax.report.style import GREY, HEAT, colours, marks, plain_ticks, style
+from qc_jax.report.style import GREY, HEAT, colours, columns_of, marks, plain_ticks, style
 
 matplotlib.use("Agg")
 from matplotlib.axes import Axes
@@ -41,7 +41,6 @@ _METRICS = {
     "samples_per_s": "structures/s",
 }
 _AS_PUBLISHED = "-as_published"
-_COLUMNS = 4  # panels side by side, at most
 
 
 def ordered(names: Sequence[str]) -> list[str]:
@@ -88,7 +87,7 @@ def table(name: str, frame: pd.DataFrame) -> Table:
         rows.append(cells)
     heads = [Column(one, numeric=False) for one in (*shown, "unit")]
     return Table(
-        *(f"study-{name}", title(name)),
+        *(f"study-{name}", f"{title(name)}: numbers"),
         [*heads, *(Column(_METRICS[one]) for one in metrics)],
         rows,
         caption="Mean ± deviation over the seeds.",
@@ -138,7 +137,7 @@ def _panels(
       share: whether all have the same vertical axis.
     """
     shown = [name for name in TARGETS if name in set(found.target)]
-    columns = min(len(shown), _COLUMNS)
+    columns = columns_of(len(shown))
     rows = -(-len(shown) // columns)
     with style():
         figure = Figure(figsize=(10.5, height * rows + 0.5), layout="constrained")

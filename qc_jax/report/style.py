@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -68,10 +69,22 @@ def marks(labels: Sequence[str]) -> dict[str, str]:
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Numbers like 0.2 and 50 on a logarithmic axis, not powers of ten, and not too many."""
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    """Numbers like 0.2 and 50 on a logarithmic axis, not powers of ten, and not too many.
+
+    Called when everything is drawn: the range says how many there is room for.
+    """
+    low, high = sorted(axis.get_view_interval())
+    decades = math.log10(high / low)
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 0.6 else (1.0, 2.0, 5.0)
+    steps = steps if decades < 1.8 else (1.0,)
+    axis.set_major_locator(LogLocator(base=10, subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axis.set_minor_formatter(NullFormatter())
+
+
+def columns_of(panels: int, most: int = 4) -> int:
+    """How many of the panels stand side by side, so that no row is much shorter."""
+    return -(-panels // -(-panels // most))
 
 
 def svg(figure: Figure) -> str:
