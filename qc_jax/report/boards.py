@@ -150,6 +150,8 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
     rows = []
     for whose, frame in parts:
         found = leaderboard.scores(frame)
+        names = leaderboard.targets(frame)
+        found = found.assign(place=found.target.map(names.index)).sort_values(["place", "mae"])
         for line in found.to_dict("records"):
             cells = [
                 Cell(line["label"], note=whose if len(parts) > 1 else ""),

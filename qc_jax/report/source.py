@@ -47,13 +47,12 @@ class Source:
         """Lines that say in what these results are not complete; none where they are."""
         lines = []
         if self.unfinished:
-            lines.append(f"{len(self.unfinished)} trainings were begun and have not finished")
+            lines.append(f"{len(self.unfinished)} trainings begun and not finished")
         failed = self.frame[self.frame.status != results.FINISHED].training.nunique()
         if failed:
             lines.append(f"{failed} trainings failed")
-        ended = [line.get("event") for line in self.commands]
-        if ended.count("started") > ended.count("ended"):
-            lines.append("a command that was started has not ended")
+        if self.commands and self.commands[-1].get("event") == "started":
+            lines.append("the last command has not ended")
         return lines
 
     def predictions(self, training: str) -> predictions.Predictions | None:

@@ -91,7 +91,7 @@ def table(name: str, frame: pd.DataFrame) -> Table:
         [*heads, *(Column(_METRICS[one]) for one in metrics)],
         rows,
         caption="Mean ± deviation over the seeds.",
-        folded=True,
+        folded=name.removesuffix(_AS_PUBLISHED) in _PICTURES,
     )
 
 
@@ -147,9 +147,12 @@ def _panels(
         for axis, target in zip(axes, shown, strict=False):
             draw(axis, found[found.target == target])
             axis.set_title(f"{target} ({about(target).unit})")
-        colour = colours(found.model.tolist())
+        colour, mark = colours(found.model.tolist()), marks(found.model.tolist())
         handles = [
-            Line2D([], [], color=colour[one], marker="o", ms=4, ls="", label=one) for one in colour
+            Line2D(
+                *([], []), color=color, marker="o", ms=4, ls="" if share else mark[one], label=one
+            )
+            for one, color in colour.items()
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=6)
     return figure

@@ -111,7 +111,7 @@ def test_tables_say_the_same_everywhere(made):
 def test_what_a_reader_must_know(made):
     report, out, _ = made
     text = (out / "report.html").read_text()
-    assert report.warnings == ["a command that was started has not ended"]
+    assert report.warnings == ["the last command has not ended"]
     assert "partial" in text and "far fewer facts" in text
     assert "left out: 18 of 20 targets" in text and "He_He: no LUMO" in text
     assert "0123456789abcdef" in text and "abcdef" in text and "jax 0.10.2" in text
