@@ -16,7 +16,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
     """All tables of one section, those of skill and R² folded.
 
     Args:
-      parts: whose results they are, and their rows; those of the first come first.
+      parts: whose results they are, in a word, and their rows; those of the first come first.
       prefix: of the names of the tables.
     """
     there = [name for _, frame in parts for name in leaderboard.targets(frame)]
@@ -61,11 +61,9 @@ def _pivot(
     columns: Sequence[tuple[str, str]],
     caption: str,
 ) -> Table:
-    """Models × (target, metric); the baselines below the models of each part."""
+    """Models × (target, metric); the baselines at the end."""
     names = {target for target, _ in columns}
     rows: list[list[Cell]] = []
-    muted = set()
-    baselines_of = set()
     for whose, frame in parts:
         own = frame[frame.target.isin(names)]
         if own.empty:
@@ -98,16 +96,14 @@ def _pivot(
                     )
                 )
             rows.append(cells)
-        floor = leaderboard.baselines(own)
-        for rule in leaderboard.BASELINES:
-            values = floor[floor.label == rule].set_index("target")
-            if rule in baselines_of:
-                continue
-            cells = [_baseline(values, *column) for column in columns]
-            if any(one is not _NOTHING for one in cells):
-                baselines_of.add(rule)
-                muted.add(len(rows))
-                rows.append([Cell(rule), *cells])
+    floor = leaderboard.baselines(pd.concat([frame for _, frame in parts], ignore_index=True))
+    muted = set()
+    for rule in leaderboard.BASELINES:
+        values = floor[floor.label == rule].set_index("target")
+        cells = [_baseline(values, *column) for column in columns]
+        if any(one is not _NOTHING for one in cells):
+            muted.add(len(rows))
+            rows.append([Cell(rule), *cells])
     heads = [
         Column(target, (about(target).unit if metric in ("mae", "median_ae") else ""))
         if metric != "median_ae"

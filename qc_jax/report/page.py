@@ -46,9 +46,9 @@ def build(
     for index, (key, frame) in enumerate(sections.items(), start=1):
         prefix = f"part{index}" if several else "leaderboard"
         where = f": {_data(frame)}, split {key.split}" if several else ""
-        both = [(first.title, frame)]
+        both = [("yours", frame)]
         if key in others and project is not None:
-            both.append((project.title, others[key]))
+            both.append(("project", others[key]))
         if not (frame.status == results.FINISHED).any():
             continue
         drawn = curves.draw_skill(

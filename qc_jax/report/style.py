@@ -75,9 +75,9 @@ def plain_ticks(axis: Axis) -> None:
     """
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low)
-    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if decades < 0.6 else (1.0, 2.0, 5.0)
-    if decades >= 1.8:
-        steps = (1.0,)
+    steps = [1.0] if decades > 1.8 else [1.0, 2.0, 5.0]
+    if decades < 0.6:
+        steps = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0]
     axis.set_major_locator(LogLocator(base=10, subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axis.set_minor_formatter(NullFormatter())

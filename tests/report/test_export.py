@@ -124,9 +124,9 @@ def test_what_a_reader_must_know(made):
     # The project's results stand beside the user's, and are told apart.
     board = next(table for table in report.tables() if table.name.endswith("frontier"))
     assert [(row[0].text, row[0].note) for row in board.rows[:3]] == [
-        *((name, "this work directory") for name in ("egnn", "gcn", "vit")),
+        *((name, "yours") for name in ("egnn", "gcn", "vit")),
     ]
-    assert {row[0].text for row in board.rows if "project" in row[0].note} == {"gcn", "schnet"}
+    assert {row[0].text for row in board.rows if row[0].note == "project"} == {"gcn", "schnet"}
 
 
 def test_the_worst_pairs_are_named(made):
