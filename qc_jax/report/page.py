@@ -14,6 +14,10 @@ from qc_jax.report.source import Source
 from qc_jax.report.style import style
 
 _WORST = 10
+_WHOSE = (
+    "Beside your models (yours) stand the project's own results on the same data and split "
+    "(project). Bold is the best of each of the two by itself."
+)
 _SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
 
@@ -59,6 +63,7 @@ def build(
                 prefix,
                 f"Leaderboard{where}",
                 [*([drawn] if drawn else []), *boards.tables(both, prefix)],
+                words=[_WHOSE] if len(both) > 1 else (),
                 facts=_facts(key, frame),
             )
         )
