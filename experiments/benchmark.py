@@ -31,7 +31,7 @@ from experiments import configs as experiment_cards
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
-from qc_jax.report import results
+from qc_jax.report import results, source
 from qc_jax.report.tables import show_sweep
 from qc_jax.train import hosts, loop
 
@@ -250,8 +250,9 @@ def main(argv: list[str]) -> None:
             return
         seconds = time.monotonic() - start
         note_command(made.workdir.path, event="ended", seconds=seconds)
-        frame = results.read(made.results)
-        results.write(made.workdir.path / "results.parquet", frame)
+        frame = source.with_tests(source.read(made.workdir.path, sweep.lines)).frame
+        for name in ("results.csv", "results.parquet"):
+            results.write(made.workdir.path / name, frame)
     show_sweep(made.results)
     print(f"{len(made)} trainings; those that were not there yet took {seconds:.0f} s")
     print("\n".join(missing))

@@ -63,6 +63,27 @@ def paired_test(first: dict[str, float], second: dict[str, float], seed: int = 0
     return float(found.pvalue)
 
 
+def holm(values: np.ndarray) -> np.ndarray:
+    """p-values of M tests, made larger because there are M of them.
+
+    p_(k) of the k-th smallest becomes the largest of (M − j + 1) p_(j), j ≤ k, at most 1: how often
+    any of the M hypotheses that are true is rejected stays below the threshold (S. Holm, Scand. J.
+    Stat. 6, 65, 1979).
+
+    Args:
+      values: [M].
+
+    Returns:
+      [M], in the same order.
+    """
+    values = np.asarray(values, np.float64)
+    order = np.argsort(values)
+    factors = np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
+    return corrected
+
+
 def skill(error: float, baseline: float) -> float:
     """1 − error/baseline: 1 is perfect, 0 as good as the baseline; NaN where that is perfect."""
     return 1 - error / baseline if baseline > 0 else float("nan")

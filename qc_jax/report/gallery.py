@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
@@ -23,29 +24,44 @@ _ZERO = 1e-6  # a channel that is nowhere above it holds rounding only, and is d
 
 
 def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> None:
-    """Writes a PNG with a row a pair of `table` and a column a channel, 1600 pixels wide.
+    """Writes what `draw_canvases` draws as a PNG, 1600 pixels wide.
+
+    Raises:
+      InputError: the size is too small.
+    """
+    draw_canvases(table, size).savefig(path, facecolor="white")
+
+
+def draw_canvases(table: PairTable, size: int = 32, shades: int = 256) -> Figure:
+    """A row a pair of `table` and a column a channel.
 
     A column has one colour scale, shown below it, so that the pairs in it can be compared; it goes
     with the square root of the value, so that faint pairs show beside strong ones, and is a
     diverging one where the channel has both signs.
 
     Args:
-      path: of the PNG.
       table: the pairs, in the order of the rows.
       size: pixels along each side of a canvas.
+      shades: of each colour scale; few make a small file.
 
     Raises:
       InputError: the size is too small.
     """
     canvases = np.asarray(render(features(table), size))
     height = _TOP + len(table) * (_SIDE + _GAP) + _BOTTOM
-    page = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    page = Figure(figsize=(_WIDTH, height), dpi=_DPI)
     for row in range(len(table)):
         middle = 1 - (_TOP + row * (_SIDE + _GAP) + _SIDE / 2) / height
         _describe(page, table, row, middle)
     for channel in range(len(CHANNELS)):
-        _draw_channel(page, canvases, channel)
-    page.savefig(path)
+        _draw_channel(page, canvases, channel, shades)
+    return page
+
+
+def rasterize(bar: Colorbar) -> None:
+    """Makes the colours of a bar one image in an SVG, not a shape each."""
+    if bar.solids is not None:
+        bar.solids.set_rasterized(True)
 
 
 def _root(values: Any) -> Any:
@@ -65,10 +81,10 @@ def _describe(page: Figure, table: PairTable, row: int, middle: float) -> None:
     left = 0.12 / _WIDTH
     page.text(left, middle, f"{first}–{second}", fontsize=20, weight="bold", va="bottom")
     lines = f"{distance:.2f} Å\n{charges[0]} / {charges[1]} e".replace("-", "−")
-    page.text(left, middle, lines, fontsize=11, color="0.25", va="top", linespacing=1.5)
+    page.text(left, middle, lines, fontsize=11, alpha=0.8, va="top", linespacing=1.5)
 
 
-def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
+def _draw_channel(page: Figure, canvases: np.ndarray, channel: int, shades: int) -> None:
     """The channel's column: its name, the images of every pair, its colour bar."""
     images = canvases[..., channel]
     width, height = page.get_size_inches()
@@ -77,7 +93,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     signed = largest > _ZERO and bool((images < -_ZERO).any())
     lowest = -limit if signed else 0.0
     norm = FuncNorm((_root, _square), lowest, limit)
-    colours = colormaps["RdBu_r" if signed else "inferno"]
+    colours = colormaps["RdBu_r" if signed else "inferno"].resampled(shades)
 
     def axes(y: float, tall: float) -> Any:
         x = _LEFT + channel * (_SIDE + _GAP)
@@ -85,7 +101,7 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
 
     for row, image in enumerate(images):
         ax = axes(_TOP + row * (_SIDE + _GAP), _SIDE)
-        ax.imshow(image, norm=norm, cmap=colours, interpolation="nearest")
+        ax.imshow(image, norm=norm, cmap=colours, interpolation="none")
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         if row == 0:
@@ -99,6 +115,8 @@ def _draw_channel(page: Figure, canvases: np.ndarray, channel: int) -> None:
     bar_axes = axes(_TOP + len(images) * (_SIDE + _GAP), 0.12)
     bar = page.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal")
     bar.outline.set_visible(False)
+    bar.ax.grid(visible=False)
+    rasterize(bar)
     if largest > _ZERO:
         ticks = [lowest, 0.0 if signed else limit / 4, limit]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])

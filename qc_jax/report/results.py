@@ -35,6 +35,9 @@ METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
     *("mae_training_median", "mae_pair_mean"),
 )
+# The metric of rows that stand for no training (their seed is missing): p of 'the best model of a
+# target, whose row it is, is as good as the second', which `setting` names: 'against schnet'.
+P_AGAINST_SECOND = "p_against_second"
 
 
 def shared(about: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +119,8 @@ def table(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def write(path: str | os.PathLike, frame: pd.DataFrame) -> None:
     """Writes a table, whole or not at all, as CSV or, where the name ends in .parquet, Parquet.
 
+    Parquet also keeps `frame.attrs`.
+
     Raises:
       InputError: it cannot be written.
     """
@@ -143,7 +148,9 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         missing = [name for name in COLUMNS if name not in frame]
         if missing:
             raise InputError(f"{path}: expected a column {missing[0]}, got {', '.join(frame)}")
-        return table(frame[list(COLUMNS)].to_dict("records"))
+        found = table(frame[list(COLUMNS)].to_dict("records"))
+        found.attrs = frame.attrs
+        return found
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
     except (*files.DAMAGE, KeyError) as error:

@@ -78,6 +78,7 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
     frame = results.read(path)
+    frame = frame[frame.metric != results.P_AGAINST_SECOND]
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
     errors = results.summary(frame, shown)

@@ -55,6 +55,14 @@ def test_only_common_pairs_count():
     assert statistics.paired_test({"x": 1.0}, {"y": 0.0}) == 1
 
 
+def test_holm():
+    """The worked example: of 0.01, 0.04, 0.03, 0.005 the corrected ones are known."""
+    got = statistics.holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert got == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm(np.array([0.9, 0.8])) == pytest.approx([1, 1])
+    assert len(statistics.holm(np.array([]))) == 0
+
+
 def test_skill():
     assert statistics.skill(0.25, 1.0) == 0.75
     assert statistics.skill(2.0, 1.0) == -1.0

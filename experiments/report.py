@@ -1,0 +1,51 @@
+"""Makes a report of a benchmark's work directory, or of the project's own results.
+
+    python -m experiments.report --workdir=runs/benchmark [--out=DIR]
+    python -m experiments.report --out=report        # the results that ship with the package
+    python -m experiments.report --workdir=runs/egnn  # one training, beside the project's results
+
+DIR gets report.html, which needs nothing else; tables.md and tables.tex; tables/ (CSV), figures/
+(SVG, PNG) and data/ (CSV). A work directory that is not complete is reported as it is, and marked.
+"""
+
+import os
+from pathlib import Path
+
+from absl import flags
+
+from experiments import cli, runs, sweep
+from qc_jax.errors import InputError
+from qc_jax.report import export, page, source
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "A benchmark's; without, the packaged results.")
+_OUT = flags.DEFINE_string("out", None, "Where to; WORKDIR/report or ./report by default.")
+_PACKAGE = flags.DEFINE_string(
+    "package", None, "Only write the workdir's results as this Parquet file, as they ship."
+)
+
+
+def main(argv: list[str]) -> None:
+    """Makes the report and says where it is and what it lacks."""
+    if argv:
+        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
+    own = source.read(_WORKDIR.value, sweep.lines) if _WORKDIR.value is not None else None
+    if own is not None:
+        own = source.with_tests(own)
+    if _PACKAGE.value is not None:
+        if own is None:
+            raise InputError("--package: expected --workdir, whose results are packaged")
+        source.package(own, _PACKAGE.value)
+        size = os.path.getsize(_PACKAGE.value)
+        print(f"{_PACKAGE.value}: {len(own.frame):,} rows, {size / 1e6:.2f} MB")
+        return
+    out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
+    report = page.build(own, source.packaged(), runs.read_table)
+    written = export.write(report, out)
+    for line in report.warnings:
+        print(f"partial: {line}")
+    size = (out / "report.html").stat().st_size
+    print(f"{out / 'report.html'}: {size / 1e6:.1f} MB; {len(written) - 1} files beside it")
+
+
+if __name__ == "__main__":
+    cli.run(main)

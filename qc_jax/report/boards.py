@@ -1,0 +1,276 @@
+"""The leaderboard as tables that are shown."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.data.targets import target as about
+from qc_jax.report import leaderboard, published, results
+from qc_jax.report.layout import Cell, Column, Group, Table, number, spread
+
+_NOTHING = Cell("–", np.inf)
+
+
+def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table | Group]:
+    """All tables of one section, those of skill and R² folded.
+
+    Args:
+      parts: whose results they are, in a word, and their rows; those of the first come first.
+      prefix: of the names of the tables.
+    """
+    there = [name for _, frame in parts for name in leaderboard.targets(frame)]
+    found: list[Table | Group | None] = []
+    for title, names in leaderboard.families(there).items():
+        name = f"{prefix}-{title.split()[0].lower()}"
+        columns = [
+            (target, metric)
+            for target in names
+            for metric in ("mae", "median_ae")
+            if metric == "mae" or target in leaderboard.WITH_MEDIAN
+        ]
+        # The words stand below the first table; they hold for all.
+        found.append(_pivot(name, f"{title}: test MAE", parts, columns, "" if found else _MAE))
+    for metric, title, caption in (
+        ("skill", "Skill", "1 − MAE / MAE of the training median; mean over the seeds."),
+        ("r2", "R²", "Mean over the seeds."),
+    ):
+        own: list[Table] = []
+        for family, names in leaderboard.families(there).items():
+            name = f"{prefix}-{metric}-{family.split()[0].lower()}"
+            columns = [(target, metric) for target in names]
+            words = "" if own else caption
+            own.append(_pivot(name, f"{title}: {family}", parts, columns, words))
+        found.append(Group(title, own, columns=2))
+    found.append(_detail(f"{prefix}-detail", parts))
+    found.append(_tests(f"{prefix}-tests", parts))
+    found.append(_published(f"{prefix}-published", parts))
+    return [one for one in found if isinstance(one, Group) or (one is not None and one.rows)]
+
+
+_MAE = (
+    "Mean ± deviation over the seeds. Bold: significantly better than the second best. "
+    "†: the model's inputs give the target away; not eligible as best."
+)
+
+
+def _pivot(
+    name: str,
+    title: str,
+    parts: Sequence[tuple[str, pd.DataFrame]],
+    columns: Sequence[tuple[str, str]],
+    caption: str,
+) -> Table:
+    """Models × (target, metric); the baselines at the end."""
+    names = {target for target, _ in columns}
+    rows: list[list[Cell]] = []
+    for whose, frame in parts:
+        own = frame[frame.target.isin(names)]
+        if own.empty:
+            continue
+        found, verdicts = leaderboard.scores(own), leaderboard.verdicts(frame)
+        best = verdicts[verdicts.significant].set_index("target").best.to_dict()
+        most = found.groupby("target").seeds.max()
+        failed = own[own.status != results.FINISHED].groupby(["label", "target"]).status.first()
+        labels = sorted({*found.label, *(label for label, _ in failed.index)})
+        lines = {(line["label"], line["target"]): line for line in found.to_dict("records")}
+        for label in labels:
+            cells = [Cell(label, note=whose if len(parts) > 1 else "")]
+            for target, metric in columns:
+                line = lines.get((label, target))
+                if line is None:
+                    why = failed.get((label, target))
+                    cells.append(Cell("failed", np.inf, title=why) if why else _NOTHING)
+                    continue
+                value = line.get(metric, np.nan)
+                text = number(value) if metric != "mae" else spread(value, line["std"])
+                fewer = line["seeds"] < most[target]
+                cells.append(
+                    Cell(
+                        text,
+                        value if np.isfinite(value) else np.inf,
+                        bold=metric == "mae" and best.get(target) == label,
+                        given_away=bool(line["given_away_by"]),
+                        note=f"{line['seeds']} of {most[target]} seeds" if fewer else "",
+                        title=_given(line["given_away_by"]),
+                    )
+                )
+            rows.append(cells)
+    floor = leaderboard.baselines(pd.concat([frame for _, frame in parts], ignore_index=True))
+    muted = set()
+    for rule in leaderboard.BASELINES:
+        values = floor[floor.label == rule].set_index("target")
+        cells = [_baseline(values, *column) for column in columns]
+        if any(one is not _NOTHING for one in cells):
+            muted.add(len(rows))
+            rows.append([Cell(rule), *cells])
+    heads = [
+        Column(target, (about(target).unit if metric in ("mae", "median_ae") else ""))
+        if metric != "median_ae"
+        else Column("median error", about(target).unit)
+        for target, metric in columns
+    ]
+    return Table(
+        *(name, title, [Column("model", numeric=False), *heads], rows),
+        caption=caption,
+        muted=frozenset(muted),
+    )
+
+
+def _baseline(values: pd.DataFrame, target: str, metric: str) -> Cell:
+    if target not in values.index or metric not in values:
+        return _NOTHING
+    line = values.loc[target]
+    text = spread(line[metric], line["std"]) if metric == "mae" else number(line[metric])
+    return Cell(text, float(line[metric]))
+
+
+def _given(inputs: str) -> str:
+    return f"given away by {inputs.replace(' ', ', ')}" if inputs else ""
+
+
+def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
+    """A row a model and target, with everything that is known of it."""
+    metrics = {
+        "mae": "MAE",
+        "std": "deviation",
+        "mae_low": "95 % from",
+        "mae_high": "to",
+        "median_ae": "median error",
+        "rmse": "RMSE",
+        "r2": "R²",
+        "skill": "skill",
+    }
+    sizes = {"seeds": "seeds", "test_rows": "test rows", "parameters": "parameters"}
+    sizes |= {"epochs": "epochs", "seconds": "seconds"}
+    rows = []
+    for whose, frame in parts:
+        found = leaderboard.scores(frame)
+        names = leaderboard.targets(frame)
+        found = found.assign(place=found.target.map(names.index)).sort_values(["place", "mae"])
+        for line in found.to_dict("records"):
+            cells = [
+                Cell(line["label"], note=whose if len(parts) > 1 else ""),
+                Cell(line["target"]),
+                Cell(line["unit"]),
+            ]
+            for metric in metrics:
+                value = line.get(metric, np.nan)
+                given = metric == "mae" and bool(line["given_away_by"])
+                order = value if np.isfinite(value) else np.inf
+                cells.append(Cell(number(value, 4), order, given_away=given))
+            for size in sizes:
+                value = line[size]
+                known = not pd.isna(value)
+                digits = f"{float(value):.1f}" if size == "seconds" else f"{round(value):,}"
+                cells.append(Cell(digits, float(value)) if known else _NOTHING)
+            cells.append(Cell(line["given_away_by"].replace(" ", ", ") or "–"))
+            rows.append(cells)
+    words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
+    heads = [Column(one) for one in (*metrics.values(), *sizes.values())]
+    return Table(
+        *(name, "All scores", [*words, *heads, Column("given away by", numeric=False)], rows),
+        caption="Means over the seeds. The interval is that of the MAE, by bootstrap over the test "
+        "rows: mean over the seeds of both ends. Seconds are those of one training, its share "
+        "where several were trained as one program.",
+        folded=True,
+    )
+
+
+def _tests(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
+    """Whether the best model of each target beats the second."""
+    rows = []
+    for whose, frame in parts:
+        for line in leaderboard.verdicts(frame).to_dict("records"):
+            word = "yes" if line["significant"] else "no"
+            if not np.isfinite(line["p"]):
+                word = "not tested"
+            elif not line["beats_baselines"]:
+                word = "no: a baseline is better"
+            rows.append(
+                [
+                    Cell(line["target"], note=whose if len(parts) > 1 else ""),
+                    Cell(line["best"]),
+                    Cell(line["second"]),
+                    *(_p(line[key]) for key in ("p", "corrected")),
+                    Cell(word),
+                ]
+            )
+    heads = ["target", "best", "second", "p", "corrected", "significant"]
+    return Table(
+        *(name, "Is the best better than the second?"),
+        [Column(head, numeric=head in ("p", "corrected")) for head in heads],
+        rows,
+        caption="Of the models that are not given the target away. p is that of a paired "
+        "permutation test on the absolute errors of the same test pairs, averaged over the seeds; "
+        f"corrected for {len(rows)} targets by Holm's method; below "
+        f"{leaderboard.SIGNIFICANT} is significant.",
+        folded=True,
+    )
+
+
+def _p(value: float) -> Cell:
+    if not np.isfinite(value):
+        return _NOTHING
+    return Cell(f"{value:.3f}" if value >= 0.001 else "< 0.001", float(value))
+
+
+def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | None:
+    """The authors' numbers beside ours; only those of models and targets that are here."""
+    first = parts[0][1].iloc[0]
+    if first.split != "random":
+        return None
+    same = published.is_their_data(first.data)
+    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
+    ours = ours.drop_duplicates(["model", "target"])
+    both = published.scores().merge(ours, on=["model", "target"], suffixes=("_theirs", ""))
+    rows = []
+    for line in both.to_dict("records"):
+        other = line["published_as"] != line["model"]
+        cells = [
+            Cell(line["model"], note=f"published as {line['published_as']}" if other else ""),
+            Cell(line["target"]),
+            Cell(line["unit"]),
+            Cell(spread(line["mae_theirs"], line["std_theirs"]), line["mae_theirs"]),
+            Cell(
+                spread(line["mae"], line["std"]),
+                line["mae"],
+                given_away=bool(line["given_away_by"]),
+            ),
+        ]
+        if same:
+            ratio = line["mae"] / line["mae_theirs"]
+            cells.append(Cell(number(ratio, 2), ratio))
+        rows.append(cells)
+    words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
+    heads = [
+        Column("published MAE", "" if same else "another dataset: ptbp"),
+        Column("our MAE", first.data),
+        *([Column("ours / published")] if same else []),
+    ]
+    caption = (
+        "The same data and split rule."
+        if same
+        else f"Another dataset: the published numbers are of ptbp (GFN1-xTB), ours of "
+        f"{first.data}. They show what is usual, and are not to be compared number by number."
+    )
+    title = "Published numbers beside ours" if same else "Published numbers, of another dataset"
+    return Table(name, title, [*words, *heads], rows, caption=caption, folded=not same)
+
+
+def of_frame(
+    name: str, title: str, frame: pd.DataFrame, caption: str = "", numeric: Iterable[str] = ()
+) -> Table:
+    """A table as it is: the columns named in `numeric` hold numbers or cells, the others text."""
+    known = set(numeric)
+    rows = [
+        [
+            value
+            if isinstance(value, Cell)
+            else (Cell(number(value), float(value)) if head in known else Cell(str(value)))
+            for head, value in zip(frame.columns, line, strict=True)
+        ]
+        for line in frame.itertuples(index=False, name=None)
+    ]
+    heads = [Column(str(one), numeric=one in known) for one in frame.columns]
+    return Table(name, title, heads, rows, caption=caption)

@@ -1,0 +1,274 @@
+"""The leaderboard's numbers: means over seeds, baselines, and whether the best is significant."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.data.targets import TARGETS
+from qc_jax.evaluate import statistics
+from qc_jax.evaluate.predictions import Predictions
+from qc_jax.report import results
+
+# Targets that are read side by side.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "Frontier levels": ("e_g_ev", "e_homo_ev", "e_lumo_ev", "fermi_level_ev"),
+    "Energies": (
+        *("band_energy_ev", "repulsive_energy_ev", "mermin_free_energy_ev", "total_energy_ev"),
+    ),
+    "Linear in HOMO and LUMO": ("i_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev"),
+    "Divided by the gap": ("softness_evinv", "electrophilicity_ev"),
+    "Dipole, distance and charges": (
+        *("dipole_mag_d", "dipole_z_d", "distance_ang", "q_maxabs", "q_absmean", "q_std"),
+    ),
+}
+# Their errors are divided by a gap near zero: the mean says little without the median beside it.
+WITH_MEDIAN = ("softness_evinv", "electrophilicity_ev")
+TRAINING_MEDIAN, PAIR_MEAN = "training median", "pair mean"
+BASELINES = {TRAINING_MEDIAN: "mae_training_median", PAIR_MEAN: "mae_pair_mean"}
+SIGNIFICANT = 0.05  # p, corrected, below which the best model is called better than the second
+_SWEPT = ("lr", "weight_decay", "dropout")
+_AGAINST = "against "
+
+
+class Section(NamedTuple):
+    """What may stand in one table: results on the same rows of the same data."""
+
+    fingerprint: str
+    split: str
+
+
+def without_studies(
+    frame: pd.DataFrame, studies: Iterable[pd.DataFrame]
+) -> tuple[pd.DataFrame, int]:
+    """The table without the trainings that only studies are about, and how many these are.
+
+    Studies leave their trainings in the benchmark's directory. What is no random split, or departs
+    from the published protocol, is shown by the study that it was made for.
+
+    Args:
+      frame: the benchmark's rows.
+      studies: the rows of each study.
+    """
+    named = {name for rows in studies for name in rows.training} - {""}
+    aside = frame.training.isin(named) & ((frame.setting != "") | (frame.split != "random"))
+    return frame[~aside], frame.training[aside].nunique()
+
+
+def sections(frame: pd.DataFrame) -> dict[Section, pd.DataFrame]:
+    """The rows of each section, in order of appearance, with a `label` for each model.
+
+    The label is the model's name, where it departs from the published protocol, and, where the
+    section has the model with several, the settings that differ.
+    """
+    found = {}
+    for key, rows in frame.groupby(["data_fingerprint", "split"], sort=False):
+        found[Section(*map(str, key))] = rows.assign(label=_labels(rows))
+    return found
+
+
+def _labels(frame: pd.DataFrame) -> pd.Series:
+    labels = frame.model.copy()
+    trained = frame[frame.seed.notna()]
+    departs = frame.index[frame.seed.notna() & (frame.setting != "")]
+    labels[departs] += ", " + frame.setting[departs]
+    for model, rows in trained.groupby("model"):
+        for name in _SWEPT:
+            if rows[name].nunique(dropna=False) > 1:
+                here = frame.index[(frame.model == model) & frame.seed.notna()]
+                labels[here] += [f", {name} {value:g}" for value in frame[name][here]]
+    # A test's row carries the label itself.
+    return labels
+
+
+def targets(frame: pd.DataFrame) -> list[str]:
+    """The targets of a table, in the order of the target table."""
+    there = set(frame.target)
+    return [name for name in TARGETS if name in there]
+
+
+def scores(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a model and target.
+
+    Args:
+      frame: the rows of one section.
+
+    Returns:
+      Columns `label`, `model`, `target`, `unit`, `given_away_by`, `seeds`, `std` (of `mae`, NaN for
+      one seed), the mean over seeds of each metric there is, and of `test_rows`, `parameters`,
+      `epochs` and `seconds`.
+    """
+    by = ["label", "model", "target"]
+    trained = frame[frame.seed.notna()]
+    found = results.summary(trained, by).rename(columns={"mean": "mae"})
+    finished = trained[trained.status == results.FINISHED]
+    metrics = finished[finished.metric != "mae"].pivot_table(
+        index=by, columns="metric", values="value", aggfunc="mean"
+    )
+    about = ["test_rows", "parameters", "epochs", "seconds"]
+    sizes = finished[finished.metric == "mae"].groupby(by)[about].mean()
+    return found.join(metrics, on=by).join(sizes, on=by)
+
+
+def baselines(frame: pd.DataFrame) -> pd.DataFrame:
+    """What needs no model: columns `label`, `target`, `unit`, `mae`, `std`, `seeds`, `skill`.
+
+    Each seed counts once, however many models were trained with it.
+    """
+    found = []
+    for label, metric in BASELINES.items():
+        once = frame[frame.metric == metric].drop_duplicates(["target", "seed"])
+        found.append(results.summary(once, ["target"], metric).assign(label=label))
+    table = pd.concat(found, ignore_index=True).rename(columns={"mean": "mae"})
+    median = table[table.label == TRAINING_MEDIAN].set_index("target").mae
+    return table.assign(
+        skill=[
+            statistics.skill(mae, median[target])
+            for target, mae in zip(table.target, table.mae, strict=True)
+        ]
+    )
+
+
+def _best_two(found: pd.DataFrame) -> tuple[str, str] | None:
+    """The best and the second of the models that are not given the target away."""
+    fair = found[found.given_away_by == ""].sort_values("mae", kind="stable")
+    labels = fair.label.tolist()
+    return (labels[0], labels[1]) if len(labels) > 1 else None
+
+
+def with_tests(
+    frame: pd.DataFrame, predictions: Callable[[str], Predictions | None]
+) -> pd.DataFrame:
+    """The table with a row a target that says whether the best model beats the second.
+
+    A paired test on absolute errors by pair, averaged over the seeds that both models have. Where
+    predictions are not kept, a row that is there stays.
+
+    Args:
+      frame: rows of the benchmark.
+      predictions: of a training, by name.
+    """
+    kept, added = frame, []
+    for key, rows in sections(frame).items():
+        found = scores(rows)
+        for target in targets(rows):
+            two = _best_two(found[found.target == target])
+            if two is None:
+                continue
+            mine = rows[(rows.target == target) & rows.seed.notna() & (rows.metric == "mae")]
+            seeds = [set(mine.seed[mine.label == label]) for label in two]
+            both = seeds[0] & seeds[1]
+            errors = [
+                pair_errors(mine[(mine.label == label) & mine.seed.isin(both)], target, predictions)
+                for label in two
+            ]
+            kept_errors = [one for one in errors if one is not None]
+            if len(kept_errors) < len(two):
+                continue
+            means = [one.groupby("name").error.mean().to_dict() for one in kept_errors]
+            old = (kept.metric == results.P_AGAINST_SECOND) & (kept.target == target)
+            old &= (kept.data_fingerprint == key.fingerprint) & (kept.split == key.split)
+            kept = kept[~old]
+            added.append(
+                {
+                    **mine[["study", "data", "data_fingerprint", "split", "unit"]].iloc[0],
+                    "model": two[0],
+                    "setting": f"{_AGAINST}{two[1]}",
+                    "target": target,
+                    "metric": results.P_AGAINST_SECOND,
+                    "value": statistics.paired_test(*means),
+                    "status": results.FINISHED,
+                }
+            )
+    return results.table([*kept[list(results.COLUMNS)].to_dict("records"), *added])
+
+
+def pair_errors(
+    trained: pd.DataFrame, target: str, predictions: Callable[[str], Predictions | None]
+) -> pd.DataFrame | None:
+    """What trainings predicted of each of their test pairs.
+
+    Args:
+      trained: a row a training.
+      target: what they were trained for.
+      predictions: of a training, by name.
+
+    Returns:
+      Columns `name`, `seed`, `true`, `predicted`, `error` (absolute); None where the predictions
+      of a training are not kept.
+    """
+    found = []
+    for training, seed in zip(trained.training, trained.seed, strict=True):
+        kept = predictions(training)
+        if kept is None or target not in kept.targets:
+            return None
+        column = kept.targets.index(target)
+        found.append(
+            pd.DataFrame(
+                {
+                    "name": kept.names.astype(str),
+                    "seed": seed,
+                    "true": kept.true[:, column],
+                    "predicted": kept.predicted[:, column],
+                    "error": kept.errors(target),
+                }
+            )
+        )
+    return pd.concat(found, ignore_index=True) if found else None
+
+
+def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a target: which model is best, and whether that means something.
+
+    Args:
+      frame: the rows of one section.
+
+    Returns:
+      Columns `target`, `best`, `second` ('' where fewer than two models are not given it away), `p`
+      (NaN where nothing was tested), `corrected` (Holm's, over the targets that were tested) and
+      `significant`: corrected p below `SIGNIFICANT`, and better than both baselines.
+    """
+    found, floor = scores(frame), baselines(frame)
+    tests = frame[frame.metric == results.P_AGAINST_SECOND]
+    lines = []
+    for target in targets(frame):
+        two = _best_two(found[found.target == target])
+        if two is None:
+            continue
+        best, second = two
+        best_rule = best.replace("_", " ")
+        test = tests[
+            (tests.target == target)
+            & (tests.model == best)
+            & (tests.setting == f"{_AGAINST}{second}")
+        ]
+        mae = found[(found.target == target) & (found.label == best)].mae.iloc[0]
+        lines.append(
+            {
+                "target": target,
+                "best": best,
+                "second": second,
+                "p": float(test.value.iloc[0]) if len(test) else np.nan,
+                # The pair mean is a model, too, whose own baseline differs by rounding.
+                "beats_baselines": bool(
+                    (mae < floor.mae[(floor.target == target) & (floor.label != best_rule)]).all()
+                ),
+            }
+        )
+    columns = ["target", "best", "second", "p", "beats_baselines"]
+    table = pd.DataFrame(lines, columns=columns)
+    tested = table.p.notna().to_numpy(bool)
+    corrected = np.full(len(table), np.nan)
+    corrected[tested] = statistics.holm(table.p[tested].to_numpy(float))
+    return table.assign(
+        corrected=corrected,
+        significant=(corrected < SIGNIFICANT) & table.beats_baselines.to_numpy(bool),
+    )
+
+
+def families(there: Iterable[str]) -> dict[str, list[str]]:
+    """The given targets by family; families without any are left out."""
+    known = set(there)
+    found = {title: [name for name in names if name in known] for title, names in FAMILIES.items()}
+    return {title: names for title, names in found.items() if names}

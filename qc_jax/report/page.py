@@ -1,0 +1,234 @@
+"""The report: what is in it, and in which order."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.data.table import PairTable
+from qc_jax.errors import InputError
+from qc_jax.report import boards, curves, leaderboard, made, pairs, results, studies
+from qc_jax.report.gallery import draw_canvases
+from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
+from qc_jax.report.source import Source
+from qc_jax.report.style import style
+
+_WORST = 10
+_WHOSE = (
+    "Beside your models (yours) stand the project's own results on the same data and split "
+    "(project). Bold is the best of each of the two by itself."
+)
+_SHADES = 24  # of a canvas
+_CANVASES = 2  # of the best and of the worst pairs
+
+
+def build(
+    own: Source | None, project: Source | None, pair_table: Callable[[str, str], PairTable]
+) -> Report:
+    """The report of a work directory, beside the project's own results where these compare.
+
+    Args:
+      own: the work directory; None for the project's own results alone.
+      project: what is packaged; None where nothing is.
+      pair_table: of a `config.data` and `config.data_dir`; raises InputError where there is none.
+
+    Raises:
+      InputError: there is nothing to report.
+    """
+    first = own or project
+    if first is None:
+        raise InputError(
+            "no --workdir is given and the package holds no results of its own; expected "
+            "--workdir=DIR of a benchmark"
+        )
+    frame, aside = leaderboard.without_studies(first.frame, first.studies.values())
+    sections = leaderboard.sections(frame)
+    others = leaderboard.sections(project.frame) if own is not None and project else {}
+    parts: list[Part] = []
+    pictures: list[Part] = []
+    several = len(sections) > 1
+    for index, (key, frame) in enumerate(sections.items(), start=1):
+        prefix = f"part{index}" if several else "leaderboard"
+        where = f": {_data(frame)}, split {key.split}" if several else ""
+        both = [("yours", frame)]
+        if key in others and project is not None:
+            both.append(("project", others[key]))
+        if not (frame.status == results.FINISHED).any():
+            continue
+        drawn = curves.draw_skill(
+            f"{prefix}-overview", leaderboard.scores(frame), leaderboard.targets(frame)
+        )
+        parts.append(
+            Part(
+                prefix,
+                f"Leaderboard{where}",
+                [*([drawn] if drawn else []), *boards.tables(both, prefix)],
+                words=[_WHOSE] if len(both) > 1 else (),
+                facts=_facts(key, frame),
+            )
+        )
+        pictures += _pictures(first, key, frame, prefix, where, pair_table)
+    shown = _studies(first, project, aside)
+    warnings = list(first.partial)
+    if len({key.fingerprint for key in sections}) > 1:
+        found = ", ".join(f"{_data(frame)} ({key.fingerprint})" for key, frame in sections.items())
+        warnings.append(
+            f"Results on different data are in this directory: {found}. Each has tables of its "
+            "own; numbers of different tables do not compare."
+        )
+    return Report(
+        title="QuantumCanvas benchmark",
+        subtitle=f"Results of {first.title}",
+        warnings=warnings,
+        parts=[*parts, *shown, *pictures, made.part(first, project if own else None)],
+    )
+
+
+def _data(frame: pd.DataFrame) -> str:
+    return str(frame.data.iloc[0])
+
+
+def _facts(key: leaderboard.Section, frame: pd.DataFrame) -> list[tuple[str, str]]:
+    trained = frame[(frame.metric == "mae") & (frame.status == results.FINISHED)]
+    sizes = "; ".join(
+        f"{train} + {validation} + {test}"
+        for train, validation, test in trained[["train_rows", "validation_rows", "test_rows"]]
+        .drop_duplicates()
+        .itertuples(index=False, name=None)
+    )
+    seeds = ", ".join(map(str, sorted(trained.seed.unique())))
+    return [
+        ("data", f"{_data(frame)} ({key.fingerprint})"),
+        ("split", key.split),
+        ("rows to train, validate and test", sizes),
+        ("models", str(trained.label.nunique())),
+        ("targets", str(trained.target.nunique())),
+        ("seeds", seeds),
+        ("finished trainings", f"{trained.training.nunique():,}"),
+    ]
+
+
+def _pictures(
+    source: Source,
+    key: leaderboard.Section,
+    frame: pd.DataFrame,
+    prefix: str,
+    where: str,
+    pair_table: Callable[[str, str], PairTable],
+) -> list[Part]:
+    """The chapters of training curves and of single pairs; none where these are not kept."""
+    parts = []
+    found = curves.of_training(frame, source.epochs)
+    if len(found):
+        there = [name for name in leaderboard.targets(frame) if name in set(found.target)]
+        drawn = [
+            curves.draw_training(
+                f"{prefix}-training-{family.split()[0].lower()}", family, found, names
+            )
+            for family, names in leaderboard.families(there).items()
+        ]
+        parts.append(Part(f"{prefix}-curves", f"Training curves{where}", drawn))
+    words = [
+        "Of each target the model with the smallest error that is not given the target away; where "
+        "all are, the one with the smallest error."
+    ]
+    try:
+        table = pair_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
+        if table.fingerprint() != key.fingerprint:
+            raise InputError(f"{_data(frame)} has changed since: it is {table.fingerprint()} now")
+    except InputError as error:
+        table = None
+        words.append(f"No canvases are drawn: {error}.")
+    scores = leaderboard.scores(frame)
+    groups = []
+    for target in leaderboard.targets(frame):
+        mine = scores[scores.target == target].sort_values("mae", kind="stable")
+        if mine.empty:
+            continue
+        fair = mine[mine.given_away_by == ""]
+        best = (fair if len(fair) else mine).iloc[0]
+        rows = frame[
+            (frame.target == target)
+            & (frame.label == best.label)
+            & (frame.metric == "mae")
+            & (frame.status == results.FINISHED)
+        ]
+        errors = leaderboard.pair_errors(rows, target, source.predictions)
+        if errors is None:
+            continue
+        title = f"{target}: {best.label}, MAE {number(best.mae)} {best.unit}"
+        groups.append(Group(title, _of_target(prefix, target, str(best.label), errors, table)))
+    if groups:
+        parts.append(Part(f"{prefix}-pairs", f"Target by target{where}", groups, words))
+    return parts
+
+
+def _of_target(
+    prefix: str, target: str, label: str, errors: pd.DataFrame, table: PairTable | None
+) -> list[Table | Picture]:
+    name = f"{prefix}-{target}"
+    ranked = pairs.by_pair(errors)
+    worst = [
+        [
+            Cell(str(line.name).replace("_", "–")),
+            *(Cell(number(value, 4), value) for value in (line.true, line.predicted, line.error)),
+        ]
+        for line in ranked[:_WORST].itertuples()
+    ]
+    heads = [
+        Column("pair", numeric=False),
+        *(Column(one) for one in ("true", "predicted", "error")),
+    ]
+    found: list[Table | Picture] = [
+        pairs.draw_parity(f"{name}-parity", target, label, errors),
+        pairs.draw_matrix(f"{name}-matrix", target, label, errors),
+        Table(
+            *(f"{name}-worst", f"{target}: the worst {len(worst)} pairs", heads, worst),
+            caption=f"{label}. Means over the seeds that tested the pair.",
+        ),
+        pairs.draw_elements(f"{name}-elements", target, label, errors),
+    ]
+    once = table is not None and len(set(table.names)) == len(table)
+    if table is not None and once:
+        shown = pd.concat([ranked[: -_CANVASES - 1 : -1], ranked[:_CANVASES]])
+        shown = shown.drop_duplicates("name")
+        rows = np.array([table.row(str(one)) for one in shown.name])
+        with style():
+            figure = draw_canvases(table.take(rows), shades=_SHADES)
+        found.append(
+            Picture(
+                f"{name}-canvases",
+                f"{target}: canvases of the best and the worst pairs",
+                figure,
+                shown,
+                caption=f"{label}. First the {_CANVASES} pairs with the smallest error, then the "
+                f"{_CANVASES} with the largest.",
+                width=900,
+            )
+        )
+    return found
+
+
+def _studies(first: Source, project: Source | None, aside: int) -> list[Part]:
+    """A chapter for the studies: those of the source and, where it has none, the project's."""
+    items: list[Table | Picture] = []
+    words = []
+    if aside:
+        words.append(
+            f"{aside} trainings were made for studies only: they are shown here, not above."
+        )
+    shown = dict(first.studies)
+    if project is not None and project is not first:
+        more = {name: frame for name, frame in project.studies.items() if name not in shown}
+        if more:
+            words.append(f"{', '.join(more)}: of {project.title}.")
+        shown |= more
+    lost = []
+    for name in studies.ordered(list(shown)):
+        picture = studies.picture(name, shown[name])
+        table = studies.table(name, shown[name])
+        items += [*([picture] if picture else []), *([table] if table.rows else [])]
+        lost += studies.missing(name, shown[name])
+    if not (items or lost):
+        return []
+    return [Part("studies", "Studies", items, words, lists=[("Not there", lost)] if lost else [])]

@@ -1,0 +1,319 @@
+"""The studies: their numbers as tables, and the figures of those that have one."""
+
+from collections.abc import Callable, Sequence
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from qc_jax.data.targets import TARGETS
+from qc_jax.data.targets import target as about
+from qc_jax.report import results
+from qc_jax.report.layout import Cell, Column, Picture, Table, spread
+from qc_jax.report.style import GREY, HEAT, colours, columns_of, marks, plain_ticks, style
+
+matplotlib.use("Agg")
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+_TITLES = {
+    "ood": "Out of distribution",
+    "elements": "Without the right elements",
+    "channels": "Channel importance",
+    "modality": "Modalities",
+    "resolution": "Canvas resolution",
+    "learning_curve": "Learning curves",
+    "giveaway": "What a single input gives away",
+    "timing": "Inference time",
+}
+# What the columns of numbers are called; metrics that are not here are left to the CSV.
+_METRICS = {
+    "mae_in": "MAE in distribution",
+    "mae": "MAE",
+    "gap": "gap",
+    "mae_change": "MAE grows by",
+    "mae_std": "deviation over repeats",
+    "median_ae": "median error",
+    "r2": "R²",
+    "skill": "skill",
+    "ms_per_sample": "ms a structure",
+    "samples_per_s": "structures/s",
+}
+_AS_PUBLISHED = "-as_published"
+
+
+def ordered(names: Sequence[str]) -> list[str]:
+    """Names of studies, the known ones first and in the order of the report."""
+    known = list(_TITLES)
+
+    def key(name: str) -> tuple[int, str]:
+        base = name.removesuffix(_AS_PUBLISHED)
+        return (known.index(base) if base in known else len(known), name)
+
+    return sorted(names, key=key)
+
+
+def title(name: str) -> str:
+    """What a study is called above its tables."""
+    base = name.removesuffix(_AS_PUBLISHED)
+    flaws = ", with the flaws of the published code" if base != name else ""
+    return _TITLES.get(base, base) + flaws
+
+
+def table(name: str, frame: pd.DataFrame) -> Table:
+    """A row a model, target, data, split and setting; a column a metric, mean ± std over seeds."""
+    keys = ["model", "target", "data", "data_fingerprint", "split", "setting"]
+    finished = _finished(frame)
+    groups = finished.groupby([*keys, "metric"], sort=False).value
+    numbers = groups.agg(mean="mean", std="std").reset_index()
+    metrics = [one for one in _METRICS if one in set(numbers.metric)]
+    shown = ["model", *(key for key in keys[1:] if frame[key].nunique() > 1)]
+    about_rows = finished.groupby(keys, sort=False)[["given_away_by", "unit"]].first()
+    rows = []
+    for key, lines in numbers.groupby(keys, sort=False):
+        words = dict(zip(keys, key, strict=True))
+        given, unit = about_rows.loc[key]
+        cells = [*(Cell(str(words[one])) for one in shown), Cell(str(unit))]
+        by_metric = lines.set_index("metric")
+        for metric in metrics:
+            if metric not in by_metric.index:
+                cells.append(Cell("–", np.inf))
+                continue
+            line = by_metric.loc[metric]
+            mean, std = float(line["mean"]), float(line["std"])
+            text = spread(mean, std)
+            cells.append(Cell(text, mean, given_away=bool(given) and metric == "mae"))
+        rows.append(cells)
+    heads = [Column(one, numeric=False) for one in (*shown, "unit")]
+    return Table(
+        *(f"study-{name}", f"{title(name)}: numbers"),
+        [*heads, *(Column(_METRICS[one]) for one in metrics)],
+        rows,
+        caption="Mean ± deviation over the seeds.",
+        folded=name.removesuffix(_AS_PUBLISHED) in _PICTURES,
+    )
+
+
+def missing(name: str, frame: pd.DataFrame) -> list[str]:
+    """What a study has no numbers of, and why, a line a reason."""
+    lost = frame[frame.status != results.FINISHED]
+    lines = []
+    for status, rows in lost.groupby("status", sort=False):
+        names = list(dict.fromkeys(f"{row.training or row.model}" for row in rows.itertuples()))
+        lines.append(f"{title(name)}: {len(names)} {status}: {', '.join(names)}")
+    return lines
+
+
+def picture(name: str, frame: pd.DataFrame) -> Picture | None:
+    """The figure of a study; None where it has none, or nothing to draw."""
+    draw = _PICTURES.get(name.removesuffix(_AS_PUBLISHED))
+    finished = _finished(frame)
+    return draw(f"study-{name}", title(name), finished) if draw and len(finished) else None
+
+
+def _finished(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[(frame.status == results.FINISHED) & frame.value.notna()]
+
+
+def _means(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean, least and largest value over the seeds of each group and metric."""
+    groups = frame.groupby([*by, "metric"], sort=False).value
+    return groups.agg(mean="mean", low="min", high="max", seeds="size").reset_index()
+
+
+def _panels(
+    found: pd.DataFrame,
+    height: float,
+    draw: Callable[[Axes, pd.DataFrame], None],
+    share: bool = False,
+) -> Figure:
+    """A panel a target, its models told below all of them.
+
+    Args:
+      found: rows with `target` and `model`.
+      height: of a panel, inches.
+      draw: what of a target's rows.
+      share: whether all have the same vertical axis.
+    """
+    shown = [name for name in TARGETS if name in set(found.target)]
+    columns = columns_of(len(shown))
+    rows = -(-len(shown) // columns)
+    with style():
+        figure = Figure(figsize=(10.5, height * rows + 0.5), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, sharey=share).ravel()
+        for axis in axes[len(shown) :]:
+            axis.set_axis_off()
+        for axis, target in zip(axes, shown, strict=False):
+            draw(axis, found[found.target == target])
+            axis.set_title(f"{target} ({about(target).unit})")
+        colour, mark = colours(found.model.tolist()), marks(found.model.tolist())
+        handles = [
+            Line2D(
+                *([], []), color=color, marker="o", ms=4, ls="" if share else mark[one], label=one
+            )
+            for one, color in colour.items()
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    return figure
+
+
+def _curves(name: str, heading: str, found: pd.DataFrame, x: str, words: str) -> Picture:
+    """The mean by a number, a line a model."""
+    colour, mark = colours(found.model.tolist()), marks(found.model.tolist())
+
+    def draw(axis: Axes, rows: pd.DataFrame) -> None:
+        for model, line in rows.sort_values(x).groupby("model"):
+            key, at = str(model), line[x].astype(float)
+            axis.plot(at, line["mean"], "o", ls=mark[key], color=colour[key], lw=1.3, ms=3.5)
+            axis.fill_between(at, line.low, line.high, color=colour[key], alpha=0.15, lw=0)
+        axis.set(xscale="log", yscale="log", xlabel=words)
+        plain_ticks(axis.xaxis)
+        plain_ticks(axis.yaxis)
+
+    figure = _panels(found, 2.7, draw)
+    caption = "Test MAE, mean over the seeds; the band spans them."
+    return Picture(name, heading, figure, found, caption, width=700)
+
+
+def _learning_curve(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    mine = frame[(frame.metric == "mae") & frame.train_rows.notna()]
+    found = _means(mine, ["model", "target", "train_rows"])
+    return _curves(name, heading, found, "train_rows", "training rows") if len(found) else None
+
+
+def _resolution(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    mine = frame[(frame.metric == "mae") & frame.setting.str.match(r"\d+ pixels")]
+    found = _means(mine.assign(pixels=mine.setting.str.extract(r"(\d+)")[0].astype(int)), _BY_SIZE)
+    return _curves(name, heading, found, "pixels", "pixels along each side") if len(found) else None
+
+
+_BY_SIZE = ["model", "target", "pixels"]
+
+
+def _dots(
+    name: str,
+    heading: str,
+    found: pd.DataFrame,
+    along: str,
+    metrics: Sequence[str],
+    caption: str,
+    log: bool,
+) -> Picture:
+    """A line a value of `along` and a dot a model; two metrics are joined, the first is hollow."""
+    colour = colours(found.model.tolist())
+    values = list(dict.fromkeys(found[along]))
+    models = sorted(colour)
+    # Models stand a little below each other, so that none hides another.
+    step = 0.6 / max(len(models) - 1, 1)
+
+    def draw(axis: Axes, rows: pd.DataFrame) -> None:
+        for model, of_model in rows.groupby("model"):
+            key = str(model)
+            lift = step * models.index(key) - (0.3 if len(models) > 1 else 0)
+            table = of_model.pivot_table(index=along, columns="metric", values="mean")
+            table = table.reindex([value for value in values if value in table.index])
+            places = np.array([values.index(value) for value in table.index]) + lift
+            if len(metrics) > 1 and set(metrics) <= set(table):
+                axis.hlines(places, *(table[one] for one in metrics), color=colour[key], lw=1)
+                axis.plot(table[metrics[0]], places, "o", ms=4, mfc="none", color=colour[key])
+            if metrics[-1] in table:
+                axis.plot(table[metrics[-1]], places, "o", ms=4, color=colour[key])
+        axis.set_yticks(range(len(values)), values)
+        axis.set_ylim(len(values) - 0.5, -0.5)
+        axis.grid(visible=False, axis="y")
+        axis.hlines(
+            np.arange(1, len(values)) - 0.5,
+            0,
+            1,
+            GREY,
+            alpha=0.2,
+            lw=0.6,
+            transform=axis.get_yaxis_transform(),
+        )
+        if log:
+            axis.set_xscale("log")
+            plain_ticks(axis.xaxis)
+
+    figure = _panels(found, 0.6 + 0.26 * len(values), draw, share=True)
+    data = found[found.metric.isin(metrics)]
+    return Picture(name, heading, figure, data, caption, width=820)
+
+
+def _ood(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    found = _means(frame[frame.metric.isin(["mae_in", "mae"])], ["model", "target", "split"])
+    caption = (
+        "Hollow: the MAE in distribution, on the validation rows; full: on the test rows, which "
+        "are out of distribution for all splits but random and held_out_pairs. The line between "
+        "them is the gap."
+    )
+    if found.empty:
+        return None
+    return _dots(name, heading, found, "split", ("mae_in", "mae"), caption, log=True)
+
+
+def _channels(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    mine = frame[(frame.metric == "mae_change") & ~frame.setting.str.startswith("nothing")]
+    found = _means(mine, ["model", "target", "setting"])
+    caption = (
+        "What the test MAE grows by when each canvas gets this channel of another pair; mean over "
+        "permutations and seeds. Groups of channels stand below the ten."
+    )
+    if found.empty:
+        return None
+    return _dots(name, heading, found, "setting", ("mae_change",), caption, log=False)
+
+
+def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    found = _means(frame[frame.metric == "mae"], ["model", "target", "setting"])
+    caption = "Test MAE with the atomic numbers as they are (normal), and changed."
+    if found.empty:
+        return None
+    return _dots(name, heading, found, "setting", ("mae",), caption, log=True)
+
+
+def _giveaway(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    mine = frame[frame.metric == "skill"]
+    if mine.empty:
+        return None
+    found = mine.pivot_table(index="setting", columns="target", values="value", sort=False)
+    found = found.reindex(columns=[one for one in TARGETS if one in found])
+    known = mine.groupby(["setting", "target"]).given_away_by.first()
+    with style():
+        figure = Figure(figsize=(10.5, 1.5 + 0.3 * len(found)), layout="constrained")
+        axis = figure.subplots()
+        axis.imshow(found.clip(0, 1), cmap=HEAT, vmin=0, vmax=1, aspect="auto")
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+        axis.xaxis.tick_top()
+        axis.set_xticks(range(found.shape[1]), found.columns, rotation=40, ha="left")
+        axis.set_yticks(range(len(found)), found.index)
+        for row, setting in enumerate(found.index):
+            for column, target in enumerate(found.columns):
+                value = found.iat[row, column]
+                if not np.isfinite(value):
+                    continue
+                mark = "†" if known.get((setting, target)) else ""
+                axis.text(
+                    *(column, row, f"{value:.2f}".replace("-", "−") + mark),
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if value < 0.6 else "black",
+                )
+    caption = (
+        "Skill of a linear model that reads this input alone: 1 is perfect, 0 as good as the "
+        "training median. † The input is known to give the target away."
+    )
+    return Picture(name, heading, figure, found.reset_index(), caption, width=900)
+
+
+_PICTURES: dict[str, Callable[[str, str, pd.DataFrame], Picture | None]] = {
+    "ood": _ood,
+    "channels": _channels,
+    "elements": _elements,
+    "learning_curve": _learning_curve,
+    "resolution": _resolution,
+    "giveaway": _giveaway,
+}

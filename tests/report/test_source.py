@@ -1,0 +1,96 @@
+"""Work directories that are whole, cut short, mixed or damaged."""
+
+import json
+
+import pytest
+
+from experiments import sweep
+from qc_jax.errors import InputError
+from qc_jax.report import results, source
+from tests.report import planted
+
+
+def test_a_finished_benchmark(tmp_path):
+    rows = planted.write(tmp_path, {"egnn": 0.1, "gcn": 0.2})
+    found = source.read(tmp_path, sweep.lines)
+    assert len(found.frame) == len(rows) and not found.partial and not found.studies
+    assert len(found.workdirs) == 8 and found.left_out == {"0123456789abcdef": {"He_He": "no LUMO"}}
+    assert len(found.epochs("egnn-e_homo_ev-seed42")) == 3
+    assert found.predictions("nothing") is None and found.epochs("nothing") == []
+
+
+def test_one_that_was_cut_short_is_read_and_says_so(tmp_path):
+    planted.write(tmp_path, {"egnn": 0.1}, ["e_homo_ev"], [42, 123, 456], ended=False)
+    trainings = tmp_path / "trainings"
+    (trainings / "egnn-e_homo_ev-seed123" / "result.json").unlink()
+    (trainings / "egnn-e_homo_ev-seed456" / "result.json").unlink()
+    (trainings / "egnn-e_homo_ev-seed456" / "failure.json").write_text('{"error": "not finite"}')
+    with open(tmp_path / "commands.jsonl", "a") as file:
+        file.write('{"command": "torn')
+    (trainings / "egnn-e_homo_ev-seed42" / "metrics.jsonl").write_text('{"epoch": 1}\n{"ep')
+    (tmp_path / "results.csv").unlink()  # as it is before the first training has ended
+    found = source.read(tmp_path, sweep.lines)
+    assert found.unfinished == ("egnn-e_homo_ev-seed123",)
+    assert set(found.frame.status) == {results.FINISHED, "not finite"}
+    assert found.partial == [
+        "1 trainings begun and not finished",
+        "1 trainings failed",
+        "the last command has not ended",
+    ]
+    assert found.epochs("egnn-e_homo_ev-seed42") == [{"epoch": 1}]
+
+
+def test_trainings_that_results_csv_lacks_are_not_lost(tmp_path):
+    rows = planted.write(tmp_path, {"egnn": 0.1, "gcn": 0.2})
+    kept = [row for row in rows if row["model"] == "gcn"]
+    results.write(tmp_path / "results.csv", results.table(kept))
+    assert len(source.read(tmp_path, sweep.lines).frame) == len(rows)
+
+
+def test_one_training_is_a_source(tmp_path):
+    rows = planted.training(tmp_path / "egnn", "egnn", "e_homo_ev", 42, 0.3)
+    found = source.read(tmp_path / "egnn", sweep.lines)
+    assert len(found.frame) == len(rows) and list(found.workdirs) == ["egnn"]
+
+
+def test_studies(tmp_path):
+    rows = planted.write(tmp_path, {"egnn": 0.1}, ["e_homo_ev"], [42])
+    study = [{**row, "study": "ood", "setting": "in"} for row in rows]
+    (tmp_path / "studies").mkdir()
+    results.write(tmp_path / "studies" / "ood.csv", results.table(study))
+    found = source.read(tmp_path, sweep.lines)
+    assert list(found.studies) == ["ood"] and len(found.frame) == len(rows)
+
+
+def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
+    rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, ended=False)
+    made = planted.read(tmp_path / "run")
+    source.package(made, tmp_path / source.PACKAGED)
+    monkeypatch.setattr(source.importlib.resources, "files", lambda name: tmp_path)
+    found = source.packaged()
+    assert found is not None and found.commands == made.commands
+    assert found.left_out == made.left_out and found.partial == made.partial
+    assert len(found.frame) == len(rows) + 1  # a test of the target that has two fair models
+    assert found.frame.value.tolist() == made.frame.value.tolist()
+    monkeypatch.setattr(source.importlib.resources, "files", lambda name: tmp_path / "run")
+    assert source.packaged() is None
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(InputError, match="no such directory"):
+        source.read(tmp_path / "nothing", sweep.lines)
+    with pytest.raises(InputError, match=r"expected results\.csv"):
+        source.read(tmp_path, sweep.lines)
+    planted.write(tmp_path, {"egnn": 0.1}, ["e_homo_ev"], [42])
+    (tmp_path / "trainings" / "egnn-e_homo_ev-seed42" / "predictions.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"predictions\.npz: expected predictions"):
+        planted.read(tmp_path).predictions("egnn-e_homo_ev-seed42")
+    lines = (tmp_path / "commands.jsonl").read_text()
+    (tmp_path / "commands.jsonl").write_text("{torn\n" + lines)
+    with pytest.raises(InputError, match=r"commands\.jsonl line 1: expected JSON"):
+        source.read(tmp_path, sweep.lines)
+    (tmp_path / "commands.jsonl").write_text(lines)
+    (tmp_path / "results.csv").write_text("model\negnn\n")
+    with pytest.raises(InputError, match=r"results\.csv: expected a table of results"):
+        source.read(tmp_path, sweep.lines)
+    assert json.loads(lines.splitlines()[0])["event"] == "started"

@@ -1,0 +1,101 @@
+"""Tables and figures of studies, from rows as the studies write them."""
+
+import itertools
+
+import pytest
+
+from qc_jax.report import results, studies
+
+SHARED = {
+    "data": "gfn2_xtb",
+    "data_fingerprint": "f" * 16,
+    "split": "random",
+    "status": results.FINISHED,
+    "unit": "eV",
+}
+
+
+def rows(column, values, metrics):
+    """Errors that grow along the values; the seeds differ by 0.2."""
+    lines = itertools.product(("egnn", "gcn"), ("e_homo_ev", "e_g_ev"), (42, 123))
+    return results.table(
+        {**SHARED, "model": model, "target": target, "seed": seed, "training": f"{model}-{seed}"}
+        | {"metric": metric, column: value, "value": place + 1 + (0.2 if seed == 42 else 0)}
+        for model, target, seed in lines
+        for place, value in enumerate(values)
+        for metric in metrics
+    )
+
+
+def test_a_table_of_a_study():
+    frame = rows("split", ["random", "by_period"], ["mae_in", "mae", "gap", "rmse"])
+    table = studies.table("ood", frame)
+    assert [one.name for one in table.columns] == [
+        *("model", "target", "split", "unit", "MAE in distribution", "MAE", "gap"),
+    ]
+    texts = [[cell.text for cell in row] for row in table.rows]
+    assert ["egnn", "e_homo_ev", "random", "eV", *["1.10 ± 0.14"] * 3] in texts
+    assert len(texts) == 8 and table.title == "Out of distribution: numbers"
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values", "metrics", "drawn"),
+    [
+        ("ood", "split", ["random", "by_period"], ["mae_in", "mae", "gap"], ["mae_in", "mae"]),
+        ("channels-as_published", "setting", ["nothing", "Q+"], ["mae_change"], ["mae_change"]),
+        ("elements", "setting", ["normal", "swap"], ["mae", "mae_change"], ["mae"]),
+    ],
+)
+def test_pictures_show_what_their_data_say(name, column, values, metrics, drawn):
+    picture = studies.picture(name, rows(column, values, metrics))
+    assert picture is not None and set(picture.data.metric) == set(drawn)
+    shown = [value for value in values if value != "nothing"]
+    assert list(dict.fromkeys(picture.data[column])) == shown
+    axes = picture.figure.axes
+    assert [axis.get_title(loc="left") for axis in axes] == ["e_g_ev (eV)", "e_homo_ev (eV)"]
+    dots = [x for line in axes[0].get_lines() for x in line.get_xdata()]
+    assert sorted(set(dots)) == pytest.approx([values.index(one) + 1.1 for one in shown])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values", "x"),
+    [
+        ("learning_curve", "train_rows", [200, 2000], [200, 2000]),
+        ("resolution", "setting", ["8 pixels", "32 pixels"], [8, 32]),
+    ],
+)
+def test_curves(name, column, values, x):
+    picture = studies.picture(name, rows(column, values, ["mae"]))
+    assert picture is not None
+    line = picture.figure.axes[0].get_lines()[0]
+    assert list(line.get_xdata()) == x and list(line.get_ydata()) == pytest.approx([1.1, 2.1])
+
+
+def test_what_gives_away_is_marked():
+    frame = rows("setting", ["positions", "charges"], ["skill"])
+    frame["given_away_by"] = ["positions" if one == "positions" else "" for one in frame.setting]
+    picture = studies.picture("giveaway", frame)
+    assert picture is not None and picture.data.setting.tolist() == ["positions", "charges"]
+    words = [text.get_text() for text in picture.figure.axes[0].texts]
+    assert words == ["1.10†", "1.10†", "2.10", "2.10"]
+
+
+def test_what_is_missing_is_told_and_not_drawn():
+    lost = {**SHARED, "model": "vit", "target": "e_g_ev", "training": "vit-e_g_ev-seed42"}
+    lost |= {"metric": "mae", "status": "not trained"}
+    frame = results.table([lost])
+    assert studies.picture("learning_curve", frame) is None
+    assert studies.table("learning_curve", frame).rows == []
+    assert studies.missing("learning_curve", frame) == [
+        "Learning curves: 1 not trained: vit-e_g_ev-seed42"
+    ]
+
+
+def test_an_unknown_study_is_a_table():
+    frame = rows("setting", ["a", "b"], ["mae"])
+    assert studies.picture("mine", frame) is None
+    table = studies.table("mine", frame)
+    assert len(table.rows) == 8 and not table.folded
+    assert studies.ordered(["timing", "mine", "ood-as_published", "ood"]) == [
+        *("ood", "ood-as_published", "timing", "mine"),
+    ]
