@@ -49,6 +49,7 @@ def read(workdir):
     return frame[frame.metric == "mae"]
 
 
+@pytest.mark.slow
 def test_it_grows_and_is_not_trained_twice(run_python, tmp_path):
     """Solved models, as they take no time; trained ones are the sweep's tests."""
     workdir = tmp_path / "run"
@@ -92,6 +93,7 @@ def test_it_grows_and_is_not_trained_twice(run_python, tmp_path):
         (("--split=by_periods",), "unknown split 'by_periods'"),
     ],
 )
+@pytest.mark.slow
 def test_bad_input(run_python, tmp_path, flags, words):
     done = run_python(*RUN, f"--workdir={tmp_path / 'run'}", *flags)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1

@@ -18,6 +18,7 @@ def test_canvas(run_python):
         assert rate > 0 and gigabytes >= 0 and ratio > 0 and speed_up >= 0
 
 
+@pytest.mark.slow
 def test_models(run_python):
     done = run_python(
         "-m", "experiments.speed", "--what=models", "--models=geometry_only", "--rounds=1"

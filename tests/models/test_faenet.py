@@ -44,6 +44,7 @@ def test_published_outputs_turn_with_the_structure():
     assert np.abs(difference).min() > 1e-4
 
 
+@pytest.mark.slow
 def test_stochastic_frames_are_those_that_full_averages(small_table):
     """Each training draws one of a pair's two; evaluation averages them."""
     pairs = structures.pairs(small_table, slice(16))

@@ -73,6 +73,7 @@ class Checker(html.parser.HTMLParser):
             self.wrong.append(tag)
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_needs_no_network(made):
     _, out, written = made
     text = (out / "report.html").read_text()
@@ -86,6 +87,7 @@ def test_the_page_is_whole_and_needs_no_network(made):
     assert len(text) < 5_000_000 and out / "report.html" in written
 
 
+@pytest.mark.slow
 def test_every_figure_has_files_and_data(made):
     report, out, written = made
     assert {path for path in out.rglob("*") if path.is_file()} == set(written)
@@ -99,6 +101,7 @@ def test_every_figure_has_files_and_data(made):
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_tables_say_the_same_everywhere(made):
     report, out, _ = made
     markdown, latex = (out / "tables.md").read_text(), (out / "tables.tex").read_text()
@@ -110,6 +113,7 @@ def test_tables_say_the_same_everywhere(made):
     assert "0.100 ± 0.000 †" in markdown and "<sup>†</sup>" in text
 
 
+@pytest.mark.slow
 def test_what_a_reader_must_know(made):
     report, out, _ = made
     text = (out / "report.html").read_text()
@@ -129,6 +133,7 @@ def test_what_a_reader_must_know(made):
     assert {row[0].text for row in board.rows if row[0].note == "project"} == {"gcn", "schnet"}
 
 
+@pytest.mark.slow
 def test_the_worst_pairs_are_named(made):
     report, *_ = made
     table = next(table for table in report.tables() if table.name.endswith("e_homo_ev-worst"))
@@ -197,6 +202,7 @@ def test_nothing_to_report():
         page.build(None, None, no_table)
 
 
+@pytest.mark.slow
 def test_bad_input(made, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be made"):

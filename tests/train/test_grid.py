@@ -65,6 +65,7 @@ def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
     assert grid.fitting(some) == 1
 
 
+@pytest.mark.slow
 def test_none_is_trained_twice(trainings, tmp_path):
     """Stopped in the second wave; what had ended is told of no more."""
     plan = grid.waves(trainings, tmp_path, stack_size=3)

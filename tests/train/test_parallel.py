@@ -33,6 +33,7 @@ print(json.dumps([jax.local_device_count(), *lines]))
 """
 
 
+@pytest.mark.slow
 def test_one_two_and_four_devices_agree(run_python, tmp_path):
     """With batch norm and dropout too, and a last batch that leaves devices without a row."""
     results = {}
