@@ -102,7 +102,7 @@ def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None
         trajectory.positions.astype(np.float32),
         trajectory.atomic_numbers.astype(np.uint8),
     )
-    named = dict(zip(LAYOUTS[trajectory.layout], arrays, strict=True))
+    named: dict[str, Any] = dict(zip(LAYOUTS[trajectory.layout], arrays, strict=True))
     with open(path, "wb") as file:
         np.savez_compressed(file, **named, **extra)
 
