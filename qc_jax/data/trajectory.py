@@ -81,11 +81,27 @@ def read(path: str | os.PathLike, layout: str | None = None) -> Trajectory:
     except InputError:
         raise
     except (*DAMAGE, TypeError) as error:  # an .npy is no file of arrays
-        raise InputError(f"{name}: not an .npz of a trajectory, or damaged: {error}") from error
+        raise _damaged(name, error) from error
     energies, forces, positions, numbers = _checked(name, LAYOUTS[found], arrays)
     return Trajectory(
         numbers, positions, energies * KCAL_PER_MOL_EV, forces * KCAL_PER_MOL_EV, found
     )
+
+
+def layout_of(path: str | os.PathLike) -> str:
+    """Which of `LAYOUTS` a file has.
+
+    Raises:
+      InputError: as `read`.
+    """
+    name = os.fspath(path)
+    try:
+        with np.load(name, allow_pickle=False) as file:
+            return _layout(name, list(file), None)
+    except InputError:
+        raise
+    except (*DAMAGE, TypeError) as error:
+        raise _damaged(name, error) from error
 
 
 def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None:
@@ -105,6 +121,10 @@ def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None
     named: dict[str, Any] = dict(zip(LAYOUTS[trajectory.layout], arrays, strict=True))
     with open(path, "wb") as file:
         np.savez_compressed(file, **named, **extra)
+
+
+def _damaged(name: str, error: BaseException) -> InputError:
+    return InputError(f"{name}: not an .npz of a trajectory, or damaged: {error}")
 
 
 def _layout(name: str, keys: list[str], expected: str | None) -> str:
