@@ -46,6 +46,7 @@ class Task(NamedTuple):
         the reason.
       offsets: [T] what was taken off the labels and has to be added to a prediction; None is
         nothing.
+      notes: lines on how the data were made ready, for the reader of a result.
     """
 
     targets: tuple[str, ...]
@@ -55,6 +56,7 @@ class Task(NamedTuple):
     scaler: scaling.Scaler
     left_out: dict[str, str]
     offsets: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(

@@ -14,6 +14,7 @@ from qc_jax.data import crysmtm, qm9, scaling, splits
 from qc_jax.data.dataset import Task
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.stream import Source, Stream
+from qc_jax.data.targets import target
 from qc_jax.errors import InputError, choose
 
 _TOO_COARSE = 1e-4  # of the labels' spread: what float32 may round at most
@@ -88,12 +89,13 @@ def prepare(
         split = _fewer(split, train)
     offsets = _offsets(labels[rows], split.train)
     kept = (labels[rows] - offsets).astype(np.float32)
+    finder = None if cutoff is None else Neighbors(cutoff)
     read = Stream(
         _Some(structures.source, rows),
         structures.read,
         kept,
         atoms=int(structures.sizes[rows].max()),
-        neighbors=None if cutoff is None else Neighbors(cutoff),
+        neighbors=finder,
     )
     dataset: Any = read if stream else read.take(np.arange(len(rows)))
     return Task(
@@ -108,7 +110,26 @@ def prepare(
             for row in np.flatnonzero(~finite)
         },
         offsets=tuple(float(offset) for offset in offsets),
+        notes=_notes(targets, offsets, finder, None if stream else dataset),
     )
+
+
+def _notes(
+    targets: tuple[str, ...], offsets: np.ndarray, finder: Neighbors | None, dataset: Any
+) -> tuple[str, ...]:
+    """What was done to labels and neighbours; of a stream neighbours are found later."""
+    notes = [
+        f"{name}: differences from {offset:.6f} {target(name).unit}"
+        for name, offset in zip(targets, offsets, strict=True)
+        if offset
+    ]
+    if finder is not None and dataset is not None:
+        slots = dataset.structures.neighbors.shape[2]
+        notes.append(
+            f"neighbours within {finder.cutoff:g} Å: at most {slots} of an atom; "
+            f"buffers grew {finder.regrown} times, none was cut"
+        )
+    return tuple(notes)
 
 
 class _Some:

@@ -76,6 +76,7 @@ def test_energies_that_float32_would_blur_are_told_as_differences():
     task = prepare(_made(total_energy_ev=energies), ("e_homo_ev", "total_energy_ev"), 1)
     assert task.offsets[0] == 0
     assert task.offsets[1] == pytest.approx(energies[task.split.train].mean(), abs=1e-9)
+    assert task.notes == (f"total_energy_ev: differences from {task.offsets[1]:.6f} eV",)
     again = np.asarray(task.dataset.labels, np.float64)[:, 1] + task.offsets[1]
     np.testing.assert_allclose(again, energies, atol=1e-9)  # float32 alone: 1e-3
 
@@ -111,6 +112,9 @@ def test_neighbors_within_a_cutoff_and_cells():
         prepare(_made(read), ("e_homo_ev",), 1)
     task = prepare(_made(read), ("e_homo_ev",), 1, cutoff=2.5)
     batch = task.dataset.structures
+    slots = batch.neighbors.shape[2]
+    (note,) = task.notes
+    assert note.startswith(f"neighbours within 2.5 Å: at most {slots} of an atom; buffers grew ")
     mask = np.asarray(batch.neighbor_mask)
     assert mask.sum(axis=2).max() == mask.shape[2] > 3  # images too
     lengths = np.linalg.norm(batch.displacements(batch.positions), axis=-1)
