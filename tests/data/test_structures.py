@@ -101,6 +101,7 @@ def test_forces_go_along():
         prepare(_made(some), ("e_homo_ev",), 1)
 
 
+@pytest.mark.slow  # importing jax-md
 def test_neighbors_within_a_cutoff_and_cells():
     """Batches have room for the most; a structure without a cell beside one with."""
 

@@ -108,6 +108,7 @@ def test_wrong_files_are_refused(tmp_path):
         builder.download_and_prepare(download_config=_manual(tmp_path))
 
 
+@pytest.mark.slow  # importing TensorFlow
 def test_tensorflow_reads_the_same(prepared):
     pytest.importorskip("tensorflow", reason="tfds.load needs TensorFlow, which is not installed")
     rows = tfds.as_numpy(prepared.as_dataset(split="train[:3]"))

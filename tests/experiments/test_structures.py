@@ -63,7 +63,7 @@ def test_md17_frames_with_forces(md17):
     np.testing.assert_allclose(labels, frames.energies, atol=1e-7)
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_training_goes_down_on_molecules(qm9, tmp_path, stream):
     task = prepare(qm9, ("e_homo_ev",), seed=1, stream=stream)
     trained = _train(task, tmp_path / "run", epochs=4, lr=0.01)
@@ -83,6 +83,7 @@ def test_other_files_are_prepared_anew(md17, data_dir, tmp_path):
     assert len(open_structures(f"md17:{path}", data_dir)) == len(md17) == 100
 
 
+@pytest.mark.slow
 def test_crysmtm_crystals(run_python, data_dir, tmp_path):
     folder = tmp_path / "crysmtm"
     done = run_python(
