@@ -50,7 +50,7 @@ def _cells():
         yield ase.Atoms("C5", rng.uniform(-20, 20, (5, 3)), cell=cell, pbc=True)
 
 
-@pytest.mark.parametrize("atoms", _cells(), ids=lambda atoms: str(atoms.symbols))
+@pytest.mark.parametrize("atoms", list(_cells()), ids=lambda atoms: str(atoms.symbols))
 def test_cells_as_ase_finds_them(finder, atoms):
     found = finder.find(atoms.positions, np.array(atoms.cell))
     got, expected = _vectors(found, atoms.positions), _expected(atoms)
