@@ -20,6 +20,7 @@ LAYERS = ("errors", "chem", "data", "canvas", "engines", "models", "train", "eva
 DISTRIBUTIONS = {
     "absl": "absl_py",
     "google": "protobuf",
+    "PIL": "pillow",
     "mpl_toolkits": "matplotlib",
     "orbax": "orbax_checkpoint",
     "sklearn": "scikit_learn",

@@ -66,8 +66,9 @@ class Batch(flax.struct.PyTreeNode):
 
         Padding gets the values of some atom; mask what comes of it.
         """
-        _, atoms, slots = self.neighbors.shape
-        index = jnp.minimum(self.neighbors, atoms - 1).reshape(-1, atoms * slots, 1)
+        structures, atoms, slots = self.neighbors.shape
+        # Atoms that are alone have no slots: no size may be left open then.
+        index = jnp.minimum(self.neighbors, atoms - 1).reshape(structures, atoms * slots, 1)
         gathered = jnp.take_along_axis(values, index, axis=1, mode="clip")
         return gathered.reshape(*self.neighbors.shape, values.shape[-1])
 
@@ -95,11 +96,12 @@ def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
     Returns:
       [B, A, A − 1] int32, in atom order; A is padding.
     """
-    atoms = atomic_numbers.shape[1]
+    structures, atoms = atomic_numbers.shape
     others = np.array([[j for j in range(atoms) if j != i] for i in range(atoms)], dtype=np.int32)
+    others = others.reshape(atoms, atoms - 1)
     present = atomic_numbers > 0
     there = present[:, :, None] & present[:, others]
-    return np.where(there, others, atoms).astype(np.int32).reshape(-1, atoms, atoms - 1)
+    return np.where(there, others, atoms).astype(np.int32).reshape(structures, atoms, atoms - 1)
 
 
 def from_arrays(

@@ -19,10 +19,12 @@ class Dataset(flax.struct.PyTreeNode):
     Attributes:
       structures: a Batch of N.
       labels: [N, T] in natural units, finite.
+      forces: [N, A, 3] eV/Å on each atom, zero for padding; None where they are not known.
     """
 
     structures: Batch
     labels: jax.Array
+    forces: jax.Array | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -43,6 +45,9 @@ class Task(NamedTuple):
       scaler: fitted on the training rows.
       left_out: pairs of the table without a finite label or in no part of the split, by name with
         the reason.
+      offsets: [T] what was taken off the labels and has to be added to a prediction; None is
+        nothing.
+      notes: lines on how the data were made ready, for the reader of a result.
     """
 
     targets: tuple[str, ...]
@@ -51,6 +56,8 @@ class Task(NamedTuple):
     split: splits.Split
     scaler: scaling.Scaler
     left_out: dict[str, str]
+    offsets: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(

@@ -1,7 +1,7 @@
 """Structures that stay on disk: Grain reads and packs the next batches while devices compute."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import numpy as np
 
 from qc_jax.data.batch import Batch, all_neighbors
 from qc_jax.data.dataset import Dataset
+from qc_jax.data.neighbors import Neighbors
 from qc_jax.errors import InputError
 
 _THREADS = 2
@@ -33,9 +34,17 @@ class Stream:
     Args:
       source: N records.
       read: a record → `atomic_numbers` [n], `positions` [n, 3] Å, and where a model reads the
-        canvas `canvas_features` [F].
+        canvas `canvas_features` [F]; where there are such `cell` [3, 3] Å, a lattice vector a row,
+        and `forces` [n, 3] eV/Å.
       labels: [N, T] in natural units, finite.
-      atoms: the most that a structure has; all are each other's neighbours.
+      atoms: the most that a structure has.
+      neighbors: finds them within a cutoff; None makes all atoms of a structure neighbours.
+
+    Attributes:
+      labels: as given, on the device.
+
+    With a finder, the most neighbours that an atom has are counted over all structures before the
+    first batch, so that batches have one shape and no neighbour is left out.
 
     Raises:
       InputError: there are not as many labels as records.
@@ -47,10 +56,14 @@ class Stream:
         read: Callable[[Any], Mapping[str, Any]],
         labels: np.ndarray,
         atoms: int,
+        neighbors: Neighbors | None = None,
     ):
         if len(source) != len(labels):
             raise InputError(f"expected a row of labels a record, {len(source)}, got {len(labels)}")
         self._source, self._read, self._atoms = source, read, atoms
+        self._finder = neighbors
+        self._shape: _Shape | None = None  # of all structures, once they were looked at
+        self._forces: bool | None = None
         self.labels = jnp.asarray(labels, jnp.float32)
 
     def __len__(self) -> int:
@@ -60,10 +73,15 @@ class Stream:
         """The rows [M], as a Dataset of M in memory.
 
         Raises:
-          InputError: a record cannot be read, or has more atoms than there is room for.
+          InputError: a record cannot be read, has more atoms than there is room for, a cell without
+            a cutoff, or no forces where others have them.
         """
-        structures = self._pack([self._record(int(row)) for row in rows])
-        return Dataset(jax.tree.map(jnp.asarray, structures), self.labels[np.asarray(rows)])
+        records = [self._record(int(row)) for row in rows]
+        structures = self._pack(records, self._shape or _Shape.of(records))
+        forces = None
+        if "forces" in records[0]:
+            forces = jnp.stack([jnp.asarray(record["forces"]) for record in records])
+        return Dataset(jax.tree.map(jnp.asarray, structures), self.labels[np.asarray(rows)], forces)
 
     def batches(
         self, rows: np.ndarray, check: Callable[[Batch], None] = lambda batch: None
@@ -79,8 +97,12 @@ class Stream:
         """
         import grain
 
+        if self._finder is not None and self._shape is None:
+            self._shape = _Shape.of(self._record(row) for row in range(len(self)))
+        shape = self._shape
+
         def pack(records: list[dict[str, np.ndarray]]) -> Batch:
-            batch = self._pack(records)
+            batch = self._pack(records, shape or _Shape.of(records))
             check(batch)
             return batch
 
@@ -104,11 +126,71 @@ class Stream:
         }
         if "canvas_features" in given:
             found["canvas_features"] = np.asarray(given["canvas_features"], np.float32)
+        if self._has_forces(row, given):
+            found["forces"] = np.pad(np.asarray(given["forces"], np.float32), (room, (0, 0)))
+        cell = given.get("cell")
+        if self._finder is not None:
+            try:
+                near = self._finder.find(given["positions"], cell)
+            except InputError as error:
+                raise InputError(f"row {row}: {error}") from error
+            found["neighbors"] = np.where(
+                near.neighbors < len(numbers), near.neighbors, self._atoms
+            ).astype(np.int32)
+            if near.shifts is not None:
+                found["shifts"] = near.shifts
+        elif cell is not None:
+            raise InputError(f"row {row}: expected a cutoff for a structure with a cell, got none")
         return found
 
-    def _pack(self, records: list[dict[str, np.ndarray]]) -> Batch:
+    def _has_forces(self, row: int, given: Mapping[str, Any]) -> bool:
+        """Whether a record has forces, as all or none of them must."""
+        has = "forces" in given
+        if self._forces is None:
+            self._forces = has
+        if has is not self._forces:
+            words = ("without", "with") if has else ("with", "without")
+            raise InputError(f"row {row}: expected a record {words[0]} forces, got {words[1]}")
+        return has
+
+    def _pack(self, records: list[dict[str, np.ndarray]], shape: "_Shape") -> Batch:
+        names = [name for name in records[0] if name not in ("neighbors", "shifts", "forces")]
         columns: dict[str, Any] = {
-            name: np.stack([each[name] for each in records]) for name in records[0]
+            name: np.stack([record[name] for record in records]) for name in names
         }
-        neighbors: Any = all_neighbors(columns["atomic_numbers"])
-        return Batch(**columns, neighbors=neighbors)
+        neighbors: Any
+        if self._finder is None:
+            neighbors = all_neighbors(columns["atomic_numbers"])
+            return Batch(**columns, neighbors=neighbors)
+        size = (len(records), self._atoms, shape.slots)
+        neighbors = np.full(size, self._atoms, np.int32)
+        shifts: Any = np.zeros((*size, 3), np.float32) if shape.periodic else None
+        for at, record in enumerate(records):
+            atoms, slots = record["neighbors"].shape
+            assert slots <= shape.slots, "they were counted"
+            neighbors[at, :atoms, :slots] = record["neighbors"]
+            if "shifts" in record:
+                shifts[at, :atoms, :slots] = record["shifts"]
+        return Batch(**columns, neighbors=neighbors, shifts=shifts)
+
+
+class _Shape(NamedTuple):
+    """What decides the shape of a batch whose neighbours are within a cutoff.
+
+    Attributes:
+      slots: the most neighbours that an atom has.
+      periodic: whether a structure has a cell.
+    """
+
+    slots: int
+    periodic: bool
+
+    @classmethod
+    def of(cls, records: Iterable[dict[str, np.ndarray]]) -> "_Shape":
+        """That of so many records."""
+        shape = cls(0, False)
+        for record in records:
+            if "neighbors" in record:
+                slots = max(shape.slots, record["neighbors"].shape[1])
+                shape = cls(slots, shape.periodic or "shifts" in record)
+        return shape

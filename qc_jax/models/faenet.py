@@ -226,8 +226,9 @@ class Model(nn.Module):
         if self.frame_averaging == "stochastic" and train:
             signs = self._random_signs(batch, span).reshape(1, b, 1, 1, span)
         else:
+            # An atom alone spans none: one frame, of no vectors.
             signs = jnp.array(list(itertools.product([1, -1], repeat=span))).reshape(
-                -1, 1, 1, 1, span
+                2**span, 1, 1, 1, span
             )
         vectors = vectors * signs.astype(vectors.dtype)
         return jnp.pad(vectors, [(0, 0)] * 4 + [(0, 3 - span)])

@@ -20,3 +20,5 @@ def test_units_agree_with_exact_constants():
     assert pytest.approx(kelvin_ev, rel=1e-10) == units.KELVIN_HARTREE * units.HARTREE_EV
     debye_e_ang = 1e-21 / 299792458 / 1.602176634e-19 * 1e10
     assert pytest.approx(units.BOHR_ANG / debye_e_ang, rel=1e-9) == units.EBOHR_DEBYE
+    kcal_ev = 4184 / 6.02214076e23 / 1.602176634e-19
+    assert pytest.approx(kcal_ev, rel=1e-11) == units.KCAL_PER_MOL_EV

@@ -3,13 +3,21 @@
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.data.batch import Batch, all_neighbors, from_table
+from qc_jax.data.batch import Batch, all_neighbors, from_arrays, from_table
 
 
 def test_all_neighbors_leave_padding_out():
     got = all_neighbors(np.array([[8, 1, 1], [9, 9, 0]]))
     np.testing.assert_array_equal(got[0], [[1, 2], [0, 2], [0, 1]])
     np.testing.assert_array_equal(got[1], [[1, 3], [0, 3], [3, 3]])
+
+
+def test_atoms_that_are_alone_have_no_slots():
+    batch = from_arrays(np.array([[8], [1], [0]]), np.ones((3, 1, 3)))
+    assert batch.neighbors.shape == batch.neighbor_mask.shape == (3, 1, 0)
+    assert batch.of_neighbors(jnp.ones((3, 1, 5))).shape == (3, 1, 0, 5)
+    assert batch.displacements(batch.positions).shape == (3, 1, 0, 3)
+    assert all_neighbors(np.zeros((0, 3), int)).shape == (0, 3, 2)
 
 
 def test_displacements_and_masks():

@@ -2,7 +2,14 @@
 
 import pytest
 
-from qc_jax.data.targets import BENCHMARK_TARGETS, INPUTS, TARGETS, given_away, target
+from qc_jax.data.targets import (
+    BENCHMARK_TARGETS,
+    INPUTS,
+    STRUCTURE_TARGETS,
+    TARGETS,
+    given_away,
+    target,
+)
 from qc_jax.errors import InputError
 
 # The published benchmark's target columns.
@@ -44,6 +51,14 @@ def test_each_has_its_name_unit_and_definition(name):
     expected = [unit for suffix, unit in suffix_units.items() if name.endswith(suffix)]
     assert [entry.unit] == (expected or ["e"])
     assert set(entry.given_away_by) <= set(INPUTS)
+
+
+def test_those_of_larger_structures_are_found_by_name_too():
+    assert not set(STRUCTURE_TARGETS) & set(TARGETS)
+    for name, entry in STRUCTURE_TARGETS.items():
+        assert target(name) is entry and entry.name == name and entry.definition and entry.unit
+        assert not name.endswith("_ev") or entry.unit == "eV"
+    assert given_away("bond_change_ang", ["positions"]) == ("positions",)
 
 
 def test_an_unknown_target_names_the_choices():

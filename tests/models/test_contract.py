@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qc_jax import models, testing
-from qc_jax.data.batch import Batch
+from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import INPUTS
 from tests.models import structures
@@ -108,6 +108,30 @@ def changed(case: Case) -> dict[str, Batch]:
     if batch.canvas_features is not None:
         found["canvas"] = batch.replace(canvas_features=1.1 * batch.canvas_features)
     return found
+
+
+def _alone() -> tuple[Batch, Batch]:
+    """Two structures of one atom each: without any neighbour slots, and with room to spare."""
+    numbers = np.array([[6], [79]])
+    alone = from_arrays(numbers, np.ones((2, 1, 3)))
+    assert alone.neighbors.shape == (2, 1, 0)
+    return alone, testing.pad(alone, atoms=2, neighbors=3)
+
+
+def test_atoms_without_any_neighbor_slots(case):
+    if not case.row.molecules:
+        pytest.skip("reads pairs")
+    outputs = jax.eval_shape(case.forward, case.variables, _alone()[0])
+    assert outputs.shape == (2, OUTPUTS)
+
+
+@pytest.mark.slow
+def test_an_atom_alone_is_the_same_with_room_to_spare(case):
+    if not case.row.molecules:
+        pytest.skip("reads pairs")
+    (got, gradients), (expected, _) = (case.both(case.variables, each) for each in _alone())
+    testing.assert_close(got, expected, rtol=1e-4)
+    assert float(jnp.abs(gradients[1]).max()) < 1e-6
 
 
 def test_outputs(case):

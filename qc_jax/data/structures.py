@@ -1,0 +1,211 @@
+"""Structures: molecules, frames and crystals of any size, made ready for the one training loop.
+
+What MD17, QM9 and CrysMTM have in common: records that can be read at random, their labels, and a
+rule that splits them. `prepare` makes of them the `Task` that `dataset.prepare` makes of pairs.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qc_jax.data import crysmtm, qm9, scaling, splits
+from qc_jax.data.dataset import Task
+from qc_jax.data.neighbors import Neighbors
+from qc_jax.data.stream import Source, Stream
+from qc_jax.data.targets import target
+from qc_jax.errors import InputError, choose
+
+_TOO_COARSE = 1e-4  # of the labels' spread: what float32 may round at most
+
+# (rows, seed) → a split whose indices point into `rows`, ascending indices of the structures.
+SplitRule = Callable[[np.ndarray, int], splits.Split]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Structures:
+    """N structures that are read one by one.
+
+    Attributes:
+      names: [N].
+      source: N records.
+      read: a record → `atomic_numbers` [n], `positions` [n, 3] Å, and where there are such `cell`
+        [3, 3] Å, a lattice vector a row, and `forces` [n, 3] eV/Å.
+      targets: [N] float64 by target name, NaN where undefined.
+      sizes: [N] how many atoms each has.
+      split: the rule of the collection.
+      provenance: what they were made from.
+    """
+
+    names: np.ndarray
+    source: Source
+    read: Callable[[Any], Mapping[str, Any]]
+    targets: Mapping[str, np.ndarray]
+    sizes: np.ndarray
+    split: SplitRule
+    provenance: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def prepare(
+    structures: Structures,
+    targets: tuple[str, ...],
+    seed: int,
+    cutoff: float | None = None,
+    train: int | None = None,
+    stream: bool = False,
+) -> Task:
+    """The structures where every target is finite, split by the collection's rule.
+
+    Labels whose differences float32 would lose, like total energies of one molecule's frames, are
+    told as differences from the training rows' mean, `Task.offsets`.
+
+    Args:
+      structures: the data.
+      targets: T target names.
+      seed: of the split.
+      cutoff: Å, within which atoms are neighbours; None makes all atoms of a structure neighbours,
+        and is for structures without a cell.
+      train: take the first so many training rows, which are in random order; what is left of them
+        is in no part. None takes all.
+      stream: leave the structures on disk and read them while training; else all are in memory.
+
+    Raises:
+      InputError: a target is unknown or constant, no row has them all, there are fewer training
+        rows than asked for, or a structure cannot be read.
+    """
+    for name in targets:
+        choose("target of these structures", name, structures.targets)
+    labels = np.stack([structures.targets[name] for name in targets], axis=1)
+    finite = np.isfinite(labels).all(axis=1)
+    rows = np.flatnonzero(finite)
+    if not len(rows):
+        raise InputError(f"none of {len(labels)} structures has finite labels for {targets}")
+    split = structures.split(rows, seed)
+    if train is not None:
+        split = _fewer(split, train)
+    offsets = _offsets(labels[rows], split.train)
+    kept = (labels[rows] - offsets).astype(np.float32)
+    finder = None if cutoff is None else Neighbors(cutoff)
+    read = Stream(
+        _Some(structures.source, rows),
+        structures.read,
+        kept,
+        atoms=int(structures.sizes[rows].max()),
+        neighbors=finder,
+    )
+    dataset: Any = read if stream else read.take(np.arange(len(rows)))
+    return Task(
+        targets=targets,
+        names=structures.names[rows],
+        dataset=dataset,
+        split=split,
+        scaler=scaling.fit(kept[split.train], targets),
+        left_out={
+            str(structures.names[row]): f"{targets[int(np.argmin(np.isfinite(labels[row])))]} is "
+            "undefined"
+            for row in np.flatnonzero(~finite)
+        },
+        offsets=tuple(float(offset) for offset in offsets),
+        notes=_notes(targets, offsets, finder, None if stream else dataset),
+    )
+
+
+def _notes(
+    targets: tuple[str, ...], offsets: np.ndarray, finder: Neighbors | None, dataset: Any
+) -> tuple[str, ...]:
+    """What was done to labels and neighbours; of a stream neighbours are found later."""
+    notes = [
+        f"{name}: differences from {offset:.6f} {target(name).unit}"
+        for name, offset in zip(targets, offsets, strict=True)
+        if offset
+    ]
+    if finder is not None and dataset is not None:
+        slots = dataset.structures.neighbors.shape[2]
+        notes.append(
+            f"neighbours within {finder.cutoff:g} Å: at most {slots} of an atom; "
+            f"buffers grew {finder.regrown} times, none was cut"
+        )
+    return tuple(notes)
+
+
+class _Some:
+    """Some rows of a source."""
+
+    def __init__(self, source: Source, rows: np.ndarray):
+        self._source, self._rows = source, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> Any:
+        return self._source[int(self._rows[row])]
+
+
+def _offsets(labels: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """[T] what is taken off labels [N, T]: their mean where float32 is too coarse, else 0."""
+    some = labels[train]
+    coarse = np.spacing(np.abs(some).max(axis=0).astype(np.float32)) > _TOO_COARSE * some.std(
+        axis=0
+    )
+    return np.where(coarse, some.mean(axis=0), 0.0)
+
+
+def _fewer(split: splits.Split, train: int) -> splits.Split:
+    """The split with the first so many training rows alone."""
+    if not 0 < train <= len(split.train):
+        raise InputError(f"expected 1 to {len(split.train)} training rows, got {train}")
+    return dataclasses.replace(
+        split,
+        train=split.train[:train],
+        unused=np.concatenate([split.unused, split.train[train:]]),
+        description=f"{split.description}; {train} of {len(split.train)} training rows are used",
+    )
+
+
+def qm9_rule(rows: np.ndarray, seed: int) -> splits.Split:
+    """As `qm9.split`."""
+    return qm9.split(len(rows), seed)
+
+
+def md17_rule(rows: np.ndarray, seed: int) -> splits.Split:
+    """The published sizes: 950 random frames train, 50 validate, all others test.
+
+    Of fewer than 2,000 frames 47.5 % and 2.5 % do, so that half of them test.
+    """
+    frames = len(rows)
+    train, validation = (950, 50) if frames >= 2000 else (frames * 19 // 40, frames // 40)
+    order = splits.torch_permutation(frames, seed)
+    return splits.Split(
+        train=order[:train],
+        validation=order[train : train + validation],
+        test=order[train + validation :],
+        description=f"md17: of {frames} frames {train} random ones train, {validation} validate, "
+        "the others test",
+    )
+
+
+def crysmtm_rule(temperatures: np.ndarray) -> SplitRule:
+    """The published temperatures test; of the other rotations a random 80 % train, 20 % validate.
+
+    Args:
+      temperatures: [N] K, of all the structures.
+    """
+
+    def rule(rows: np.ndarray, seed: int) -> splits.Split:
+        tests = np.isin(temperatures[rows], crysmtm.TEST_ID + crysmtm.TEST_OOD)
+        others = np.flatnonzero(~tests)
+        others = others[splits.torch_permutation(len(others), seed)]
+        train = int(0.8 * len(others))
+        return splits.Split(
+            train=others[:train],
+            validation=others[train:],
+            test=np.flatnonzero(tests),
+            description="crysmtm: the published temperatures test, of the other rotations a random "
+            "80 % train and 20 % validate; all rotations at a temperature are one structure",
+        )
+
+    return rule
