@@ -58,10 +58,16 @@ def test_its_scripts_have_the_flags_it_names(readme):
     commands = scripts(readme)
     assert {"train", "predict", "generate", "speed"} <= {name for name, _ in commands}
     for name, flags in commands:
-        source = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8")
+        sources = [ROOT / "experiments" / f"{name}.py"]
+        if not sources[0].exists():  # a package, which may take a script's flags
+            sources = [
+                sources[0].with_suffix("") / "__main__.py",
+                ROOT / "experiments/benchmark.py",
+            ]
         defined = {
             call.args[0].value
-            for call in ast.walk(ast.parse(source))
+            for source in sources
+            for call in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
             if isinstance(call, ast.Call)
             and isinstance(call.func, ast.Attribute)
             and call.func.attr.startswith("DEFINE_")
