@@ -53,7 +53,7 @@ def key(training: Training) -> tuple[Any, ...]:
         for name, value in dataclasses.asdict(settings).items()
         if name not in _OWN_SETTINGS
     }
-    split = training.task.split
+    split, dataset = training.task.split, training.task.dataset
     return (
         model,
         tuple(shared.items()),
@@ -61,9 +61,8 @@ def key(training: Training) -> tuple[Any, ...]:
         training.task.names.tobytes(),
         len(split.train),
         len(split.validation),
-        getattr(training.task.dataset.structures, "canvas_size", None),
         # Structures from disk come in the order of one training: it is alone.
-        training.workdir.path if isinstance(training.task.dataset, Stream) else None,
+        training.workdir.path if isinstance(dataset, Stream) else dataset.structures.canvas_size,
     )
 
 
