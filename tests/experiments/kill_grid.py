@@ -30,8 +30,8 @@ SWEEP = (
     "--config.sweep.seed=42,123",
     "--config.sweep.stack=3",
 )
-# What the clock decides, not the training.
-TIMES = ("seconds",)
+# What the clock and the devices' number decide, not the training.
+ASIDE = ("seconds", "versions")
 
 
 def command(workdir: pathlib.Path, flags: tuple[str, ...]) -> list[str]:
@@ -40,10 +40,10 @@ def command(workdir: pathlib.Path, flags: tuple[str, ...]) -> list[str]:
 
 
 def lines(workdir: pathlib.Path) -> list[dict[str, str]]:
-    """results.csv without times."""
+    """results.csv without times and devices."""
     with open(workdir / "results.csv", newline="", encoding="utf-8") as file:
         return [
-            {key: value for key, value in line.items() if key not in TIMES}
+            {key: value for key, value in line.items() if key not in ASIDE}
             for line in csv.DictReader(file)
         ]
 

@@ -145,7 +145,7 @@ def test_a_sweep_is_shared_out(tmp_path, run_python):
     waves = json.loads((run / "waves.json").read_text())
     assert [len(names) for names in waves] == [2, 2]
     with open(run / "results.csv", newline="", encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == 4
+        assert len({line["training"] for line in csv.DictReader(file)}) == 4
 
 
 @pytest.mark.slow

@@ -104,8 +104,8 @@ def test_bad_input(files):
 def test_a_sweep_starts_from_them(files, tmp_path):
     """Each of its trainings, which share the arrays; their directories remember the file."""
     made = config(files, str(files / "resnet18.npz"))
-    made["sweep"] |= {"seed": "1,2", "stack": 2}
-    trainings = sweep.Sweep(made, tmp_path / "sweep")._trainings
+    made["sweep"]["seed"] = "1,2"
+    trainings = sweep.Sweep(sweep.expand(made), tmp_path / "sweep", stack=2)._trainings
     assert len(trainings) == 2
     one, other = trainings.values()
     assert one.initial is other.initial is not None

@@ -62,7 +62,8 @@ def test_result(trained):
     assert got["epochs"] == 3 and 1 <= got["best_epoch"] <= 3
     assert set(got["test"]) == {"e_homo_ev", "distance_ang"}
     for errors in got["test"].values():
-        assert set(errors) == {"mae", "rmse", "median_ae", "r2"}
+        assert set(errors) == {"mae", "mae_low", "mae_high", "rmse", "median_ae", "r2"}
+        assert errors["mae_low"] < errors["mae"] < errors["mae_high"]
         assert errors["median_ae"] < errors["rmse"] and errors["mae"] < errors["rmse"]
     assert got["given_away_by"] == {"e_homo_ev": [], "distance_ang": ["positions"]}
     assert got["units"] == {"e_homo_ev": "eV", "distance_ang": "Å"}

