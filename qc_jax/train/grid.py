@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -135,6 +136,8 @@ def fit_grid(
 ) -> None:
     """Trains what is not done, wave after wave; see `loop.fit_stack`.
 
+    What a wave's checkpoints hold is removed when all its trainings have ended, by a process alone.
+
     Args:
       trainings: by name.
       plan: those waves that are this process's `own`.
@@ -158,6 +161,9 @@ def fit_grid(
                 on_end=functools.partial(_by_name, on_end, names),
                 stop=stop,
             )
+            if jax.process_count() == 1:  # others may still be at it
+                # No training goes on from here, and the states of a grid take gigabytes.
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _alone(training: Training) -> Training:

@@ -92,6 +92,7 @@ def test_none_is_trained_twice(trainings, tmp_path):
     before = set(ended)
     run(lambda: False)
     assert set(ended) == set(trainings) and not before & set(told)
+    assert not any((tmp_path / "waves").iterdir())  # of use to none that has ended
     for name, what in ended.items():
         lines = (trainings[name].workdir.path / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == what.history
