@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +40,11 @@ class Calculator(calculator.Calculator):
       InputError: the work directory holds no model that can do it.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties = [  # noqa: RUF012  (ASE's own is no class variable either)
+        "energy",
+        "free_energy",
+        "forces",
+    ]
 
     def __init__(self, workdir: str | os.PathLike, double: bool = True, **kwargs: Any):
         super().__init__(**kwargs)

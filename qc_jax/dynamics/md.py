@@ -76,7 +76,7 @@ class Trajectory:
       first_outside: the first of them, and what it is, a line each two elements; None for none.
       rebuilt: how often neighbours were searched anew on the way.
       regrown: how often their list had no room for them and was made larger.
-      compile_seconds: before the first step.
+      compile_seconds: before the first step, jax-md's import included.
       seconds: of all steps.
       broke: what ended it early, with the step; '' where nothing did.
     """
@@ -134,13 +134,24 @@ def momenta(masses: np.ndarray, temperature: float, seed: int, still: bool = Tru
       masses: [n] amu.
       temperature: K.
       seed: of the draw.
-      still: whether the centre of mass does not move; a single atom always may.
+      still: the centre of mass does not move, and all are scaled so that the kinetic energy is the
+        temperature's: a draw for a few atoms may be far off. A single atom has no other motion and
+        is scaled alone.
     """
     draw = np.random.default_rng(seed).normal(size=(len(masses), 3))
     drawn = np.sqrt(masses[:, None] * KELVIN_EV * temperature) * draw
-    if still and len(masses) > 1:
+    if not still:
+        return drawn
+    if len(masses) > 1:
         drawn -= masses[:, None] * drawn.sum(axis=0) / masses.sum()
-    return drawn
+    kinetic = (drawn**2 / masses[:, None]).sum() / 2
+    asked = _freedom(len(masses), still) * KELVIN_EV * temperature / 2
+    return drawn * np.sqrt(asked / kinetic) if asked else drawn
+
+
+def _freedom(atoms: int, still: bool) -> int:
+    """Degrees of freedom: those of the centre of mass are out where it does not move."""
+    return 3 * atoms - (3 if still and atoms > 1 else 0)
 
 
 def run(
@@ -164,18 +175,22 @@ def run(
     Raises:
       InputError: the start is not finite.
     """
+    began = time.perf_counter()
     with potential.precision():
-        return _Simulation(potential, settings).run(np.asarray(positions, np.float64), progress)
+        simulation = _Simulation(potential, settings)
+        return simulation.run(np.asarray(positions, np.float64), began, progress)
 
 
 class _Simulation:
+    """The integrator of one system, compiled for it."""
+
     def __init__(self, potential: Potential, settings: Settings):
         from jax_md import simulate, space  # takes seconds: it compiles when it is imported
 
-        self._potential, self._settings = potential, settings
-        self._masses = np.array([element(int(z)).mass_amu for z in potential.numbers])
-        atoms = len(self._masses)
-        self._freedom = 3 * atoms - (3 if settings.ensemble == "nve" and atoms > 1 else 0)
+        self.potential, self.settings = potential, settings
+        self.masses = np.array([element(int(z)).mass_amu for z in potential.numbers])
+        self._still = settings.ensemble == "nve"
+        self.freedom = _freedom(len(self.masses), self._still)
         self._kt = settings.temperature * KELVIN_EV
         shift, dt = space.free()[1], settings.dt_fs * FS
         if settings.ensemble == "nve":
@@ -185,7 +200,7 @@ class _Simulation:
             self._init, self._step = simulate.nvt_langevin(
                 potential.energy_fn, shift, dt, self._kt, friction
             )
-        room = _BLOCK_NUMBERS // (9 * atoms)
+        room = _BLOCK_NUMBERS // (9 * len(self.masses))
         self._length = max(1, min(settings.steps, _BLOCK_STEPS, room))
 
     def _block(
@@ -195,7 +210,7 @@ class _Simulation:
 
         `start` are the positions where the neighbours were searched.
         """
-        far = SKIN / 2 if self._potential.lists else np.inf
+        far = SKIN / 2 if self.potential.lists else np.inf
 
         def body(carry: Any, index: jax.Array) -> tuple[Any, _Seen]:
             state, taken, ended, thrown = carry
@@ -225,20 +240,22 @@ class _Simulation:
             momentum=state.momentum,
             force=state.force,
             # XLA finds that the step has calculated it already.
-            potential=self._potential.energy_fn(state.position, neighbor),
-            outside=self._potential.outside(state.position, neighbor),
+            potential=self.potential.energy_fn(state.position, neighbor),
+            outside=self.potential.outside(state.position, neighbor),
         )
 
-    def run(self, positions: np.ndarray, progress: Callable[[int, int], None] | None) -> Trajectory:
-        settings, potential = self._settings, self._potential
-        began = time.perf_counter()
+    def run(
+        self,
+        positions: np.ndarray,
+        began: float,
+        progress: Callable[[int, int], None] | None,
+    ) -> Trajectory:
+        settings, potential = self.settings, self.potential
         where = jnp.asarray(positions, potential.dtype)
         links = potential.links(positions)
-        drawn = momenta(
-            self._masses, settings.temperature, settings.seed, settings.ensemble == "nve"
-        )
+        drawn = momenta(self.masses, settings.temperature, settings.seed, self._still)
         options = {
-            "mass": jnp.asarray(self._masses, potential.dtype),
+            "mass": jnp.asarray(self.masses, potential.dtype),
             "momenta": jnp.asarray(drawn, potential.dtype),
             "neighbor": links,
         }
@@ -306,26 +323,26 @@ class _Kept:
         self._steps_outside += len(outside)
         if len(outside) and self._first_outside is None:
             self._tell(int(steps[outside[0]]), seen.position[outside[0]])
-        settings = self._of._settings
+        settings = self._of.settings
         chosen = np.flatnonzero((steps % settings.every == 0) | (steps == settings.steps))
         self._steps.append(steps[chosen])
         self._frames.append(jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], seen))
 
-    def _tell(self, step: int, position: np.ndarray) -> None:
-        self._first_outside = step, self._of._potential.tell_outside(position)
+    def _tell(self, step: int, position: Any) -> None:
+        self._first_outside = step, self._of.potential.tell_outside(position)
 
     def trajectory(self, **about: Any) -> Trajectory:
         """All that was kept."""
         frames = jax.tree.map(lambda *parts: np.concatenate(parts), *self._frames)
-        masses = self._of._masses[:, None]
+        masses = self._of.masses[:, None]
         momentum = frames.momentum.astype(np.float64)
         kinetic = (momentum**2 / masses).sum(axis=(1, 2)) / 2
         return Trajectory(
             steps=np.concatenate(self._steps),
-            dt_fs=self._of._settings.dt_fs,
+            dt_fs=self._of.settings.dt_fs,
             potential=frames.potential.astype(np.float64),
             kinetic=kinetic,
-            temperature=2 * kinetic / (KELVIN_EV * self._of._freedom),
+            temperature=2 * kinetic / (KELVIN_EV * self._of.freedom),
             positions=frames.position,
             velocities=momentum / masses * FS,
             forces=frames.force,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element, pair_name
 from qc_jax.data import splits
@@ -89,10 +90,11 @@ def of_structures(structures: Batch) -> Seen:
     return Seen(low, high)
 
 
-def is_outside(seen: Seen, ours: jax.Array, around: jax.Array, distance: jax.Array) -> jax.Array:
+def is_outside(seen: Seen, ours: ArrayLike, around: ArrayLike, distance: ArrayLike) -> jax.Array:
     """Which distances [n, K] Å, between elements [n, 1] and [n, K], the training rows do not span.
 
     Works inside jit.
     """
-    low, high = jnp.asarray(seen.low)[ours, around], jnp.asarray(seen.high)[ours, around]
+    low, high = (jnp.asarray(edge)[ours, around] for edge in seen)
+    distance = jnp.asarray(distance)
     return (distance < low - _ROUNDING) | (distance > high + _ROUNDING)

@@ -34,22 +34,17 @@ def write_extxyz(
     symbols = [element(int(number)).symbol for number in numbers]
     lattice = "" if cell is None else f'Lattice="{" ".join(map(repr, cell.ravel().tolist()))}" '
     periodic = "F F F" if cell is None else "T T T"
+    arrays = (trajectory.positions, trajectory.forces, trajectory.velocities)
     with files.whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
         for frame, step in enumerate(trajectory.steps):
             file.write(
                 f"{len(symbols)}\n"
-                f"{lattice}Properties={_COLUMNS} energy={trajectory.potential[frame]!r:} "
+                f"{lattice}Properties={_COLUMNS} energy={trajectory.potential[frame]:.10f} "
                 f"step={step} time_fs={trajectory.time_fs[frame]:.10g} "
                 f"kinetic_ev={trajectory.kinetic[frame]:.10g} "
                 f'temperature_k={trajectory.temperature[frame]:.6g} pbc="{periodic}"\n'
             )
-            table = np.concatenate(
-                [
-                    a[frame]
-                    for a in (trajectory.positions, trajectory.forces, trajectory.velocities)
-                ],
-                axis=1,
-            )
+            table = np.concatenate([array[frame] for array in arrays], axis=1)
             for symbol, row in zip(symbols, table, strict=True):
                 file.write(f"{symbol:2s} " + " ".join(f"{value:17.10g}" for value in row) + "\n")
 
