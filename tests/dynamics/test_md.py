@@ -44,6 +44,7 @@ def test_nve_keeps_the_energy_and_has_the_frequency(morse):
     assert 1 / (period * 2.99792458e-5) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.slow
 def test_langevin_holds_the_temperature(morse):
     settings = md.Settings("nvt", 6000, 1.0, 400, seed=1, friction=50, every=2)
     done = md.run(morse, toys.pair(toys.BOND).positions, settings)
@@ -54,18 +55,19 @@ def test_langevin_holds_the_temperature(morse):
     np.testing.assert_array_equal(done.positions, again.positions)
 
 
+@pytest.mark.slow
 def test_lists_change_nothing():
     """Atoms that fly apart and meet: with neighbours searched anew, as if all saw all."""
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), -1).reshape(-1, 3)
     positions = 1.6 * grid + rng.uniform(-0.1, 0.1, (27, 3))
     cell = 4.8 * np.eye(3)
-    settings = md.Settings(steps=300, dt_fs=2.0, temperature=3000, every=100)
+    settings = md.Settings(steps=150, dt_fs=2.0, temperature=3000, every=50)
     gas = Structure(np.full(27, 10), positions, cell)
     some = Potential(toys.trained(toys.Soft(cutoff=2.0)), gas, double=True)
     done = md.run(some, positions, settings)
     assert done.broke == "" and done.rebuilt >= 3
-    assert np.abs(done.total - done.total[0]).max() < 2e-3
+    assert np.abs(done.total - done.total[0]).max() < 5e-3
     energies = []
     for frame, there in enumerate(done.positions):
         energy, forces = some.energy_and_forces(there)

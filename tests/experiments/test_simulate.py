@@ -8,6 +8,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from qc_jax.chem.units import FS
 from qc_jax.data import xyz
 from tests.dynamics import toys
 
@@ -33,17 +34,14 @@ def test_nve_in_float64(workdir, run_python, tmp_path):
         log = list(csv.DictReader(file))
     assert [int(row["step"]) for row in log] == list(range(0, 501, 5))
     assert frames[7].get_potential_energy() == pytest.approx(float(log[7]["potential_ev"]))
-    assert frames[7].info["temperature_k"] == pytest.approx(
-        float(log[7]["temperature_k"]), rel=1e-5
-    )
+    kelvin = float(log[7]["temperature_k"])
+    assert frames[7].info["temperature_k"] == pytest.approx(kelvin, rel=1e-5)
     # Forces and velocities are those that move the atoms: v' = F/m, in Å, fs.
     dt = 5 * 0.25
     v = np.stack([frame.arrays["velocities"] for frame in frames])
     r = np.stack([frame.positions for frame in frames])
     np.testing.assert_allclose((r[2:] - r[:-2]) / (2 * dt), v[1:-1], atol=2e-4)
     force = np.stack([frame.get_forces() for frame in frames])
-    from qc_jax.chem.units import FS
-
     expected = force[1:-1] / 14.007 * FS**2
     np.testing.assert_allclose((v[2:] - v[:-2]) / (2 * dt), expected, atol=0.05 * expected.max())
     assert matplotlib.image.imread(out / "energies.png").std() > 0.01
