@@ -43,6 +43,7 @@ def test_relaxes_and_vibrates(workdir, tmp_path):
     assert modes.get_frequencies().real[-1] == pytest.approx(ours.wavenumber_cm, rel=0.01)
 
 
+@pytest.mark.slow
 def test_forces_are_differences_of_energies_free_and_in_a_cell(workdir):
     calculator = Calculator(workdir)
     with warnings.catch_warnings():

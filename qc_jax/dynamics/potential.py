@@ -110,6 +110,7 @@ class Potential:
         self.lists = self.cutoff is not None and (self.cell is not None or atoms > _FEW)
         self._finder = Neighbors(self.cutoff + SKIN) if self.lists and self.cutoff else None
         self._slots = self.regrown = 0
+        self._tell = jax.jit(self._around)
         models.check(trained.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
 
     def _cast(self, leaf: Any) -> Any:
@@ -181,8 +182,7 @@ class Potential:
         """How many links () the training rows do not span; 0 where they are not known."""
         if self.seen is None:
             return jnp.int32(0)
-        distance, there, around = self._around(positions, neighbor)
-        outside = there & is_outside(self.seen, self.numbers[:, None], around, distance)
+        _, _, outside = self._around(positions, neighbor)
         return jnp.sum(outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
 
     def tell_outside(self, positions: np.ndarray) -> list[str]:
@@ -191,12 +191,8 @@ class Potential:
             return []
         links = self.links(positions)
         with self.precision():
-            distance, there, around = map(
-                np.asarray, self._around(jnp.asarray(positions, self.dtype), links)
-            )
-            outside = there & np.asarray(
-                is_outside(self.seen, self.numbers[:, None], around, distance)
-            )
+            found = self._tell(jnp.asarray(positions, self.dtype), links)
+        distance, around, outside = map(np.asarray, found)
         ours = np.broadcast_to(self.numbers[:, None], around.shape)
         numbers = np.stack([ours, around], axis=-1).reshape(-1, 2)
         return self.seen.tell(numbers, outside.ravel(), distance.ravel())
@@ -204,14 +200,19 @@ class Potential:
     def _around(
         self, positions: jax.Array, neighbor: Links
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Distances, whether somebody is there within the cutoff, and elements: [n, K] each."""
+        """Distances, elements, and which the training rows do not span: [n, K] of the links."""
+        assert self.seen is not None
         batch = _batch(self.numbers, positions, neighbor)
         distance = length(batch.displacements(batch.positions))[0]
         there = batch.neighbor_mask[0]
         if self.cutoff is not None:
             there &= distance <= self.cutoff
         around = jnp.asarray(self.numbers)[jnp.where(there, batch.neighbors[0], 0)]
-        return distance, there, around
+        return (
+            distance,
+            around,
+            there & is_outside(self.seen, self.numbers[:, None], around, distance),
+        )
 
 
 def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:

@@ -60,9 +60,12 @@ def of_pair(potential: Potential, low: float, high: float) -> Vibration:
                 jnp.stack([jnp.zeros(3, potential.dtype), distance * jnp.eye(3)[2]]), links
             )
 
-        slope, bend = jax.jit(jax.grad(energy)), jax.jit(jax.grad(jax.grad(energy)))
-        grid = jnp.linspace(low, high, _GRID, dtype=potential.dtype)
-        best = int(jnp.argmin(jax.jit(lambda at: jax.lax.map(energy, at))(grid)))
+        slope = jax.grad(energy)
+        at = jax.jit(
+            lambda distance: (energy(distance), slope(distance), jax.grad(slope)(distance))
+        )
+        grid = np.linspace(low, high, _GRID).astype(potential.dtype)
+        best = int(np.argmin([at(distance)[0] for distance in grid]))
         place = grid[best]
         if not low < high or best in (0, _GRID - 1):
             raise InputError(
@@ -70,9 +73,9 @@ def of_pair(potential: Potential, low: float, high: float) -> Vibration:
                 f"was trained: it is lowest at {float(place):.3f} Å"
             )
         for _ in range(_NEWTON):
-            step = slope(place) / bend(place)
+            _, first, second = map(float, at(place))
             # No further than the neighbours on the grid, between which the minimum is.
-            place = jnp.clip(place - step, grid[best - 1], grid[best + 1])
-            if abs(float(step)) < 1e-10:
+            place, before = np.clip(place - first / second, *grid[[best - 1, best + 1]]), place
+            if abs(place - before) < 1e-10:
                 break
-        return of_force_constant(potential.numbers, float(place), float(bend(place)))
+        return of_force_constant(potential.numbers, float(place), float(at(place)[2]))
