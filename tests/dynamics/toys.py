@@ -82,13 +82,18 @@ def curve() -> PairTable:
 def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
     """A small SchNet trained on the curve, as `experiments.train` would; its work directory."""
     curve().save(folder / "curve.npz")
+    run = runs.from_config(config(folder, epochs))
+    workdir = Workdir(folder / "run")
+    workdir.claim(run.config)
+    loop.fit(run.model, run.task, run.settings, workdir)
+    return workdir.path
+
+
+def config(folder: pathlib.Path, epochs: int = 1) -> dict:
+    """Of a training on the curve in the folder."""
     config = schnet.get_config().to_dict()
     config |= {"data": str(folder / "curve.npz"), "target": "total_energy_ev", "lr": 5e-3}
     config |= {"batch_size": 16, "epochs": epochs, "early_stopping_patience": epochs}
     config |= {"schedule": "cosine", "checkpoint_every": epochs, **ADDED}
     config["model"] |= {"hidden": 16, "filters": 16, "interactions": 2, "gaussians": 30}
-    run = runs.from_config(config)
-    workdir = Workdir(folder / "run")
-    workdir.claim(run.config)
-    loop.fit(run.model, run.task, run.settings, workdir)
-    return workdir.path
+    return config
