@@ -29,7 +29,7 @@ class Calculator(calculator.Calculator):
     Warns, once for each two elements, of distances that the model was not trained on.
 
     Args:
-      workdir: of a training on an energy.
+      workdir: of a training on an energy, or what `open_trained` gives for it.
       double: whether to calculate in float64.
       **kwargs: of ASE's calculators.
 
@@ -46,12 +46,12 @@ class Calculator(calculator.Calculator):
         "forces",
     ]
 
-    def __init__(self, workdir: str | os.PathLike, double: bool = True, **kwargs: Any):
+    def __init__(self, workdir: str | os.PathLike | Trained, double: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.double = double
         self.outside: list[str] = []
         self._warned: set[str] = set()
-        self._trained = open_trained(workdir)
+        self._trained = workdir if isinstance(workdir, Trained) else open_trained(workdir)
         energy_column(self._trained)
         self._seen = _seen(self._trained)
         self._potential: Potential | None = None

@@ -109,7 +109,7 @@ def plot(path: str | os.PathLike, trajectory: Trajectory, title: str) -> None:
                     linewidth=0,
                     label="outside of the training data" if axis is above else None,
                 )
-        above.legend(loc="upper right", ncols=4)
+        above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
         picture = png(page)
     with files.whole(path) as partial, open(partial, "wb") as file:
         file.write(picture)

@@ -65,7 +65,8 @@ def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -
     scaler = Scaler(low=-some, high=some, log=jnp.zeros(len(targets), bool))
     sample = Batch(jnp.array([[6, 8]]), jnp.eye(2, 3)[None], jnp.array([[[1], [0]]]))
     state = init(model, sample, scaler, settings)
-    return Trained({"model": {"name": type(model).__name__}}, model, targets, settings, state)
+    config = {"model": {"name": type(model).__name__}, "data": "gone.npz"}
+    return Trained(config, model, targets, settings, state)
 
 
 def pair(distance: float, numbers: tuple[int, int] = (6, 8)) -> Structure:

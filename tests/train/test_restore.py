@@ -11,6 +11,7 @@ from qc_jax.train.workdir import Workdir
 from tests.dynamics import toys
 
 
+@pytest.mark.slow
 def test_a_training_comes_back_as_it_was_kept(tmp_path, monkeypatch):
     kept = []
     fit = loop.fit
