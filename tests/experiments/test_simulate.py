@@ -23,7 +23,7 @@ def workdir(tmp_path_factory):
 @pytest.mark.slow
 def test_nve_in_float64(workdir, run_python, tmp_path):
     out = tmp_path / "out"
-    flags = ("--system=N_N", "--steps=500", "--dt_fs=0.25", "--temperature=300", "--every=5")
+    flags = ("--system=N_N", "--steps=200", "--dt_fs=0.25", "--temperature=300", "--every=2")
     done = run_python(*SCRIPT, f"--workdir={workdir}", *flags, "--float64", f"--out={out}")
     assert done.returncode == 0, done.stderr
     drift = float(re.search(r"drift (\S+) eV per atom per ps", done.stdout)[1])
@@ -32,18 +32,18 @@ def test_nve_in_float64(workdir, run_python, tmp_path):
     assert len(frames) == 101 and frames[0].get_chemical_formula() == "N2"
     with open(out / "log.csv", newline="") as file:
         log = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in log] == list(range(0, 501, 5))
+    assert [int(row["step"]) for row in log] == list(range(0, 201, 2))
     assert frames[7].get_potential_energy() == pytest.approx(float(log[7]["potential_ev"]))
     kelvin = float(log[7]["temperature_k"])
     assert frames[7].info["temperature_k"] == pytest.approx(kelvin, rel=1e-5)
     # Forces and velocities are those that move the atoms: v' = F/m, in Å, fs.
-    dt = 5 * 0.25
+    dt = 2 * 0.25
     v = np.stack([frame.arrays["velocities"] for frame in frames])
     r = np.stack([frame.positions for frame in frames])
     np.testing.assert_allclose((r[2:] - r[:-2]) / (2 * dt), v[1:-1], atol=2e-4)
     force = np.stack([frame.get_forces() for frame in frames])
     expected = force[1:-1] / 14.007 * FS**2
-    np.testing.assert_allclose((v[2:] - v[:-2]) / (2 * dt), expected, atol=0.05 * expected.max())
+    np.testing.assert_allclose((v[2:] - v[:-2]) / (2 * dt), expected, atol=0.02 * expected.max())
     assert matplotlib.image.imread(out / "energies.png").std() > 0.01
     again = run_python(*SCRIPT, f"--workdir={workdir}", *flags, f"--out={out}")
     assert again.returncode == 2 and "expected an empty or new directory" in again.stderr
@@ -91,6 +91,4 @@ def test_bad_input(workdir, run_python, tmp_path):
 
     out = f"--out={tmp_path / 'x'}"
     assert "not trained on C_O" in error("--system=C_O", out)
-    assert "expected --out=DIR, or --frequency" in error("--system=N_N")
-    assert "--system: expected a pair" in error("--system=N", out)
     assert not (tmp_path / "x").exists()
