@@ -15,6 +15,7 @@ directions where its comment has a Lattice. --out gets trajectory.xyz, log.csv a
 import pathlib
 import tempfile
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from absl import flags
@@ -24,8 +25,9 @@ from experiments import cli, runs
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data import xyz
 from qc_jax.data.xyz import Structure
-from qc_jax.dynamics import md, seen, vibration
+from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential, energy_column
+from qc_jax.dynamics.seen import Seen, of_structures
 from qc_jax.dynamics.vibration import Vibration
 from qc_jax.engines import tblite
 from qc_jax.engines.engine import EngineError
@@ -33,6 +35,7 @@ from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
 from qc_jax.train.restore import open_trained
+from qc_jax.train.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
 _SYSTEM = flags.DEFINE_string("system", None, "A pair like C_O, or FILE.xyz.", required=True)
@@ -132,24 +135,34 @@ def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -
 
 def _potential(double: bool) -> tuple[Potential, Structure]:
     """The potential of the flags' system, and where its atoms start."""
-    trained = open_trained(_WORKDIR.value)
-    energy_column(trained)  # before the data are read
-    config = trained.config
-    trained_on = seen.of_training(trained, runs.read_table(config["data"], config["data_dir"]))
+    make, known = _maker()
     if _SYSTEM.value.endswith(".xyz"):
         if _DISTANCE.value is not None:
             raise InputError("--distance is of a pair; the file has positions")
         structure = xyz.read(_SYSTEM.value)
-        return Potential(trained, structure, double, trained_on), structure
+        return make(structure, double), structure
     numbers = _numbers()
     distance = _DISTANCE.value
     if distance is None:
-        at = Potential(trained, _pair(numbers, 1.0), True, trained_on)
-        distance = vibration.of_pair(at, *trained_on.range_of(*numbers)).distance_ang
+        at = make(_pair(numbers, 1.0), True)
+        distance = vibration.of_pair(at, *known.range_of(*numbers)).distance_ang
     if not 0 < distance < np.inf:
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
     structure = _pair(numbers, distance)
-    return Potential(trained, structure, double, trained_on), structure
+    return make(structure, double), structure
+
+
+def _maker() -> tuple[Callable[[Structure, bool], Potential], Seen]:
+    """What makes potentials of the trained model, and the distances that it was trained on."""
+    trained = open_trained(_WORKDIR.value)
+    column = energy_column(trained)  # before the data are read
+    run = runs.from_config(trained.config)
+    if run.config["data_fingerprint"] != trained.config["data_fingerprint"]:
+        raise InputError(f"{run.config['data']} has changed since the model was trained")
+    task = run.task
+    known = of_structures(task.dataset.take(task.split.train).structures)
+    offset = task.offsets[column] if task.offsets else 0.0
+    return lambda structure, double: Potential(trained, structure, double, known, offset), known
 
 
 def _numbers() -> np.ndarray:
@@ -166,15 +179,12 @@ def _pair(numbers: np.ndarray, distance: float) -> Structure:
 
 def _frequency() -> None:
     numbers = _numbers()
-    trained = open_trained(_WORKDIR.value)
-    energy_column(trained)
-    config = trained.config
-    trained_on = seen.of_training(trained, runs.read_table(config["data"], config["data_dir"]))
-    potential = Potential(trained, _pair(numbers, 1.0), True, trained_on)
-    ours = vibration.of_pair(potential, *trained_on.range_of(*numbers))
+    make, known = _maker()
+    ours = vibration.of_pair(make(_pair(numbers, 1.0), True), *known.range_of(*numbers))
+    name = Workdir(_WORKDIR.value).config()["model"]["name"]
     found = {
-        f"{config['model']['name']}": ours,
-        f"{config['model']['name']}, by ASE": _by_ase(numbers, ours.distance_ang),
+        name: ours,
+        f"{name}, by ASE": _by_ase(numbers, ours.distance_ang),
         tblite.METHOD: _reference(numbers),
     }
     reference = found[tblite.METHOD]

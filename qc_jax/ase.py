@@ -98,7 +98,8 @@ def _seen(trained: Trained) -> seen.Seen | None:
         return seen.of_training(trained, open_table(data))
     except InputError as error:
         warnings.warn(
-            f"distances are not compared with those that the model was trained on: {error}",
+            "distances are not compared with those that the model was trained on, and energies lack "
+            f"what the training may have taken off all of them: {error}",
             stacklevel=3,
         )
         return None

@@ -340,7 +340,7 @@ class _Kept:
         return Trajectory(
             steps=np.concatenate(self._steps),
             dt_fs=self._of.settings.dt_fs,
-            potential=frames.potential.astype(np.float64),
+            potential=frames.potential.astype(np.float64) + self._of.potential.offset,
             kinetic=kinetic,
             temperature=2 * kinetic / (KELVIN_EV * self._of.freedom),
             positions=frames.position,

@@ -76,6 +76,7 @@ class Potential:
       structure: the atoms; its positions are not kept.
       double: whether to calculate in float64.
       seen: what the model was trained on; None where that is not known.
+      offset: eV, what was taken off the energies that it was trained on, `Task.offsets`.
 
     Attributes:
       numbers: [n] int32.
@@ -90,11 +91,16 @@ class Potential:
     """
 
     def __init__(
-        self, trained: Trained, structure: Structure, double: bool = False, seen: Seen | None = None
+        self,
+        trained: Trained,
+        structure: Structure,
+        double: bool = False,
+        seen: Seen | None = None,
+        offset: float = 0.0,
     ):
         self._column = energy_column(trained)
         self._model = trained.model
-        self.double, self.seen = double, seen
+        self.double, self.seen, self.offset = double, seen, offset
         self.dtype = np.float64 if double else np.float32
         state = jax.device_get((trained.state.best_variables, trained.state.scaler))
         self._variables, self._scaler = jax.tree.map(self._cast, state)
@@ -148,7 +154,7 @@ class Potential:
         return Links(all_neighbors(self.numbers[None])[0], None)
 
     def energy_fn(self, positions: jax.Array, neighbor: Links, **_: Any) -> jax.Array:
-        """The energy () in eV at positions [n, 3] Å; works inside jit."""
+        """The energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
         return _energy(
             self._model,
             self._column,
@@ -176,7 +182,7 @@ class Potential:
                 jnp.asarray(positions, self.dtype),
                 links,
             )
-        return float(energy), -np.asarray(gradient, np.float64)
+        return float(energy) + self.offset, -np.asarray(gradient, np.float64)
 
     def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
         """How many links () the training rows do not span; 0 where they are not known."""

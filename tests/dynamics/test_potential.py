@@ -40,6 +40,8 @@ def test_energy_and_forces_of_a_pair_are_those_of_its_formula():
     np.testing.assert_allclose(forces[:, 2], [slope, -slope], rtol=1e-12)
     single = Potential(toys.trained(toys.Morse()), toys.pair(1.0))
     assert single.energy_and_forces(toys.pair(1.0).positions)[0] == pytest.approx(energy, rel=1e-5)
+    higher = Potential(toys.trained(toys.Morse()), toys.pair(1.0), double=True, offset=-4000.0)
+    assert higher.energy_and_forces(toys.pair(1.0).positions)[0] == energy - 4000.0
 
 
 def test_a_small_cell_is_seen_with_all_its_images():
