@@ -98,8 +98,8 @@ def _seen(trained: Trained) -> seen.Seen | None:
         return seen.of_training(trained, open_table(data))
     except InputError as error:
         warnings.warn(
-            "distances are not compared with those that the model was trained on, and energies lack "
-            f"what the training may have taken off all of them: {error}",
+            "distances are not compared with those that the model was trained on, and energies "
+            f"lack what the training may have taken off all of them: {error}",
             stacklevel=3,
         )
         return None
