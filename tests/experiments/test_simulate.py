@@ -23,16 +23,16 @@ def workdir(tmp_path_factory):
 @pytest.mark.slow
 def test_nve_in_float64(workdir, run_python, tmp_path):
     out = tmp_path / "out"
-    flags = ("--system=N_N", "--steps=200", "--dt_fs=0.25", "--temperature=300", "--every=2")
+    flags = ("--system=N_N", "--steps=2000", "--dt_fs=0.25", "--temperature=300", "--every=2")
     done = run_python(*SCRIPT, f"--workdir={workdir}", *flags, "--float64", f"--out={out}")
     assert done.returncode == 0, done.stderr
     drift = float(re.search(r"drift (\S+) eV per atom per ps", done.stdout)[1])
-    assert abs(drift) < 1e-5  # the bound that is stated for float64
+    assert abs(drift) < 1e-5  # stated for float64 over 0.5 ps; a few periods alone would not tell
     frames = ase.io.read(out / "trajectory.xyz", ":")
-    assert len(frames) == 101 and frames[0].get_chemical_formula() == "N2"
+    assert len(frames) == 1001 and frames[0].get_chemical_formula() == "N2"
     with open(out / "log.csv", newline="") as file:
         log = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in log] == list(range(0, 201, 2))
+    assert [int(row["step"]) for row in log] == list(range(0, 2001, 2))
     assert frames[7].get_potential_energy() == pytest.approx(float(log[7]["potential_ev"]))
     kelvin = float(log[7]["temperature_k"])
     assert frames[7].info["temperature_k"] == pytest.approx(kelvin, rel=1e-5)
