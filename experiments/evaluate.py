@@ -16,6 +16,7 @@ from absl import flags
 from experiments import cli, runs, scoring
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show_result
+from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string(
@@ -45,7 +46,7 @@ def main(argv: list[str]) -> None:
     trained = runs.from_config(config)
     if trained.config["data_fingerprint"] != config["data_fingerprint"]:
         raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
-    state = runs.restore(workdir, trained.model, trained.settings)
+    state = restore(workdir, trained.model, trained.settings)
     run = trained
     if changes:
         other = runs.from_config({**config, **changes})

@@ -24,7 +24,7 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
-from qc_jax.train.workdir import ADDED, Workdir
+from qc_jax.train.restore import open_trained
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
@@ -43,15 +43,13 @@ def main(arguments: list[str]) -> None:
     if distance is not None and not (math.isfinite(distance) and distance > 0):
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
 
-    workdir = Workdir(_WORKDIR.value)
-    config = {**ADDED, **workdir.config()}
+    config, model, targets, settings, state = open_trained(_WORKDIR.value)
     table = runs.read_table(config["data"], config["data_dir"])
     # Without a distance the pair must be in the table; where it is not, `row` says why.
     row = table.row(name) if distance is None or name in table.names else None
     bond = math.nan if row is None else float(table.targets["distance_ang"][row])
     distance = bond if distance is None else distance
 
-    model, targets, settings = runs.model_of(config)
     features = None
     if "canvas" in model.inputs:
         if _DISTANCE.value is not None:
@@ -60,7 +58,6 @@ def main(arguments: list[str]) -> None:
             )
         features = jnp.asarray(canvas.features(table.take(np.array([row]))))
     structure = _pair(name, distance, features).replace(canvas_size=config["canvas_size"])
-    state = runs.restore(workdir, model, settings)
     predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
     rows = [
         (key, number(float(value)), _reference(table, row, key), target(key).unit)

@@ -1,6 +1,5 @@
-"""From a configuration, or a work directory, to its parts: what the scripts share."""
+"""From a configuration to its parts: what the scripts share beside `qc_jax.train.restore`."""
 
-import dataclasses
 import functools
 import os
 import pathlib
@@ -13,22 +12,18 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from experiments import cli
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data.dataset import Task, prepare
-from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable, open_table
-from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
 from qc_jax.report.tables import account
-from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.restore import model_of
 from qc_jax.train.settings import Settings
-from qc_jax.train.state import State, init, of_one, take
-from qc_jax.train.workdir import ADDED, Workdir
+from qc_jax.train.workdir import ADDED
 
 TFDS_PREFIX = "tfds:"
 # What stands before the path in `config.data`, and who reads it.
@@ -69,42 +64,6 @@ def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Ru
 def data_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a configuration that `prepare` takes by their names."""
     return {name: config[name] for name in ("train_fraction", "scale_on", "canvas_size")}
-
-
-def model_of(config: Mapping[str, Any]) -> tuple[nn.Module, tuple[str, ...], Settings]:
-    """The untrained model of a configuration, its targets, and how it is trained.
-
-    Raises:
-      InputError: a value is wrong.
-    """
-    fields = [field.name for field in dataclasses.fields(Settings)]
-    config = {**ADDED, **config}
-    settings = Settings(**{field: config[field] for field in fields})
-    targets = targets_of(config)
-    for name in targets:
-        target(name)
-    hyper_parameters = dict(config["model"])
-    model = models.create(hyper_parameters.pop("name"), **hyper_parameters, outputs=len(targets))
-    return model, targets, settings
-
-
-def restore(workdir: Workdir, model: nn.Module, settings: Settings) -> State:
-    """The newest state that was saved in the work directory of a run with this model and settings.
-
-    Raises:
-      InputError: there is none, or it is damaged or of another model.
-    """
-    if not workdir.checkpoints.is_dir():
-        raise InputError(f"{workdir.path} holds no checkpoint; train first")
-    zeros = jnp.zeros(model.outputs)
-    scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
-    sample = models.sample({**ADDED, **workdir.config()}["canvas_size"])
-    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, settings)))
-    with Checkpoints(workdir.checkpoints) as checkpoints:
-        states = checkpoints.latest(like)
-    if states is None:
-        raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
-    return take(states, 0)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
@@ -177,19 +136,3 @@ def _commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except OSError:  # no git here
         return ""
-
-
-def targets_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The targets that a configuration asks for.
-
-    Raises:
-      InputError: one is named twice.
-    """
-    if not config["targets"]:
-        return (config["target"],)
-    if config["targets"] == "all":
-        return BENCHMARK_TARGETS
-    names = tuple(name.strip() for name in config["targets"].split(","))
-    if len(set(names)) < len(names):
-        raise InputError(f"targets {config['targets']!r} name a target twice")
-    return names

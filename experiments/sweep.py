@@ -15,6 +15,7 @@ from qc_jax.errors import InputError
 from qc_jax.report import results
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.restore import targets_of
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Training
 from qc_jax.train.state import of_one
@@ -237,7 +238,7 @@ def lines(workdir: Workdir) -> list[dict[str, Any]]:
     own = about(workdir.path.name, config)
     if result is not None:
         return results.rows(own, result)
-    return [own | {"status": failure, "target": target} for target in runs.targets_of(config)]
+    return [own | {"status": failure, "target": target} for target in targets_of(config)]
 
 
 def about(name: str, config: Mapping[str, Any]) -> dict[str, Any]:

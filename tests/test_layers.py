@@ -22,7 +22,9 @@ RANKS = {
     "models": 4,
     "train": 5,
     "evaluate": 6,
+    "dynamics": 6,
     "report": 7,
+    "ase": 7,
     "testing": 8,
 }
 # What `qc_jax.data`, `canvas`, `models` and `train` may need on a machine that only trains.

@@ -21,6 +21,7 @@ from qc_jax.evaluate.predict import predict
 from qc_jax.report import results
 from qc_jax.report.tables import number, show
 from qc_jax.train import loop
+from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
 # Of all kinds: levels, an energy, and what a canvas gives away.
@@ -242,7 +243,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
             continue
         run = runs.from_config(found.config, asked.table)
         try:
-            state = runs.restore(found.workdir, run.model, run.settings)
+            state = restore(found.workdir, run.model, run.settings)
         except InputError as error:  # a damaged checkpoint is no reason to lose the others
             rows.append(shared | own | {"metric": "mae", "status": str(error)})
             continue

@@ -14,6 +14,8 @@ Z = 1 to 96. Sources and conventions of the columns:
   split `by_electronegativity` uses.
 * Metals: all but H, B, C, N, O, Si, P, S, Ge, As, Se, Sb, Te and the groups 17 and 18. The usual
   metalloids are no metals then, and Po is one: the classes of the published split `by_type`.
+* Masses: standard atomic weights, J. Meija et al., Pure Appl. Chem. 88, 265 (2016), as ASE has
+  them; of elements without stable isotopes, one isotope's.
 """
 
 import csv
@@ -38,6 +40,7 @@ class Element:
       group: 1 to 18; None in the f block.
       electronegativity: Pauling's; None where the scale has none.
       metal: whether it counts as a metal.
+      mass_amu: of the natural mixture of isotopes.
     """
 
     atomic_number: int
@@ -48,6 +51,7 @@ class Element:
     group: int | None
     electronegativity: float | None
     metal: bool
+    mass_amu: float
 
 
 @functools.cache
@@ -68,6 +72,7 @@ def _by_symbol() -> dict[str, Element]:
                 else None
             ),
             metal={"yes": True, "no": False}[row["metal"]],
+            mass_amu=float(row["mass_amu"]),
         )
     return elements
 

@@ -8,3 +8,7 @@ BOHR_ANG = 0.529177210903  # length: 1 a_0 in Å
 EBOHR_DEBYE = 2.541746473  # dipole moment: 1 e·a_0 in Debye
 KELVIN_HARTREE = 3.1668115634556e-06  # k_B · 1 K in E_h
 KCAL_PER_MOL_EV = 0.0433641042418  # energy: 1 kcal/mol (of 4184 J) in eV
+KELVIN_EV = KELVIN_HARTREE * HARTREE_EV  # k_B · 1 K in eV
+# Time: 1 fs in Å √(amu/eV), the unit in which masses in amu and energies in eV need no factor.
+FS = (1.602176634e-19 / 1.66053906660e-27) ** 0.5 * 1e-5
+LIGHT_CM_FS = 2.99792458e-5  # of light: cm in 1 fs

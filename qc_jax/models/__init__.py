@@ -9,6 +9,8 @@ source", with its arXiv number, DOI or OpenReview page in it, and it defines `Mo
   `check()`, where there is one, raises InputError for what does not go together;
 * `Model.inputs`, a class variable or a property: what it reads, in the words of
   `qc_jax.data.targets.INPUTS`;
+* `Model.rough`, where there is one, a class variable: why its outputs are no smooth function of
+  positions, in words; nothing can then move on them;
 * `Model.max_atomic_number`: the last element of its tables, where it reads elements;
 * `Model(…)(batch, train=False)`: a `Batch` of B structures → [B, outputs].
 * `Model(…).solve(structures, labels)`, where there is one: its variables at once, from the training

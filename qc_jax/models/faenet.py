@@ -142,6 +142,7 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+    rough: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
 
     outputs: int = 1
     hidden: int = 128

@@ -4,7 +4,7 @@ As published it reads elements and who is whose neighbour, no positions: a pair'
 same whatever its bond length.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -69,6 +69,8 @@ class Model(nn.Module):
     at the cutoff (Å) by the factor (cos(πd/cutoff) + 1)/2. An image of an atom in another cell is a
     neighbour like any other.
     """
+
+    rough: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
     hidden: int = 96

@@ -20,6 +20,7 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+    rough: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
     hidden: int = 192

@@ -206,6 +206,7 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+    rough: ClassVar[str] = "outputs jump where a neighbour crosses the cutoff"
 
     outputs: int = 1
     hidden: int = 64

@@ -56,6 +56,7 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+    rough: ClassVar[str] = "trees are piecewise constant"
     max_atomic_number: ClassVar[int] = MAX_ATOMIC_NUMBER
 
     outputs: int = 1

@@ -10,7 +10,7 @@ from qc_jax.chem import elements
 from qc_jax.errors import InputError
 
 
-def test_symbols_names_and_radii_are_those_of_ase():
+def test_symbols_names_radii_and_masses_are_those_of_ase():
     data = pytest.importorskip("ase.data")
     for number in range(1, elements.MAX_ATOMIC_NUMBER + 1):
         ours = elements.element(number)
@@ -18,6 +18,7 @@ def test_symbols_names_and_radii_are_those_of_ase():
         assert ours.symbol == data.chemical_symbols[number]
         assert ours.name == data.atomic_names[number]
         assert ours.covalent_radius_ang == pytest.approx(data.covalent_radii[number])
+        assert ours.mass_amu == pytest.approx(data.atomic_masses[number], rel=1e-9)
 
 
 ALL = range(1, elements.MAX_ATOMIC_NUMBER + 1)

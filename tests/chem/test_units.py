@@ -12,6 +12,9 @@ def test_units_are_those_of_ase():
     assert pytest.approx(codata["Bohr"], rel=1e-10) == units.BOHR_ANG
     assert pytest.approx(codata["Bohr"] / codata["Debye"], rel=1e-9) == units.EBOHR_DEBYE
     assert pytest.approx(codata["kB"] / codata["Hartree"], rel=1e-10) == units.KELVIN_HARTREE
+    assert pytest.approx(codata["kB"], rel=1e-9) == units.KELVIN_EV
+    assert pytest.approx(codata["fs"], rel=1e-9) == units.FS
+    assert pytest.approx(codata["_c"] * 1e-13, rel=1e-12) == units.LIGHT_CM_FS
 
 
 def test_units_agree_with_exact_constants():

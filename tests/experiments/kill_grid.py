@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from experiments import runs
+from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
 SWEEP = (
@@ -58,7 +59,7 @@ def weights(workdir: pathlib.Path) -> list[np.ndarray]:
     leaves = []
     for path in sorted((workdir / "trainings").iterdir()):
         run = runs.from_config(Workdir(path).config())
-        state = runs.restore(Workdir(path), run.model, run.settings)
+        state = restore(Workdir(path), run.model, run.settings)
         leaves += map(np.asarray, jax.tree.leaves(state))
     return leaves
 

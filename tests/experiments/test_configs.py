@@ -9,6 +9,7 @@ from experiments import configs, runs, scoring
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import loop
+from qc_jax.train.restore import model_of
 from qc_jax.train.workdir import Workdir
 
 FOLDER = pathlib.Path(configs.__file__).parent
@@ -28,7 +29,7 @@ def test_a_card_says_how_to_run_it_and_what_to_expect(name):
     text = importlib.import_module(f"experiments.configs.{name}").__doc__
     assert f"--config=experiments/configs/{name}.py" in text
     assert "e_homo_ev" in text and "parameters" in text
-    model, _, _ = runs.model_of(card(name).to_dict())
+    model, _, _ = model_of(card(name).to_dict())
     counted = models.describe(card(name).model.name).parameters
     if model == models.create(card(name).model.name):
         assert f"{counted:,} parameters" in text
@@ -41,7 +42,7 @@ def test_the_quick_run_is_of_a_smaller_model(name):
     assert set(quick["model"]) == {"name", *models.defaults(whole["model"]["name"])}
     assert quick["epochs"] == 2 and whole["epochs"] == 50
     assert quick["model"] != whole["model"] or set(whole["model"]) == {"name"}
-    runs.model_of(quick)
+    model_of(quick)
 
 
 @pytest.mark.slow

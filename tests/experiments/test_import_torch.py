@@ -10,6 +10,7 @@ import pytest
 from experiments import runs
 from qc_jax.data.batch import from_arrays
 from qc_jax.evaluate.predict import predict
+from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
 SCRIPT = ("-m", "experiments.import_torch")
@@ -62,7 +63,7 @@ def restored(workdir: pathlib.Path):
     """Model and state of a work directory."""
     work = Workdir(workdir)
     run = runs.from_config(work.config())
-    return run, runs.restore(work, run.model, run.settings)
+    return run, restore(work, run.model, run.settings)
 
 
 def unscaled(outputs, low, high):

@@ -9,6 +9,7 @@ from experiments import initial, runs, sweep
 from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
+from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
 WIDTHS = (4, 4, 8, 8)  # of the card's quick run
@@ -126,7 +127,7 @@ def test_training_starts_from_them(files, run_python, tmp_path):
     workdir = Workdir(tmp_path / "run")
     assert len(json.loads((workdir.path / "config.json").read_text())["image_weights_sha256"]) == 64
     run = runs.from_config(workdir.config())
-    state = runs.restore(workdir, run.model, run.settings)
+    state = restore(workdir, run.model, run.settings)
     kernel = state.params["resnet"]["convolution"]["kernel"]
     expected = state_dict()["conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_allclose(kernel, expected, atol=1e-3)

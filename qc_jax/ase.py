@@ -1,0 +1,105 @@
+"""A trained model as a calculator of ASE: `Calculator("runs/curves")`."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qc_jax.data.table import open_table
+from qc_jax.data.xyz import Structure
+from qc_jax.dynamics import seen
+from qc_jax.dynamics.potential import Potential, energy_column
+from qc_jax.errors import InputError
+from qc_jax.train.restore import Trained, open_trained
+
+try:
+    from ase import Atoms
+    from ase.calculators import calculator
+except ImportError as error:
+    raise InputError(
+        f"qc_jax.ase needs ASE, which cannot be imported ({error}); try: pip install 'qc-jax[ase]'"
+    ) from error
+
+
+class Calculator(calculator.Calculator):
+    """Energy (eV) and forces (eV/Å) of free atoms, or of atoms in a cell that is periodic in all.
+
+    Warns, once for each two elements, of distances that the model was not trained on.
+
+    Args:
+      workdir: of a training on an energy, or what `open_trained` gives for it.
+      double: whether to calculate in float64.
+      **kwargs: of ASE's calculators.
+
+    Attributes:
+      outside: such distances in the atoms that were calculated last, a line each two elements.
+
+    Raises:
+      InputError: the work directory holds no model that can do it.
+    """
+
+    implemented_properties = [  # noqa: RUF012  (ASE's own is no class variable either)
+        "energy",
+        "free_energy",
+        "forces",
+    ]
+
+    def __init__(self, workdir: str | os.PathLike | Trained, double: bool = True, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.double = double
+        self.outside: list[str] = []
+        self._warned: set[str] = set()
+        self._trained = workdir if isinstance(workdir, Trained) else open_trained(workdir)
+        energy_column(self._trained)
+        self._seen = _seen(self._trained)
+        self._potential: Potential | None = None
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = calculator.all_changes,
+    ) -> None:
+        """What ASE calls.
+
+        Raises:
+          InputError: the atoms are periodic in some directions alone, or the model does not know
+            one of them or their number.
+        """
+        super().calculate(atoms, list(properties), list(system_changes))
+        assert self.atoms is not None
+        if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
+            self._potential = Potential(
+                self._trained, _structure(self.atoms), self.double, self._seen
+            )
+        energy, forces = self._potential.energy_and_forces(self.atoms.positions)
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+        self.outside = self._potential.tell_outside(self.atoms.positions)
+        for line in self.outside:
+            name = line.split()[0]
+            if name not in self._warned:
+                self._warned.add(name)
+                warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)
+
+
+def _structure(atoms: Atoms) -> Structure:
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise InputError(f"pbc: expected periodic in all three directions or none, got {atoms.pbc}")
+    cell = np.asarray(atoms.cell) if atoms.pbc.all() else None
+    return Structure(atoms.numbers, atoms.positions, cell)
+
+
+def _seen(trained: Trained) -> seen.Seen | None:
+    """The distances of the training rows, where its table can be opened here."""
+    data = trained.config["data"]
+    try:
+        return seen.of_training(trained, open_table(data))
+    except InputError as error:
+        warnings.warn(
+            "distances are not compared with those that the model was trained on, and energies "
+            f"lack what the training may have taken off all of them: {error}",
+            stacklevel=3,
+        )
+        return None

@@ -1,0 +1,1 @@
+"""Trained energy models as potentials: energies, forces, dynamics, vibrations."""

@@ -1,0 +1,262 @@
+"""A trained model as the potential of one system, in the form of jax-md's energy functions."""
+
+import contextlib
+import functools
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qc_jax import models
+from qc_jax.data.batch import Batch, all_neighbors
+from qc_jax.data.neighbors import Neighbors
+from qc_jax.data.scaling import Scaler
+from qc_jax.data.xyz import Structure
+from qc_jax.dynamics.seen import Seen, is_outside
+from qc_jax.errors import InputError
+from qc_jax.models._radial import length
+from qc_jax.train.restore import Trained
+
+# What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
+ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
+SKIN = 1.0  # Å that lists reach beyond the cutoff: they hold until an atom has gone half of it
+_SPARE = 1.25  # room in a list beside what is needed when it is made
+_FEW = 32  # atoms without a cell that simply see each other all
+
+
+class Links(NamedTuple):
+    """Who may see whom.
+
+    Attributes:
+      neighbors: [n, K] int32 into the n atoms; n is padding.
+      shifts: [n, K, 3] Å to a neighbour's image; None without a cell.
+    """
+
+    neighbors: Any
+    shifts: Any
+
+
+def energy_column(trained: Trained) -> int:
+    """Which output of a model is the energy that its forces belong to.
+
+    Raises:
+      InputError: none is, or the model is no smooth function of positions (`Model.rough`).
+    """
+    name, model = trained.config["model"]["name"], trained.model
+    if "positions" not in model.inputs:
+        raise InputError(f"{name} reads no positions, so it has no forces")
+    others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
+    if others:
+        raise InputError(
+            f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
+            "expected a model of elements and positions alone"
+        )
+    rough = getattr(model, "rough", "")
+    if rough:
+        raise InputError(f"{name} is no smooth function of positions: {rough}")
+    for energy in ENERGIES:
+        if energy in trained.targets:
+            return trained.targets.index(energy)
+    raise InputError(
+        f"the model predicts {', '.join(trained.targets)}; dynamics needs an energy that "
+        f"atoms move on: expected a training with --config.target={ENERGIES[1]} (or {ENERGIES[0]})"
+    )
+
+
+class Potential:
+    """Energy of n atoms in eV by a trained model, free or in a cell.
+
+    `energy_fn(positions, neighbor)` is what jax-md takes, with `neighbor` from `links`. Models with
+    a cutoff get lists of neighbours, others see all atoms. All is meant to run within `precision`.
+
+    Args:
+      trained: the model.
+      structure: the atoms; its positions are not kept.
+      double: whether to calculate in float64.
+      seen: what the model was trained on; None where that is not known.
+      offset: eV, what was taken off the energies that it was trained on, `Task.offsets`.
+
+    Attributes:
+      numbers: [n] int32.
+      cell: [3, 3] Å, or None.
+      cutoff: Å, of the model; None for none.
+      lists: whether neighbours change, so that `links` has to be asked again on the way.
+      regrown: how often a list had to grow, since atoms had more neighbours than it had room for.
+
+    Raises:
+      InputError: the model has no energy, is not smooth, does not know an element, or has no
+        cutoff and is asked for a cell.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        structure: Structure,
+        double: bool = False,
+        seen: Seen | None = None,
+        offset: float = 0.0,
+    ):
+        self._column = energy_column(trained)
+        self._model = trained.model
+        self.double, self.seen, self.offset = double, seen, offset
+        self.dtype = np.float64 if double else np.float32
+        state = jax.device_get((trained.state.best_variables, trained.state.scaler))
+        self._variables, self._scaler = jax.tree.map(self._cast, state)
+        self.numbers = np.asarray(structure.atomic_numbers, np.int32)
+        self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
+        self.cutoff: float | None = getattr(trained.model, "cutoff", None)
+        if self.cell is not None and self.cutoff is None:
+            raise InputError(
+                f"{trained.config['model']['name']} has no cutoff and sees all atoms of a "
+                "structure; in a cell they are endless: expected a model with one, like schnet"
+            )
+        atoms = len(self.numbers)
+        self.lists = self.cutoff is not None and (self.cell is not None or atoms > _FEW)
+        self._finder = Neighbors(self.cutoff + SKIN) if self.lists and self.cutoff else None
+        self._slots = self.regrown = 0
+        self._tell = jax.jit(self._around)
+        models.check(trained.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
+
+    def _cast(self, leaf: Any) -> Any:
+        return leaf.astype(self.dtype) if leaf.dtype.kind == "f" else leaf
+
+    def precision(self) -> contextlib.AbstractContextManager:
+        """The context in which JAX has this potential's precision."""
+        return jax.enable_x64(self.double)
+
+    def links(self, positions: np.ndarray) -> Links:
+        """Neighbours at positions [n, 3] Å, those beyond the cutoff by up to `SKIN` included.
+
+        Raises:
+          InputError: a position is not finite, or the cell is too narrow.
+        """
+        if self._finder is None:
+            return self._all()
+        with jax.enable_x64(False):
+            found = self._finder.find(np.asarray(positions, np.float64), self.cell)
+        needed = found.neighbors.shape[1]
+        if needed > self._slots:
+            self.regrown += self._slots > 0
+            self._slots = int(np.ceil(_SPARE * needed))
+        spare = ((0, 0), (0, self._slots - needed))
+        neighbors = np.pad(found.neighbors, spare, constant_values=len(self.numbers))
+        if found.shifts is None:
+            return Links(neighbors, None)
+        assert self.cell is not None
+        # Whole lattice vectors, in the potential's own precision.
+        steps = np.round(found.shifts.astype(np.float64) @ np.linalg.inv(self.cell))
+        shifts = np.pad(steps @ self.cell, (*spare, (0, 0)))
+        return Links(neighbors, shifts.astype(self.dtype))
+
+    def _all(self) -> Links:
+        return Links(all_neighbors(self.numbers[None])[0], None)
+
+    def energy_fn(self, positions: jax.Array, neighbor: Links, **_: Any) -> jax.Array:
+        """The energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
+        return _energy(
+            self._model,
+            self._column,
+            self._variables,
+            self._scaler,
+            self.numbers,
+            positions,
+            neighbor,
+        )
+
+    def energy_and_forces(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
+        """Energy in eV and forces [n, 3] eV/Å at positions [n, 3] Å.
+
+        Raises:
+          InputError: as `links`.
+        """
+        links = self.links(positions)
+        with self.precision():
+            energy, gradient = _energy_and_gradient(
+                self._model,
+                self._column,
+                self._variables,
+                self._scaler,
+                self.numbers,
+                jnp.asarray(positions, self.dtype),
+                links,
+            )
+        return float(energy) + self.offset, -np.asarray(gradient, np.float64)
+
+    def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
+        """How many links () the training rows do not span; 0 where they are not known."""
+        if self.seen is None:
+            return jnp.int32(0)
+        _, _, outside = self._around(positions, neighbor)
+        return jnp.sum(outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
+
+    def tell_outside(self, positions: np.ndarray) -> list[str]:
+        """Which distances at positions [n, 3] Å the training rows do not span, a line each."""
+        if self.seen is None:
+            return []
+        links = self.links(positions)
+        with self.precision():
+            found = self._tell(jnp.asarray(positions, self.dtype), links)
+        distance, around, outside = map(np.asarray, found)
+        ours = np.broadcast_to(self.numbers[:, None], around.shape)
+        numbers = np.stack([ours, around], axis=-1).reshape(-1, 2)
+        return self.seen.tell(numbers, outside.ravel(), distance.ravel())
+
+    def _around(
+        self, positions: jax.Array, neighbor: Links
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Distances, elements, and which the training rows do not span: [n, K] of the links."""
+        assert self.seen is not None
+        batch = _batch(self.numbers, positions, neighbor)
+        distance = length(batch.displacements(batch.positions))[0]
+        there = batch.neighbor_mask[0]
+        if self.cutoff is not None:
+            there &= distance <= self.cutoff
+        around = jnp.asarray(self.numbers)[jnp.where(there, batch.neighbors[0], 0)]
+        return (
+            distance,
+            around,
+            there & is_outside(self.seen, self.numbers[:, None], around, distance),
+        )
+
+
+def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (numbers, positions, neighbor))
+    return Batch(one[0], one[1], neighbors=one[2].neighbors, shifts=one[2].shifts)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "column"))
+def _energy(
+    model: nn.Module,
+    column: int,
+    variables: models.Variables,
+    scaler: Scaler,
+    numbers: jax.Array,
+    positions: jax.Array,
+    neighbor: Links,
+) -> jax.Array:
+    batch = _batch(numbers, positions, neighbor)
+    cutoff = getattr(model, "cutoff", None)
+    if cutoff is not None:  # who waits beyond it is not there yet, as in training
+        near = length(batch.displacements(batch.positions)) <= cutoff
+        batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, len(numbers)))
+    # GPUs and TPUs would round the factors of matrix products.
+    with jax.default_matmul_precision("float32"):
+        return scaler.unscale(models.apply(model, variables, batch))[0, column]
+
+
+@functools.partial(jax.jit, static_argnames=("model", "column"))
+def _energy_and_gradient(
+    model: nn.Module,
+    column: int,
+    variables: models.Variables,
+    scaler: Scaler,
+    numbers: jax.Array,
+    positions: jax.Array,
+    neighbor: Links,
+) -> tuple[jax.Array, jax.Array]:
+    def energy(moved: jax.Array) -> jax.Array:
+        return _energy(model, column, variables, scaler, numbers, moved, neighbor)
+
+    return jax.value_and_grad(energy)(positions)

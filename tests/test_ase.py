@@ -1,0 +1,119 @@
+"""The calculator of ASE on a model that was trained on a curve of N2."""
+
+import warnings
+
+import ase
+import numpy as np
+import pytest
+from ase.calculators.fd import calculate_numerical_forces
+from ase.optimize import BFGS
+from ase.vibrations import Vibrations
+
+from qc_jax.ase import Calculator
+from qc_jax.dynamics import seen, vibration
+from qc_jax.dynamics.potential import Potential
+from qc_jax.errors import InputError
+from qc_jax.train.restore import open_trained
+from tests.dynamics import toys
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return toys.train(tmp_path_factory.mktemp("ase"))
+
+
+def n2(distance: float) -> ase.Atoms:
+    return ase.Atoms("N2", [[0, 0, 0], [0.3, 0, distance]])
+
+
+@pytest.fixture(scope="module")
+def morse():
+    """Of a curve whose answers are known."""
+    with pytest.warns(UserWarning, match=r"distances are not compared .*gone\.npz: no such file"):
+        return Calculator(toys.trained(toys.Morse()))
+
+
+def vibrate(atoms: ase.Atoms, calculator: Calculator, folder) -> float:
+    """Relaxed, and then its wavenumber in 1/cm."""
+    atoms.calc = calculator
+    assert BFGS(atoms, logfile=None).run(fmax=1e-5, steps=50)
+    modes = Vibrations(atoms, name=str(folder / "modes"), delta=0.002)
+    modes.run()
+    return modes.get_frequencies().real[-1]
+
+
+def test_relaxes_and_vibrates(morse, tmp_path):
+    """k = 2 D a² at the bond's length."""
+    atoms = n2(1.4)
+    wavenumber = vibrate(atoms, morse, tmp_path)
+    assert atoms.get_distance(0, 1) == pytest.approx(toys.BOND, abs=1e-6)
+    constant = 2 * toys.DEPTH * toys.STEEPNESS**2
+    expected = vibration.of_force_constant(atoms.numbers, toys.BOND, constant)
+    assert wavenumber == pytest.approx(expected.wavenumber_cm, rel=1e-4)
+
+
+def test_forces_are_differences_of_energies(morse):
+    atoms = ase.Atoms("N2O", [[0, 0, 0], [0, 0.2, 1.3], [0.4, 1.4, 0.3]], calculator=morse)
+    expected = calculate_numerical_forces(atoms, eps=1e-4)
+    np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-6)
+    assert np.abs(expected).max() > 0.1
+    assert atoms.get_potential_energy(force_consistent=True) == morse.results["energy"]
+
+
+def test_bad_input(morse, tmp_path):
+    atoms = n2(1.1)
+    atoms.set_cell([4, 4, 4])
+    atoms.pbc = (True, True, False)
+    atoms.calc = morse
+    with pytest.raises(InputError, match="periodic in all three directions or none"):
+        atoms.get_potential_energy()
+    with pytest.raises(InputError, match="is not a work directory"):
+        Calculator(tmp_path)
+    with pytest.raises(InputError, match="predicts e_g_ev; dynamics needs an energy"):
+        Calculator(toys.trained(toys.Morse(), ("e_g_ev",)))
+
+
+@pytest.mark.slow
+def test_a_trained_model_vibrates(workdir, tmp_path):
+    """As the second derivative says, at the distance where GFN2-xTB has its minimum."""
+    trained, table = open_trained(workdir), toys.curve()
+    potential = Potential(trained, toys.pair(1.0, (7, 7)), double=True)
+    ours = vibration.of_pair(potential, *seen.of_training(trained, table).range_of(7, 7))
+    atoms = n2(1.25)
+    wavenumber = vibrate(atoms, Calculator(workdir), tmp_path)
+    assert atoms.get_distance(0, 1) == pytest.approx(ours.distance_ang, abs=1e-4)
+    best = table.targets["distance_ang"][np.argmin(table.targets["total_energy_ev"])]
+    assert ours.distance_ang == pytest.approx(best, abs=0.05)
+    assert wavenumber == pytest.approx(ours.wavenumber_cm, rel=0.01)
+
+
+@pytest.mark.slow
+def test_a_cell_and_free_atoms_by_one_calculator(workdir):
+    calculator = Calculator(workdir)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for pbc in (False, True):
+            atoms = ase.Atoms("N3", [[0, 0, 0], [0, 0.2, 1.3], [0.4, 1.4, 0.3]])
+            atoms.set_cell([2.9, 3.2, 3.6])
+            atoms.pbc = pbc
+            atoms.calc = calculator
+            expected = calculate_numerical_forces(atoms, eps=1e-4)
+            np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-5)
+            assert np.abs(expected).max() > 0.1
+            assert atoms.get_potential_energy(force_consistent=True) == calculator.results["energy"]
+
+
+@pytest.mark.slow
+def test_distances_that_were_not_trained_on_are_told_once(workdir):
+    atoms = n2(3.2)
+    atoms.calc = calculator = Calculator(workdir)
+    with pytest.warns(UserWarning, match=r"outside .*: N-N at 3\.21 Å, trained on"):
+        atoms.get_potential_energy()
+    assert len(calculator.outside) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        atoms.positions[1, 2] = 3.3
+        atoms.get_potential_energy()
+        atoms.positions[1, 2] = 1.2
+        atoms.get_potential_energy()
+    assert calculator.outside == []
