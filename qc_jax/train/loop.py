@@ -15,8 +15,8 @@ from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.parallel import Devices
 from qc_jax.train.forces import FORCES
+from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training

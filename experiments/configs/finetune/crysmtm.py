@@ -1,6 +1,6 @@
 """CrysMTM's crystals of TiO2 by the published protocol of the transfer study.
 
-python -m experiments.finetune --from=runs/schnet --data=crysmtm:DIR --target=e_homo_ev --workdir=runs/crysmtm
+python -m experiments.finetune --from=runs/schnet --data=crysmtm:DIR --workdir=runs/crysmtm
 
 Of the rotations at temperatures that do not test 80 % train and 20 % validate. Both arms have one
 learning rate. Published targets: e_homo_ev, e_lumo_ev; published models: schnet, gotennet.

@@ -1,6 +1,6 @@
 """QM9's molecules by the published protocol of the transfer study.
 
-python -m experiments.finetune --from=runs/schnet --data=qm9:DIR --target=e_homo_ev --workdir=runs/qm9
+python -m experiments.finetune --from=runs/schnet --data=qm9:DIR --workdir=runs/qm9
 
 110,000 molecules train, 10,000 validate, the rest tests. Published targets: e_homo_ev, e_lumo_ev,
 e_g_ev; published models: schnet, faenet, gotennet.
