@@ -29,8 +29,9 @@ _FIRST_MODEL = "schnet"  # of the published comparison
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with what its `transfer` leaves open: the model and the learning rate.
 
-    A model without a name is that of the pretrained work directory, and SchNet without one. A rate
-    of 0 is `transfer.lr_scratch` or `transfer.lr_finetune`, by where the training starts.
+    The fingerprint of the weights becomes a part of it, so that a work directory refuses other
+    ones. A model without a name is that of the pretrained work directory, and SchNet without one.
+    A rate of 0 is `transfer.lr_scratch` or `transfer.lr_finetune`, by where the training starts.
 
     Raises:
       InputError: no such work directory.
@@ -41,6 +42,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     if not config["model"]["name"]:
         default = {"name": _FIRST_MODEL, **models.defaults(_FIRST_MODEL)}
         found["model"] = default if scratch else Workdir(source).config()["model"]
+    if not scratch:
+        found["transfer"] = {**config["transfer"], "weights_sha256": _pretrained(source)[2]}
     if not config["lr"]:
         found["lr"] = config["transfer"]["lr_scratch" if scratch else "lr_finetune"]
     return found
@@ -98,8 +101,8 @@ def _of_training(run: runs.Run) -> runs.Run:
                 f"{', '.join(targets)}; got {', '.join((*task.targets, *task.notes))}"
             )
         task = task._replace(scaler=state.scaler)
-    config = {**run.config, "transfer": {**asked, "weights_sha256": sha256}}
-    return run._replace(config=config, task=task, initial=matched.initial, matched=matched)
+    assert asked["weights_sha256"] == sha256, "`resolve` has read them"
+    return run._replace(task=task, initial=matched.initial, matched=matched)
 
 
 @functools.lru_cache(maxsize=4)  # the trainings of a sweep share them
