@@ -13,14 +13,11 @@ trains a model of one's own choice. `--config.train_rows=200` takes fewer traini
 trains several.
 """
 
-import pathlib
-import re
 import sys
 
 from absl import flags
 
 from experiments import cli, initial, structures, train
-from experiments.configs import finetune as cards
 from qc_jax.errors import InputError
 
 _FROM = flags.DEFINE_string(
@@ -31,16 +28,6 @@ _DATA = flags.DEFINE_string(
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps what it prepares.")
 _TARGET = flags.DEFINE_string("target", None, "As --config.target; the card's where not given.")
-
-
-def with_card(argv: list[str]) -> list[str]:
-    """The arguments with the card of the data's kind, where they name none."""
-    words = "\0".join(argv)
-    data = re.search(r"\0--?data[=\0](\w+)", words)
-    if re.search(r"\0--?config[=\0]", words) or data is None:
-        return argv
-    card = pathlib.Path(cards.__path__[0]) / f"{data[1]}.py"
-    return [argv[0], f"--config={card}", *argv[1:]] if card.exists() else argv
 
 
 def main(argv: list[str]) -> None:
@@ -59,5 +46,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = with_card(sys.argv)
+    sys.argv = initial.with_card(sys.argv)
     cli.run(main)

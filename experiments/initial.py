@@ -7,6 +7,8 @@ of another training: see `qc_jax.train.transfer`.
 
 import functools
 import hashlib
+import pathlib
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +17,7 @@ import jax
 import numpy as np
 
 from experiments import runs, torch_checkpoint
+from experiments.configs import finetune as cards
 from qc_jax import models
 from qc_jax.errors import InputError, choose
 from qc_jax.models import multimodal
@@ -24,6 +27,16 @@ from qc_jax.train.workdir import Workdir
 
 SCRATCH = "scratch"
 _FIRST_MODEL = "schnet"  # of the published comparison
+
+
+def with_card(argv: list[str]) -> list[str]:
+    """The arguments with the card of the data's kind, where they name none."""
+    words = "\0".join(argv)
+    data = re.search(r"\0--?data[=\0](\w+)", words)
+    if re.search(r"\0--?config[=\0]", words) or data is None:
+        return argv
+    card = pathlib.Path(cards.__path__[0]) / f"{data[1]}.py"
+    return [argv[0], f"--config={card}", *argv[1:]] if card.exists() else argv
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                     for seed in asked.seeds:
                         own = {"target": target, "seed": seed, "lr": rate, "train_rows": size}
                         name = f"{arm}-{target}-train{size or 'all'}-lr{rate:g}-seed{seed}"
-                        configs[name] = common.Wanted({**resolved, **own}, f"{arm}, lr {rate:g}")
+                        configs[name] = common.Wanted(
+                            {**resolved, **own}, f"{arm}, lr {rate:g}{_of_size(size)}"
+                        )
                         places[name] = (target, arm, size, rate)
     there, made = common.find(asked, configs)
     made += [row for found in there for row in found.rows(asked.study)]
@@ -104,9 +106,14 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                     rate = published[arm] if kind == PUBLISHED else _best(own, target, rates)
                     if rate in own:
                         chosen[arm] = own[rate]
-                        made += _of_arm(asked, own[rate], f"{arm}, {kind}", target)
+                        made += _of_arm(asked, own[rate], f"{arm}, {kind}{_of_size(size)}", target)
                 made += _against_scratch(asked, chosen, kind, target, size)
     return made
+
+
+def _of_size(size: int) -> str:
+    """What ends every `setting`, so that no table takes sizes together."""
+    return f"; train {size or 'all'}"
 
 
 def _validation(found: common.Found, target: str) -> list[float]:
@@ -182,7 +189,7 @@ def _against_scratch(
         shared |= {"training": "", "seed": None, "lr": None, "epochs": None, "best_epoch": None}
         shared |= {
             "seconds": None,
-            "setting": f"{arm} against scratch, {kind}, train {size or 'all'}",
+            "setting": f"{arm} against scratch, {kind}{_of_size(size)}",
         }
         values = (float(averaged.mean()), low, high, better)
         made += [
@@ -203,6 +210,7 @@ def verdict(low: float, high: float, better: int, seeds: int) -> str:
 
 def show_all(frame: pd.DataFrame) -> None:
     """Learning curves, epochs to a given error, and verdicts."""
+    frame = frame.assign(setting=frame.setting.str.partition("; train ")[0])
     own = frame[frame.setting.str.endswith((PUBLISHED, BEST)) & (frame.training != "")]
     title = "MAE on the test structures, by training rows"
     common.show_means(own, ["mae"], title, ("target", "setting"), "train_rows")

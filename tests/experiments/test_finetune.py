@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments import finetune, initial, runs, scoring
+from experiments import initial, runs, scoring
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
@@ -107,10 +107,10 @@ def test_bad_input(folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_follows_from_the_data(kind):
     argv = ["finetune", f"--data={kind}:x", "--from=scratch"]
-    _, config, *rest = finetune.with_card(argv)
+    _, config, *rest = initial.with_card(argv)
     assert config.endswith(f"finetune/{kind}.py") and rest == argv[1:]
     own = [*argv, "--config=other.py"]
-    assert finetune.with_card(own) == own
+    assert initial.with_card(own) == own
 
 
 @pytest.mark.slow
