@@ -63,6 +63,7 @@ def score(
         (train.structures.atomic_numbers, train.labels, test.structures.atomic_numbers, test.labels)
     )
     is_pairs = isinstance(run.table, PairTable)
+    undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
     by_rule = {
         "training_median": baselines.training_median(train_labels, len(test_labels)),
         "pair_mean" if is_pairs else "element_sum": baselines.pair_mean(
@@ -78,7 +79,10 @@ def score(
 
     true, shown = np.asarray(test_labels), predicted
     if task.offsets is not None and any(task.offsets):
-        true, shown = (np.float64(values) + task.offsets for values in (test_labels, predicted))
+        true, shown = (
+            np.asarray(values, np.float64) + np.array(task.offsets)
+            for values in (test_labels, predicted)
+        )
     predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
     tested = errors(predicted)
     for name in task.targets:
@@ -106,7 +110,7 @@ def score(
         "test": tested,
         "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
         "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
-        "left_out": {**(run.table.left_out if is_pairs else {}), **task.left_out},
+        "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
         "versions": runs.versions(),
         **({"imported": run.config["imported"]} if "imported" in run.config else {}),

@@ -71,6 +71,12 @@ class Asked(NamedTuple):
     stack: int
     stop: Callable[[], bool]
 
+    @property
+    def pairs(self) -> PairTable:
+        """The table, of a study of pairs."""
+        assert isinstance(self.table, PairTable)
+        return self.table
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:

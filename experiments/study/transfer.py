@@ -98,15 +98,17 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
             for kind in (PUBLISHED, BEST):
                 chosen = {}
                 for arm in arms:
-                    own = {
+                    at_rate = {
                         key[3]: some
                         for key, some in groups.items()
                         if key[:3] == (target, arm, size)
                     }
-                    rate = published[arm] if kind == PUBLISHED else _best(own, target, rates)
-                    if rate in own:
-                        chosen[arm] = own[rate]
-                        made += _of_arm(asked, own[rate], f"{arm}, {kind}{_of_size(size)}", target)
+                    rate = published[arm] if kind == PUBLISHED else _best(at_rate, target, rates)
+                    if rate in at_rate:
+                        chosen[arm] = at_rate[rate]
+                        made += _of_arm(
+                            asked, at_rate[rate], f"{arm}, {kind}{_of_size(size)}", target
+                        )
                 made += _against_scratch(asked, chosen, kind, target, size)
     return made
 

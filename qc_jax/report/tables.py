@@ -102,8 +102,8 @@ def show_sweep(path: str) -> None:
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
     errors = results.summary(frame, shown)
-    rules = ("training_median", "pair_mean", "element_sum")
-    rules = tuple(rule for rule in rules if f"mae_{rule}" in set(frame.metric)) or rules[:2]
+    additive = "element_sum" if "mae_element_sum" in set(frame.metric) else "pair_mean"
+    rules = ("training_median", additive)
     baselines = {rule: results.summary(frame, shown, f"mae_{rule}")["mean"] for rule in rules}
     rows = []
     for index, line in errors.iterrows():
@@ -120,7 +120,7 @@ def show_sweep(path: str) -> None:
         )
     against = [f"MAE of {rule.removeprefix('training_').replace('_', ' ')}" for rule in rules]
     columns = (*shown, "unit", "test MAE", "seeds", *against)
-    of = "structures" if "element_sum" in rules else "pairs"
+    of = "structures" if additive == "element_sum" else "pairs"
     show(f"errors on the test {of}", (*columns, "given away by"), rows)
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")

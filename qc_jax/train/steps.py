@@ -239,6 +239,7 @@ class Steps:
         scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
         natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
         if slope is not None:
+            assert batch.forces is not None, "`forces.known` has looked"
             scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
             wrong = -slope - batch.forces / scale
             there = batch.structures.atom_mask[..., None]
