@@ -103,7 +103,11 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                         for key, some in groups.items()
                         if key[:3] == (target, arm, size)
                     }
-                    rate = published[arm] if kind == PUBLISHED else _best(at_rate, target, rates)
+                    rate = (
+                        published[arm]
+                        if kind == PUBLISHED
+                        else _best(at_rate, target, rates, len(asked.seeds))
+                    )
                     if rate in at_rate:
                         chosen[arm] = at_rate[rate]
                         made += _of_arm(
@@ -124,14 +128,19 @@ def _validation(found: common.Found, target: str) -> list[float]:
     return [line["validation_mae"][target] for line in lines]
 
 
-def _best(groups: Mapping[float, list[common.Found]], target: str, rates: list[float]) -> float:
-    """The rate of the grid with the smallest validation error, the mean over the seeds."""
+def _best(
+    groups: Mapping[float, list[common.Found]], target: str, rates: list[float], seeds: int
+) -> float:
+    """The rate of the grid with the smallest validation error, the mean over the seeds.
+
+    NaN while a training of the grid is missing: the best of some is not the best.
+    """
+    if any(len(groups.get(rate, ())) < seeds for rate in rates):
+        return np.nan
     errors = {
-        rate: np.mean([min(_validation(found, target)) for found in some])
-        for rate, some in groups.items()
-        if rate in rates
+        rate: np.mean([min(_validation(found, target)) for found in groups[rate]]) for rate in rates
     }
-    return min(errors, key=lambda rate: errors[rate]) if errors else np.nan
+    return min(errors, key=lambda rate: errors[rate])
 
 
 def _of_arm(
