@@ -68,7 +68,8 @@ _PRECISION = flags.DEFINE_string("precision", "float32", "As --config.precision.
 
 def cards() -> tuple[str, ...]:
     """The names of the experiment cards, which are those of the models."""
-    names = {module.name for module in pkgutil.iter_modules(experiment_cards.__path__)}
+    modules = pkgutil.iter_modules(experiment_cards.__path__)
+    names = {module.name for module in modules if not module.ispkg}
     return tuple(sorted(names - {"common"}))
 
 

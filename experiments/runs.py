@@ -14,18 +14,23 @@ import flax.linen as nn
 import jax
 
 from experiments import cli
+from experiments.structures import is_structures, open_structures
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
+from qc_jax.data import structures
 from qc_jax.data.dataset import Task, prepare
+from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
 from qc_jax.report.tables import account
 from qc_jax.train.restore import model_of
 from qc_jax.train.settings import Settings
+from qc_jax.train.transfer import Matched
 from qc_jax.train.workdir import ADDED
 
 TFDS_PREFIX = "tfds:"
+COLLECTION = "collection"  # the split of larger structures, each collection's published own
 # What stands before the path in `config.data`, and who reads it.
 READERS: dict[str, Callable[[str], PairTable]] = {
     "published:": published.read,
@@ -37,14 +42,15 @@ class Run(NamedTuple):
     """The parts of one training, made from its configuration."""
 
     config: dict[str, Any]
-    table: PairTable
+    table: PairTable | Structures
     model: nn.Module
     task: Task
     settings: Settings
     initial: models.Variables | None = None  # see experiments/initial.py
+    matched: Matched | None = None  # what of other weights `initial` is, where it is of a training
 
 
-def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Run:
+def from_config(config: Mapping[str, Any], table: PairTable | Structures | None = None) -> Run:
     """Builds what a configuration asks for; `table`, where given, is the one of its data.
 
     Raises:
@@ -53,17 +59,67 @@ def from_config(config: Mapping[str, Any], table: PairTable | None = None) -> Ru
     config = {**ADDED, **config}
     model, targets, settings = model_of(config)
     if table is None:
-        table = read_table(config["data"], config["data_dir"])
-    check_size(config["canvas_size"])
-    features = canvas.features(table) if "canvas" in model.inputs else None
-    task = prepare(table, targets, settings.seed, features, config["split"], **data_fields(config))
+        table = read_data(config["data"], config["data_dir"])
+    if isinstance(table, Structures):
+        task = _of_structures(config, table, model, targets)
+    else:
+        _require_usual(config, _OF_STRUCTURES, "larger structures")
+        check_size(config["canvas_size"])
+        features = canvas.features(table) if "canvas" in model.inputs else None
+        fields = data_fields(config)
+        task = prepare(table, targets, settings.seed, features, config["split"], **fields)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
+
+
+# Fields that say nothing of pairs, and those that say nothing of larger structures.
+_OF_STRUCTURES = ("neighbor_cutoff", "train_rows", "stream")
+_OF_PAIRS = ("train_fraction", "scale_on", "canvas_size")
+
+
+def _require_usual(config: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
+    for name in names:
+        if config[name] != ADDED[name]:
+            raise InputError(
+                f"{name} is of {what}; expected {ADDED[name]!r} for data {config['data']!r}, "
+                f"got {config[name]!r}"
+            )
+
+
+def _of_structures(
+    config: Mapping[str, Any], found: Structures, model: nn.Module, targets: tuple[str, ...]
+) -> Task:
+    """Crystals have neighbours within `neighbor_cutoff` or the model's own, molecules have all."""
+    _require_usual(config, _OF_PAIRS, "pairs")
+    if config["split"] not in ("random", COLLECTION):
+        raise InputError(
+            f"split {config['split']!r}: expected {COLLECTION!r}, that of the collection itself"
+        )
+    cutoff = config["neighbor_cutoff"] or (getattr(model, "cutoff", 0) if found.periodic else 0)
+    if found.periodic and not cutoff:
+        raise InputError("neighbor_cutoff: expected a length in Å for crystals and a model without")
+    return structures.prepare(
+        found,
+        targets,
+        config["seed"],
+        cutoff=cutoff or None,
+        train=config["train_rows"] or None,
+        stream=config["stream"],
+    )
 
 
 def data_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a configuration that `prepare` takes by their names."""
     return {name: config[name] for name in ("train_fraction", "scale_on", "canvas_size")}
+
+
+def read_data(data: str, data_dir: str) -> PairTable | Structures:
+    """The table, as `read_table`, or the larger structures, as `open_structures`.
+
+    Raises:
+      InputError: no such data.
+    """
+    return open_structures(data, data_dir) if is_structures(data) else read_table(data, data_dir)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
@@ -83,6 +139,8 @@ def read_table(data: str, data_dir: str) -> PairTable:
         return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
     if data_dir:
         raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
+    if is_structures(data):
+        raise InputError(f"expected a table of pairs, got larger structures, {data!r}")
     for prefix, read in READERS.items():
         if data.startswith(prefix):
             table = read(data.removeprefix(prefix))

@@ -9,13 +9,15 @@ import jax
 import numpy as np
 
 from experiments import runs
-from qc_jax.data.dataset import Task
+from qc_jax.data.dataset import Dataset, Task
+from qc_jax.data.table import PairTable
 from qc_jax.data.targets import given_away, target
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, metrics, statistics
-from qc_jax.evaluate.predict import predict
+from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report.parity import plot_parity
+from qc_jax.train import forces
 from qc_jax.train.state import State, count_parameters
 from qc_jax.train.workdir import Workdir
 
@@ -55,14 +57,18 @@ def score(
       parity: where the parity plot goes; None draws none.
     """
     task = run.task
-    test = task.dataset.take(task.split.test).structures
-    predicted = predict(run.model, state.best_variables, state.scaler, test)
-    numbers, labels = jax.device_get((task.dataset.structures.atomic_numbers, task.dataset.labels))
-    train_numbers, train_labels = numbers[task.split.train], labels[task.split.train]
-    test_numbers, test_labels = numbers[task.split.test], labels[task.split.test]
+    train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
+    predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
+    train_numbers, train_labels, test_numbers, test_labels = jax.device_get(
+        (train.structures.atomic_numbers, train.labels, test.structures.atomic_numbers, test.labels)
+    )
+    is_pairs = isinstance(run.table, PairTable)
+    undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
     by_rule = {
         "training_median": baselines.training_median(train_labels, len(test_labels)),
-        "pair_mean": baselines.pair_mean(train_numbers, train_labels, test_numbers),
+        "pair_mean" if is_pairs else "element_sum": baselines.pair_mean(
+            train_numbers, train_labels, test_numbers
+        ),
     }
 
     def errors(predictions) -> dict[str, dict[str, float]]:
@@ -71,9 +77,13 @@ def score(
             for column, name in enumerate(task.targets)
         }
 
-    predictions = Predictions(
-        task.targets, task.names[task.split.test], np.asarray(test_labels), predicted
-    )
+    true, shown = np.asarray(test_labels), predicted
+    if task.offsets is not None and any(task.offsets):
+        true, shown = (
+            np.asarray(values, np.float64) + np.array(task.offsets)
+            for values in (test_labels, predicted)
+        )
+    predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
     tested = errors(predicted)
     for name in task.targets:
         low, high = statistics.interval(predictions.errors(name))
@@ -84,10 +94,10 @@ def score(
         plot_parity(
             parity,
             task.targets,
-            predicted,
-            test_labels,
+            shown,
+            true,
             task.names[task.split.test].tolist(),
-            f"{model} on {data}, split {split}: {len(test_labels)} test pairs",
+            f"{model} on {data}, split {split}: {len(true)} test {rows_are(run)}",
         )
     result = {
         "model": model,
@@ -100,12 +110,52 @@ def score(
         "test": tested,
         "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
         "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
-        "left_out": {**run.table.left_out, **task.left_out},
+        "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
         "versions": runs.versions(),
         **({"imported": run.config["imported"]} if "imported" in run.config else {}),
     }
+    if not is_pairs:
+        result |= {"rows": rows_are(run), "notes": list(task.notes)}
+    if "transfer" in run.config:
+        result["transfer"] = {**run.config["transfer"], "layer_lr": run.settings.layer_lr}
+    if run.matched is not None:
+        result["transfer"] |= {"taken": run.matched.taken, "not_taken": run.matched.left}
+    if not forces.reason_against(run.model, task.targets, test.forces):
+        _add_forces(result, run, state, train, test)
     return Scored(result, predictions)
+
+
+def rows_are(run: runs.Run) -> str:
+    """What the rows of a run's data are called."""
+    return "pairs" if isinstance(run.table, PairTable) else "structures"
+
+
+def _add_forces(
+    result: dict[str, Any], run: runs.Run, state: State, train: Dataset, test: Dataset
+) -> None:
+    """Adds the errors of the forces' components, as those of one more target.
+
+    The baselines are the median of all components of the training forces, and no force at all,
+    which is what a sum of constants has.
+    """
+    predicted = predict_forces(run.model, state.best_variables, state.scaler, test.structures)
+    true, known = np.asarray(test.forces), np.asarray(train.forces)
+    there = np.asarray(test.structures.atom_mask)
+    name = forces.FORCES
+
+    def errors(predicted) -> dict[str, float]:
+        return metrics.regression(np.broadcast_to(predicted, true.shape)[there], true[there])
+
+    each = np.abs(predicted - true)
+    by_structure = np.array([row[mask].mean() for row, mask in zip(each, there, strict=True)])
+    low, high = statistics.interval(by_structure)
+    result["test"][name] = {**errors(predicted), "mae_low": low, "mae_high": high}
+    result["units"][name] = target(name).unit
+    result["given_away_by"][name] = ()
+    median = np.median(known[np.asarray(train.structures.atom_mask)])
+    result["baselines"]["training_median"][name] = errors(median)
+    result["baselines"]["element_sum"][name] = errors(np.float32(0))
 
 
 def about_data(run: runs.Run) -> dict[str, Any]:

@@ -21,6 +21,26 @@ from qc_jax.errors import InputError, choose
 _ATOMS = ("atomic_numbers", "positions")
 
 
+def is_structures(data: str) -> bool:
+    """Whether `data` names larger structures, not a table of pairs."""
+    return data.partition(":")[0] in _KINDS
+
+
+def check_data(data: str) -> tuple[str, str]:
+    """The kind and the path that `data` names; see the module.
+
+    Raises:
+      InputError: an unknown kind, or no such path.
+    """
+    kind, _, path = data.partition(":")
+    choose("structures", kind, _KINDS)
+    if not path and kind != "qm9":
+        raise InputError(f"{data}: expected a path, as in {kind}:PATH")
+    if path and not os.path.exists(path):
+        raise InputError(f"{data}: no such file or directory: {path}")
+    return kind, path
+
+
 def open_structures(data: str, data_dir: str = "") -> Structures:
     """The structures that `data` names, prepared by TFDS on first use.
 
@@ -31,12 +51,7 @@ def open_structures(data: str, data_dir: str = "") -> Structures:
     Raises:
       InputError: no such data, or something in the files is wrong.
     """
-    kind, _, path = data.partition(":")
-    choose("structures", kind, _KINDS)
-    if not path and kind != "qm9":
-        raise InputError(f"{data}: expected a path, as in {kind}:PATH")
-    if path and not os.path.exists(path):
-        raise InputError(f"{data}: no such file or directory: {path}")
+    kind, path = check_data(data)
     root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return _KINDS[kind](path, os.path.expanduser(root))
 
@@ -109,6 +124,7 @@ def _crysmtm(path: str, data_dir: str) -> Structures:
         sizes=np.array([len(record["atomic_numbers"]) for record in records]),
         split=structures.crysmtm_rule(np.array([record["temperature"] for record in records])),
         provenance=made.info.metadata["provenance"],
+        periodic=True,
     )
 
 

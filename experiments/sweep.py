@@ -100,7 +100,7 @@ class Sweep:
     ):
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
-        table = runs.read_table(**data)
+        table = runs.read_data(**data)
         for name, config in configs.items():
             if {key: config[key] for key in data} != data:
                 raise InputError(f"{name}: expected the data of the others, {data}")
@@ -266,10 +266,14 @@ def setting(config: Mapping[str, Any]) -> str:
     """
     model = dict(config["model"])
     usual = {**ADDED, **dataclasses.asdict(Settings()), **models.defaults(model.pop("name"))}
+    source = [f"from {config['transfer']['source']}"] if "transfer" in config else []
     return ", ".join(
-        f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
-        for key, value in {**config, **model}.items()
-        if key in usual
-        and key not in (*_TOLD, *_ASIDE)
-        and (tuple(value) if isinstance(value, list) else value) != usual[key]
+        source
+        + [
+            f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+            for key, value in {**config, **model}.items()
+            if key in usual
+            and key not in (*_TOLD, *_ASIDE)
+            and (tuple(value) if isinstance(value, list) else value) != usual[key]
+        ]
     )

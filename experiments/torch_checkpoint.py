@@ -14,6 +14,7 @@ from experiments import runs
 from experiments.configs import common
 from qc_jax import models
 from qc_jax.data import files
+from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose
 
 # Where a state dict may stand in a checkpoint.
@@ -252,6 +253,8 @@ def _numbers(
 
 def table_range(run: runs.Run) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and largest finite label [T] of a run's whole table."""
+    if not isinstance(run.table, PairTable):
+        raise InputError(f"expected a table of pairs, got {run.config['data']!r}")
     columns = run.table.columns(run.task.targets)
     finite = np.isfinite(columns)
     return (

@@ -33,15 +33,19 @@ flags.mark_flag_as_required("config")
 
 def main(_: list[str]) -> None:
     """Trains, scores, reports."""
-    config = _CONFIG.value.to_dict()
+    run(_CONFIG.value.to_dict())
+
+
+def run(config: dict[str, Any]) -> None:
+    """Trains what a configuration asks for in --workdir, scores, reports."""
     with distributed.joined(), cli.stop_on_sigterm() as stop:
         try:
             if sweep.is_swept(config):
                 expanded = sweep.expand(config)
                 _train_all(sweep.Sweep(expanded, _WORKDIR.value, config["sweep"]["stack"]), stop)
             else:
-                run = initial.read(runs.from_config(config))
-                _train_one(run, Workdir(_WORKDIR.value, hosts.first()), stop)
+                one = initial.read(runs.from_config(config))
+                _train_one(one, Workdir(_WORKDIR.value, hosts.first()), stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
 

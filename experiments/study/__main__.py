@@ -3,7 +3,11 @@
     python -m experiments.study NAME --workdir=runs/benchmark [--models=schnet,egnn] \\
         [--targets=e_g_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--as-published] [--train]
 
-NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing.
+    python -m experiments.study transfer --workdir=runs/transfer --pretrained=pairs=runs/schnet \\
+        --data=md17:md17_ethanol.npz [--sizes=50,200,all] [--rates=1e-5,1e-4,1e-3]
+
+NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing,
+transfer.
 Trainings that the directory has are used. Those that are missing are trained into it, while no
 benchmark trains there; but elements and channels only mark them unless --train is given. The
 numbers go to studies/NAME.csv and .parquet, in the columns of results.csv; a second run trains
@@ -27,6 +31,7 @@ from experiments.study import (
     ood,
     resolution,
     timing,
+    transfer,
 )
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
@@ -42,6 +47,7 @@ STUDIES: dict[str, common.Study] = {
     "ood": ood.STUDY,
     "resolution": resolution.STUDY,
     "timing": timing.STUDY,
+    "transfer": transfer.STUDY,
 }
 
 _AS_PUBLISHED = flags.DEFINE_bool("as-published", False, "Repeat the published flaws.")
@@ -71,7 +77,10 @@ def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...]
     """
     study, there = STUDIES[name], _there(workdir)
     words = {word for training in there for word in training}
-    targets = study.targets or tuple(key for key in BENCHMARK_TARGETS if key in words)
+    targets = study.targets or (
+        (transfer.card(flags.FLAGS.data)["target"],) if study.of_structures else ()
+    )
+    targets = targets or tuple(key for key in BENCHMARK_TARGETS if key in words)
     if study.models == ():
         if flags.FLAGS.models:
             raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
@@ -112,7 +121,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
         raise InputError(f"--workdir: {workdir.path} is not there; expected a benchmark's")
     changes = benchmark.changes()
     data = {key: changes[key] for key in ("data", "data_dir")}
-    table = runs.read_table(**data)
+    table = runs.read_data(**data) if study.of_structures else runs.read_table(**data)
     names, targets, seeds = _grid(name, workdir)
     for key in targets:
         target(key)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from experiments import benchmark, runs, sweep
 from qc_jax.data import files
+from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation
@@ -59,7 +60,7 @@ class Asked(NamedTuple):
 
     study: str
     workdir: Workdir
-    table: PairTable
+    table: PairTable | Structures
     fingerprint: str
     models: tuple[str, ...]
     targets: tuple[str, ...]
@@ -70,6 +71,12 @@ class Asked(NamedTuple):
     train: bool
     stack: int
     stop: Callable[[], bool]
+
+    @property
+    def pairs(self) -> PairTable:
+        """The table, of a study of pairs."""
+        assert isinstance(self.table, PairTable)
+        return self.table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +94,7 @@ class Study:
       needs_trainings: whether it is about trainings.
       trains: whether it makes those that are missing unless --notrain says otherwise.
       flaws: whether --as-published means anything here.
+      of_structures: whether its data are larger structures, not pairs.
     """
 
     rows: Callable[[Asked], list[dict[str, Any]]]
@@ -98,6 +106,7 @@ class Study:
     needs_trainings: bool = True
     trains: bool = True
     flaws: bool = True
+    of_structures: bool = False
 
 
 class Wanted(NamedTuple):

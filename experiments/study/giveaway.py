@@ -25,14 +25,14 @@ _MODEL = "linear"  # that of the table's rows
 
 def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """Errors on the test rows of the random split, and `skill`, for each input."""
-    inputs = giveaway.inputs_of(asked.table)
+    inputs = giveaway.inputs_of(asked.pairs)
     versions = results.of_versions(runs.versions())
     made: list[dict[str, Any]] = []
     for seed in asked.seeds:
         fitted: dict[Any, giveaway.Linear] = {}  # targets that have the same rows share them
         for name in tqdm(asked.targets, desc=f"seed {seed}", unit="target"):
-            split = splits.make_split("random", asked.table, (name,), seed)
-            labels = asked.table.columns((name,)).astype(np.float32)
+            split = splits.make_split("random", asked.pairs, (name,), seed)
+            labels = asked.pairs.columns((name,)).astype(np.float32)
             for source, values in inputs.items():
                 known = np.isfinite(values).all(axis=1)
                 parts = {part: rows[known[rows]] for part, rows in split.parts().items()}

@@ -5,13 +5,17 @@ rule that splits them. `prepare` makes of them the `Task` that `dataset.prepare`
 """
 
 import dataclasses
+import functools
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data import crysmtm, qm9, scaling, splits
-from qc_jax.data.dataset import Task
+from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.stream import Source, Stream
 from qc_jax.data.targets import target
@@ -36,6 +40,7 @@ class Structures:
       sizes: [N] how many atoms each has.
       split: the rule of the collection.
       provenance: what they were made from.
+      periodic: whether they have cells, so that neighbours need a cutoff.
     """
 
     names: np.ndarray
@@ -45,9 +50,18 @@ class Structures:
     sizes: np.ndarray
     split: SplitRule
     provenance: Mapping[str, Any]
+    periodic: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def fingerprint(self) -> str:
+        """16 hex digits: others where names, labels or the files that they are made of differ."""
+        digest = hashlib.sha256(json.dumps(self.provenance, sort_keys=True).encode())
+        digest.update("\n".join(map(str, self.names)).encode())
+        for name in sorted(self.targets):
+            digest.update(name.encode() + np.asarray(self.targets[name], np.float64).tobytes())
+        return digest.hexdigest()[:16]
 
 
 def prepare(
@@ -89,15 +103,13 @@ def prepare(
         split = _fewer(split, train)
     offsets = _offsets(labels[rows], split.train)
     kept = (labels[rows] - offsets).astype(np.float32)
-    finder = None if cutoff is None else Neighbors(cutoff)
-    read = Stream(
-        _Some(structures.source, rows),
-        structures.read,
-        kept,
-        atoms=int(structures.sizes[rows].max()),
-        neighbors=finder,
-    )
-    dataset: Any = read if stream else read.take(np.arange(len(rows)))
+    dataset: Any
+    if stream:
+        finder = None if cutoff is None else Neighbors(cutoff)
+        dataset = _stream(structures, rows, kept, finder)
+    else:
+        read, finder = _in_memory(structures, rows.tobytes(), cutoff)
+        dataset = read.replace(labels=jnp.asarray(kept))
     return Task(
         targets=targets,
         names=structures.names[rows],
@@ -112,6 +124,25 @@ def prepare(
         offsets=tuple(float(offset) for offset in offsets),
         notes=_notes(targets, offsets, finder, None if stream else dataset),
     )
+
+
+def _stream(
+    structures: Structures, rows: np.ndarray, labels: np.ndarray, finder: Neighbors | None
+) -> Stream:
+    """Those rows, labels [M, T] given, read as they are needed."""
+    atoms = int(structures.sizes[rows].max())
+    return Stream(_Some(structures.source, rows), structures.read, labels, atoms, finder)
+
+
+@functools.lru_cache(maxsize=2)  # the trainings of a grid share them
+def _in_memory(
+    structures: Structures, rows: bytes, cutoff: float | None
+) -> tuple[Dataset, Neighbors | None]:
+    """Those rows as a Dataset without labels, and what found their neighbours."""
+    finder = None if cutoff is None else Neighbors(cutoff)
+    chosen = np.frombuffer(rows, np.int64)
+    read = _stream(structures, chosen, np.zeros((len(chosen), 0)), finder)
+    return read.take(np.arange(len(chosen))), finder
 
 
 def _notes(

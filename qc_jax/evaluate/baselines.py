@@ -13,12 +13,12 @@ def training_median(labels: np.ndarray, rows: int) -> np.ndarray:
 def pair_mean(
     train_numbers: np.ndarray, train_labels: np.ndarray, test_numbers: np.ndarray
 ) -> np.ndarray:
-    """What the model `pair_mean` predicts: label ≈ mean + c(Z_1) + c(Z_2), by least squares.
+    """What the model `pair_mean` predicts: label ≈ mean + Σ_atoms c(Z), by least squares.
 
     Args:
-      train_numbers: [N, 2] atomic numbers.
+      train_numbers: [N, A] atomic numbers; 0 is padding.
       train_labels: [N, T].
-      test_numbers: [M, 2].
+      test_numbers: [M, A].
 
     Returns:
       [M, T].

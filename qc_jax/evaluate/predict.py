@@ -5,11 +5,13 @@ import operator
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
+from qc_jax.train.forces import with_slope
 
 
 def predict(
@@ -34,12 +36,30 @@ def predict(
     Raises:
       InputError: a structure that the model cannot take.
     """
+    return _in_batches(_forward, model, variables, scaler, structures, batch_size)
+
+
+def predict_forces(
+    model: nn.Module,
+    variables: models.Variables,
+    scaler: Scaler,
+    structures: Batch,
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Forces on the atoms of N structures, −∂E/∂R of the model's one output: [N, A, 3] eV/Å.
+
+    As `predict`; zero for padding.
+    """
+    return _in_batches(_slope, model, variables, scaler, structures, batch_size)
+
+
+def _in_batches(function, model, variables, scaler, structures, batch_size) -> np.ndarray:
     models.check(model, structures)
     n = structures.positions.shape[0]
     parts = []
     for rows in batches_of(n, batch_size):
         chosen = jax.tree.map(operator.itemgetter(rows), structures)
-        parts.append(np.asarray(_forward(model, variables, scaler, chosen)))
+        parts.append(np.asarray(function(model, variables, scaler, chosen)))
     return np.concatenate(parts)[:n]
 
 
@@ -57,3 +77,14 @@ def _forward(
     # GPUs and TPUs would round the factors of matrix products.
     with jax.default_matmul_precision("float32"):
         return scaler.unscale(models.apply(model, variables, rows))
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _slope(model: nn.Module, variables: models.Variables, scaler: Scaler, rows: Batch) -> jax.Array:
+    def energies(positions):
+        outputs = models.apply(model, variables, rows.replace(positions=positions))
+        return scaler.unscale(outputs), None
+
+    with jax.default_matmul_precision("float32"):
+        _, _, slope = with_slope(energies, rows.positions)
+    return jnp.where(rows.atom_mask[..., None], -slope, 0)

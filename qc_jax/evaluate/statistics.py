@@ -5,6 +5,7 @@ from scipy import stats
 
 RESAMPLES = 2000  # of each bootstrap and permutation test
 CONFIDENCE = 0.95
+_AT_ONCE = 20_000_000  # resampled errors in memory
 
 
 def interval(errors: np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -28,6 +29,7 @@ def interval(errors: np.ndarray, seed: int = 0) -> tuple[float, float]:
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
+        batch=max(1, _AT_ONCE // len(errors)),
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)

@@ -23,7 +23,9 @@ def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
     Returns:
       c [Z, T], and the mean [T] of the labels.
     """
-    counts = np.eye(MAX_ATOMIC_NUMBER + 1)[numbers].sum(axis=1)  # [N, Z]
+    counts = np.zeros((len(numbers), MAX_ATOMIC_NUMBER + 1))  # [N, Z]
+    for column in np.asarray(numbers).T:
+        counts[np.arange(len(numbers)), column] += 1
     counts[:, 0] = 0
     mean = labels.mean(axis=0)
     constants, *_ = np.linalg.lstsq(counts, labels - mean, rcond=None)

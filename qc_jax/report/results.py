@@ -33,7 +33,7 @@ FINISHED = "finished"  # the status of a training that has not failed
 # interval is that of `mae`, 95 % by bootstrap over test rows.
 METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
-    *("mae_training_median", "mae_pair_mean"),
+    *("mae_training_median", "mae_pair_mean", "mae_element_sum"),
 )
 # The metric of rows that stand for no training (their seed is missing): p of 'the best model of a
 # target, whose row it is, is as good as the second', which `setting` names: 'against schnet'.

@@ -25,6 +25,7 @@ _TITLES = {
     "resolution": "Canvas resolution",
     "learning_curve": "Learning curves",
     "giveaway": "What a single input gives away",
+    "transfer": "Transfer to larger structures",
     "timing": "Inference time",
 }
 # What the columns of numbers are called; metrics that are not here are left to the CSV.
@@ -37,6 +38,11 @@ _METRICS = {
     "median_ae": "median error",
     "r2": "R²",
     "skill": "skill",
+    "epochs_to_error": "epochs to half the median's error",
+    "mae_difference": "MAE against scratch",
+    "mae_difference_low": "from",
+    "mae_difference_high": "to",
+    "seeds_better": "seeds better",
     "ms_per_sample": "ms a structure",
     "samples_per_s": "structures/s",
 }
@@ -182,6 +188,13 @@ def _learning_curve(name: str, heading: str, frame: pd.DataFrame) -> Picture | N
     return _curves(name, heading, found, "train_rows", "training rows") if len(found) else None
 
 
+def _transfer(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    """As learning curves, a line for an arm at its published rate or at its own best one."""
+    mine = frame[(frame.metric == "mae") & frame.setting.str.contains(r" rate; train ")]
+    mine = mine.assign(model=mine.setting.str.partition("; train ")[0])
+    return _learning_curve(name, heading, mine)
+
+
 def _resolution(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     mine = frame[(frame.metric == "mae") & frame.setting.str.match(r"\d+ pixels")]
     found = _means(mine.assign(pixels=mine.setting.str.extract(r"(\d+)")[0].astype(int)), _BY_SIZE)
@@ -314,6 +327,7 @@ _PICTURES: dict[str, Callable[[str, str, pd.DataFrame], Picture | None]] = {
     "channels": _channels,
     "elements": _elements,
     "learning_curve": _learning_curve,
+    "transfer": _transfer,
     "resolution": _resolution,
     "giveaway": _giveaway,
 }

@@ -34,29 +34,30 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
     """Prints the test errors of a result.json; `listed` says where the left-out pairs are."""
     trained_on, seconds = result.get("trained_on", result), result["seconds"]
     tested, sizes = result["split_sizes"]["test"], trained_on["split_sizes"]
-    rows = []
+    rows, baselines = [], result["baselines"]
+    additive = "pair_mean" if "pair_mean" in baselines else "element_sum"
+    of = result.get("rows", "pairs")
     for name, errors in result["test"].items():
-        baselines = result["baselines"]
         rows.append(
             (
                 name,
                 target(name).unit,
                 *(number(errors[metric]) for metric in ("mae", "rmse", "median_ae", "r2")),
                 number(baselines["training_median"][name]["mae"]),
-                number(baselines["pair_mean"][name]["mae"]),
+                number(baselines[additive][name]["mae"]),
                 ", ".join(result["given_away_by"][name]) or "-",
             )
         )
     show(
-        f"{result['model']} on {result['dataset']}: errors on {tested} test pairs",
+        f"{result['model']} on {result['dataset']}: errors on {tested} test {of}",
         (
             *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
-            *("MAE of median", "MAE of pair mean", "given away by"),
+            *("MAE of median", f"MAE of {additive.replace('_', ' ')}", "given away by"),
         ),
         rows,
     )
     print(f"split {result['split']}: {result['split_description']}")
-    pairs = f"{sizes['train']} training, {sizes['validation']} validation pairs"
+    pairs = f"{sizes['train']} training, {sizes['validation']} validation {of}"
     if trained_on is not result:
         pairs += f" of {trained_on['dataset']}, split {trained_on['split']}"
     words = [pairs, f"{result['parameters']:,} parameters"]
@@ -71,8 +72,27 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
             f"weights imported from {imported['file']}, labels scaled by {imported['scaled_by']}; "
             f"a test only if they were {imported['presumed']}"
         )
+    for note in result.get("notes", ()):
+        print(note)
+    if "transfer" in result:
+        print(_started(result["transfer"]))
     if result["left_out"]:
-        print(f"{len(result['left_out'])} pairs left out, {listed}")
+        print(f"{len(result['left_out'])} {of} left out, {listed}")
+
+
+def _started(transfer: dict[str, Any]) -> str:
+    """How a training that may have been fine-tuned began."""
+    words = [f"started from {transfer['source']}"]
+    if "taken" in transfer:
+        taken, new = len(transfer["taken"]), transfer["not_taken"]
+        words.append(f"{taken} of {taken + len(new)} variables taken over")
+    if transfer["layer_lr"]:
+        words.append(f"learning rates times {transfer['layer_lr']}")
+    lines, new = ["; ".join(words)], transfer.get("not_taken", {})
+    for reason in dict.fromkeys(new.values()):
+        names = ", ".join(name for name, why in new.items() if why == reason)
+        lines.append(f"  {reason}: {names}")
+    return "\n".join(lines)
 
 
 def show_sweep(path: str) -> None:
@@ -82,10 +102,9 @@ def show_sweep(path: str) -> None:
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
     errors = results.summary(frame, shown)
-    baselines = {
-        rule: results.summary(frame, shown, f"mae_{rule}")["mean"]
-        for rule in ("training_median", "pair_mean")
-    }
+    additive = "element_sum" if "mae_element_sum" in set(frame.metric) else "pair_mean"
+    rules = ("training_median", additive)
+    baselines = {rule: results.summary(frame, shown, f"mae_{rule}")["mean"] for rule in rules}
     rows = []
     for index, line in errors.iterrows():
         spread = f" ± {number(line['std'])}" if line["seeds"] > 1 else ""
@@ -99,8 +118,10 @@ def show_sweep(path: str) -> None:
                 line["given_away_by"] or "-",
             )
         )
-    columns = (*shown, "unit", "test MAE", "seeds", "MAE of median", "MAE of pair mean")
-    show("errors on the test pairs", (*columns, "given away by"), rows)
+    against = [f"MAE of {rule.removeprefix('training_').replace('_', ' ')}" for rule in rules]
+    columns = (*shown, "unit", "test MAE", "seeds", *against)
+    of = "structures" if additive == "element_sum" else "pairs"
+    show(f"errors on the test {of}", (*columns, "given away by"), rows)
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")
     print(f"all in {path}")

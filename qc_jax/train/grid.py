@@ -114,7 +114,8 @@ def fitting(trainings: Sequence[Training]) -> int:
     states = jax.eval_shape(stack.first_states)
     function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
     lowered = jax.jit(function).lower(
-        states, jax.ShapeDtypeStruct((1,), bool), stack.replicas, stack.structures
+        *(states, jax.ShapeDtypeStruct((1,), bool), stack.replicas),
+        *(stack.structures, stack.forces),
     )
     each = bytes_of(lowered.compile())
     if math.isnan(each):

@@ -15,6 +15,7 @@ from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.forces import FORCES
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.settings import Settings
@@ -99,7 +100,8 @@ def fit_stack(
     in the same bits. Where devices of several processes share the batches, all of them call it. A
     model with `solve` is solved at once from the training rows instead, as one
     epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
-    `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit, `lr`,
+    `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit (that
+    of forces, where they are learned, too), `lr`,
     `seconds` (the stack's, divided by the trainings that were not over), and of structures that
     stay on disk `waited`, the part of the time that was spent waiting for them.
 
@@ -116,7 +118,7 @@ def fit_stack(
 
     Raises:
       InputError: the devices don't divide the batch, the model can't take a structure or the
-        initial variables, or a checkpoint can't be read.
+        initial variables, or has no forces to learn, or a checkpoint can't be read.
       Interrupted: `stop` said so.
     """
     stack = Stack(trainings)
@@ -194,7 +196,10 @@ def _line(
     training: Training, epoch: int, metrics: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
     """The line of metrics.jsonl of one training's epoch."""
-    maes = zip(training.task.targets, metrics["validation_mae"].tolist(), strict=True)
+    learned = [*training.task.targets]
+    if training.settings.force_weight:
+        learned.append(FORCES)
+    maes = zip(learned, metrics["validation_mae"].tolist(), strict=True)
     line = {
         "epoch": epoch,
         "loss": float(metrics["losses"].mean()),

@@ -1,9 +1,13 @@
 """Adam and the learning rate, from optax, as the published code sets them in PyTorch."""
 
+import fnmatch
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
+from qc_jax.errors import InputError
 from qc_jax.train.settings import Settings
 
 
@@ -14,17 +18,56 @@ def adam(settings: Settings) -> optax.GradientTransformation:
     """
 
     def build(learning_rate, weight_decay):
-        return optax.chain(
-            optax.clip_by_global_norm(settings.grad_clip_norm)
-            if settings.grad_clip_norm
-            else optax.identity(),
+        clip = settings.grad_clip_norm
+        steps = (
+            optax.clip_by_global_norm(clip) if clip else optax.identity(),
             optax.add_decayed_weights(weight_decay),
             optax.adam(learning_rate),
         )
+        if not settings.layer_lr:
+            return optax.chain(*steps)
+        # The gradients of frozen layers do not count for the norm either.
+        return optax.chain(_by_layer(settings, frozen=True), *steps, _by_layer(settings))
 
     return optax.inject_hyperparams(build)(
         learning_rate=settings.lr, weight_decay=settings.weight_decay
     )
+
+
+def _by_layer(settings: Settings, frozen: bool = False) -> optax.GradientTransformation:
+    """Multiplies what is to be done to each layer by its factor; `frozen`: by 0 or 1 alone."""
+
+    def update(updates, params):
+        del params
+        factors = layer_factors(settings, updates)
+        return jax.tree.map(lambda step, by: step * (by > 0 if frozen else by), updates, factors)
+
+    return optax.stateless(update)
+
+
+def layer_factors(settings: Settings, params: Any) -> Any:
+    """The factor of the learning rate for each leaf of the weights, by `Settings.layer_lr`.
+
+    Raises:
+      InputError: a pattern fits none of them.
+    """
+    patterns = settings.layer_factors()
+    unused = {pattern for pattern, _ in patterns}
+
+    def factor(path: Any, leaf: Any) -> float:
+        del leaf
+        name, found = jax.tree_util.keystr(path, simple=True, separator="/"), 1.0
+        for pattern, by in patterns:
+            if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*"):
+                unused.discard(pattern)
+                found = by
+        return found
+
+    factors = jax.tree_util.tree_map_with_path(factor, params)
+    if unused:
+        layers = ", ".join(sorted(params))
+        raise InputError(f"layer_lr: {min(unused)!r} fits no layer; they are {layers}")
+    return factors
 
 
 def get_lr(opt_state: optax.InjectStatefulHyperparamsState) -> jax.Array:

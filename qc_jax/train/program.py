@@ -50,10 +50,10 @@ class Program(_OnDevices):
         super().__init__(stack, devices, states)
         epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
         function = steps.stacked(epoch, devices.each)
-        self._structures = devices.put_on_each(stack.structures)
+        self._given = devices.put_on_each((stack.structures, stack.forces))
         start = time.perf_counter()
         active = devices.put(np.ones(len(stack), bool))
-        args = (self._states, active, self._replicas, self._structures)
+        args = (self._states, active, self._replicas, *self._given)
         global _newest
         shapes = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args)]
         kind = (stack.kind, stack.model, devices.kind, jax.tree.structure(args), shapes)
@@ -70,7 +70,7 @@ class Program(_OnDevices):
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """One epoch of those that are `active` [R]; what it measured, [R, ...]."""
         self._states, metrics = self._function(
-            self._states, self._devices.put(active), self._replicas, self._structures
+            self._states, self._devices.put(active), self._replicas, *self._given
         )
         return self._devices.get(metrics)
 

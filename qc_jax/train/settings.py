@@ -1,6 +1,7 @@
 """Settings of a training, with the published defaults."""
 
 import dataclasses
+import math
 
 from qc_jax.errors import InputError, choose
 
@@ -34,6 +35,12 @@ class Settings:
         ten bits on devices that can; or 'bfloat16', whose forward and backward passes are in
         bfloat16 (positions and canvases, too) while the weights, what Adam remembers of them, batch
         norm's averages and the loss stay in float32. Validation and scores are in float32 always.
+      force_weight: of the error of the forces beside that of the energies, both on the scale of the
+        labels: per Å the forces are −∂/∂positions of the one output, which is an energy in eV; 0
+        learns no forces.
+      layer_lr: factors of the learning rate of some layers, 'elements=0,interaction_*=0.1': a
+        pattern of the path of weights, or of where it begins; of several that fit the last counts,
+        and 0 freezes. '' is the same rate for all.
       parallel: what several devices share: 'data' (each batch), 'replicas' (the trainings of a
         sweep), or 'auto', which is the latter where there is a sweep.
 
@@ -57,6 +64,8 @@ class Settings:
     checkpoint_every: int = 5
     checkpoint_minutes: float = 0.0
     precision: str = "float32"
+    force_weight: float = 0.0
+    layer_lr: str = ""
     parallel: str = "auto"
 
     def __post_init__(self):
@@ -68,7 +77,10 @@ class Settings:
         for name in ("batch_size", "epochs", "early_stopping_patience", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("weight_decay", "grad_clip_norm", "plateau_patience", "checkpoint_minutes"):
+        for name in (
+            *("weight_decay", "grad_clip_norm", "plateau_patience", "checkpoint_minutes"),
+            "force_weight",
+        ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if not self.lr > 0:
@@ -79,3 +91,25 @@ class Settings:
             raise InputError(f"min_lr: expected 0 to lr ({self.lr}), got {self.min_lr}")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+        self.layer_factors()
+
+    def layer_factors(self) -> tuple[tuple[str, float], ...]:
+        """`layer_lr` as patterns and factors.
+
+        Raises:
+          InputError: it is not of this form.
+        """
+        found = []
+        for word in filter(None, self.layer_lr.split(",")):
+            pattern, _, text = word.partition("=")
+            try:
+                factor = float(text)
+            except ValueError:
+                factor = math.nan
+            if not pattern or not 0 <= factor < math.inf:
+                raise InputError(
+                    f"layer_lr: expected LAYER=FACTOR with commas between, like 'elements=0', got "
+                    f"{word!r}"
+                )
+            found.append((pattern, factor))
+        return tuple(found)

@@ -19,6 +19,7 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
+from qc_jax.train.forces import with_slope
 from qc_jax.train.settings import PRODUCTS, Settings
 from qc_jax.train.state import State, of_one, take
 
@@ -45,7 +46,8 @@ class Replica(flax.struct.PyTreeNode):
     dropout: jax.Array | None = None
 
 
-Epoch = Callable[[State, Replica, Batch], tuple[State, dict[str, jax.Array]]]
+# Forces are an argument only where they are learned.
+Epoch = Callable[..., tuple[State, dict[str, jax.Array]]]
 
 
 class Shares(NamedTuple):
@@ -113,11 +115,14 @@ class Steps:
         def loss_share(params):
             # Running averages move by little and would not move at all in bfloat16.
             variables = {"params": self._narrow(params), **state.statistics}
-            predicted, statistics = models.apply_training(
-                model, variables, self._narrow(structures), key
-            )
-            predicted = predicted.astype(jnp.float32)
-            error, _, _ = self._errors(predicted, state, batch, weights)
+
+            def outputs(positions):
+                given = self._narrow(structures.replace(positions=positions))
+                predicted, statistics = models.apply_training(model, variables, given, key)
+                return predicted.astype(jnp.float32), statistics
+
+            predicted, statistics, slope = self._outputs(outputs, structures.positions)
+            error, _, _ = self._errors(predicted, slope, state, batch, weights)
             return error / total, statistics
 
         with self._precision():
@@ -129,7 +134,8 @@ class Steps:
 
     def nothing(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
         """What `validate` adds to, before the first batch."""
-        return (jnp.float32(0), jnp.float32(0), jnp.zeros(replica.labels.shape[1]))
+        natural = replica.labels.shape[1] + (self._settings.force_weight > 0)
+        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
 
     def validate(
         self,
@@ -138,10 +144,18 @@ class Steps:
         batch: Dataset,
         weights: jax.Array,
     ) -> tuple[jax.Array, ...]:
-        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T]."""
+        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T].
+
+        Where forces are learned those of the forces, eV/Å, are one more.
+        """
+
+        def outputs(positions):
+            structures = batch.structures.replace(positions=positions)
+            return models.apply(self._model, state.variables, structures), None
+
         with self._precision():
-            predicted = models.apply(self._model, state.variables, batch.structures)
-        new = self._errors(predicted, state, batch, weights)
+            predicted, _, slope = self._outputs(outputs, batch.structures.positions)
+        new = self._errors(predicted, slope, state, batch, weights)
         return jax.tree.map(jnp.add, sums, new)
 
     def end(
@@ -178,15 +192,26 @@ class Steps:
         }
 
     def epoch(
-        self, state: State, replica: Replica, structures: Batch
+        self,
+        state: State,
+        replica: Replica,
+        structures: Batch,
+        forces: jax.Array | None = None,
     ) -> tuple[State, dict[str, jax.Array]]:
         """One epoch over the training rows, then the validation, schedule and best weights.
 
+        Args:
+          state: before it.
+          replica: of this training.
+          structures: N of them.
+          forces: [N, A, 3] eV/Å, where they are learned.
+
         Returns:
           The state, and `losses` [steps], `validation_loss` (), `validation_mae` [T] in natural
-          units, `lr` () of this epoch, `best_epoch` ().
+          units, and one more of the forces where they are learned, `lr` () of this epoch,
+          `best_epoch` ().
         """
-        dataset = Dataset(structures, replica.labels)
+        dataset = Dataset(structures, replica.labels, forces)
 
         def train(state: State, step: tuple[Shares, jax.Array]) -> tuple[State, jax.Array]:
             (rows, weights), key = step
@@ -202,11 +227,30 @@ class Steps:
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
-    def _errors(self, predicted, state: State, batch: Dataset, weights):
+    def _outputs(self, outputs, positions):
+        """What `outputs` gives at the positions, and its slope there where forces are learned."""
+        if not self._settings.force_weight:
+            return *outputs(positions), None
+        return with_slope(outputs, positions)
+
+    def _errors(self, predicted, slope, state: State, batch: Dataset, weights):
         """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
         error_of = _ERRORS[self._settings.loss]
         scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
         natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
+        if slope is not None:
+            assert batch.forces is not None, "`forces.known` has looked"
+            scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
+            wrong = -slope - batch.forces / scale
+            there = batch.structures.atom_mask[..., None]
+
+            def mean(errors):
+                """[B] over the components of the atoms that are there."""
+                total = jnp.sum(jnp.where(there, errors, 0), axis=(1, 2))
+                return total / (3 * jnp.sum(there, axis=(1, 2)))
+
+            scaled += self._settings.force_weight * mean(error_of(wrong))
+            natural = jnp.column_stack([natural, mean(jnp.abs(wrong)) * scale])
         return weights @ scaled, jnp.sum(weights), weights @ natural
 
     def _add_up(self, tree):
@@ -232,19 +276,20 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
       size: R.
 
     Returns:
-      (states, active, replicas, structures) → (states, metrics): everything but `structures` with a
-      new first axis R; `active` [R] bool, False for those that stay as they are.
+      (states, active, replicas, structures, forces) → (states, metrics): everything but
+      `structures` and `forces`, which may be None, with a new first axis R; `active` [R] bool,
+      False for those that stay as they are.
     """
 
-    def one(state: State, active: jax.Array, replica: Replica, structures: Batch):
-        new, metrics = epoch(state, replica, structures)
+    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, forces):
+        new, metrics = epoch(state, replica, structures, forces)
         return jax.tree.map(lambda new, old: jnp.where(active, new, old), new, state), metrics
 
     if size > 1:
-        return jax.vmap(one, in_axes=(0, 0, 0, None))
+        return jax.vmap(one, in_axes=(0, 0, 0, None, None))
 
-    def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch):
+    def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch, forces):
         """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
-        return of_one(epoch(take(states, 0), take(replicas, 0), structures))
+        return of_one(epoch(take(states, 0), take(replicas, 0), structures, forces))
 
     return alone

@@ -12,9 +12,14 @@ from qc_jax.errors import InputError
 # Fields that the configurations of earlier versions do not have, and what they stand for there.
 ADDED: Mapping[str, Any] = {
     "canvas_size": 32,
+    "force_weight": 0.0,
     "keep": "best",
+    "layer_lr": "",
+    "neighbor_cutoff": 0.0,
     "scale_on": "train",
+    "stream": False,
     "train_fraction": 1.0,
+    "train_rows": 0,
 }
 
 

@@ -6,7 +6,9 @@ import pathlib
 import jax
 import numpy as np
 import optax
+import pytest
 
+from qc_jax.errors import InputError
 from qc_jax.train import optimizer
 from qc_jax.train.settings import Settings
 
@@ -65,3 +67,19 @@ def test_learning_rate_can_be_set():
     assert float(optimizer.get_lr(state)) == np.float32(0.02)
     updates, _ = adam.update({"w": np.array([5.0], np.float32)}, state, params)
     np.testing.assert_allclose(updates["w"], -0.02, rtol=1e-4)
+
+
+def test_layers_have_learning_rates_of_their_own():
+    """Of several patterns that fit the last counts; frozen layers count for no norm either."""
+    some = np.ones(3, np.float32)
+    params = {"layer_0": {"kernel": some}, "layer_1": {"kernel": some}, "out": {"bias": some}}
+    gradients = {**params, "layer_0": {"kernel": 1e6 * some}}
+    adam = optimizer.adam(Settings(lr=0.1, layer_lr="layer_*=0.5,layer_0=0", grad_clip_norm=1.0))
+    steps, state = adam.update(gradients, adam.init(params), params)
+    np.testing.assert_array_equal(steps["layer_0"]["kernel"], 0)
+    np.testing.assert_allclose(steps["layer_1"]["kernel"], -0.05, rtol=1e-3)  # Adam's first step
+    np.testing.assert_allclose(steps["out"]["bias"], -0.1, rtol=1e-3)
+    mean = optax.tree_utils.tree_get(state, "mu")
+    np.testing.assert_allclose(mean["out"]["bias"], 0.1 / np.sqrt(6), rtol=1e-5)
+    with pytest.raises(InputError, match="'layer_2' fits no layer; they are layer_0, layer_1, out"):
+        optimizer.layer_factors(Settings(layer_lr="out=1,layer_2=0"), params)

@@ -26,6 +26,9 @@ PUBLISHED = pathlib.Path(__file__).parents[3] / "shared" / "published" / "config
         ("parallel", "both", "choose one of: auto, data, replicas"),
         ("checkpoint_minutes", -1, "checkpoint_minutes: expected at least 0"),
         ("seed", -1, "seed: expected 0"),
+        ("force_weight", -1.0, "force_weight: expected at least 0"),
+        ("layer_lr", "out", "layer_lr: expected LAYER=FACTOR .* like 'elements=0', got 'out'"),
+        ("layer_lr", "out=1,elements=-1", "got 'elements=-1'"),
     ],
 )
 def test_out_of_range(field, value, words):

@@ -1,0 +1,1 @@
+"""Cards of larger structures, for `experiments.finetune`."""

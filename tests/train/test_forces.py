@@ -1,0 +1,111 @@
+"""Forces in the one loop: their error is part of the loss, by a weight, and is told by epoch."""
+
+import dataclasses
+import json
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qc_jax.data import scaling
+from qc_jax.data.dataset import Dataset
+from qc_jax.errors import InputError
+from qc_jax.evaluate.predict import predict, predict_forces
+from qc_jax.train import forces, loop
+from qc_jax.train.settings import Settings
+from qc_jax.train.stack import Training
+from qc_jax.train.workdir import Workdir
+from tests.train.conftest import Noisy
+
+STIFFNESS, LENGTH = 3.0, 1.5  # eV/Å², Å
+SETTINGS = Settings(epochs=20, batch_size=32, lr=0.05, force_weight=0.5)
+
+
+class Spring(nn.Module):
+    """stiffness (d − length)² + level."""
+
+    inputs = ("atomic_numbers", "positions")
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, batch, train: bool = False):
+        stiffness, length, level = self.param("spring", lambda key: jnp.array([1.0, 1.0, 0.0]))
+        d = jnp.linalg.norm(batch.positions[:, 1] - batch.positions[:, 0], axis=-1)
+        return (stiffness * (d - length) ** 2 + level)[:, None]
+
+
+def springs(task):
+    """The task with exact energies and forces of a spring between the atoms."""
+    d = np.asarray(task.dataset.structures.positions)[:, 1, 2]
+    labels = STIFFNESS * (d[:, None] - LENGTH) ** 2
+    pull = np.zeros((len(d), 2, 3))
+    pull[:, 1, 2] = -2 * STIFFNESS * (d - LENGTH)
+    pull[:, 0] = -pull[:, 1]
+    return task._replace(
+        targets=(forces.ENERGY,),
+        dataset=Dataset(
+            task.dataset.structures, jnp.asarray(labels, jnp.float32), jnp.asarray(pull, np.float32)
+        ),
+        scaler=scaling.fit(labels[task.split.train], (forces.ENERGY,)),
+    )
+
+
+def run(task, path, **changes):
+    work = Workdir(path)
+    work.claim({})
+    return Training(Spring(), springs(task), dataclasses.replace(SETTINGS, **changes), work)
+
+
+def test_the_loss_and_what_is_learned(task, tmp_path):
+    """Both errors of the last epoch are those of the predictions; both fall."""
+    model, made, settings, work, _ = run(task, tmp_path / "run")
+    trained = loop.fit(model, made, settings, work)
+    first, last = trained.history[0], trained.history[-1]
+    for name in (forces.ENERGY, forces.FORCES):
+        assert last["validation_mae"][name] < 0.3 * first["validation_mae"][name]
+    rows = made.dataset.take(made.split.validation)
+    given = (model, trained.state.variables, made.scaler, rows.structures)
+    energy = np.abs(predict(*given, batch_size=32) - rows.labels).mean()
+    force = np.abs(predict_forces(*given, batch_size=32) - rows.forces).mean()
+    assert last["validation_mae"][forces.FORCES] == pytest.approx(force, rel=1e-4)
+    scale = float(made.scaler.high[0] - made.scaler.low[0]) / 2
+    assert last["validation_loss"] == pytest.approx((energy + 0.5 * force) / scale, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_stacks_and_devices_change_nothing(task, run_python, tmp_path):
+    code = """
+import json, sys
+from qc_jax.train import loop
+from tests.train import conftest, test_forces
+task = conftest.task.__wrapped__()
+each = [test_forces.run(task, f"{sys.argv[1]}/{seed}", seed=seed, epochs=4) for seed in (1, 2)]
+stacked = loop.fit_stack(each, sys.argv[1] + "/checkpoints")
+alone = test_forces.run(task, sys.argv[1] + "/alone", seed=2, epochs=4)
+print(json.dumps([one.history[-1]["validation_mae"] for one in (*stacked, loop.fit(*alone[:4]))]))
+"""
+    results = []
+    for devices in (1, 2):
+        done = run_python("-c", code, tmp_path / str(devices), devices=devices)
+        assert done.returncode == 0, done.stderr
+        results.append([list(line.values()) for line in json.loads(done.stdout)])
+        np.testing.assert_allclose(results[-1][1], results[-1][2], rtol=1e-3)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-3)
+
+
+def test_what_has_no_forces_to_learn(task):
+    made = springs(task)
+    settings = Settings(force_weight=1.0)
+    assert forces.known(Spring(), made, Settings()) is None
+    without = made._replace(dataset=made.dataset.replace(forces=None))
+    with pytest.raises(InputError, match="force_weight: these data have none"):
+        forces.known(Spring(), without, settings)
+    with pytest.raises(InputError, match="expected total_energy_ev as the only target, got e_homo"):
+        forces.known(Spring(), made._replace(targets=("e_homo_ev",)), settings)
+    with pytest.raises(InputError, match="a model without averages, got batch_stats"):
+        forces.known(Noisy(outputs=1), made, settings)
+    blind = Spring()
+    object.__setattr__(blind, "inputs", ("atomic_numbers",))
+    with pytest.raises(InputError, match="a model that reads positions"):
+        forces.known(blind, made, settings)
