@@ -54,24 +54,30 @@ def scripts(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def flags_of(source):
+    """Those that a script defines, and those of the scripts whose flags it takes over."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "experiments":
+            others = (ROOT / "experiments" / f"{alias.name}.py" for alias in node.names)
+            found |= {flag for other in others if other.exists() for flag in flags_of(other)}
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr.startswith("DEFINE_")
+        ):
+            found.add(node.args[0].value)
+    return found
+
+
 def test_its_scripts_have_the_flags_it_names(readme):
     commands = scripts(readme)
     assert {"train", "predict", "generate", "speed"} <= {name for name, _ in commands}
     for name, flags in commands:
-        sources = [ROOT / "experiments" / f"{name}.py"]
-        if not sources[0].exists():  # a package, which may take a script's flags
-            sources = [
-                sources[0].with_suffix("") / "__main__.py",
-                ROOT / "experiments/benchmark.py",
-            ]
-        defined = {
-            call.args[0].value
-            for source in sources
-            for call in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-            if isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Attribute)
-            and call.func.attr.startswith("DEFINE_")
-        }
+        source = ROOT / "experiments" / f"{name}.py"
+        if not source.exists():
+            source = source.with_suffix("") / "__main__.py"
+        defined = flags_of(source)
         for flag in flags:
             assert flag.partition(".")[0] in defined, f"experiments.{name} has no --{flag}"
 

@@ -130,7 +130,7 @@ def test_as_a_user_starts_it(folder, run_python, tmp_path):
     assert again.stdout == done.stdout[done.stdout.index("schnet on") :]
     assert "epoch/s" not in again.stderr
     workdir = Workdir(tmp_path / "run")
-    config, result = workdir.config(), workdir.result()
+    result = workdir.result()
     rows = results.rows({"training": "run"}, result)
     of_forces = {row["metric"]: row["value"] for row in rows if row["target"] == "force_ev_ang"}
     assert 0.1 < of_forces["mae"] < 10 and 0.5 < of_forces["mae_element_sum"] < 1
@@ -139,7 +139,6 @@ def test_as_a_user_starts_it(folder, run_python, tmp_path):
     np.testing.assert_allclose(
         energies.errors("total_energy_ev").mean(), result["test"]["total_energy_ev"]["mae"]
     )
-    run = runs.from_config(config)
     state = open_trained(workdir.path).state
     before, _, _ = initial._pretrained(str(folder / "pre"))
     frozen = (each.params["elements"]["embedding"] for each in (state, before))
