@@ -93,7 +93,7 @@ def kill_and_compare(
         if process.poll() is None:
             met += 1
             os.kill(process.pid, signal.SIGKILL)
-            if before < math.inf:  # before the first epoch, perhaps on a machine that is busy now
+            if epochs(killed) <= before < math.inf:  # a machine that is busy now
                 starting *= 1.3
         process.wait()
         ended = len(lines(killed)) if (killed / "results.csv").exists() else 0
