@@ -123,7 +123,7 @@ def main() -> None:
         kill_and_compare(
             arguments.workdir or pathlib.Path(temporary),
             arguments.kills,
-            ("--config.epochs=150", "--config.checkpoint_every=3"),
+            ("--config.epochs=250", "--config.checkpoint_every=3"),
         )
 
 
