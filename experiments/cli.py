@@ -1,6 +1,7 @@
 """How every script here starts: flags parsed, bad input told in one line with exit code 2."""
 
 import contextlib
+import pathlib
 import re
 import signal
 import sys
@@ -101,6 +102,20 @@ def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def check_out(path: pathlib.Path) -> None:
+    """Raises InputError unless `path`, of --out, is an empty directory or not there."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"--out: expected an empty or new directory, got {path}")
+
+
+def make_out(path: pathlib.Path) -> None:
+    """Makes the directory of --out where it is not there; raises InputError where it can't be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: {path}: cannot be written: {error.strerror}") from error
 
 
 def run(main: Callable[[list[str]], None]) -> None:

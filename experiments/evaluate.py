@@ -9,8 +9,6 @@ data or another split, test rows of pairs that the model was trained or chosen o
 listed with the others; the baselines are fitted on the training rows of that split.
 """
 
-import pathlib
-
 from absl import flags
 
 from experiments import cli, runs, scoring
@@ -33,8 +31,8 @@ def main(argv: list[str]) -> None:
     if argv:
         raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
     out = None if _OUT.value is None else Workdir(_OUT.value)
-    if out is not None and out.path.exists() and not _is_empty(out.path):
-        raise InputError(f"--out: expected an empty or new directory, got {out.path}")
+    if out is not None:
+        cli.check_out(out.path)
     changes = {} if _SPLIT.value is None else {"split": _SPLIT.value}
     if _DATA.value is not None:
         changes |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
@@ -54,10 +52,7 @@ def main(argv: list[str]) -> None:
 
     parity = None
     if out is not None:
-        try:
-            out.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out: {out.path}: cannot be written: {error.strerror}") from error
+        cli.make_out(out.path)
         parity = out.path / "parity.png"
     seconds = (workdir.result() or {}).get("seconds", {})
     scored = scoring.score(run, state, seconds, parity)
@@ -69,10 +64,6 @@ def main(argv: list[str]) -> None:
         scored.result,
         "--out=DIR lists them" if out is None else f"listed in {out.path}/result.json",
     )
-
-
-def _is_empty(path: pathlib.Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 if __name__ == "__main__":

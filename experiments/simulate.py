@@ -75,17 +75,13 @@ def main(argv: list[str]) -> None:
         every=_EVERY.value,
     )
     out = pathlib.Path(_OUT.value)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out: expected an empty or new directory, got {out}")
+    cli.check_out(out)
     _simulate(settings, out)
 
 
 def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out: {out}: cannot be written: {error.strerror}") from error
+    cli.make_out(out)
     with tqdm(total=settings.steps, unit="step") as bar:
         done = md.run(
             potential, structure.positions, settings, lambda step, _: bar.update(step - bar.n)

@@ -28,6 +28,9 @@ from qc_jax.train.workdir import Workdir
 # Of all kinds: levels, an energy, and what a canvas gives away.
 TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
 
+# Of all kinds that read no canvas: solved at once, and trained in seconds.
+MODELS = ("pair_mean", "gradient_boosting", "schnet", "egnn", "geometry_only")
+
 # The protocol of the published studies, with the flaws of the published code.
 _PUBLISHED: Mapping[str, Any] = {
     "epochs": 100,

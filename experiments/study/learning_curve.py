@@ -33,7 +33,7 @@ def show(frame: pd.DataFrame) -> None:
 STUDY = common.Study(
     rows,
     show,
-    models=("pair_mean", "gradient_boosting", "schnet", "egnn", "geometry_only"),
+    models=common.MODELS,
     targets=common.TARGETS,
     seeds=(42,),
 )
