@@ -20,13 +20,12 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from absl import flags
-from tqdm import tqdm
 
-from experiments import cli, distributed, runs, sweep
+from experiments import cli, distributed, progress, runs, sweep
 from experiments import configs as experiment_cards
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
@@ -109,31 +108,6 @@ def trainings(
         for own, one in sweep.expand(config).items():
             found[f"{name}-{own}{suffix}"] = one
     return found
-
-
-def train(made: sweep.Sweep, epochs: int, stop: Callable[[], bool]) -> None:
-    """Trains what is not done, beneath a bar that counts epochs; a row says what is going on."""
-    done, seen = set[str](), dict[str, int]()
-    total = len(made) * epochs
-    with tqdm(total=total, unit="epoch", disable=not hosts.first(), smoothing=0.02) as bar:
-
-        def show() -> None:
-            going = {name for name in seen if name not in done}
-            example = next(iter(going), "")
-            words = f"{len(done)} of {len(made)} trainings done, {len(going)} running {example}"
-            bar.set_postfix_str(words, refresh=False)
-
-        def on_epoch(name: str, line: dict[str, Any]) -> None:
-            bar.update(line["epoch"] - seen.get(name, 0))
-            seen[name] = line["epoch"]
-            show()
-
-        def on_end(name: str) -> None:
-            bar.update(epochs - seen.get(name, 0))
-            done.add(name)
-            show()
-
-        made.train(on_epoch, on_end, stop)
 
 
 def left_out(
@@ -243,7 +217,7 @@ def main(argv: list[str]) -> None:
         if hosts.first():
             note_command(made.workdir.path, event="started", left_out=missing)
         try:
-            train(made, max(one["epochs"] for one in configs.values()), stop)
+            progress.train(made, stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
             return

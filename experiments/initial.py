@@ -122,8 +122,9 @@ def _of_training(run: runs.Run) -> runs.Run:
 @functools.lru_cache(maxsize=4)  # the trainings of a sweep share them
 def _pretrained(path: str) -> tuple[State, tuple[str, ...], str]:
     """The state that a work directory ends with, its targets, and the weights' SHA-256."""
-    Workdir(path).config()
-    if Workdir(path).result() is None:
+    workdir = Workdir(path)
+    workdir.config()
+    if workdir.result() is None:
         raise InputError(f"--from={path}: expected a training that has ended, it has no result")
     trained = open_trained(path)
     state = jax.device_get(trained.state)

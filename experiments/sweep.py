@@ -90,9 +90,13 @@ class Sweep:
       path: of the directory.
       stack: trainings in one program, at most; 0 takes as many as is good.
 
+    Attributes:
+      workdir: of the sweep.
+      epochs: the most that one of the trainings has.
+
     Raises:
-      InputError: a value is wrong, or the directory holds trainings on other data or other
-        trainings of these names.
+      InputError: a value is wrong, the directory holds trainings on other data or other trainings
+        of these names, or another process trains there.
     """
 
     def __init__(
@@ -113,11 +117,13 @@ class Sweep:
             for name in all_runs
         }
         self._parallel = first["parallel"]
+        self.epochs = max(run.settings.epochs for run in all_runs.values())
         self._runs: dict[str, runs.Run] = {}  # of this process's waves
         # A process that is asked to stop asks the others, which train other waves, by this file.
         self._stop = self.workdir.path / "stop"
         with hosts.in_turn("claim"):
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
+            self.workdir.lock()
             for name, run in all_runs.items():
                 self._workdirs[name].claim(run.config)
             if hosts.first():

@@ -17,7 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import cli, distributed, initial, runs, scoring, sweep
+from experiments import cli, distributed, initial, progress, runs, scoring, sweep
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.train import grid, hosts, loop
@@ -42,7 +42,9 @@ def run(config: dict[str, Any]) -> None:
         try:
             if sweep.is_swept(config):
                 expanded = sweep.expand(config)
-                _train_all(sweep.Sweep(expanded, _WORKDIR.value, config["sweep"]["stack"]), stop)
+                made = sweep.Sweep(expanded, _WORKDIR.value, config["sweep"]["stack"])
+                progress.train(made, stop)
+                show_sweep(made.results)
             else:
                 one = initial.read(runs.from_config(config))
                 _train_one(one, Workdir(_WORKDIR.value, hosts.first()), stop)
@@ -59,6 +61,7 @@ def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> Non
     Devices(run.settings.parallel, 1, run.settings.batch_size)
     with hosts.in_turn("claim"):
         workdir.claim(run.config)
+        workdir.lock()
         result = workdir.result()
     if result is None:
         trained = _train(run, workdir, stop)
@@ -95,20 +98,6 @@ def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Tr
         return loop.fit(
             run.model, run.task, run.settings, workdir, on_epoch, stop, initial=run.initial
         )
-
-
-def _train_all(trainings: sweep.Sweep, stop: Callable[[], bool]) -> None:
-    shown = 0
-    with tqdm(total=len(trainings), unit="training", disable=not hosts.first()) as bar:
-
-        def on_epoch(name: str, line: dict[str, Any]) -> None:
-            nonlocal shown
-            if line["epoch"] != shown:  # trainings of a stack come to it together
-                shown = line["epoch"]
-                bar.set_postfix_str(f"epoch {shown}")
-
-        trainings.train(on_epoch, lambda _: bar.update(), stop)
-    show_sweep(trainings.results)
 
 
 if __name__ == "__main__":

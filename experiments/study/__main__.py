@@ -9,7 +9,7 @@
 NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing,
 transfer.
 Trainings that the directory has are used. Those that are missing are trained into it, while no
-benchmark trains there; but elements and channels only mark them unless --train is given. The
+other process does; but elements and channels only mark them unless --train is given. The
 numbers go to studies/NAME.csv and .parquet, in the columns of results.csv; a second run trains
 nothing again, and one with other models or targets adds to them. --as-published repeats the flaws
 of the published code, into studies/NAME-as_published.csv; `setting` names them.

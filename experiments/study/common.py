@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from experiments import benchmark, runs, sweep
+from experiments import benchmark, progress, runs, sweep
 from qc_jax.data import files
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
@@ -189,7 +189,7 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
         whole = with_mates(asked, {name: configs[name].config for name in new})
         made = sweep.Sweep(whole, asked.workdir.path, asked.stack)
         try:
-            benchmark.train(made, max(one["epochs"] for one in whole.values()), asked.stop)
+            progress.train(made, asked.stop)
         except loop.Interrupted:
             print("asked to stop: what is not trained is marked; resume with the same command")
         there, missing = _look(asked, configs)

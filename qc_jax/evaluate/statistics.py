@@ -1,7 +1,7 @@
 """How far a mean absolute error can be trusted: intervals over test rows, and paired tests."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 RESAMPLES = 2000  # of each bootstrap and permutation test
 CONFIDENCE = 0.95
@@ -23,7 +23,7 @@ def interval(errors: np.ndarray, seed: int = 0) -> tuple[float, float]:
     errors = np.asarray(errors, np.float64)
     if len(errors) < 2:
         return float(errors.mean()), float(errors.mean())
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (errors,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -54,7 +54,7 @@ def paired_test(first: dict[str, float], second: dict[str, float], seed: int = 0
     differences = np.array([first[name] - second[name] for name in common])
     if len(common) < 2 or not differences.any():
         return 1.0
-    found = stats.permutation_test(
+    found = scipy.stats.permutation_test(
         (differences,),
         np.mean,
         permutation_type="samples",

@@ -1,5 +1,6 @@
 """The work directory of one training: config.json, metrics.jsonl, checkpoints/, result.json."""
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -97,6 +98,26 @@ class Workdir:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
         files.write_json(self.path / self._config_name, dict(sorted(config.items())))
+
+    def lock(self) -> None:
+        """Keeps other processes from training here until this one has ended, killed or not.
+
+        Raises:
+          InputError: another process trains here.
+        """
+        if not self.writes:
+            return
+        # Never closed: the lock is gone when the process is.
+        file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # as POSIX leaves open
+            raise InputError(
+                f"{self.path}: another process trains here; wait for its end, or choose another "
+                "work directory"
+            ) from None
+        except OSError:  # a file system without locks
+            return
 
     def config(self) -> dict[str, Any]:
         """The run's configuration."""

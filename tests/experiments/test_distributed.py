@@ -99,7 +99,7 @@ def stop(together: Together, process: int) -> None:
 
 @pytest.mark.slow
 def test_a_shared_batch(tmp_path, run_python):
-    """Equals four devices of one process; a death and a signal on the way change nothing."""
+    """Equals four devices of one process; a death on the way changes nothing."""
     done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *ONE, devices=4, **QUICKLY)
     assert done.returncode == 0, done.stderr
     assert_all_well(start(tmp_path / "whole", *ONE).wait())
@@ -113,12 +113,9 @@ def test_a_shared_batch(tmp_path, run_python):
     assert (whole / "parity.png").exists()
 
     run = tmp_path / "broken" / "run"
-    for process, end, epochs in ((1, kill, 7), (1, stop, 15)):
-        together = start(tmp_path / "broken", *ONE)
-        wait_for_epochs(run, 1, epochs, together)
-        end(together, process)
-    saved = sorted(int(path.name) for path in (run / "checkpoints").iterdir())
-    assert saved[-1] == len(history(run))
+    together = start(tmp_path / "broken", *ONE)
+    wait_for_epochs(run, 1, 7, together)
+    kill(together, 1)
     assert_all_well(start(tmp_path / "broken", *ONE).wait())
     assert history(run) == history(whole)
     for key in ("test", "epochs", "best_epoch"):
@@ -127,11 +124,11 @@ def test_a_shared_batch(tmp_path, run_python):
 
 @pytest.mark.slow
 def test_a_sweep_is_shared_out(tmp_path, run_python):
-    """Equals four devices of one process to the last bit, with deaths and a signal too."""
+    """Equals four devices of one process to the last bit, with a death and a signal too."""
     done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *SWEEP, devices=4, **QUICKLY)
     assert done.returncode == 0, done.stderr
     run, one = tmp_path / "broken" / "run", tmp_path / "one"
-    for process, end, epochs in ((1, kill, 20), (0, kill, 80), (1, stop, 140)):
+    for process, end, epochs in ((0, kill, 20), (1, stop, 80)):
         together = start(tmp_path / "broken", *SWEEP)
         wait_for_epochs(run, 4, epochs, together)
         end(together, process)

@@ -175,12 +175,12 @@ def test_work_directory_of_another_run(trained, run_python):
 
 @pytest.mark.slow
 def test_killed_and_resumed_to_the_same_bits(run_python, tmp_path):
-    """Killed at three moments, after the first epochs and in later ones."""
+    """Killed after the first epochs, and in later ones."""
     flags = ("--config.epochs=40", "--config.checkpoint_every=1")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = run_python(*TRAIN, f"--workdir={whole}", *flags)
     assert done.returncode == 0, done.stderr
-    for epochs in (2, 11, 25):
+    for epochs in (2, 25):
         process = subprocess.Popen(
             [sys.executable, *TRAIN, f"--workdir={killed}", *flags],
             stdout=subprocess.DEVNULL,

@@ -1,5 +1,8 @@
 """One directory, one run."""
 
+import subprocess
+import sys
+
 import pytest
 
 from qc_jax.errors import InputError
@@ -42,6 +45,27 @@ def test_places_that_cannot_be_claimed(tmp_path):
     with pytest.raises(InputError, match="expected a directory, got a file"):
         Workdir(tmp_path / "note.txt").claim(CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_one_process_trains_at_a_time(tmp_path):
+    """And one that was killed is in nobody's way."""
+    work = Workdir(tmp_path)
+    work.claim(CONFIG)
+    code = "from qc_jax.train.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
+    other = subprocess.Popen(
+        [sys.executable, "-c", code + "print('held', flush=True); sys.stdin.read()", tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another process trains here"):
+        work.lock()
+    Workdir(tmp_path, writes=False).lock()  # this one would write nothing
+    other.kill()
+    other.communicate()
+    work.lock()
+    work.lock()
 
 
 def test_a_claim_that_was_killed_is_made_again(tmp_path):
