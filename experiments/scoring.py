@@ -155,7 +155,8 @@ def _add_forces(
     result["given_away_by"][name] = ()
     median = np.median(known[np.asarray(train.structures.atom_mask)])
     result["baselines"]["training_median"][name] = errors(median)
-    result["baselines"]["element_sum"][name] = errors(np.float32(0))
+    for rule in result["baselines"].keys() - {"training_median"}:
+        result["baselines"][rule][name] = errors(np.float32(0))
 
 
 def about_data(run: runs.Run) -> dict[str, Any]:

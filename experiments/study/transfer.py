@@ -6,7 +6,8 @@ each of `--rates` and at the published one (the published comparison gives scrat
 rate of fine-tuning), over `--sizes` of nested training sets. Arms are compared at the published
 rates, and each at its own best rate by the mean validation error over the seeds. A difference is
 that of the absolute errors of the same test structures, averaged over the seeds, with a bootstrap
-interval over structures; the verdict is that of the interval and of every seed.
+interval over structures; the verdict is that of the interval and of every seed. With
+`--force_weight` all arms learn forces, too.
 """
 
 import importlib
@@ -33,6 +34,9 @@ _DIFFERENCES = ("mae_difference", "mae_difference_low", "mae_difference_high", "
 _PRETRAINED = flags.DEFINE_list("pretrained", [], "ARM=DIR, finished trainings: an arm each.")
 _SIZES = flags.DEFINE_list("sizes", ["50", "200", "all"], "Training rows.")
 _RATES = flags.DEFINE_list("rates", ["1e-5", "1e-4", "1e-3"], "Learning rates, each arm's grid.")
+_FORCE_WEIGHT = flags.DEFINE_float(
+    "force_weight", 0.0, "Of forces beside energies, where the data have them.", lower_bound=0
+)
 
 
 def card(data: str) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     configs: dict[str, common.Wanted] = {}
     places: dict[str, tuple[str, str, int, float]] = {}  # (target, arm, size, rate) of a training
     base = {**card(asked.changes["data"]), **asked.changes}
+    base["force_weight"] = _FORCE_WEIGHT.value
     first = Workdir(next(path for path in arms.values() if path != initial.SCRATCH)).config()
     published = {}
     for arm, path in arms.items():

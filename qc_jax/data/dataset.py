@@ -110,6 +110,7 @@ def prepare(
         dataset=Dataset(
             from_table(table.take(keep), features).replace(canvas_size=canvas_size),
             jnp.asarray(labels[keep]),
+            None if table.forces is None else jnp.asarray(table.forces[keep], jnp.float32),
         ),
         split=divided,
         scaler=scaling.fit(labels[keep][scaled], targets),

@@ -119,3 +119,12 @@ def test_the_published_scaling_sees_all_rows(table):
     assert float(task.scaler.low[0]) == labels.min() < labels[task.split.train].min()
     with pytest.raises(InputError, match="unknown scale_on 'test'; choose one of: all, train"):
         prepare(table, ("total_energy_ev",), 42, scale_on="test")
+
+
+def test_forces_come_with_their_rows(table):
+    """Those that are left out have none."""
+    forces = np.arange(len(table) * 6, dtype=float).reshape(-1, 2, 3)
+    task = prepare(dataclasses.replace(table, forces=forces), ("softness_evinv",), seed=42)
+    kept = np.isin(table.names, task.names)
+    np.testing.assert_array_equal(task.dataset.forces, forces[kept])
+    assert prepare(table, ("softness_evinv",), seed=42).dataset.forces is None

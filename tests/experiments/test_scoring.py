@@ -1,11 +1,14 @@
-"""Test rows that a model has not seen."""
+"""Test rows that a model has not seen, and forces."""
 
 import numpy as np
 import pytest
 
-from experiments import scoring
+from experiments import runs, scoring
 from qc_jax.data import dataset
 from qc_jax.errors import InputError
+from qc_jax.train import loop
+from qc_jax.train.workdir import Workdir
+from tests.dynamics import toys
 
 
 def test_unseen_leaves_out_what_was_trained_or_chosen_on(small_table):
@@ -40,3 +43,23 @@ def test_its_own_test_rows_stay_and_may_be_all(small_table):
     other = dataset.prepare(small_table.take(rows), ("e_homo_ev",), 42)
     with pytest.raises(InputError, match="no test row is left: of all"):
         scoring.unseen(other, known)
+
+
+@pytest.mark.slow
+def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
+    """Beside no force at all, which is what constants of the elements have."""
+    curve = toys.curve()
+    curve.save(tmp_path / "curve.npz")
+    config = toys.config(tmp_path, epochs=30)
+    errors = {}
+    for weight in (0.0, 1.0):
+        run = runs.from_config({**config, "force_weight": weight})
+        workdir = Workdir(tmp_path / f"run{weight}")
+        workdir.claim(run.config)
+        trained = loop.fit(run.model, run.task, run.settings, workdir)
+        result = scoring.score(run, trained.state, {}).result
+        errors[weight] = result["test"]["force_ev_ang"]["mae"]
+    nothing = result["baselines"]["pair_mean"]["force_ev_ang"]["mae"]
+    tested = curve.forces[run.task.split.test]
+    assert nothing == pytest.approx(np.abs(tested).mean(), rel=1e-5)
+    assert errors[1.0] < 0.8 * errors[0.0] and errors[1.0] < nothing
