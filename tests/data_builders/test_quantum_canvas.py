@@ -141,6 +141,7 @@ def test_plain_data_source_builds_on_first_use(run_python, tmp_path, table):
     assert last[1] in table.names and done.stdout.rstrip().endswith("(32, 32, 10)")
 
 
+@pytest.mark.slow
 def test_readme_snippet_with_tensorflow(run_python, tmp_path, tfds_data_dir):
     """From the files that were prepared for tfds.data_source, as in the README."""
     pytest.importorskip("tensorflow", reason="tfds.load needs TensorFlow, which is not installed")

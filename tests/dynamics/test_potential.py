@@ -44,6 +44,7 @@ def test_energy_and_forces_of_a_pair_are_those_of_its_formula():
     assert higher.energy_and_forces(toys.pair(1.0).positions)[0] == energy - 4000.0
 
 
+@pytest.mark.slow
 def test_a_small_cell_is_seen_with_all_its_images():
     """Against ASE's neighbour lists; the cell is narrower than the cutoff."""
     structure = crystal()

@@ -40,6 +40,7 @@ def test_a_pair(known, distance, told):
     assert potential.outside(positions, potential.links(positions)) == len(told)
 
 
+@pytest.mark.slow
 def test_of_each_two_elements_the_worst_is_told(known):
     numbers = np.array([6, 6, 8])
     positions = np.array([[0, 0, 0], [0, 0, 3.2], [0, 0, 2.7]])

@@ -32,6 +32,7 @@ def task(small_table):
 MODEL = models.create("geometry_only", hidden=8, layers=1)
 
 
+@pytest.mark.slow
 def test_ours_and_the_reference_do_the_same_work(task):
     reference = Counting()
     got = time_model(MODEL, task, Settings(batch_size=4), 3, reference)
@@ -47,6 +48,7 @@ def test_ours_and_the_reference_do_the_same_work(task):
         assert all(np.array_equal(each, rows) for each in seen)
 
 
+@pytest.mark.slow
 def test_a_slow_model_gets_fewer_whole_batches(task, monkeypatch):
     monkeypatch.setattr(model_timing, "_EPOCH_SECONDS", 0.0)
     monkeypatch.setattr(model_timing, "_LEAST_BATCHES", 3)

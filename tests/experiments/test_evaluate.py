@@ -10,6 +10,9 @@ from qc_jax.data import splits
 SCRIPT = ("-m", "experiments.evaluate")
 
 
+pytestmark = pytest.mark.slow  # a start of Python a test
+
+
 @pytest.fixture(scope="module")
 def trained(run_python, small_table, tmp_path_factory):
     """A run on the small table, and what was said."""

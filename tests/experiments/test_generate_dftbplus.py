@@ -59,6 +59,7 @@ def test_makes_the_table_of_the_recorded_tree(run_python, stand_in, tmp_path):
     assert kept.fingerprint() == table.fingerprint() and kept.left_out == table.left_out
 
 
+@pytest.mark.slow
 def test_makes_and_verifies_a_table(run_python, stand_in, tmp_path):
     out = tmp_path / "table.npz"
     flags = (f"--skf={tmp_path / 'set'}", "--workers=1")

@@ -22,6 +22,9 @@ CARD += tuple(f"--config.model.{key}={value}" for key, value in HYPER.items())
 LOW, HIGH = 0.02, 3.5
 
 
+pytestmark = pytest.mark.slow  # a start of Python a test
+
+
 @pytest.fixture(scope="module")
 def reference():
     """The fixture's arrays by name."""

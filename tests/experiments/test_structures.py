@@ -63,7 +63,8 @@ def test_md17_frames_with_forces(md17):
     np.testing.assert_allclose(labels, frames.energies, atol=1e-7)
 
 
-@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
 def test_training_goes_down_on_molecules(qm9, tmp_path, stream):
     task = prepare(qm9, ("e_homo_ev",), seed=1, stream=stream)
     trained = _train(task, tmp_path / "run", epochs=4, lr=0.01)

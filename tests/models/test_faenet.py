@@ -83,6 +83,7 @@ def test_forces_of_linear_molecules(bent):
             np.testing.assert_allclose(slope, forces[0, 1, axis], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_principal_axes_of_equal_moments_are_differentiable():
     moments = jnp.eye(3) * jnp.array([2.0, 2.0, 0.0])
     first, second = jax.jacfwd(principal_axes), jax.hessian(principal_axes)

@@ -19,7 +19,7 @@ TARGETS = ("e_homo_ev", "total_energy_ev", "dipole_z_d")
 
 
 # One of each kind is enough for a quick look; all others are slow.
-QUICK = ("gradient_boosting", "pair_mean", "quantumshellnet", "schnet")
+QUICK = ("pair_mean", "schnet")
 
 
 @pytest.mark.parametrize(

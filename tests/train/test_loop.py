@@ -176,6 +176,7 @@ def streamed(task):
     return task._replace(dataset=Stream(records, dict, np.asarray(task.dataset.labels), atoms=2))
 
 
+@pytest.mark.slow
 def test_structures_from_disk_give_the_same(noisy, task, workdir, tmp_path):
     """Batch order, dropout and the last batch too; and it resumes."""
     settings = Settings(epochs=5, batch_size=32, lr=0.03, checkpoint_every=2)

@@ -151,6 +151,7 @@ def test_those_that_are_done_are_not_trained(task, alone, tmp_path):
     assert loop.fit_stack(some, tmp_path / "d", done=[True] * len(some)) == [None] * len(some)
 
 
+@pytest.mark.slow
 def test_one_that_fails_stops_no_other(task, alone, tmp_path):
     some = trainings(task, tmp_path)[:3]
     labels = some[1].task.dataset.labels.at[some[1].task.split.train[5], 1].set(np.inf)

@@ -76,8 +76,8 @@ def test_one_thread_and_no_keyboard(tmp_path, monkeypatch):
 def test_too_long_ends_the_whole_group(tmp_path, sleeper):
     path, said = sleeper
     begun = time.monotonic()
-    assert process.run(path, str(tmp_path), 0.5) is None
-    assert time.monotonic() - begun < 5
+    assert process.run(path, str(tmp_path), 2) is None
+    assert time.monotonic() - begun < 20
     assert len(pids(said)) == 2
     wait_until(lambda: not any(map(is_alive, pids(said))))
 

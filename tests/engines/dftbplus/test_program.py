@@ -72,7 +72,7 @@ def test_provenance(engine, tmp_path):
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("hang", "timeout: dftb+ was not ready after 0.5 s"),
+        ("hang", "timeout: dftb+ was not ready after 2 s"),
         ("crash", "crash: dftb+ was ended by signal 11 after: ***  Geometry step: 0"),
         ("wrong", "program: 'Invalid keyword; Path: dftb_in/Hamiltonian' in dftb.log"),
         ("silent", "files: no detailed.out"),
@@ -81,7 +81,7 @@ def test_provenance(engine, tmp_path):
     ],
 )
 def test_failures(engine, stand_in, tmp_path, how, reason):
-    engine = dataclasses.replace(engine, timeout_s=0.5 if how == "hang" else 60)
+    engine = dataclasses.replace(engine, timeout_s=2 if how == "hang" else 60)
     engine.compute("F_Li")
     stand_in.behave({"F_Li": how})
     with pytest.raises(EngineError) as caught:
@@ -186,9 +186,9 @@ def test_goes_on_with_the_same_settings_only(engine, stand_in, tmp_path):
 
 def test_own_timeout_comes_first(engine, stand_in):
     stand_in.behave({"F_Li": "hang"})
-    engine = dataclasses.replace(engine, timeout_s=0.5)
+    engine = dataclasses.replace(engine, timeout_s=2)
     answers = dict(pool.compute_pairs(engine, ["F_Li", "H_H"], 2, 30))
-    assert answers["F_Li"] == "timeout: dftb+ was not ready after 0.5 s"
+    assert answers["F_Li"] == "timeout: dftb+ was not ready after 2 s"
     assert answers["H_H"] == read_pair(FIXTURES / "H_H")
     assert not any(is_alive(pid) for _, pid in stand_in.started())
 
