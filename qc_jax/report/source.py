@@ -4,6 +4,7 @@ import dataclasses
 import importlib.resources
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from qc_jax.report import leaderboard, results
 from qc_jax.train.workdir import Workdir
 
 PACKAGED = "leaderboard.parquet"
+_PLACE = re.compile(r"(--?(?:workdir|data_dir|out)[= ])('[^']*'|\S+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +147,7 @@ def with_tests(source: Source) -> Source:
 def package(source: Source, path: str | os.PathLike) -> None:
     """Writes a source as one Parquet file: all its rows, and how they came about.
 
-    Predictions and training curves are not in it.
+    Predictions and training curves are not in it, nor where on this machine they were made.
 
     Raises:
       InputError: it cannot be written.
@@ -154,7 +156,9 @@ def package(source: Source, path: str | os.PathLike) -> None:
         pd.concat([source.frame, *source.studies.values()], ignore_index=True).to_dict("records")
     )
     frame.attrs = {
-        "commands": list(source.commands),
+        "commands": [
+            {**line, "command": _PLACE.sub(r"\1DIR", line["command"])} for line in source.commands
+        ],
         "unfinished": list(source.unfinished),
         "left_out": {key: dict(pairs) for key, pairs in source.left_out.items()},
     }

@@ -1,5 +1,6 @@
 """Work directories that are whole, cut short, mixed or damaged."""
 
+import dataclasses
 import json
 
 import pytest
@@ -65,10 +66,14 @@ def test_studies(tmp_path):
 def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
     rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, ended=False)
     made = planted.read(tmp_path / "run")
+    told = "python -m experiments.benchmark --models=gcn --workdir={} --seeds=42"
+    line = {"command": told.format(tmp_path), "event": "ended"}
+    made = dataclasses.replace(made, commands=(*made.commands, line))
     source.package(made, tmp_path / source.PACKAGED)
     monkeypatch.setattr(source.importlib.resources, "files", lambda name: tmp_path)
     found = source.packaged()
-    assert found is not None and found.commands == made.commands
+    assert found is not None and found.commands[-1] == line | {"command": told.format("DIR")}
+    assert len(found.commands) == len(made.commands)
     assert found.left_out == made.left_out and found.partial == made.partial
     assert len(found.frame) == len(rows) + 1  # a test of the target that has two fair models
     assert found.frame.value.tolist() == made.frame.value.tolist()
