@@ -225,7 +225,7 @@ def main(argv: list[str]) -> None:
             return
         seconds = time.monotonic() - start
         note_command(made.workdir.path, event="ended", seconds=seconds)
-        frame = source.with_tests(source.read(made.workdir.path, sweep.lines)).frame
+        frame = source.with_tests(source.read(made.workdir.path, sweep.lines)).trained
         for name in ("results.csv", "results.parquet"):
             results.write(made.workdir.path / name, frame)
     show_sweep(made.results)

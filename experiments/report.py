@@ -34,9 +34,9 @@ def main(argv: list[str]) -> None:
     if _PACKAGE.value is not None:
         if own is None:
             raise InputError("--package: expected --workdir, whose results are packaged")
-        source.package(own, _PACKAGE.value)
+        rows = source.package(own, _PACKAGE.value)
         size = os.path.getsize(_PACKAGE.value)
-        print(f"{_PACKAGE.value}: {len(own.frame):,} rows, {size / 1e6:.2f} MB")
+        print(f"{_PACKAGE.value}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
     report = page.build(own, source.packaged(), runs.read_table)

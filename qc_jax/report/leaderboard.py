@@ -41,19 +41,22 @@ class Section(NamedTuple):
 
 def without_studies(
     frame: pd.DataFrame, studies: Iterable[pd.DataFrame]
-) -> tuple[pd.DataFrame, int]:
-    """The table without the trainings that only studies are about, and how many these are.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the benchmark, and those of trainings that only studies are about.
 
     Studies leave their trainings in the benchmark's directory. What is no random split, or departs
     from the published protocol, is shown by the study that it was made for.
 
     Args:
-      frame: the benchmark's rows.
+      frame: the rows of results.csv.
       studies: the rows of each study.
     """
     named = {name for rows in studies for name in rows.training} - {""}
     aside = frame.training.isin(named) & ((frame.setting != "") | (frame.split != "random"))
-    return frame[~aside], frame.training[aside].nunique()
+    kept = frame[~aside]
+    # Tests of the best two on a split whose trainings have all gone aside are about nothing.
+    trained = kept.seed.notna().groupby([kept.data_fingerprint, kept.split]).transform("any")
+    return kept[trained].reset_index(drop=True), frame[aside].reset_index(drop=True)
 
 
 def sections(frame: pd.DataFrame) -> dict[Section, pd.DataFrame]:

@@ -41,8 +41,7 @@ def build(
             "no --workdir is given and the package holds no results of its own; expected "
             "--workdir=DIR of a benchmark"
         )
-    frame, aside = leaderboard.without_studies(first.frame, first.studies.values())
-    sections = leaderboard.sections(frame)
+    sections = leaderboard.sections(first.frame)
     others = leaderboard.sections(project.frame) if own is not None and project else {}
     parts: list[Part] = []
     pictures: list[Part] = []
@@ -68,7 +67,7 @@ def build(
             )
         )
         pictures += _pictures(first, key, frame, prefix, where, pair_table)
-    shown = _studies(first, project, aside)
+    shown = _studies(first, project)
     warnings = list(first.partial)
     if len({key.fingerprint for key in sections}) > 1:
         found = ", ".join(f"{_data(frame)} ({key.fingerprint})" for key, frame in sections.items())
@@ -209,11 +208,11 @@ def _of_target(
     return found
 
 
-def _studies(first: Source, project: Source | None, aside: int) -> list[Part]:
+def _studies(first: Source, project: Source | None) -> list[Part]:
     """A chapter for the studies: those of the source and, where it has none, the project's."""
     items: list[Table | Picture] = []
     words = []
-    if aside:
+    if aside := first.aside.training.nunique():
         words.append(
             f"{aside} trainings were made for studies only: they are shown here, not above."
         )

@@ -27,6 +27,7 @@ class Source:
     Attributes:
       title: whose they are.
       frame: the benchmark's rows of the long table.
+      aside: the rows of trainings that only studies are about.
       studies: the rows of each study, by name.
       commands: the lines of commands.jsonl.
       unfinished: trainings that were begun and have neither a result nor a failure.
@@ -37,6 +38,7 @@ class Source:
 
     title: str
     frame: pd.DataFrame
+    aside: pd.DataFrame
     studies: Mapping[str, pd.DataFrame]
     commands: tuple[dict[str, Any], ...]
     unfinished: tuple[str, ...]
@@ -45,12 +47,17 @@ class Source:
     data_dirs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def trained(self) -> pd.DataFrame:
+        """The rows of results.csv."""
+        return pd.concat([self.frame, self.aside], ignore_index=True)
+
+    @property
     def partial(self) -> list[str]:
         """Lines that say in what these results are not complete; none where they are."""
         lines = []
         if self.unfinished:
             lines.append(f"{len(self.unfinished)} trainings begun and not finished")
-        failed = self.frame[self.frame.status != results.FINISHED].training.nunique()
+        failed = self.trained[self.trained.status != results.FINISHED].training.nunique()
         if failed:
             lines.append(f"{failed} trainings failed")
         if self.commands and self.commands[-1].get("event") == "started":
@@ -126,9 +133,13 @@ def read(path: str | os.PathLike, rows_of: Callable[[Workdir], list[dict[str, An
             more += rows_of(workdir)
     if more:
         frame = results.table([*frame.to_dict("records"), *more])
+    own, aside = leaderboard.without_studies(
+        frame[frame.study == results.BENCHMARK], studies.values()
+    )
     return Source(
         title="this work directory",
-        frame=frame[frame.study == results.BENCHMARK].reset_index(drop=True),
+        frame=own,
+        aside=aside,
         studies=studies,
         commands=tuple(_lines(path / "commands.jsonl")),
         unfinished=tuple(unfinished),
@@ -144,16 +155,19 @@ def with_tests(source: Source) -> Source:
     return dataclasses.replace(source, frame=frame)
 
 
-def package(source: Source, path: str | os.PathLike) -> None:
+def package(source: Source, path: str | os.PathLike) -> int:
     """Writes a source as one Parquet file: all its rows, and how they came about.
 
     Predictions and training curves are not in it, nor where on this machine they were made.
+
+    Returns:
+      How many rows these are.
 
     Raises:
       InputError: it cannot be written.
     """
     frame = results.table(
-        pd.concat([source.frame, *source.studies.values()], ignore_index=True).to_dict("records")
+        pd.concat([source.trained, *source.studies.values()], ignore_index=True).to_dict("records")
     )
     frame.attrs = {
         "commands": [
@@ -163,6 +177,7 @@ def package(source: Source, path: str | os.PathLike) -> None:
         "left_out": {key: dict(pairs) for key, pairs in source.left_out.items()},
     }
     results.write(path, frame)
+    return len(frame)
 
 
 def packaged() -> Source | None:
@@ -177,12 +192,17 @@ def packaged() -> Source | None:
         frame = results.read(path)
     about = frame.attrs
     frame.attrs = {}
+    studies = {
+        str(name): rows for name, rows in frame[frame.study != results.BENCHMARK].groupby("study")
+    }
+    own, aside = leaderboard.without_studies(
+        frame[frame.study == results.BENCHMARK], studies.values()
+    )
     return Source(
         title="the project's own results",
-        frame=frame[frame.study == results.BENCHMARK].reset_index(drop=True),
-        studies={
-            str(name): own for name, own in frame[frame.study != results.BENCHMARK].groupby("study")
-        },
+        frame=own,
+        aside=aside,
+        studies=studies,
         commands=tuple(about.get("commands", ())),
         unfinished=tuple(about.get("unfinished", ())),
         left_out=about.get("left_out", {}),

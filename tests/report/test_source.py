@@ -63,6 +63,37 @@ def test_studies(tmp_path):
     assert list(found.studies) == ["ood"] and len(found.frame) == len(rows)
 
 
+def test_trainings_of_a_study_stand_aside_and_take_no_part_in_tests(tmp_path, monkeypatch):
+    """Also where results.csv has a test of the best two that was made before the study was."""
+    targets = ["e_homo_ev"]
+    rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, targets)
+    other = planted.write(tmp_path / "other", {"egnn": 0.3, "gcn": 0.4}, targets, split="by_type")
+    for row in other:
+        row["training"] += "-by_type"
+    for path in (tmp_path / "other" / "trainings").iterdir():
+        path.rename(tmp_path / "run" / "trainings" / f"{path.name}-by_type")
+    results.write(tmp_path / "run" / "results.csv", results.table([*rows, *other]))
+    before = planted.read(tmp_path / "run")
+    assert set(before.frame.split) == {"random", "by_type"} and before.aside.empty
+    tested = before.frame[before.frame.metric == results.P_AGAINST_SECOND]
+    assert set(tested.split) == {"random", "by_type"}
+    results.write(tmp_path / "run" / "results.csv", before.trained)
+
+    (tmp_path / "run" / "studies").mkdir()
+    study = [{**row, "study": "ood"} for row in [*rows, *other]]
+    results.write(tmp_path / "run" / "studies" / "ood.csv", results.table(study))
+    after = planted.read(tmp_path / "run")
+    assert set(after.frame.split) == {"random"} and len(after.frame) == len(rows) + 1
+    assert set(after.aside.split) == {"by_type"} and len(after.aside) == len(other)
+    assert len(after.trained) == len(rows) + 1 + len(other)
+
+    source.package(after, tmp_path / source.PACKAGED)
+    monkeypatch.setattr(source.importlib.resources, "files", lambda name: tmp_path)
+    found = source.packaged()
+    assert found is not None and len(found.frame) == len(after.frame)
+    assert len(found.aside) == len(after.aside)
+
+
 def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
     rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, ended=False)
     made = planted.read(tmp_path / "run")
