@@ -1,6 +1,6 @@
 """The studies: their numbers as tables, and the figures of those that have one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -133,6 +133,7 @@ def _panels(
     height: float,
     draw: Callable[[Axes, pd.DataFrame], None],
     share: bool = False,
+    titles: Mapping[str, str] | None = None,
 ) -> Figure:
     """A panel a target, its models told below all of them.
 
@@ -141,8 +142,12 @@ def _panels(
       height: of a panel, inches.
       draw: what of a target's rows.
       share: whether all have the same vertical axis.
+      titles: of panels by what stands in `target`, where these are no targets.
     """
-    shown = [name for name in TARGETS if name in set(found.target)]
+    if titles is None:
+        there = set(found.target)
+        titles = {name: f"{name} ({about(name).unit})" for name in TARGETS if name in there}
+    shown = list(titles)
     columns = columns_of(len(shown))
     rows = -(-len(shown) // columns)
     with style():
@@ -152,7 +157,7 @@ def _panels(
             axis.set_axis_off()
         for axis, target in zip(axes, shown, strict=False):
             draw(axis, found[found.target == target])
-            axis.set_title(f"{target} ({about(target).unit})")
+            axis.set_title(titles[target])
         colour, mark = colours(found.model.tolist()), marks(found.model.tolist())
         handles = [
             Line2D(
@@ -164,7 +169,15 @@ def _panels(
     return figure
 
 
-def _curves(name: str, heading: str, found: pd.DataFrame, x: str, words: str) -> Picture:
+def _curves(
+    name: str,
+    heading: str,
+    found: pd.DataFrame,
+    x: str,
+    words: str,
+    caption: str = "Test MAE, mean over the seeds; the band spans them.",
+    titles: Mapping[str, str] | None = None,
+) -> Picture:
     """The mean by a number, a line a model."""
     colour, mark = colours(found.model.tolist()), marks(found.model.tolist())
 
@@ -177,8 +190,7 @@ def _curves(name: str, heading: str, found: pd.DataFrame, x: str, words: str) ->
         plain_ticks(axis.xaxis)
         plain_ticks(axis.yaxis)
 
-    figure = _panels(found, 2.7, draw)
-    caption = "Test MAE, mean over the seeds; the band spans them."
+    figure = _panels(found, 2.7, draw, titles=titles)
     return Picture(name, heading, figure, found, caption, width=700)
 
 
@@ -202,6 +214,20 @@ def _resolution(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
 
 
 _BY_SIZE = ["model", "target", "pixels"]
+
+
+def _timing(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    mine = frame[frame.metric.isin(list(_TIMED)) & frame.setting.str.match(r"batch \d+")]
+    if mine.empty:
+        return None
+    batch = mine.setting.str.extract(r"(\d+)")[0].astype(int)
+    found = _means(mine.assign(target=mine.metric, batch=batch), ["model", "target", "batch"])
+    device = mine.versions.str.extract(r"device ([^;]*)")[0].dropna().unique()
+    caption = f"Predictions, compiled, on {' and '.join(device) or 'an unknown device'}."
+    return _curves(name, heading, found, "batch", "structures in a batch", caption, _TIMED)
+
+
+_TIMED = {"ms_per_sample": "Milliseconds a structure", "samples_per_s": "Structures a second"}
 
 
 def _dots(
@@ -285,6 +311,17 @@ def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     return _dots(name, heading, found, "setting", ("mae",), caption, log=True)
 
 
+def _modality(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    found = _means(frame[frame.metric == "mae"], ["model", "target", "setting"])
+    caption = (
+        "Test MAE by what a model reads. Canvases, and bond lengths, give some targets away: the "
+        "numbers say which."
+    )
+    if found.empty:
+        return None
+    return _dots(name, heading, found, "setting", ("mae",), caption, log=True)
+
+
 def _giveaway(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     mine = frame[frame.metric == "skill"]
     if mine.empty:
@@ -326,8 +363,10 @@ _PICTURES: dict[str, Callable[[str, str, pd.DataFrame], Picture | None]] = {
     "ood": _ood,
     "channels": _channels,
     "elements": _elements,
+    "modality": _modality,
     "learning_curve": _learning_curve,
     "transfer": _transfer,
     "resolution": _resolution,
     "giveaway": _giveaway,
+    "timing": _timing,
 }

@@ -44,6 +44,7 @@ def test_a_table_of_a_study():
         ("ood", "split", ["random", "by_period"], ["mae_in", "mae", "gap"], ["mae_in", "mae"]),
         ("channels-as_published", "setting", ["nothing", "Q+"], ["mae_change"], ["mae_change"]),
         ("elements", "setting", ["normal", "swap"], ["mae", "mae_change"], ["mae"]),
+        ("modality", "setting", ["image", "tabular"], ["mae", "skill"], ["mae"]),
     ],
 )
 def test_pictures_show_what_their_data_say(name, column, values, metrics, drawn):
@@ -69,6 +70,20 @@ def test_curves(name, column, values, x):
     assert picture is not None
     line = picture.figure.axes[0].get_lines()[0]
     assert list(line.get_xdata()) == x and list(line.get_ydata()) == pytest.approx([1.1, 2.1])
+
+
+def test_times_are_drawn_by_batch_and_say_where():
+    frame = rows("setting", ["batch 1", "batch 16"], ["ms_per_sample", "samples_per_s"])
+    frame = frame.assign(target="", versions="jax 0.10.2; device 2 x cpu (cpu)")
+    picture = studies.picture("timing", frame)
+    assert picture is not None and "on 2 x cpu (cpu)" in picture.caption
+    axes = picture.figure.axes
+    assert [axis.get_title(loc="left") for axis in axes] == [
+        *("Milliseconds a structure", "Structures a second"),
+    ]
+    for axis in axes:
+        line = axis.get_lines()[0]
+        assert list(line.get_xdata()) == [1, 16] and list(line.get_ydata()) == [1.1, 2.1]
 
 
 def test_what_gives_away_is_marked():
