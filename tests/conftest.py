@@ -20,9 +20,11 @@ _COMPILED = tempfile.mkdtemp(prefix="qc_jax_compiled_")
 atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 jax.config.update("jax_compilation_cache_dir", _COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-_CACHE_SETTINGS = {
+# Scripts compile quickly, as what they then compute is little.
+SCRIPT_ENVIRONMENT = {
     "JAX_COMPILATION_CACHE_DIR": _COMPILED,
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
 
 # Rows of the shipped table: every block of the periodic table, single bonds to triple ones, ionic,
@@ -75,7 +77,7 @@ def run_python() -> Callable[..., subprocess.CompletedProcess]:
     """Starts Python as a user would: `run_python("-m", "experiments.train", ..., devices=2)`."""
 
     def run(*args: object, devices: int = 1, cwd: object = None, timeout: float = 300, **env: str):
-        environment = os.environ | _CACHE_SETTINGS | env
+        environment = os.environ | SCRIPT_ENVIRONMENT | env
         if devices != 1:
             environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
         return subprocess.run(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from tests.conftest import _CACHE_SETTINGS
+from tests.conftest import SCRIPT_ENVIRONMENT
 
 
 class Ended(NamedTuple):
@@ -24,7 +24,7 @@ class Together:
     In the arguments {process}, {processes} and {coordinator} are replaced.
     """
 
-    def __init__(self, folder: pathlib.Path, *arguments: object, processes: int = 2, **env: str):
+    def __init__(self, folder: pathlib.Path, *arguments: object, processes: int = 2):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -43,7 +43,7 @@ class Together:
                         [sys.executable, *(str(each).format(**words) for each in arguments)],
                         stdout=out,
                         stderr=err,
-                        env=os.environ | _CACHE_SETTINGS | devices | env,
+                        env=os.environ | SCRIPT_ENVIRONMENT | devices,
                     )
                 )
 

@@ -27,12 +27,11 @@ SWEEP = (
     *("--config.checkpoint_every=10", "--config.batch_size=256"),
     *("--config.sweep.target=e_homo_ev,e_lumo_ev", "--config.sweep.seed=42,123"),
 )
-QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def start(folder: pathlib.Path, *flags: str) -> Together:
     """Two processes on `folder`/run."""
-    return Together(folder, *TRAIN, *JOINED, f"--workdir={folder / 'run'}", *flags, **QUICKLY)
+    return Together(folder, *TRAIN, *JOINED, f"--workdir={folder / 'run'}", *flags)
 
 
 def assert_all_well(ended: list[Ended]) -> None:
@@ -100,7 +99,7 @@ def stop(together: Together, process: int) -> None:
 @pytest.mark.slow
 def test_a_shared_batch(tmp_path, run_python):
     """Equals four devices of one process; a death on the way changes nothing."""
-    done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *ONE, devices=4, **QUICKLY)
+    done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *ONE, devices=4)
     assert done.returncode == 0, done.stderr
     assert_all_well(start(tmp_path / "whole", *ONE).wait())
     whole, one = tmp_path / "whole" / "run", tmp_path / "one"
@@ -125,7 +124,7 @@ def test_a_shared_batch(tmp_path, run_python):
 @pytest.mark.slow
 def test_a_sweep_is_shared_out(tmp_path, run_python):
     """Equals four devices of one process to the last bit, with a death and a signal too."""
-    done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *SWEEP, devices=4, **QUICKLY)
+    done = run_python(*TRAIN, f"--workdir={tmp_path / 'one'}", *SWEEP, devices=4)
     assert done.returncode == 0, done.stderr
     run, one = tmp_path / "broken" / "run", tmp_path / "one"
     for process, end, epochs in ((0, kill, 20), (1, stop, 80)):

@@ -122,8 +122,7 @@ def test_training_starts_from_them(files, run_python, tmp_path):
         *(f"--config.data={files / 'table.npz'}", "--config.epochs=1", "--config.lr=1e-6"),
     )
     weights = f"--config.image_weights={files / 'resnet18.npz'}"
-    fast = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    done = run_python(*command, weights, f"--workdir={tmp_path / 'run'}", **fast)
+    done = run_python(*command, weights, f"--workdir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     workdir = Workdir(tmp_path / "run")
     assert len(json.loads((workdir.path / "config.json").read_text())["image_weights_sha256"]) == 64
@@ -133,5 +132,5 @@ def test_training_starts_from_them(files, run_python, tmp_path):
     expected = state_dict()["conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_allclose(kernel, expected, atol=1e-3)
     other = f"--config.image_weights={files / 'other.npz'}"
-    again = run_python(*command, other, f"--workdir={tmp_path / 'run'}", **fast)
+    again = run_python(*command, other, f"--workdir={tmp_path / 'run'}")
     assert again.returncode == 2 and "image_weights_sha256 is " in again.stderr

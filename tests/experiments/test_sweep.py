@@ -1,6 +1,7 @@
 """Sweeps as a user runs them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from experiments import sweep
 from experiments.configs import gcn
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
+from tests.conftest import SCRIPT_ENVIRONMENT
 from tests.experiments.kill_grid import kill_and_compare, lines
 
 TRAIN = ("-m", "experiments.train", "--config=experiments/configs/gcn.py:quick")
@@ -111,6 +113,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | SCRIPT_ENVIRONMENT,
     )
     metrics = tmp_path / "run" / "trainings" / "seed1" / "metrics.jsonl"
     deadline = time.monotonic() + 120
@@ -127,4 +130,4 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 @pytest.mark.slow
 def test_kills_change_nothing(tmp_path):
     flags = ("--config.epochs=60", "--config.checkpoint_every=3")
-    assert kill_and_compare(tmp_path, 2, flags) == 2
+    assert kill_and_compare(tmp_path, 2, flags, os.environ | SCRIPT_ENVIRONMENT) == 2

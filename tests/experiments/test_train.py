@@ -14,6 +14,7 @@ import pytest
 from qc_jax import canvas
 from qc_jax.data import records, splits
 from qc_jax.data.table import open_table
+from tests.conftest import SCRIPT_ENVIRONMENT
 
 TRAIN = ("-m", "experiments.train", "--config=experiments/configs/egnn.py:quick")
 PREDICT = ("-m", "experiments.predict")
@@ -185,6 +186,7 @@ def test_killed_and_resumed_to_the_same_bits(run_python, tmp_path):
             [sys.executable, *TRAIN, f"--workdir={killed}", *flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | SCRIPT_ENVIRONMENT,
         )
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:

@@ -38,11 +38,7 @@ def test_one_two_and_four_devices_agree(run_python, tmp_path):
     """With batch norm and dropout too, and a last batch that leaves devices without a row."""
     results = {}
     for devices in (1, 2, 4):
-        done = run_python(
-            *("-c", SCRIPT, tmp_path / str(devices)),
-            devices=devices,
-            JAX_DISABLE_MOST_OPTIMIZATIONS="1",
-        )
+        done = run_python("-c", SCRIPT, tmp_path / str(devices), devices=devices)
         assert done.returncode == 0, done.stderr
         results[devices] = json.loads(done.stdout)
     for devices, (count, *lines) in results.items():
@@ -82,11 +78,7 @@ def test_trainings_are_shared_out(run_python, tmp_path):
     """Seven trainings on one device, and on three that they do not divide."""
     results = []
     for devices in (1, 3):
-        done = run_python(
-            *("-c", STACK_SCRIPT, tmp_path / str(devices)),
-            devices=devices,
-            JAX_DISABLE_MOST_OPTIMIZATIONS="1",
-        )
+        done = run_python("-c", STACK_SCRIPT, tmp_path / str(devices), devices=devices)
         assert done.returncode == 0, done.stderr
         count, *lines = json.loads(done.stdout)
         assert count == devices and len(lines) == 7

@@ -35,7 +35,7 @@ def test_the_study(small_table, run_python, tmp_path):
         *(f"--data={DATA}", f"--data_dir={tmp_path / 'tfds'}", "--sizes=20", "--rates=1e-3"),
         "--seeds=1,2",
     )
-    done = run_python(*command, f"--pretrained=pairs={pre}", JAX_DISABLE_MOST_OPTIMIZATIONS="1")
+    done = run_python(*command, f"--pretrained=pairs={pre}")
     assert done.returncode == 0, done.stderr
     assert "8 of 8 trainings are missing" in done.stdout
     assert "20 training rows, pairs, own best rate: 0.001" in done.stdout
