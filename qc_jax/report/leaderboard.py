@@ -48,9 +48,10 @@ def without_studies(
     from the published protocol, is shown by the study that it was made for.
 
     Args:
-      frame: the rows of results.csv.
+      frame: the long table; what it has of studies' own rows is in neither.
       studies: the rows of each study.
     """
+    frame = frame[frame.study == results.BENCHMARK]
     named = {name for rows in studies for name in rows.training} - {""}
     aside = frame.training.isin(named) & ((frame.setting != "") | (frame.split != "random"))
     kept = frame[~aside]

@@ -57,7 +57,8 @@ class Source:
         lines = []
         if self.unfinished:
             lines.append(f"{len(self.unfinished)} trainings begun and not finished")
-        failed = self.trained[self.trained.status != results.FINISHED].training.nunique()
+        trained = self.trained
+        failed = trained[trained.status != results.FINISHED].training.nunique()
         if failed:
             lines.append(f"{failed} trainings failed")
         if self.commands and self.commands[-1].get("event") == "started":
@@ -133,9 +134,7 @@ def read(path: str | os.PathLike, rows_of: Callable[[Workdir], list[dict[str, An
             more += rows_of(workdir)
     if more:
         frame = results.table([*frame.to_dict("records"), *more])
-    own, aside = leaderboard.without_studies(
-        frame[frame.study == results.BENCHMARK], studies.values()
-    )
+    own, aside = leaderboard.without_studies(frame, studies.values())
     return Source(
         title="this work directory",
         frame=own,
@@ -195,9 +194,7 @@ def packaged() -> Source | None:
     studies = {
         str(name): rows for name, rows in frame[frame.study != results.BENCHMARK].groupby("study")
     }
-    own, aside = leaderboard.without_studies(
-        frame[frame.study == results.BENCHMARK], studies.values()
-    )
+    own, aside = leaderboard.without_studies(frame, studies.values())
     return Source(
         title="the project's own results",
         frame=own,

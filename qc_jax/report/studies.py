@@ -233,13 +233,16 @@ _TIMED = {"ms_per_sample": "Milliseconds a structure", "samples_per_s": "Structu
 def _dots(
     name: str,
     heading: str,
-    found: pd.DataFrame,
+    frame: pd.DataFrame,
     along: str,
     metrics: Sequence[str],
     caption: str,
     log: bool,
-) -> Picture:
+) -> Picture | None:
     """A line a value of `along` and a dot a model; two metrics are joined, the first is hollow."""
+    found = _means(frame[frame.metric.isin(metrics)], ["model", "target", along])
+    if found.empty:
+        return None
     colour = colours(found.model.tolist())
     values = list(dict.fromkeys(found[along]))
     models = sorted(colour)
@@ -275,51 +278,38 @@ def _dots(
             plain_ticks(axis.xaxis)
 
     figure = _panels(found, 0.6 + 0.26 * len(values), draw, share=True)
-    data = found[found.metric.isin(metrics)]
-    return Picture(name, heading, figure, data, caption, width=820)
+    return Picture(name, heading, figure, found, caption, width=820)
 
 
 def _ood(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    found = _means(frame[frame.metric.isin(["mae_in", "mae"])], ["model", "target", "split"])
     caption = (
         "Hollow: the MAE in distribution, on the validation rows; full: on the test rows, which "
         "are out of distribution for all splits but random and held_out_pairs. The line between "
         "them is the gap."
     )
-    if found.empty:
-        return None
-    return _dots(name, heading, found, "split", ("mae_in", "mae"), caption, log=True)
+    return _dots(name, heading, frame, "split", ("mae_in", "mae"), caption, log=True)
 
 
 def _channels(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    mine = frame[(frame.metric == "mae_change") & ~frame.setting.str.startswith("nothing")]
-    found = _means(mine, ["model", "target", "setting"])
+    mine = frame[~frame.setting.str.startswith("nothing")]
     caption = (
         "What the test MAE grows by when each canvas gets this channel of another pair; mean over "
         "permutations and seeds. Groups of channels stand below the ten."
     )
-    if found.empty:
-        return None
-    return _dots(name, heading, found, "setting", ("mae_change",), caption, log=False)
+    return _dots(name, heading, mine, "setting", ("mae_change",), caption, log=False)
 
 
 def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    found = _means(frame[frame.metric == "mae"], ["model", "target", "setting"])
     caption = "Test MAE with the atomic numbers as they are (normal), and changed."
-    if found.empty:
-        return None
-    return _dots(name, heading, found, "setting", ("mae",), caption, log=True)
+    return _dots(name, heading, frame, "setting", ("mae",), caption, log=True)
 
 
 def _modality(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    found = _means(frame[frame.metric == "mae"], ["model", "target", "setting"])
     caption = (
         "Test MAE by what a model reads. Canvases, and bond lengths, give some targets away: the "
         "numbers say which."
     )
-    if found.empty:
-        return None
-    return _dots(name, heading, found, "setting", ("mae",), caption, log=True)
+    return _dots(name, heading, frame, "setting", ("mae",), caption, log=True)
 
 
 def _giveaway(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
