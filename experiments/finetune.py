@@ -13,14 +13,12 @@ trains a model of one's own choice. `--config.train_rows=200` takes fewer traini
 trains several.
 """
 
-import pathlib
-import re
 import sys
 
 from absl import flags
 
 from experiments import cli, structures, train
-from experiments.configs import finetune as cards
+from experiments.configs.finetune import with_card
 from qc_jax.errors import InputError
 from qc_jax.runs import initial
 
@@ -47,16 +45,6 @@ def main(argv: list[str]) -> None:
         config["target"] = _TARGET.value
     config["transfer"] |= {"source": _FROM.value}
     train.run(initial.resolve(config))
-
-
-def with_card(argv: list[str]) -> list[str]:
-    """The arguments with the card of the data's kind, where they name none."""
-    words = "\0".join(argv)
-    data = re.search(r"\0--?data[=\0](\w+)", words)
-    if re.search(r"\0--?config[=\0]", words) or data is None:
-        return argv
-    card = pathlib.Path(cards.__path__[0]) / f"{data[1]}.py"
-    return [argv[0], f"--config={card}", *argv[1:]] if card.exists() else argv
 
 
 if __name__ == "__main__":
