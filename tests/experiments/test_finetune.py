@@ -109,10 +109,10 @@ def test_bad_input(folder):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_follows_from_the_data(kind):
     argv = ["finetune", f"--data={kind}:x", "--from=scratch"]
-    _, config, *rest = finetune.with_card(argv)
+    _, config, *rest = with_card(argv)
     assert config.endswith(f"finetune/{kind}.py") and rest == argv[1:]
     own = [*argv, "--config=other.py"]
-    assert finetune.with_card(own) == own
+    assert with_card(own) == own
 
 
 @pytest.mark.slow
