@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.configs import schnet
+from experiments.configs.finetune import with_card
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.runs import building, initial, results, scoring, sources
