@@ -1,6 +1,7 @@
 """The one exception that a user is meant to read."""
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -12,8 +13,19 @@ class InputError(ValueError):
 
 
 def choose(kind: str, name: str, choices: Iterable[str]) -> None:
-    """Raises InputError unless `name` is among `choices`, naming them all."""
-    known = sorted(choices)
+    """Raise InputError unless `name` is among `choices`, naming them all."""
+    name = plain(name)
+    known = sorted(map(plain, choices))
     if name not in known:
         listed = ", ".join(item or "''" for item in known)
         raise InputError(f"unknown {kind} {name!r}; choose one of: {listed}")
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a message shows it: NumPy's scalars and bytes as Python's own.
+
+    `f"{plain(unit)!r}"` is `'eV'` of `np.str_('eV')` and of `b'eV'`.
+    """
+    if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value

@@ -1,8 +1,9 @@
 """`choose` names what came and the choices."""
 
+import numpy as np
 import pytest
 
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, plain
 
 
 def test_a_known_name_passes():
@@ -21,3 +22,12 @@ def test_an_empty_name_among_the_choices_is_seen():
 
 def test_a_bad_input_is_a_value_error():
     assert issubclass(InputError, ValueError)
+
+
+def test_messages_show_values_as_python_does():
+    for value in ("eV", np.str_("eV"), b"eV", np.bytes_(b"eV"), np.array("eV")):
+        assert repr(plain(value)) == "'eV'"
+    assert repr(plain(np.float64(0.5))) == "0.5" and repr(plain(np.int32(3))) == "3"
+    assert plain([1, 2]) == [1, 2] and plain(None) is None
+    with pytest.raises(InputError, match=r"^unknown unit 'au'; choose one of: eV, Å$"):
+        choose("unit", np.str_("au"), np.array(["eV", "Å"]))

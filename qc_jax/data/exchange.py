@@ -43,7 +43,10 @@ def write_csv(table: PairTable, path: str | os.PathLike) -> None:
     _check_names(table, columns)
     columns |= _labels(table)
     text = [_text(column) for column in columns.values()]
-    with files.whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with (
+        files.atomic_write(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*text, strict=True))
@@ -93,7 +96,7 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
             results["forces"] = np.asarray(table.forces[row], np.float64)
         atoms.calc = SinglePointCalculator(atoms, **results)
         frames.append(atoms)
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         ase.io.write(partial, frames, format="extxyz")
 
 

@@ -194,7 +194,7 @@ class PairTable:
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
         arrays |= {_EXTRA_PREFIX + name: self.extras[name] for name in sorted(self.extras)}
         arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
-        with files.whole(path) as partial, open(partial, "wb") as file:
+        with files.atomic_write(path) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod
@@ -206,10 +206,10 @@ class PairTable:
         """
         path = os.fspath(path)
         try:
-            file = np.load(path, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array")
-            with file:
+            with files.open_regular(path, "rb") as opened:
+                file = np.load(opened, allow_pickle=False)
+                if isinstance(file, np.ndarray):
+                    raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array")
                 if {"pair_names", "images"} <= set(file.files):
                     raise InputError(
                         f"{path}: in the published format, not a PairTable; scripts read it as "
@@ -218,8 +218,8 @@ class PairTable:
                 arrays = {key: file[key] for key in file.files}
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file") from error
-        except IsADirectoryError as error:
-            raise InputError(f"{path}: expected a PairTable file, got a directory") from error
+        except files.NotRegularError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
         except InputError:
             raise
         except files.DAMAGE as error:

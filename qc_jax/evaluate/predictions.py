@@ -36,7 +36,7 @@ class Predictions(NamedTuple):
         Raises:
           InputError: it cannot be written.
         """
-        with files.whole(path) as partial, open(partial, "wb") as file:
+        with files.atomic_write(path) as partial, open(partial, "wb") as file:
             np.savez_compressed(
                 file,
                 targets=np.array(self.targets),

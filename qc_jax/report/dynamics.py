@@ -35,7 +35,7 @@ def write_extxyz(
     lattice = "" if cell is None else f'Lattice="{" ".join(map(repr, cell.ravel().tolist()))}" '
     periodic = "F F F" if cell is None else "T T T"
     arrays = (trajectory.positions, trajectory.forces, trajectory.velocities)
-    with files.whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
+    with files.atomic_write(path) as partial, open(partial, "w", encoding="utf-8") as file:
         for frame, step in enumerate(trajectory.steps):
             file.write(
                 f"{len(symbols)}\n"
@@ -64,7 +64,10 @@ def write_csv(path: str | os.PathLike, trajectory: Trajectory) -> None:
         "temperature_k": trajectory.temperature,
         "distances_outside": trajectory.outside,
     }
-    with files.whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with (
+        files.atomic_write(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
@@ -111,5 +114,5 @@ def plot(path: str | os.PathLike, trajectory: Trajectory, title: str) -> None:
                 )
         above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
         picture = png(page)
-    with files.whole(path) as partial, open(partial, "wb") as file:
+    with files.atomic_write(path) as partial, open(partial, "wb") as file:
         file.write(picture)

@@ -46,7 +46,7 @@ def write(report: Report, out: str | os.PathLike) -> list[Path]:
     for picture in pictures:
         text(out / "figures" / f"{picture.name}.svg", drawn[picture.name])
         path = out / "figures" / f"{picture.name}.png"
-        with files.whole(path) as partial:
+        with files.atomic_write(path) as partial:
             Path(partial).write_bytes(png(picture.figure))
         written.append(path)
         data = out / "data" / f"{picture.data_name or picture.name}.csv"

@@ -67,7 +67,7 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
         "metadata": _metadata(table),
         "pair_names": np.asarray(table.names),
     }
-    with files.whole(path) as partial, open(partial, "wb") as file:
+    with files.atomic_write(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

@@ -124,7 +124,7 @@ def write(path: str | os.PathLike, frame: pd.DataFrame) -> None:
     Raises:
       InputError: it cannot be written.
     """
-    with files.whole(path) as partial:
+    with files.atomic_write(path) as partial:
         if os.fspath(path).endswith(".parquet"):
             frame.to_parquet(partial, index=False)
         else:
