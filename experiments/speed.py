@@ -230,7 +230,8 @@ def _of_references(name: str) -> types.ModuleType:
     except ModuleNotFoundError as error:
         install = importlib.import_module(package).INSTALL
         raise InputError(
-            f"--reference: {error.name} is not installed, which the PyTorch networks need; {install}"
+            f"--reference: {error.name} is not installed, which the PyTorch networks need; "
+            f"{install}"
         ) from error
 
 
