@@ -14,11 +14,11 @@ import flax.linen as nn
 import jax
 
 from experiments import cli
-from experiments.structures import is_structures, open_structures
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data import structures
 from qc_jax.data.dataset import Task, prepare
+from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.engines import dftbplus, published
@@ -119,7 +119,11 @@ def read_data(data: str, data_dir: str) -> PairTable | Structures:
     Raises:
       InputError: no such data.
     """
-    return open_structures(data, data_dir) if is_structures(data) else read_table(data, data_dir)
+    if not is_structures(data):
+        return read_table(data, data_dir)
+    from qc_jax.datasets import open_structures  # imports TFDS
+
+    return open_structures(data, data_dir)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
@@ -133,7 +137,7 @@ def read_table(data: str, data_dir: str) -> PairTable:
       InputError: no such data.
     """
     if data.startswith(TFDS_PREFIX):
-        import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
+        import qc_jax.datasets  # noqa: F401  (registers the builder)
         from qc_jax.data import records
 
         return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
