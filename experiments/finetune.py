@@ -17,9 +17,11 @@ import sys
 
 from absl import flags
 
-from experiments import cli, initial, train
+from experiments import cli, train
+from experiments.configs.finetune import with_card
 from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
+from qc_jax.runs import initial
 
 _FROM = flags.DEFINE_string(
     "from", None, "The work directory of a finished training, or 'scratch'.", required=True
@@ -47,5 +49,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = initial.with_card(sys.argv)
+    sys.argv = with_card(sys.argv)
     cli.run(main)

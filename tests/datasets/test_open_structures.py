@@ -107,7 +107,7 @@ def test_crysmtm_crystals(run_python, data_dir, tmp_path):
         ("md17", "md17: expected a path, as in md17:PATH"),
         ("crysmtm:nowhere", "no such file or directory: nowhere"),
         (f"md17:{FIXTURES}", "expected an .npz"),
-        (f"qm9:{FIXTURES}", "manual directory .*: expected QM9's files, atomref.txt is missing"),
+        (f"qm9:{FIXTURES}", "expected QM9's files .*; missing: atomref.txt, unch"),
         (f"crysmtm:{FIXTURES}", "has no labels.csv"),
         (f"md17:{FIXTURES / 'torch_permutations.npz'}", "expected arrays E, F, R, z"),
     ],
