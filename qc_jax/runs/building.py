@@ -85,7 +85,7 @@ def _of_structures(
         raise InputError(
             f"split {config['split']!r}: expected {COLLECTION!r}, that of the collection itself"
         )
-    cutoff = config["neighbor_cutoff"] or (getattr(model, "cutoff", 0) if found.periodic else 0)
+    cutoff = config["neighbor_cutoff"] or (model.cutoff or 0 if found.periodic else 0)
     if found.periodic and not cutoff:
         raise InputError("neighbor_cutoff: expected a length in Å for crystals and a model without")
     return structures.prepare(
