@@ -21,10 +21,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from qc_jax.dftb import quadrature, radial, xc
+from qc_jax.dftb.pseudo import FORMS, PseudoAtom, pseudo_atom
 from qc_jax.dftb.quadrature import Points
 from qc_jax.errors import InputError, choose
 
-FORMS = ("published", "exact")
 # (l of A, l of B, m) in the order of the integrals' arrays.
 INTEGRALS = tuple((a, b, m) for m in range(3) for a in range(m, 3) for b in range(m, 3))
 _SIGMA_PI_DELTA = "spd"
@@ -45,8 +45,8 @@ class Integrals(NamedTuple):
 
 
 def two_center(
-    a: "str | radial.RadialFunctions",
-    b: "str | radial.RadialFunctions",
+    a: str | PseudoAtom,
+    b: str | PseudoAtom,
     distances: float | Sequence[float] | np.ndarray,
     form: str = "published",
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -68,10 +68,7 @@ def two_center(
       >>> overlap, hamiltonian = two_center("H", "H", 1.4, form="exact")["sss_1s_1s"]
     """
     choose("form", form, FORMS)
-    if isinstance(a, str) or isinstance(b, str):
-        from qc_jax.dftb.pseudo import pseudo_atom
-
-        a, b = (pseudo_atom(x, form=form) if isinstance(x, str) else x for x in (a, b))
+    a, b = (pseudo_atom(atom, form=form) if isinstance(atom, str) else atom for atom in (a, b))
     distances = np.asarray(distances, np.float64)
     if not (distances > 0).all() or not np.isfinite(distances).all():
         raise InputError(f"distances must be above 0 bohr and finite, got {distances}")
@@ -96,17 +93,19 @@ def two_center(
     }
 
 
-def prepare(atom: "radial.RadialFunctions") -> radial.AtomSplines:
+def prepare(atom: PseudoAtom) -> radial.AtomSplines:
     """Return the splines of a pseudo-atom; called where float64 is on."""
-    return radial.splines(radial.atom_values(atom))
+    return _splines(radial.atom_values(atom))
 
 
 def points_at(form: str, ratio: float) -> Points:
-    """Return the points of a form, padded to one of few sizes (each is compiled once)."""
+    """Return the points of a form; always as many, so that a program serves all distances."""
     if form == "exact":
         return quadrature.gauss_points(ratio)
-    points = quadrature.published_points(ratio)
-    return points.padded(next(size for size in (1024, 4096, 10240, 14848) if size >= len(points.x)))
+    return quadrature.published_points(ratio).padded(quadrature.MOST_PUBLISHED)
+
+
+_splines = jax.jit(radial.splines)
 
 
 @functools.cache
@@ -134,8 +133,8 @@ def pair_integrals(
       points: made for the ratio of distance to scale.
       exact: the form.
     """
-    x, z = points.x * scale, points.z * scale
-    weight = points.weight * scale**3
+    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale
+    weight = jnp.asarray(points.weight) * scale**3
     left, right = _atom(a, x, z), _atom(b, x, z - distance)
     rho_x, rho_z = left.rho_x + right.rho_x, left.rho_z + right.rho_z
     _, e_rho, e_sigma = xc.pbe(left.rho + right.rho, rho_x**2 + rho_z**2)
@@ -158,12 +157,11 @@ def pair_integrals(
         divergence = points.basis_x @ (fit @ (e_sigma * rho_x))
         divergence += points.basis_z @ (fit @ (e_sigma * rho_z))
         potential -= 2 * divergence / scale
-        hamiltonian, reverse = (
+        on_a, on_b = (
             [weight * (potential * f + t) for f, t in zip(side.orbital, side.kinetic, strict=True)]
-            for side in (right, left)
+            for side in (left, right)
         )
-        hamiltonian = _products(left.orbital, hamiltonian)
-        reverse = _products(reverse, right.orbital)
+        hamiltonian, reverse = _products(left.orbital, on_b), _products(on_a, right.orbital)
     overlap = _products(left.orbital, [weight * f for f in right.orbital])
     return Integrals(overlap, hamiltonian, reverse)
 
@@ -189,7 +187,8 @@ def _atom(
 ) -> _Atom:
     """Evaluate an atom at points of the half-plane, relative to its nucleus."""
     r = jnp.sqrt(x**2 + z**2)
-    at = radial.at_points(atom, r)
+    # The barrier keeps XLA from evaluating the splines anew for each of their many uses.
+    at = jax.lax.optimization_barrier(radial.at_points(atom, r))
     sin, cos = x / r, z / r
     one = jnp.ones_like(r)
     p, d, e = (np.sqrt(v) for v in (1.5, 0.625, 3.75))

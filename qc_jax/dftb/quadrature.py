@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 ANGLES, RADII = 150, 50  # of the published grid
+MOST_PUBLISHED = 10240  # points that no ratio exceeds
 _TERMS = [(i, j) for i in range(4) for j in range(4)]  # of a bicubic polynomial
 
 
@@ -37,16 +38,12 @@ class Points(NamedTuple):
     def padded(self, size: int) -> "Points":
         """Return the points with others of no weight appended, `size` in all."""
 
-        def pad(values: np.ndarray | None, fill: float) -> np.ndarray | None:
-            if values is None:
-                return None
+        def pad(values: np.ndarray, fill: float = 0.0) -> np.ndarray:
             shape = ((0, size - len(values)),) + ((0, 0),) * (values.ndim - 1)
             return np.pad(values, shape, constant_values=fill)
 
-        return Points(*(pad(v, 0.5 if field in "xz" else 0.0) for field, v in self._items()))
-
-    def _items(self) -> list[tuple[str, np.ndarray | None]]:
-        return list(zip(self._fields, self, strict=True))
+        ways = [None if v is None else pad(v) for v in self[3:]]
+        return Points(pad(self.x, 0.5), pad(self.z, 0.5), pad(self.weight), *ways)
 
 
 def published_points(ratio: float) -> Points:
@@ -133,11 +130,11 @@ def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return values @ to_orthonormal, slopes_x @ to_orthonormal, slopes_z @ to_orthonormal
 
 
-def gauss_points(ratio: float, radial: int = 56, angular: int = 24) -> Points:
+def gauss_points(ratio: float, radial: int = 64, angular: int = 24) -> Points:
     """Return Gauss-Legendre points that converge exponentially with their number.
 
-    Polar angles are parted where the range meets the plane midway, and radii reach to whichever of
-    the two is nearer; a radius is a cubic function of its Gauss variable, dense at the nucleus.
+    Polar angles are parted where the range meets the plane midway, and radii reach to whichever is
+    nearer; a radius is a cubic function of its Gauss variable, dense at the nucleus.
 
     Args:
       ratio: distance of the nuclei over the range of the orbitals.
@@ -146,21 +143,19 @@ def gauss_points(ratio: float, radial: int = 56, angular: int = 24) -> Points:
     """
     half = ratio / 2
     nodes, weights = _legendre(angular)
-    corner = np.arccos(min(half, 1.0))
-    parts = [(0.0, corner), (corner, np.pi)] if corner > 0 else [(0.0, np.pi)]
-    angle = np.concatenate([low + (high - low) * nodes for low, high in parts])
-    angle_weight = np.concatenate([(high - low) * weights for low, high in parts])
-    with np.errstate(divide="ignore"):
-        plane = half / np.cos(angle)
-    reach = np.where((plane > 0) & (plane < 1), plane, 1.0)[:, None]
+    # Towards the plane: θ = gd(y), the Gudermannian, whose distance to the plane is half · cosh y.
+    corner = np.arccosh(max(1 / half, 1.0))
+    facing = corner * nodes
+    first, last = 2 * np.arctan(np.tanh(corner / 2)), np.pi
+    angle = np.concatenate([2 * np.arctan(np.tanh(facing / 2)), first + (last - first) * nodes])
+    angle_weight = np.concatenate([corner * weights / np.cosh(facing), (last - first) * weights])
+    reach = np.concatenate([half * np.cosh(facing), np.ones(angular)])[:, None]
     nodes, weights = _legendre(radial)
     r = reach * nodes**3
     area = angle_weight[:, None] * (reach * 3 * nodes**2 * weights) * r
     x, z = (r * np.sin(angle)[:, None]).ravel(), (r * np.cos(angle)[:, None]).ravel()
-    kept = np.hypot(x, ratio - z) < 1
-    x, z, area = x[kept], z[kept], area.ravel()[kept]
-    x, z, area = np.tile(x, 2), np.concatenate([z, ratio - z]), np.tile(area, 2)
-    return Points(x, z, area * x)
+    area = area.ravel()
+    return Points(np.tile(x, 2), np.concatenate([z, ratio - z]), np.tile(area * x, 2))
 
 
 @functools.cache

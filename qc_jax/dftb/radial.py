@@ -1,25 +1,15 @@
 """Radial functions of a pseudo-atom as piecewise polynomials, for evaluation at many points."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-_COLUMNS = 27  # of a row: the knot, then for each of three shells four of R and two of u″, ρ, V_H
+from qc_jax.dftb.pseudo import PseudoAtom
 
-
-class RadialFunctions(Protocol):
-    """What integrals read of a `qc_jax.dftb.PseudoAtom`."""
-
-    symbol: str
-    atomic_number: int
-    shells: tuple[str, ...]
-    grid: np.ndarray
-    orbitals: dict[str, np.ndarray]
-    density_values: np.ndarray
-    hartree_values: np.ndarray
+_ROWS = 3500  # of the longest grid in use, an atom with six nodes
 
 
 class AtomValues(NamedTuple):
@@ -78,22 +68,20 @@ class AtomAtPoints(NamedTuple):
     potential: Float[Array, " points"]
 
 
-def atom_values(atom: RadialFunctions) -> AtomValues:
-    """Return the arrays of a pseudo-atom with its shells placed by l."""
+def atom_values(atom: PseudoAtom) -> AtomValues:
+    """Return the arrays of a pseudo-atom, shells placed by l; called where float64 is on."""
     orbitals = np.zeros((3, len(atom.grid)))
     for shell in atom.shells:
         orbitals["spd".index(shell[1])] = atom.orbitals[shell]
-    return AtomValues(
-        np.float64(atom.atomic_number),
-        np.asarray(atom.grid, np.float64),
-        orbitals,
-        np.asarray(atom.density_values, np.float64),
-        np.asarray(atom.hartree_values, np.float64),
-    )
+    values = (atom.atomic_number, atom.grid, orbitals, atom.density_values, atom.hartree_values)
+    return AtomValues(*(jnp.asarray(value, jnp.float64) for value in values))
 
 
 def splines(values: AtomValues) -> AtomSplines:
-    """Return natural cubic splines in r through a pseudo-atom's values; differentiable by these."""
+    """Return natural cubic splines in r through a pseudo-atom's values; differentiable by these.
+
+    Rows are padded to one length, so that atoms of different grids share programs and stack.
+    """
     grid = values.grid
     functions = jnp.concatenate(
         [
@@ -120,12 +108,8 @@ def splines(values: AtomValues) -> AtomSplines:
     )
     start, end = jnp.log(grid[0]), jnp.log(grid[-1])
     intervals = grid.shape[0] - 1
+    rows = jnp.pad(rows, ((0, max(0, _ROWS - intervals)), (0, 0)))
     return AtomSplines(values.charge, start, (end - start) / intervals, jnp.array(intervals), rows)
-
-
-def padded_rows(atom: AtomSplines, size: int) -> AtomSplines:
-    """Return splines whose `rows` are `size` long, so that atoms of other grids can be stacked."""
-    return atom._replace(rows=jnp.pad(atom.rows, ((0, size - atom.rows.shape[0]), (0, 0))))
 
 
 def _natural_curvature(
@@ -159,10 +143,10 @@ def at_points(atom: AtomSplines, r: Float[Array, " points"]) -> AtomAtPoints:
         c0, c1, c2, c3 = rows[first : first + 4]
         return c0 + t * (c1 + t * (c2 + t * c3)), c1 + t * (2 * c2 + t * 3 * c3)
 
-    shells = [cubic(1 + 4 * l) for l in range(3)]
+    shells = [cubic(1 + 4 * k) for k in range(3)]
     orbitals = jnp.stack([value for value, _ in shells])
     slopes = jnp.stack([slope for _, slope in shells])
-    second = jnp.stack([rows[13 + 2 * l] + t * rows[14 + 2 * l] for l in range(3)])
+    second = jnp.stack([rows[13 + 2 * k] + t * rows[14 + 2 * k] for k in range(3)])
     centrifugal = jnp.array([0.0, 1.0, 3.0])[:, None]
     kinetic = -second / (2 * r) + centrifugal * orbitals / r**2
     density, density_slope = cubic(19)
@@ -172,8 +156,8 @@ def at_points(atom: AtomSplines, r: Float[Array, " points"]) -> AtomAtPoints:
     )
 
 
-def range_of(atom: RadialFunctions, tail: float = 1e-7) -> float:
-    """Return the largest radius (bohr) of the grid where an |R_nl| exceeds `tail` of its maximum."""
+def range_of(atom: PseudoAtom, tail: float = 1e-7) -> float:
+    """Return the largest grid radius (bohr) at which an |R_nl| exceeds `tail` of its maximum."""
     reach = 0
     for shell in atom.shells:
         radial = np.abs(np.asarray(atom.orbitals[shell]) / atom.grid)
