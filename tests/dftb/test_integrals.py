@@ -52,7 +52,7 @@ def test_both_rules_measure_the_half_plane():
             sums.append(np.sum(points.weight * np.exp(-8 * (near**2 + far**2))))
         exact = np.exp(-4 * ratio**2) * np.sqrt(np.pi / 16) / 32  # a Gaussian about the middle
         np.testing.assert_allclose(sums[1], exact, rtol=5e-5)
-        np.testing.assert_allclose(sums[0], exact, rtol=5e-3)
+        np.testing.assert_allclose(sums[0], exact, rtol=5e-2)  # a coarse rule
 
 
 def test_polynomials_fit_and_differentiate():
