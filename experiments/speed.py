@@ -39,7 +39,6 @@ from collections.abc import Callable
 import jax
 from absl import flags
 
-from experiments import cli, references
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data.dataset import Task, prepare
@@ -49,7 +48,10 @@ from qc_jax.evaluate.canvas_timing import time_canvas
 from qc_jax.evaluate.grid_timing import product_gigaflops, time_grid
 from qc_jax.evaluate.model_timing import ModelTiming, time_model
 from qc_jax.evaluate.stream_timing import time_stream
+from qc_jax.runs import cli
 from qc_jax.train.settings import Settings
+
+from . import references
 
 
 def _canvas() -> None:
@@ -78,7 +80,7 @@ def _models() -> None:
         "batch, dropout and Adam"
     )
     if modules:
-        from experiments.references import timing
+        from .references import timing
 
         print(
             f"reference: {timing.use_all_cores()}; DataLoader of PyTorch Geometric, edges listed "
@@ -121,7 +123,7 @@ def _grid() -> None:
         task, epoch = tasks["canvas" in model.inputs], None
         module = _reference(name) if flags.FLAGS.reference else None
         if module is not None:
-            from experiments.references import timing
+            from .references import timing
 
             print(f"reference: {timing.use_all_cores()}")
             trainer = timing.Trainer(module, models.defaults(name), task, settings)
@@ -144,7 +146,7 @@ def _grid() -> None:
 
 
 def _stream() -> None:
-    from experiments import molecules
+    from . import molecules
 
     name, *more = _names() if flags.FLAGS.models else ("schnet",)
     batch = _batch_of("a stream")
