@@ -31,7 +31,9 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for seed in asked.seeds:
         fitted: dict[Any, giveaway.Linear] = {}  # targets that have the same rows share them
-        for name in track(asked.targets, f"seed {seed}", console=Console(stderr=True), transient=True):
+        for name in track(
+            asked.targets, f"seed {seed}", console=Console(stderr=True), transient=True
+        ):
             split = splits.make_split("random", asked.pairs, (name,), seed)
             labels = asked.pairs.columns((name,)).astype(np.float32)
             for source, values in inputs.items():
