@@ -149,7 +149,7 @@ def _validation(found: common.Found, target: str) -> list[float]:
 
 
 def _best(
-    groups: Mapping[float, list[common.Found]], target: str, rates: list[float], seeds: int
+    groups: Mapping[float, list[common.Found]], target: str, rates: Sequence[float], seeds: int
 ) -> float:
     """The rate of the grid with the smallest validation error, the mean over the seeds.
 
