@@ -12,10 +12,11 @@ own choice. `--config.train_rows=200` takes fewer training rows, `--config.force
 the forces of MD17's frames, too, and `--config.sweep.seed=1,2,3` trains several.
 """
 
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.runs import cli, distributed, initial
 
-from . import structures, train
+from . import train
 
 FLAGS = cli.Flags(__doc__)
 _FROM = FLAGS.string(
@@ -36,7 +37,7 @@ _GROUP = distributed.Group(FLAGS)
 
 def main(_: list[str]) -> None:
     """Train, score, report."""
-    structures.check_data(_DATA.value)
+    parse_structures(_DATA.value)
     config = _CONFIG.value
     if "transfer" not in config:
         raise InputError("--config: expected a card of configs/finetune")

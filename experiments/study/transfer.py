@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cards, initial, results
 from qc_jax.train.workdir import Workdir
 
-from .. import grids, structures
+from .. import grids
 from . import common
 
 PUBLISHED, BEST = "published rate", "own best rate"
@@ -38,7 +39,7 @@ def card(data: str) -> dict[str, Any]:
     Raises:
       InputError: these are no larger structures.
     """
-    kind, _ = structures.check_data(data)
+    kind = parse_structures(data).kind
     return cards.load(*cards.find(f"finetune/{kind}", grids.CARDS)).to_dict()
 
 

@@ -12,6 +12,7 @@ import io
 import logging as python_logging
 import os
 import pathlib
+import re
 import signal
 import sys
 import traceback
@@ -114,6 +115,14 @@ class Flags:
         self._card.text = lambda: holder.value
         return self._card
 
+    def reset(self) -> None:
+        """Forget a command line."""
+        self._values.unparse_flags()
+        for name in self._values:
+            self._values[name].unparse()
+        self._card.changes.clear()
+        self._card.__dict__.pop("value", None)
+
     def given(self) -> set[str]:
         """Return the names of the flags that the command line holds."""
         return {name for name in self._values if self._values[name].present}
@@ -132,6 +141,10 @@ class Flags:
         try:
             return self._values([sys.argv[0], *words])[1:]
         except flags.Error as error:
+            missing = re.search(r"--(\w+)=None: Flag --\w+ must have a value", str(error))
+            if missing:
+                about = self._values[missing[1]].help
+                raise InputError(f"expected --{missing[1]}: {about}") from error
             raise InputError(str(error).replace("flag --", "--")) from error
 
     def _take_changes(self, words: list[str]) -> list[str]:
