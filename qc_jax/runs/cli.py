@@ -183,11 +183,11 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED: Out of memory" in text:
         free = psutil.virtual_memory().available / 2**30
         return f"not enough memory, {free:.1f} GiB are free here: {text or 'expected more'}"
-    if isinstance(error, RuntimeError) and _lacks_backend(text):
+    if _lacks_device(error):
         platforms = os.environ.get("JAX_PLATFORMS", "")
         return (
             f"JAX_PLATFORMS={platforms}: JAX finds no such device here; unset it, or install JAX "
-            f"for the device (`pip install 'qc-jax[cuda]'` or '[tpu]'): {text}"
+            f"for it (`pip install 'qc-jax[cuda]'` or 'qc-jax[tpu]')"
         )
     inner: BaseException | None = error
     while inner is not None:
@@ -201,11 +201,11 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-def _lacks_backend(text: str) -> bool:
-    """Return whether JAX says that it has no device of the kind that JAX_PLATFORMS asks for."""
-    return "JAX_PLATFORMS" in os.environ and (
-        "Unable to initialize backend" in text or "Unknown backend" in text
-    )
+def _lacks_device(error: BaseException) -> bool:
+    """Return whether JAX failed to find devices of the kind that JAX_PLATFORMS asks for."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_search = bool(frames) and pathlib.Path(frames[-1].filename).name == "xla_bridge.py"
+    return in_search and bool(os.environ.get("JAX_PLATFORMS"))
 
 
 @contextlib.contextmanager
