@@ -229,7 +229,7 @@ def _reference(numbers: np.ndarray) -> Vibration:
         relaxed = engine.compute(name)
     except EngineError as error:
         raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
-    curve = tblite.PairCurve(numbers.tolist(), engine.settings)
+    curve = tblite.PairCurve(numbers.tolist(), engine.config)
     near = curve.solve(relaxed.distance, fine=True)
     sides = [curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP_ANG, _STEP_ANG)]
     if sides[0] is None or sides[1] is None:

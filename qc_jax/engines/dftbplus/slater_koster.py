@@ -1,10 +1,4 @@
-"""A directory of Slater-Koster files: its elements, what they lack, and the shells they mean.
-
-The files are `A-B.skf`, one for each ordered pair: integrals between the orbitals of A and those of
-B, the angular momentum on A being the lower one. `A-A.skf` also has the facts of the free atom.
-Format: B. Aradi et al., "Format of the v1.0 Slater-Koster files", dftb.org. Read here as DFTB+
-does, by Fortran's list-directed input: blanks or commas between numbers, 5*0.0 for five zeros.
-"""
+"""A directory of Slater-Koster files: its elements, what they lack, and the shells they mean."""
 
 import dataclasses
 import hashlib
@@ -12,63 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from qc_jax.chem import elements
+from qc_jax.data import files
+from qc_jax.dftb import skf
+from qc_jax.dftb.skf import LETTERS
 from qc_jax.errors import InputError, choose
 
-LETTERS = "spdf"  # angular momenta 0 to 3
-# (l, l') of the columns, once for the Hamiltonian and once more for the overlap; σ, π … each.
-_SPDF = [
-    "ff",
-    "ff",
-    "ff",
-    "ff",
-    "df",
-    "df",
-    "df",
-    "dd",
-    "dd",
-    "dd",
-    "pf",
-    "pf",
-    "pd",
-    "pd",
-    "pp",
-    "pp",
-    "sf",
-    "sd",
-    "sp",
-    "ss",
-]
-_SPD = [column for column in _SPDF if "f" not in column]
 _FILE = re.compile(r"([A-Z][a-z]?)-([A-Z][a-z]?)\.skf")
-
-
-@dataclasses.dataclass(frozen=True)
-class Atom:
-    """What `A-A.skf` says of the free atom, by letter of the shell: 's', 'p', 'd' and perhaps 'f'.
-
-    Attributes:
-      energies: of the orbitals, Hartree.
-      occupations: electrons.
-    """
-
-    energies: Mapping[str, float]
-    occupations: Mapping[str, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Integrals:
-    """One file.
-
-    Attributes:
-      shells: the pairs of shells, like 'sp', between which any integral is not zero.
-      atom: of a homonuclear file.
-    """
-
-    shells: frozenset[str]
-    atom: Atom | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +33,7 @@ class ParameterSet:
 
 
 def symbols_in(directory: str) -> tuple[str, ...]:
-    """The elements whose homonuclear file is in `directory`, sorted.
+    """Return the elements whose homonuclear file is in `directory`, sorted.
 
     Raises:
       InputError: it is no directory, or has none.
@@ -114,7 +58,7 @@ def open_set(
     symbols: Sequence[str] | None = None,
     angular_momenta: Mapping[str, str] | None = None,
 ) -> ParameterSet:
-    """The parameters for all pairs of `symbols`, each file read once and checked.
+    """Return the parameters for all pairs of `symbols`, each file read once and checked.
 
     Args:
       directory: where the files are.
@@ -162,106 +106,33 @@ def open_set(
     return ParameterSet(directory, momenta, len(names), sha256)
 
 
-def _read_all(directory: str, names: Iterable[str]) -> tuple[dict[str, Integrals], str]:
-    """What each file says, and the SHA-256 of them all."""
+def _read_all(directory: str, names: Iterable[str]) -> tuple[dict[str, skf.SlaterKosterFile], str]:
+    """Return what each file says, and the SHA-256 of them all."""
     tables = {}
     digest = hashlib.sha256()
     for name in names:
         path = os.path.join(directory, name)
         try:
-            with open(path, "rb") as file:
+            with files.open_regular(path, "rb") as file:
                 content = file.read()
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from error
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
         first, second = name.removesuffix(".skf").split("-")
-        tables[name] = parse(content.decode("utf-8", "replace"), path, first == second)
+        tables[name] = skf.parse(content.decode("utf-8", "replace"), path, first, second)
     return tables, digest.hexdigest()
 
 
 def _needed(first: str, second: str) -> set[str]:
-    """The pairs of shells that A-B.skf must have, with shells up to `first` on A, `second` on B."""
+    """Return the pairs of shells that A-B.skf must have, with shells up to `first` on A, `second` on B."""
     lower = LETTERS[: LETTERS.index(first) + 1]
     upper = LETTERS[: LETTERS.index(second) + 1]
     return {a + b for i, a in enumerate(lower) for b in upper[i:]}
 
 
-def parse(text: str, path: str, homonuclear: bool) -> Integrals:
-    """What a file says.
-
-    Args:
-      text: its content.
-      path: for messages.
-      homonuclear: whether both elements are the same.
-
-    Raises:
-      InputError: it is damaged; the message has the line.
-    """
-    lines = text.splitlines()
-    extended = text.startswith("@")
-    at = int(extended)  # the line that is read next
-    step, points = _numbers(lines, at, 2, path)
-    if not (step > 0 and points >= 2 and points == int(points)):
-        raise InputError(
-            f"{path}: line {at + 1}: expected the grid's spacing and number of points, got "
-            f"{lines[at]!r}"
-        )
-    atom = None
-    if homonuclear:
-        at += 1
-        n = 4 if extended else 3
-        values = _numbers(lines, at, 3 * n + 1, path)
-        letters = LETTERS[n - 1 :: -1]
-        # Energies, one number that nobody reads, Hubbard parameters, occupations.
-        atom = Atom(
-            dict(zip(letters, values[:n], strict=True)),
-            dict(zip(letters, values[2 * n + 1 :], strict=True)),
-        )
-    at += 2  # the line of the mass holds nothing that is needed here
-    columns = _SPDF if extended else _SPD
-    rows = int(points) - 1  # DFTB+ reads one less than there are points
-    body = lines[at : at + rows]
-    expected = f"expected {rows} lines of {2 * len(columns)} numbers behind line {at}"
-    if len(body) < rows:
-        raise InputError(f"{path}: the file ends within the integrals; {expected}")
-    try:
-        table = np.loadtxt(
-            map(_expanded, body), usecols=range(2 * len(columns)), ndmin=2, comments=None
-        )
-    except ValueError as error:
-        raise InputError(f"{path}: the integrals cannot be read: {error}; {expected}") from error
-    if len(table) != rows or not np.isfinite(table).all():
-        raise InputError(f"{path}: an empty line or no number among the integrals; {expected}")
-    # Distances that nobody computed are filled with ones in some sets.
-    present = (table[~(table == 1).all(axis=1)] != 0).any(axis=0)
-    return Integrals(
-        frozenset(column for column, is_in in zip(2 * columns, present, strict=True) if is_in), atom
-    )
-
-
-def _expanded(line: str) -> str:
-    """A line of Fortran's numbers in Python's spelling."""
-    line = line.replace(",", " ")
-    if "*" in line:
-        line = re.sub(r"(\d+)\*(\S+)", lambda match: f"{match[2]} " * int(match[1]), line)
-    return re.sub("[dD]", "e", line) if "d" in line or "D" in line else line
-
-
-def _numbers(lines: list[str], at: int, count: int, path: str) -> list[float]:
-    """The first `count` numbers of line `at`."""
-    line = lines[at] if at < len(lines) else ""
-    try:
-        values = [float(word) for word in _expanded(line).split()[:count]]
-    except ValueError:
-        values = []
-    if len(values) < count:
-        raise InputError(f"{path}: line {at + 1}: expected {count} numbers, got {line[:80]!r}")
-    return values
-
-
-def highest_shell(table: Integrals, symbol: str, path: str) -> str:
-    """The letter of the highest shell of an element, read off its homonuclear file.
+def highest_shell(table: skf.SlaterKosterFile, symbol: str, path: str) -> str:
+    """Return the letter of the highest shell of an element, read off its homonuclear file.
 
     A file does not say which shells belong to the basis. Taken is the highest one that overlaps or
     interacts with itself on the neighbour, if the rest of the file agrees: the shells below it have
