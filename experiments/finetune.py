@@ -17,8 +17,10 @@ import sys
 
 from absl import flags
 
-from experiments import cli, initial, structures, train
+from experiments import cli, structures, train
+from experiments.configs.finetune import with_card
 from qc_jax.errors import InputError
+from qc_jax.runs import initial
 
 _FROM = flags.DEFINE_string(
     "from", None, "The work directory of a finished training, or 'scratch'.", required=True
@@ -46,5 +48,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = initial.with_card(sys.argv)
+    sys.argv = with_card(sys.argv)
     cli.run(main)

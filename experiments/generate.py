@@ -24,20 +24,19 @@ data is qc_jax/engines/dftbplus/template.hsd), --angular_momenta=S:d,O:p the she
 off the files. --verify takes the same flags and keeps outputs only with --raw.
 """
 
-import dataclasses
 import os
 import sys
 import tempfile
 
 from absl import flags
 
-from experiments import cli
+from experiments import cli, engine_flags
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
-from qc_jax.engines.engine import Engine
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
-from qc_jax.report.tables import account
+from qc_jax.runs.progress import Bar
+from qc_jax.runs.sources import account
 
 _ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(generate.ENGINES), "who computes")
 _OUT = flags.DEFINE_string("out", None, "path of the table, ending in .npz")
@@ -53,49 +52,18 @@ _CURVE = flags.DEFINE_string(
 )
 
 
-def _define_flags_of_engines() -> dict[str, list[str]]:
-    """Define a flag for each option of each engine; return the engines by flag."""
-    owners: dict[str, list[str]] = {}
-    for name in generate.ENGINES:
-        for field in dataclasses.fields(generate.options_of(name)):
-            if owners.setdefault(field.name, []):
-                owners[field.name].append(name)
-                continue
-            owners[field.name].append(name)
-            define = _DEFINE.get(str(field.type), flags.DEFINE_string)
-            define(field.name, None, f"{field.metadata['help']} (of engine {name})")
-    return owners
-
-
-_DEFINE = {
-    "<class 'int'>": flags.DEFINE_integer,
-    "<class 'float'>": flags.DEFINE_float,
-    "<class 'bool'>": flags.DEFINE_bool,
-    "tuple[str, ...]": flags.DEFINE_list,
-}
-_OWNERS = _define_flags_of_engines()
-
-
-def _engine(symbols: list[str] | None, workspace: str) -> Engine:
-    options = {}
-    for name, owners in _OWNERS.items():
-        value = flags.FLAGS[name].value
-        if value is None:
-            continue
-        if _ENGINE.value not in owners:
-            raise InputError(f"--{name} belongs to --engine={' or '.join(owners)}")
-        options[name] = tuple(value) if isinstance(value, list) else value
-    return generate.create_engine(_ENGINE.value, symbols, workspace, **options)
+_OWNERS = engine_flags.define()
 
 
 def _generate(out: str) -> None:
     symbols = None if _ELEMENTS.value is None else [symbol.strip() for symbol in _ELEMENTS.value]
-    engine = _engine(symbols, out.removesuffix(".npz") + "_raw")
+    raw = out.removesuffix(".npz") + "_raw"
+    engine = engine_flags.create_engine(_ENGINE.value, _OWNERS, symbols, raw)
     if _CURVE.value is not None:
         engine = generate.scanning(engine, _CURVE.value)
     symbols = list(engine.symbols) if symbols is None else symbols
     try:
-        with cli.Bar() as bar:
+        with Bar() as bar:
             table = generate.generate(
                 engine, symbols, out, overwrite=_OVERWRITE.value, progress=bar
             )
@@ -112,8 +80,9 @@ def _generate(out: str) -> None:
 
 def _verify(table: PairTable, count: int) -> bool:
     generate.check_maker(table, _ENGINE.value)
-    with tempfile.TemporaryDirectory() as workspace, cli.Bar() as bar:
-        engine = _engine(table.provenance.get("elements"), workspace)
+    with tempfile.TemporaryDirectory() as workspace, Bar() as bar:
+        symbols = table.provenance.get("elements")
+        engine = engine_flags.create_engine(_ENGINE.value, _OWNERS, symbols, workspace)
         if "curve" in table.provenance:
             engine = generate.scanning(engine, table.provenance["curve"])
         differences = generate.verify(engine, table, count, seed=_SEED.value, progress=bar)
@@ -141,9 +110,9 @@ def main(argv: list[str]) -> None:
         raise InputError(f"expected --out=FILE.npz, or --verify=COUNT, got {got}")
     if _OUT.value is not None:
         _generate(_OUT.value)
-    elif _CURVE.value is not None:
+    if _VERIFY.value is not None and _CURVE.value is not None:
         raise InputError("--curve belongs to --out; --verify takes it from the table")
-    elif not _verify(open_table(_TABLE.value), _VERIFY.value):
+    if _VERIFY.value is not None and not _verify(open_table(_TABLE.value), _VERIFY.value):
         sys.exit(1)
 
 

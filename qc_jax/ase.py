@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from qc_jax.data.table import open_table
+from qc_jax.data import splits
+from qc_jax.data.batch import from_table
+from qc_jax.data.domain import TrainingDomain
+from qc_jax.data.table import PairTable, open_table
 from qc_jax.data.xyz import Structure
-from qc_jax.dynamics import seen
 from qc_jax.dynamics.potential import Potential, energy_column
 from qc_jax.errors import InputError
 from qc_jax.train.restore import Trained, open_trained
@@ -53,7 +55,7 @@ class Calculator(calculator.Calculator):
         self._warned: set[str] = set()
         self._trained = workdir if isinstance(workdir, Trained) else open_trained(workdir)
         energy_column(self._trained)
-        self._seen = _seen(self._trained)
+        self._domain = _domain(self._trained)
         self._potential: Potential | None = None
 
     def calculate(
@@ -72,13 +74,13 @@ class Calculator(calculator.Calculator):
         assert self.atoms is not None
         if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
             self._potential = Potential(
-                self._trained, _structure(self.atoms), self.double, self._seen
+                self._trained, _structure(self.atoms), self.double, self._domain
             )
         energy, forces = self._potential.energy_and_forces(self.atoms.positions)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
-        self.outside = self._potential.tell_outside(self.atoms.positions)
+        self.outside = self._potential.describe_outside(self.atoms.positions)
         for line in self.outside:
-            name = line.split()[0]
+            name = line.split(" at ")[0]
             if name not in self._warned:
                 self._warned.add(name)
                 warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)
@@ -91,11 +93,11 @@ def _structure(atoms: Atoms) -> Structure:
     return Structure(atoms.numbers, atoms.positions, cell)
 
 
-def _seen(trained: Trained) -> seen.Seen | None:
+def _domain(trained: Trained) -> TrainingDomain | None:
     """The distances of the training rows, where its table can be opened here."""
     data = trained.config["data"]
     try:
-        return seen.of_training(trained, open_table(data))
+        return of_training(trained, open_table(data))
     except InputError as error:
         warnings.warn(
             "distances are not compared with those that the model was trained on, and energies "
@@ -103,3 +105,17 @@ def _seen(trained: Trained) -> seen.Seen | None:
             stacklevel=3,
         )
         return None
+
+
+def of_training(trained: Trained, table: PairTable) -> TrainingDomain:
+    """Return the domain of the rows of `table` that the model was trained on.
+
+    Raises:
+      InputError: the table is not the one that it was trained on.
+    """
+    config = trained.config
+    if table.fingerprint() != config["data_fingerprint"]:
+        raise InputError(f"{config['data']} has changed since the model was trained")
+    split = splits.make_split(config["split"], table, trained.targets, trained.settings.seed)
+    split = splits.with_fraction(split, config["train_fraction"], trained.settings.seed)
+    return TrainingDomain.of_structures(from_table(table.take(split.train)))

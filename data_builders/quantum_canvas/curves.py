@@ -67,14 +67,22 @@ class Answers:
         self.path = epath.Path(directory) / f"quantum_canvas_curves_{key}.answers"
         self._config = config
 
+    def open(self) -> AnswerStore:
+        """Open the file, or begin it.
+
+        Raises:
+          InputError: it is damaged, or cannot be written.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return AnswerStore(str(self.path), self._run, shared=True)
+
     def get(self, name: str) -> Answer:
         """Return the scan of the pair, or why there is none; computed where the file has neither.
 
         Raises:
           InputError: the file is damaged.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with AnswerStore(str(self.path), self._run, shared=True) as store:
+        with self.open() as store:
             answer = store.get(name)
             if answer is None:
                 answer = pool.answer_of(self._config.engine().compute, name)

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from experiments import initial, structures
+from experiments import structures
 from experiments.study import common
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
-from qc_jax.report import results
 from qc_jax.report.tables import number, show
+from qc_jax.runs import initial, results
 from qc_jax.train.workdir import Workdir
 
 PUBLISHED, BEST = "published rate", "own best rate"

@@ -329,7 +329,7 @@ class _Kept:
         self._frames.append(jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], seen))
 
     def _tell(self, step: int, position: Any) -> None:
-        self._first_outside = step, self._of.potential.tell_outside(position)
+        self._first_outside = step, self._of.potential.describe_outside(position)
 
     def trajectory(self, **about: Any) -> Trajectory:
         """All that was kept."""

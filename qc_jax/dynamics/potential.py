@@ -11,10 +11,10 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.batch import Batch, all_neighbors
+from qc_jax.data.domain import TrainingDomain, describe_outside, is_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.xyz import Structure
-from qc_jax.dynamics.seen import Seen, is_outside
 from qc_jax.errors import InputError
 from qc_jax.models._radial import length
 from qc_jax.train.restore import Trained
@@ -75,7 +75,7 @@ class Potential:
       trained: the model.
       structure: the atoms; its positions are not kept.
       double: whether to calculate in float64.
-      seen: what the model was trained on; None where that is not known.
+      domain: what the model was trained on; None where that is not known.
       offset: eV, what was taken off the energies that it was trained on, `Task.offsets`.
 
     Attributes:
@@ -95,12 +95,12 @@ class Potential:
         trained: Trained,
         structure: Structure,
         double: bool = False,
-        seen: Seen | None = None,
+        domain: TrainingDomain | None = None,
         offset: float = 0.0,
     ):
         self._column = energy_column(trained)
         self._model = trained.model
-        self.double, self.seen, self.offset = double, seen, offset
+        self.double, self.domain, self.offset = double, domain, offset
         self.dtype = np.float64 if double else np.float32
         state = jax.device_get((trained.state.best_variables, trained.state.scaler))
         self._variables, self._scaler = jax.tree.map(self._cast, state)
@@ -116,7 +116,6 @@ class Potential:
         self.lists = self.cutoff is not None and (self.cell is not None or atoms > _FEW)
         self._finder = Neighbors(self.cutoff + SKIN) if self.lists and self.cutoff else None
         self._slots = self.regrown = 0
-        self._tell = jax.jit(self._around)
         models.check(trained.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
 
     def _cast(self, leaf: Any) -> Any:
@@ -186,39 +185,23 @@ class Potential:
 
     def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
         """How many links () the training rows do not span; 0 where they are not known."""
-        if self.seen is None:
+        if self.domain is None:
             return jnp.int32(0)
-        _, _, outside = self._around(positions, neighbor)
-        return jnp.sum(outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
-
-    def tell_outside(self, positions: np.ndarray) -> list[str]:
-        """Which distances at positions [n, 3] Å the training rows do not span, a line each."""
-        if self.seen is None:
-            return []
-        links = self.links(positions)
-        with self.precision():
-            found = self._tell(jnp.asarray(positions, self.dtype), links)
-        distance, around, outside = map(np.asarray, found)
-        ours = np.broadcast_to(self.numbers[:, None], around.shape)
-        numbers = np.stack([ours, around], axis=-1).reshape(-1, 2)
-        return self.seen.tell(numbers, outside.ravel(), distance.ravel())
-
-    def _around(
-        self, positions: jax.Array, neighbor: Links
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Distances, elements, and which the training rows do not span: [n, K] of the links."""
-        assert self.seen is not None
         batch = _batch(self.numbers, positions, neighbor)
         distance = length(batch.displacements(batch.positions))[0]
         there = batch.neighbor_mask[0]
         if self.cutoff is not None:
             there &= distance <= self.cutoff
         around = jnp.asarray(self.numbers)[jnp.where(there, batch.neighbors[0], 0)]
-        return (
-            distance,
-            around,
-            there & is_outside(self.seen, self.numbers[:, None], around, distance),
-        )
+        outside = is_outside(self.domain, self.numbers[:, None], around, distance)
+        return jnp.sum(there & outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
+
+    def describe_outside(self, positions: np.ndarray) -> list[str]:
+        """Return how positions [n, 3] Å leave what the model was trained on, a line each."""
+        if self.domain is None:
+            return []
+        batch = _batch(self.numbers, positions, self.links(positions))
+        return describe_outside(self.domain, batch, self.cutoff)
 
 
 def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:

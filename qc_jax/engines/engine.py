@@ -19,6 +19,7 @@ class FailureKind(enum.StrEnum):
 
     # The calculation.
     SCF = "SCF"
+    SCC = "SCC"  # of charges, as DFTB calls its own
     GEOMETRY = "geometry"
     NO_MINIMUM = "no minimum"
     PROGRAM = "program"
@@ -113,7 +114,8 @@ class Engine(Protocol):
 
         Args:
           names: pairs, like 'Ag_Al', each once.
-          progress: called with the number of pairs that are ready and of all.
+          progress: called with the number of pairs that are ready and of all, after the last of
+            them was taken.
 
         Raises:
           InputError: something ails the machine or the settings rather than a pair.

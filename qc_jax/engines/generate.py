@@ -189,8 +189,8 @@ def verify(
 ) -> list[Difference]:
     """Compute `count` random pairs of the table again and compare.
 
-    What an engine gives is compared; the other targets follow (`data.labels.derive`). A pair that no longer has a solution, or an undefined value on one side only, differs
-    infinitely.
+    What an engine gives is compared; the other targets follow (`data.labels.derive`). A
+    pair that no longer has a solution, or an undefined value on one side only, differs infinitely.
 
     Args:
       engine: who computes; it must be the one that made the table, with the same settings.

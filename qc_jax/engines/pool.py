@@ -45,7 +45,7 @@ class PoolOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PooledEngine:
-    """The parallel half of an engine: `compute_all` and `scan_all` from `compute` and `scan`.
+    """The parallel half of an engine: `compute_all` by `compute`.
 
     Attributes:
       workers: processes.
@@ -63,27 +63,32 @@ class PooledEngine:
         """Return the pair at its energy minimum."""
         raise NotImplementedError
 
-    def scan(self, name: str, grid: Grid, config: ScanConfig) -> Scan:
-        """Return the pair at the distances of the grid."""
-        raise InputError(f"this engine cannot scan bond lengths ({name} at {grid})")
-
     def compute_all(self, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Answer]]:
         """Yield each pair with its answer, in the order in which they are ready."""
         return self._all(self.compute, names, progress)
-
-    def scan_all(
-        self, names: Sequence[str], grid: Grid, config: ScanConfig, progress: Progress
-    ) -> Iterator[tuple[str, Answer]]:
-        """Yield each pair with its scan, in the order in which they are ready."""
-        return self._all(functools.partial(self.scan, grid=grid, config=config), names, progress)
 
     def _all(
         self, compute: Callable[[str], Record | Scan], names: Sequence[str], progress: Progress
     ) -> Iterator[tuple[str, Answer]]:
         answers = answer_all(compute, names, self.workers, self.timeout_s, self.grace_s)
         for done, (name, answer) in enumerate(answers, start=1):
-            progress(done, len(names))
             yield name, answer
+            progress(done, len(names))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PooledScanner(PooledEngine):
+    """The same of an engine that can scan bond lengths."""
+
+    def scan(self, name: str, grid: Grid, config: ScanConfig) -> Scan:
+        """Return the pair at the distances of the grid."""
+        raise NotImplementedError
+
+    def scan_all(
+        self, names: Sequence[str], grid: Grid, config: ScanConfig, progress: Progress
+    ) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its scan, in the order in which they are ready."""
+        return self._all(functools.partial(self.scan, grid=grid, config=config), names, progress)
 
 
 def answer_of(compute: Callable[[str], Record | Scan], name: str) -> Answer:
@@ -142,7 +147,7 @@ def answer_all(
     )
     with one_thread():
         try:
-            futures = {
+            futures: dict[concurrent.futures.Future, str] = {
                 pool.schedule(answer_of, args=(compute, name), timeout=timeout_s + grace_s): name
                 for name in names
             }

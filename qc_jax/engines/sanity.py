@@ -117,8 +117,8 @@ class SanityChecks:
         """Return the first gate that the record fails, or None where it is sound.
 
         Args:
-          record: of any engine. Without `Record.diagnostics` the gates that weigh them are left out:
-            `NEED_DIAGNOSTICS`.
+          record: of any engine. Without `Record.diagnostics` the gates that weigh them are left
+            out: `NEED_DIAGNOSTICS`.
           at_minimum: whether it claims to be relaxed; a point of a scan may be shorter, longer and
             higher than a bond.
         """

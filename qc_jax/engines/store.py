@@ -3,14 +3,14 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qc_jax.engines.engine import Answer, Failure, FailureKind
 from qc_jax.engines.record import Record, Scan
 from qc_jax.errors import InputError
 
-_READERS = {
+_READERS: dict[str, Callable[[Any], Answer]] = {
     "record": Record.from_json,
     "scan": Scan.from_json,
     "failure": lambda data: Failure(FailureKind(data["kind"]), data["detail"]),

@@ -23,7 +23,7 @@ from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations, scan, search
 from qc_jax.engines.engine import EngineError, Failure, FailureKind
-from qc_jax.engines.pool import PooledEngine, PoolOptions, one_thread
+from qc_jax.engines.pool import PooledScanner, PoolOptions, one_thread
 from qc_jax.engines.record import ConvergenceDiagnostics, Record
 from qc_jax.engines.sanity import SanityChecks
 from qc_jax.errors import InputError
@@ -195,7 +195,7 @@ class Options(PoolOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class TbliteEngine(PooledEngine):
+class TbliteEngine(PooledScanner):
     """Pairs by GFN2-xTB; implements `engine.Scanner`."""
 
     config: XTBConfig = dataclasses.field(default_factory=XTBConfig)

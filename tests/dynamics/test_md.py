@@ -6,8 +6,9 @@ import pytest
 
 from qc_jax.chem.units import FS, KELVIN_EV
 from qc_jax.data.batch import from_arrays
+from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.xyz import Structure
-from qc_jax.dynamics import md, seen, vibration
+from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError
 from tests.dynamics import toys
@@ -78,8 +79,8 @@ def test_lists_change_nothing():
 
 def test_what_was_not_trained_on_is_told():
     places = np.array([[[0, 0, 0], [0, 0, far]] for far in (1.15, 1.25)])
-    known = seen.of_structures(from_arrays(np.array([[6, 8]] * 2), places))
-    potential = Potential(toys.trained(toys.Morse()), toys.pair(1.2), double=True, seen=known)
+    known = TrainingDomain.of_structures(from_arrays(np.array([[6, 8]] * 2), places))
+    potential = Potential(toys.trained(toys.Morse()), toys.pair(1.2), double=True, domain=known)
     settings = md.Settings(steps=200, dt_fs=0.4, temperature=2000, seed=3)
     done = md.run(potential, toys.pair(1.2).positions, settings)
     length = np.linalg.norm(done.positions[:, 1] - done.positions[:, 0], axis=1)

@@ -168,7 +168,7 @@ def _converged_step(file: _File) -> int:
     """The step of the optimisation, which has converged, as has its self-consistent cycle."""
     for line in file.lines:
         if "SCC is NOT converged" in line:
-            raise EngineError(FailureKind.SCF, f"'{line}' in detailed.out")
+            raise EngineError(FailureKind.SCC, f"'{line}' in detailed.out")
         if "Geometry did NOT converge" in line:
             raise EngineError(FailureKind.GEOMETRY, f"'{line}' in detailed.out")
         if line.startswith("Calculation with static geometry"):
@@ -180,7 +180,7 @@ def _converged_step(file: _File) -> int:
                 FailureKind.PERIODIC, f"'{line}' in detailed.out, expected two atoms alone"
             )
     for kind, flag in (
-        (FailureKind.SCF, "SCC converged"),
+        (FailureKind.SCC, "SCC converged"),
         (FailureKind.GEOMETRY, "Geometry converged"),
     ):
         if flag not in file.lines:
@@ -256,18 +256,18 @@ def _scc_row(file: _File) -> list[float]:
     heads = [i for i, line in enumerate(file.lines) if line.startswith("iSCC ")]
     if len(heads) != 1:
         raise EngineError(
-            FailureKind.SCF, f"{len(heads) or 'no'} iterations in detailed.out, expected 1"
+            FailureKind.SCC, f"{len(heads) or 'no'} iterations in detailed.out, expected 1"
         )
     words = file.lines[heads[0] + 1].split()
     if len(words) != 4:
         raise EngineError(
-            FailureKind.SCF, f"unexpected iteration {' '.join(words)!r} in detailed.out"
+            FailureKind.SCC, f"unexpected iteration {' '.join(words)!r} in detailed.out"
         )
     fields = ("iSCC", "Total electronic", "Diff electronic", "SCC error")
     values = [number(w, f"'{f}' in detailed.out") for w, f in zip(words, fields, strict=True)]
     if not abs(values[3]) <= _MAX_SCC_ERROR:
         raise EngineError(
-            FailureKind.SCF, f"converged in detailed.out, but with an error of {values[3]:.1e}"
+            FailureKind.SCC, f"converged in detailed.out, but with an error of {values[3]:.1e}"
         )
     return values
 

@@ -54,13 +54,13 @@ def _failure(text: str, last_step: str) -> Failure | None:
     if said is not None:
         kind = FailureKind.PROGRAM
         if "SCC" in said:
-            kind = FailureKind.SCF
+            kind = FailureKind.SCC
         elif "atom" in said.lower():
             kind = FailureKind.GEOMETRY
         return Failure(kind, f"'{said}' in dftb.log")
     # An earlier step may do without convergence (ConvergentSccOnly = No), the last one may not.
     for kind, sign in (
-        (FailureKind.SCF, "SCC is NOT converged"),
+        (FailureKind.SCC, "SCC is NOT converged"),
         (FailureKind.GEOMETRY, "Geometry did NOT converge"),
     ):
         if sign in last_step:

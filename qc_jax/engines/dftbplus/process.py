@@ -45,7 +45,7 @@ def find_program(name: str = PROGRAM) -> tuple[str, str]:
 # included. Needs no more than POSIX.
 _GUARD = """
 exec 3<&0
-"$1" 3<&- </dev/null &
+"$1" 3<&- </dev/null >"$2" 2>&1 &
 program=$!
 { cat <&3 >/dev/null; kill -KILL 0; } &
 exec 3<&-
@@ -61,24 +61,24 @@ def run(executable: str, directory: str, timeout_s: float) -> int | None:
     Returns:
       Its exit code, -N where signal N ended it, None where it took longer than `timeout_s`.
     """
-    with open(os.path.join(directory, LOG), "wb") as printed:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", executable],
-            cwd=directory,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+    log_path = os.path.abspath(os.path.join(directory, LOG))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", executable, log_path],
+        cwd=directory,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     return code if code <= 128 else 128 - code  # as a shell tells of a signal
 
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import psutil
 
 from qc_jax.chem import elements
-from qc_jax.engines.dftbplus import input_file, process, slater_koster
+from qc_jax.dftb import skf_directory
+from qc_jax.engines.dftbplus import input_file, process
 from qc_jax.engines.dftbplus.pair import read_pair
 from qc_jax.engines.dftbplus.process import PROGRAM
 from qc_jax.engines.engine import EngineError, FailureKind
@@ -71,7 +72,7 @@ class Options(PoolOptions):
             raise InputError("engine 'dftbplus' needs --raw=DIR, where it keeps the outputs")
         executable, version = process.find_program()
         engine = DftbplusEngine(
-            slater_koster.open_set(self.skf, symbols, self._momenta()),
+            skf_directory.open_set(self.skf, symbols, self._momenta()),
             os.path.abspath(raw),
             input_file.read_template(self.template),
             executable,
@@ -107,7 +108,7 @@ class DftbplusEngine(PooledEngine):
       gates: which pairs may stand in a table; those that need evidence cannot be checked.
     """
 
-    parameters: slater_koster.ParameterSet
+    parameters: skf_directory.ParameterSet
     raw: str
     template: str
     executable: str

@@ -8,6 +8,8 @@ import math
 import pathlib
 from collections.abc import Mapping
 
+from qc_jax.chem.elements import element
+
 LETTERS = "spdf"
 # By whether the format is the extended one.
 COLUMNS = {
@@ -31,7 +33,7 @@ def text(a: str, b: str, first: str, second: str, extended: bool = False) -> str
             f"{' '.join(f'{energy:.8f}' for energy in energies)}, -0.04, "
             f"{' '.join(['0.4'] * len(shells))}, {' '.join(f'{n:.1f}' for n in electrons)}"
         )
-    lines.append("12.01, 19*0.0")
+    lines.append(f"{element(a).mass_amu}, 19*0.0")
     columns = COLUMNS[extended].split()
     lines.append(f"{2 * len(columns)}*1.0")  # a distance that nobody computed
     for point in range(2, POINTS):

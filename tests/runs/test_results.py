@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.report import results
+from qc_jax.runs import results
 
 
 def result(mae=0.5, target="e_homo_ev", model="egnn", given_away_by=()):

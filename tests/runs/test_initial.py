@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from experiments import initial, runs, sweep
 from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
+from qc_jax.runs import building, initial, sweep
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
@@ -62,7 +62,7 @@ def config(files, weights: str, get_config=card.get_config) -> dict:
 
 
 def test_no_file(files):
-    run = runs.from_config(config(files, ""))
+    run = building.from_config(config(files, ""))
     assert initial.read(run) is run
 
 
@@ -70,17 +70,17 @@ def test_the_configuration_remembers_the_file(files, tmp_path, capsys):
     """By its content: another one under the same name is refused."""
     path = tmp_path / "weights.npz"
     path.write_bytes((files / "resnet18.npz").read_bytes())
-    run = initial.read(runs.from_config(config(files, str(path))))
+    run = initial.read(building.from_config(config(files, str(path))))
     assert "left out, as it tells classes: fc.weight, fc.bias" in capsys.readouterr().err
     got = run.initial["params"]["resnet"]["convolution"]["kernel"]
     np.testing.assert_allclose(got, state_dict()["conv1.weight"].transpose(2, 3, 1, 0), rtol=1e-6)
     workdir = Workdir(tmp_path / "run")
     workdir.claim(run.config)
     # A finished run is read without the file.
-    assert runs.from_config(workdir.config()).initial is None
+    assert building.from_config(workdir.config()).initial is None
     initial._image_weights.cache_clear()
     path.write_bytes((files / "other.npz").read_bytes())
-    other = initial.read(runs.from_config(config(files, str(path))))
+    other = initial.read(building.from_config(config(files, str(path))))
     with pytest.raises(InputError, match=r"image_weights_sha256 is '[0-9a-f]{64}' there"):
         workdir.claim(other.config)
 
@@ -89,7 +89,7 @@ def test_bad_input(files):
     def read(weights, get_config=card.get_config, **changes):
         made = config(files, weights, get_config)
         made["model"] |= changes
-        return initial.read(runs.from_config(made))
+        return initial.read(building.from_config(made))
 
     weights = str(files / "resnet18.npz")
     with pytest.raises(InputError, match=r"image_weights: missing\.npz: No such file"):
@@ -126,7 +126,7 @@ def test_training_starts_from_them(files, run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     workdir = Workdir(tmp_path / "run")
     assert len(json.loads((workdir.path / "config.json").read_text())["image_weights_sha256"]) == 64
-    run = runs.from_config(workdir.config())
+    run = building.from_config(workdir.config())
     state = restore(workdir, run.model, run.settings)
     kernel = state.params["resnet"]["convolution"]["kernel"]
     expected = state_dict()["conv1.weight"].transpose(2, 3, 1, 0)

@@ -1,11 +1,10 @@
 """Directories of Slater-Koster files: shells read off, gaps and damage told."""
 
-import re
-
 import pytest
 from ase.calculators.dftb import read_max_angular_momentum
 
-from qc_jax.engines.dftbplus.slater_koster import LETTERS, open_set, parse, symbols_in
+from qc_jax.dftb.skf import LETTERS
+from qc_jax.dftb.skf_directory import open_set, symbols_in
 from qc_jax.errors import InputError
 from tests.engines.dftbplus import skf
 
@@ -89,44 +88,6 @@ def test_missing_files(files, tmp_path):
 
 
 O_O = skf.text("O", "O", "p", "p")
-
-
-def with_line(number: int, line: str) -> str:
-    lines = O_O.splitlines()
-    lines[number - 1] = line
-    return "\n".join(lines)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "line 1: expected 2 numbers, got ''"),
-        ("<html>", "line 1: expected 2 numbers, got '<html>'"),
-        (with_line(1, "0.5 many"), "line 1: expected 2 numbers, got '0.5 many'"),
-        (with_line(1, "0.5 1"), "line 1: expected the grid's spacing and number of points"),
-        (with_line(2, "0.0 -0.3 -0.9"), "line 2: expected 10 numbers, got '0.0 -0.3 -0.9'"),
-        (with_line(7, " 1.0 2.0"), "the integrals cannot be read: .*expected 8 lines of 20"),
-        (with_line(7, "x" + " 1.0" * 20), "the integrals cannot be read: .*'x'"),
-        (with_line(7, "nan" + " 1.0" * 20), "an empty line or no number among the integrals"),
-        (with_line(7, ""), "an empty line or no number among the integrals"),
-        (O_O[: O_O.index("Spline") - 300], "the file ends within the integrals"),
-        (with_line(1, "0.5 12"), "the integrals cannot be read"),  # runs into the spline
-    ],
-)
-def test_damage(text, message):
-    with pytest.raises(InputError, match=rf"^O-O.skf: {message}"):
-        parse(text, "O-O.skf", homonuclear=True)
-
-
-def test_fortran_spelling():
-    plain = parse(O_O, "O-O.skf", homonuclear=True)
-    commas = re.sub(r"(?<=[\d.])[ ]+(?=[-\d])", ", ", O_O)
-    exponents = re.sub(r"e([-+]\d\d)", r"D\1", O_O)
-    assert commas != O_O != exponents
-    for text in (commas, exponents, O_O.replace("\n", "\r\n")):
-        assert parse(text, "O-O.skf", homonuclear=True) == plain
-    assert plain.shells == {"ss", "sp", "pp"}
-
 
 E_D, E_P, E_S = range(3)  # columns of the line of the atom: energies, -, Hubbard, electrons
 N_D, N_P, N_S = range(7, 10)

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments import initial, runs, scoring
-from experiments.configs.common import SWEPT
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.report import results
+from qc_jax.runs import building, initial, results, scoring, sources
+from qc_jax.runs.config import SWEPT
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.restore import targets_of
@@ -104,12 +103,12 @@ class Sweep:
     ):
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
-        table = runs.read_data(**data)
+        table = sources.read_data(**data)
         for name, config in configs.items():
             if {key: config[key] for key in data} != data:
                 raise InputError(f"{name}: expected the data of the others, {data}")
         all_runs = {
-            name: initial.read(runs.from_config(one, table)) for name, one in configs.items()
+            name: initial.read(building.from_config(one, table)) for name, one in configs.items()
         }
         self.workdir = Workdir(path, hosts.first(), "sweep.json")
         self._workdirs = {
@@ -118,7 +117,7 @@ class Sweep:
         }
         self._parallel = first["parallel"]
         self.epochs = max(run.settings.epochs for run in all_runs.values())
-        self._runs: dict[str, runs.Run] = {}  # of this process's waves
+        self._runs: dict[str, building.Run] = {}  # of this process's waves
         # A process that is asked to stop asks the others, which train other waves, by this file.
         self._stop = self.workdir.path / "stop"
         with hosts.in_turn("claim"):

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from experiments import sweep
 from experiments.configs import gcn
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
+from qc_jax.runs import sweep
 from tests.conftest import SCRIPT_ENVIRONMENT
 from tests.experiments.kill_grid import kill_and_compare, lines
 

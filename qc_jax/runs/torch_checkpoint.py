@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from experiments import runs
-from experiments.configs import common
 from qc_jax import models
 from qc_jax.data import files
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose
+from qc_jax.runs import building
+from qc_jax.runs.config import published
 
 # Where a state dict may stand in a checkpoint.
 _STATE_DICTS = ("model_state_dict", "state_dict", "model")
@@ -148,7 +148,7 @@ def configure(
         if model is None:
             raise InputError("expected --model or --config")
         choose("model", model, models.available())
-        config = common.published(model, "", quick={}).to_dict()
+        config = published(model, "", quick={}).to_dict()
         config["target"] = target or about.get("target")
         if not config["target"]:
             raise InputError(f"{path} does not say which target it predicts; give --target")
@@ -181,7 +181,7 @@ def _plain(value: Any) -> Any:
 
 def label_range(
     checkpoint: Checkpoint,
-    run: runs.Run,
+    run: building.Run,
     low: Sequence[str] | None,
     high: Sequence[str] | None,
     from_data: bool,
@@ -251,7 +251,7 @@ def _numbers(
     return low, high
 
 
-def table_range(run: runs.Run) -> tuple[np.ndarray, np.ndarray]:
+def table_range(run: building.Run) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and largest finite label [T] of a run's whole table."""
     if not isinstance(run.table, PairTable):
         raise InputError(f"expected a table of pairs, got {run.config['data']!r}")

@@ -3,13 +3,13 @@
 import dataclasses
 import hashlib
 import os
+import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from qc_jax.chem import elements
-from qc_jax.data import files
 from qc_jax.dftb import skf
-from qc_jax.dftb.skf import LETTERS
+from qc_jax.dftb.skf import LETTERS, Atom
 from qc_jax.errors import InputError, choose
 
 _FILE = re.compile(r"([A-Z][a-z]?)-([A-Z][a-z]?)\.skf")
@@ -77,7 +77,8 @@ def open_set(
     symbols = sorted(set(there if symbols is None else symbols))
     for symbol in symbols:
         elements.element(symbol)
-    names = [f"{first}-{second}.skf" for first in symbols for second in symbols]
+    pairs = [(first, second) for first in symbols for second in symbols]
+    names = [skf.file_name(*pair) for pair in pairs]
     missing = [name for name in names if not os.path.isfile(os.path.join(directory, name))]
     if missing:
         some = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
@@ -85,53 +86,55 @@ def open_set(
             f"{directory}: {len(missing)} of the {len(names)} files that the pairs of "
             f"{' '.join(symbols)} need are missing: {some}"
         )
-    tables, sha256 = _read_all(directory, names)
+    atoms, shells, sha256 = _read_all(directory, pairs)
     momenta = {}
-    for symbol in symbols:
-        path = os.path.join(directory, f"{symbol}-{symbol}.skf")
+    for symbol, atom in atoms.items():
+        path = os.path.join(directory, skf.file_name(symbol, symbol))
         momenta[symbol] = given.get(symbol) or highest_shell(
-            tables[f"{symbol}-{symbol}.skf"], symbol, path
+            atom, shells[symbol, symbol], symbol, path
         )
-    for first in symbols:
-        for second in symbols:
-            name = f"{first}-{second}.skf"
-            lost = _needed(momenta[first], momenta[second]) - tables[name].shells
-            if lost:
-                raise InputError(
-                    f"{os.path.join(directory, name)}: no integrals between the shells "
-                    f"{', '.join(sorted(lost))}, expected them for {first} up to "
-                    f"{momenta[first]} and {second} up to {momenta[second]}; the flag "
-                    "--angular_momenta sets that"
-                )
+    for (first, second), present in shells.items():
+        lost = _needed(momenta[first], momenta[second]) - present
+        if lost:
+            raise InputError(
+                f"{os.path.join(directory, skf.file_name(first, second))}: no integrals between "
+                f"the shells {', '.join(sorted(lost))}, expected them for {first} up to "
+                f"{momenta[first]} and {second} up to {momenta[second]}; the flag "
+                "--angular_momenta sets that"
+            )
     return ParameterSet(directory, momenta, len(names), sha256)
 
 
-def _read_all(directory: str, names: Iterable[str]) -> tuple[dict[str, skf.SlaterKosterFile], str]:
-    """Return what each file says, and the SHA-256 of them all."""
-    tables = {}
+def _read_all(
+    directory: str, pairs: Iterable[tuple[str, str]]
+) -> tuple[dict[str, Atom], dict[tuple[str, str], frozenset[str]], str]:
+    """Return the free atoms, the pairs of shells in each file, and the SHA-256 of all files."""
+    atoms, shells = {}, {}
     digest = hashlib.sha256()
-    for name in names:
+    for first, second in pairs:
+        name = skf.file_name(first, second)
         path = os.path.join(directory, name)
         try:
-            with files.open_regular(path, "rb") as file:
-                content = file.read()
+            content = pathlib.Path(path).read_bytes()
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from error
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
-        first, second = name.removesuffix(".skf").split("-")
-        tables[name] = skf.parse(content.decode("utf-8", "replace"), path, first, second)
-    return tables, digest.hexdigest()
+        file = skf.parse(content.decode("utf-8", "replace"), path, first, second)
+        shells[first, second] = file.shells
+        if file.atom is not None:
+            atoms[first] = file.atom
+    return atoms, shells, digest.hexdigest()
 
 
 def _needed(first: str, second: str) -> set[str]:
-    """Return the pairs of shells that A-B.skf must have, with shells up to `first` on A, `second` on B."""
+    """Return the pairs of shells in A-B.skf, with shells up to `first` on A, `second` on B."""
     lower = LETTERS[: LETTERS.index(first) + 1]
     upper = LETTERS[: LETTERS.index(second) + 1]
     return {a + b for i, a in enumerate(lower) for b in upper[i:]}
 
 
-def highest_shell(table: skf.SlaterKosterFile, symbol: str, path: str) -> str:
+def highest_shell(atom: Atom, shells: frozenset[str], symbol: str, path: str) -> str:
     """Return the letter of the highest shell of an element, read off its homonuclear file.
 
     A file does not say which shells belong to the basis. Taken is the highest one that overlaps or
@@ -144,11 +147,10 @@ def highest_shell(table: skf.SlaterKosterFile, symbol: str, path: str) -> str:
     Raises:
       InputError: the file contradicts itself.
     """
-    assert table.atom is not None, "homonuclear files only"
-    letters = [letter for letter in LETTERS if letter * 2 in table.shells]
+    letters = [letter for letter in LETTERS if letter * 2 in shells]
     above = [
         letter
-        for letter, electrons in table.atom.occupations.items()
+        for letter, electrons in atom.occupations.items()
         if electrons and letter not in letters
     ]
     why = None
@@ -158,7 +160,7 @@ def highest_shell(table: skf.SlaterKosterFile, symbol: str, path: str) -> str:
         why = f"it has electrons in {above[0]}, but no integrals for it"
     elif "".join(letters) != LETTERS[: len(letters)]:
         why = f"it has integrals for {', '.join(letters)}, but not for every shell below"
-    elif not table.atom.energies[letters[-1]] and not table.atom.occupations[letters[-1]]:
+    elif not atom.energies[letters[-1]] and not atom.occupations[letters[-1]]:
         why = f"it has integrals for {letters[-1]}, but neither an energy nor electrons"
     if why:
         raise InputError(

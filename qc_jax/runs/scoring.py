@@ -1,14 +1,12 @@
 """What a model is worth on the test rows: the one evaluation of every script here."""
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import runs
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import given_away, target
@@ -16,7 +14,7 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
-from qc_jax.report.parity import plot_parity
+from qc_jax.runs import building
 from qc_jax.train import forces
 from qc_jax.train.state import State, count_parameters
 from qc_jax.train.workdir import Workdir
@@ -43,10 +41,9 @@ class Scored(NamedTuple):
 
 
 def score(
-    run: runs.Run,
+    run: building.Run,
     state: State,
     seconds: Mapping[str, float],
-    parity: str | os.PathLike | None = None,
 ) -> Scored:
     """Errors of the best weights on the test rows, with the baselines beside them.
 
@@ -54,7 +51,6 @@ def score(
       run: the test rows are its task's.
       state: of its model, as trained or restored.
       seconds: what training took, 'compile' and 'train'; {} where nobody knows.
-      parity: where the parity plot goes; None draws none.
     """
     task = run.task
     train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
@@ -89,18 +85,8 @@ def score(
         low, high = statistics.interval(predictions.errors(name))
         tested[name] |= {"mae_low": low, "mae_high": high}
 
-    model, data, split = run.config["model"]["name"], run.config["data"], run.config["split"]
-    if parity is not None:
-        plot_parity(
-            parity,
-            task.targets,
-            shown,
-            true,
-            task.names[task.split.test].tolist(),
-            f"{model} on {data}, split {split}: {len(true)} test {rows_are(run)}",
-        )
     result = {
-        "model": model,
+        "model": run.config["model"]["name"],
         "targets": task.targets,
         "units": {name: target(name).unit for name in task.targets},
         **about_data(run),
@@ -112,7 +98,7 @@ def score(
         "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
         "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
-        "versions": runs.versions(),
+        "versions": building.versions(),
         **({"imported": run.config["imported"]} if "imported" in run.config else {}),
     }
     if not is_pairs:
@@ -126,13 +112,13 @@ def score(
     return Scored(result, predictions)
 
 
-def rows_are(run: runs.Run) -> str:
+def rows_are(run: building.Run) -> str:
     """What the rows of a run's data are called."""
     return "pairs" if isinstance(run.table, PairTable) else "structures"
 
 
 def _add_forces(
-    result: dict[str, Any], run: runs.Run, state: State, train: Dataset, test: Dataset
+    result: dict[str, Any], run: building.Run, state: State, train: Dataset, test: Dataset
 ) -> None:
     """Adds the errors of the forces' components, as those of one more target.
 
@@ -159,7 +145,7 @@ def _add_forces(
         result["baselines"][rule][name] = errors(np.float32(0))
 
 
-def about_data(run: runs.Run) -> dict[str, Any]:
+def about_data(run: building.Run) -> dict[str, Any]:
     """The part of result.json that says which rows of what a run trains, validates and tests on."""
     split = run.task.split
     return {

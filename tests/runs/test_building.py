@@ -7,14 +7,14 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import runs
 from experiments.configs import egnn
 from qc_jax import canvas, models
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from qc_jax.report.tables import account
+from qc_jax.runs import building, sources
+from qc_jax.runs.sources import account
 from qc_jax.train import loop
 from qc_jax.train.workdir import Workdir
 
@@ -43,7 +43,7 @@ def config(**changes):
 def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
     """The size of the dipole is in the canvas, and is told to be given away by it."""
     monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
-    run = runs.from_config(config(target="dipole_mag_d", epochs=30, lr=0.03))
+    run = building.from_config(config(target="dipole_mag_d", epochs=30, lr=0.03))
     np.testing.assert_array_equal(
         run.task.dataset.structures.canvas_features, canvas.features(run.table)
     )
@@ -61,7 +61,7 @@ def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, t
     published.write(small_table, tmp_path / "dataset_combined.npz")
     monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
     data = f"published:{tmp_path / 'dataset_combined.npz'}"
-    run = runs.from_config(config(data=data, target="dipole_mag_d", epochs=2, batch_size=8))
+    run = building.from_config(config(data=data, target="dipole_mag_d", epochs=2, batch_size=8))
     features = np.asarray(run.task.dataset.structures.canvas_features)
     np.testing.assert_allclose(features, canvas.features(small_table), rtol=1e-5, atol=1e-6)
     work = Workdir(tmp_path / "work")
@@ -71,19 +71,19 @@ def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, t
 
 
 def test_targets():
-    one = runs.from_config(config(target="e_g_ev"))
+    one = building.from_config(config(target="e_g_ev"))
     assert one.task.targets == ("e_g_ev",) and one.model.outputs == 1
-    two = runs.from_config(config(targets="e_homo_ev, e_lumo_ev"))
+    two = building.from_config(config(targets="e_homo_ev, e_lumo_ev"))
     assert two.task.targets == ("e_homo_ev", "e_lumo_ev") and two.model.outputs == 2
-    every = runs.from_config(config(targets="all"))
+    every = building.from_config(config(targets="all"))
     assert every.task.targets == BENCHMARK_TARGETS
 
 
 def test_split():
-    published = runs.from_config(config())
+    published = building.from_config(config())
     assert published.config["split"] == "random"
     assert len(published.task.split.train) == int(0.8 * len(published.table))
-    by_period = runs.from_config(config(split="by_period"))
+    by_period = building.from_config(config(split="by_period"))
     heavy = by_period.task.dataset.structures.atomic_numbers.max(axis=1) > 36
     assert heavy[by_period.task.split.test].all() and not heavy[by_period.task.split.train].any()
 
@@ -108,12 +108,12 @@ def test_split():
 )
 def test_wrong_values(changes, words):
     with pytest.raises(InputError, match=words):
-        runs.from_config(config() | changes)
+        building.from_config(config() | changes)
 
 
 def test_what_is_wrong_with_a_file_is_told(capsys):
     """By kind with the number of rows, and the first rows with their reasons."""
-    table = runs.read_table(f"published:{FIXTURE}", "")
+    table = sources.read_table(f"published:{FIXTURE}", "")
     told = capsys.readouterr().err.splitlines()
     assert told == account(table)
     assert (
@@ -125,7 +125,7 @@ def test_what_is_wrong_with_a_file_is_told(capsys):
 
 
 def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys):
-    table = runs.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
+    table = sources.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
     assert {"Cl_Mg", "F_Li"} <= set(table.names)
     said = capsys.readouterr().err
     assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import runs
 from experiments.configs import schnet
-from experiments.torch_checkpoint import Checkpoint, configure, label_range, read
 from qc_jax.errors import InputError
+from qc_jax.runs import building
+from qc_jax.runs.torch_checkpoint import Checkpoint, configure, label_range, read
 
 WEIGHTS = {"lin.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3)}
 
@@ -44,7 +44,7 @@ def run(small_table, tmp_path):
     small_table.save(tmp_path / "table.npz")
     card = schnet.get_config().to_dict()
     targets = {"targets": "e_homo_ev,softness_evinv", "data": str(tmp_path / "table.npz")}
-    return runs.from_config(card | targets)
+    return building.from_config(card | targets)
 
 
 # Files.

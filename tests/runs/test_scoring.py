@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments import runs, scoring
 from qc_jax.data import dataset
 from qc_jax.errors import InputError
+from qc_jax.runs import building, scoring
 from qc_jax.train import loop
 from qc_jax.train.workdir import Workdir
 from tests.dynamics import toys
@@ -53,7 +53,7 @@ def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
     config = toys.config(tmp_path, epochs=30)
     errors = {}
     for weight in (0.0, 1.0):
-        run = runs.from_config({**config, "force_weight": weight})
+        run = building.from_config({**config, "force_weight": weight})
         workdir = Workdir(tmp_path / f"run{weight}")
         workdir.claim(run.config)
         trained = loop.fit(run.model, run.task, run.settings, workdir)

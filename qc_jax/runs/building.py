@@ -5,37 +5,27 @@ import os
 import pathlib
 import platform
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 
-from experiments import cli
-from experiments.structures import is_structures, open_structures
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data import structures
 from qc_jax.data.dataset import Task, prepare
 from qc_jax.data.structures import Structures
-from qc_jax.data.table import PairTable, open_table
-from qc_jax.engines import dftbplus, published
+from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
-from qc_jax.report.tables import account
+from qc_jax.runs.sources import read_data
 from qc_jax.train.restore import model_of
 from qc_jax.train.settings import Settings
 from qc_jax.train.transfer import Matched
 from qc_jax.train.workdir import ADDED
 
-TFDS_PREFIX = "tfds:"
 COLLECTION = "collection"  # the split of larger structures, each collection's published own
-# What stands before the path in `config.data`, and who reads it.
-READERS: dict[str, Callable[[str], PairTable]] = {
-    "published:": published.read,
-    "dftbplus:": lambda directory: _read_tree(directory),  # which is defined below
-}
 
 
 class Run(NamedTuple):
@@ -46,7 +36,7 @@ class Run(NamedTuple):
     model: nn.Module
     task: Task
     settings: Settings
-    initial: models.Variables | None = None  # see experiments/initial.py
+    initial: models.Variables | None = None  # see `runs.initial`
     matched: Matched | None = None  # what of other weights `initial` is, where it is of a training
 
 
@@ -113,47 +103,6 @@ def data_fields(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config[name] for name in ("train_fraction", "scale_on", "canvas_size")}
 
 
-def read_data(data: str, data_dir: str) -> PairTable | Structures:
-    """The table, as `read_table`, or the larger structures, as `open_structures`.
-
-    Raises:
-      InputError: no such data.
-    """
-    return open_structures(data, data_dir) if is_structures(data) else read_table(data, data_dir)
-
-
-def read_table(data: str, data_dir: str) -> PairTable:
-    """The table that `config.data` names; of a file that is not ours, tells what is wrong with it.
-
-    Args:
-      data: a shipped table, a path to an .npz, 'tfds:DATASET', or one of `READERS` and a path.
-      data_dir: of TFDS; '' is TFDS's own choice.
-
-    Raises:
-      InputError: no such data.
-    """
-    if data.startswith(TFDS_PREFIX):
-        import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
-        from qc_jax.data import records
-
-        return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
-    if data_dir:
-        raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
-    if is_structures(data):
-        raise InputError(f"expected a table of pairs, got larger structures, {data!r}")
-    for prefix, read in READERS.items():
-        if data.startswith(prefix):
-            table = read(data.removeprefix(prefix))
-            print("\n".join(account(table, most=5)), file=sys.stderr)
-            return table
-    return open_table(data)
-
-
-def _read_tree(directory: str) -> PairTable:
-    with cli.Bar() as bar:
-        return dftbplus.read_tree(directory, progress=bar)
-
-
 def use_a_device_per_core() -> None:
     """Makes each core of a CPU a device: trainings that share nothing run side by side on them.
 
@@ -181,7 +130,7 @@ def versions() -> dict[str, str]:
 @functools.cache
 def _commit() -> str:
     """Of the repository that this file is part of, with a + where files have changed since."""
-    root = pathlib.Path(__file__).parents[1]
+    root = pathlib.Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
 

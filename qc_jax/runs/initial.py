@@ -7,8 +7,6 @@ of another training: see `qc_jax.train.transfer`.
 
 import functools
 import hashlib
-import pathlib
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +14,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import runs, torch_checkpoint
-from experiments.configs import finetune as cards
 from qc_jax import models
 from qc_jax.errors import InputError, choose
 from qc_jax.models import multimodal
+from qc_jax.runs import building, torch_checkpoint
 from qc_jax.train import transfer
 from qc_jax.train.restore import open_trained
 from qc_jax.train.state import State
@@ -28,16 +25,6 @@ from qc_jax.train.workdir import Workdir
 
 SCRATCH = "scratch"
 _FIRST_MODEL = "schnet"  # of the published comparison
-
-
-def with_card(argv: list[str]) -> list[str]:
-    """The arguments with the card of the data's kind, where they name none."""
-    words = "\0".join(argv)
-    data = re.search(r"\0--?data[=\0](\w+)", words)
-    if re.search(r"\0--?config[=\0]", words) or data is None:
-        return argv
-    card = pathlib.Path(cards.__path__[0]) / f"{data[1]}.py"
-    return [argv[0], f"--config={card}", *argv[1:]] if card.exists() else argv
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +50,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def read(run: runs.Run) -> runs.Run:
+def read(run: building.Run) -> building.Run:
     """The run with the weights that it starts from.
 
     Their fingerprint becomes a part of the configuration, so that a work directory refuses other
@@ -97,7 +84,7 @@ def _image_weights(path: str, model: multimodal.Model) -> tuple[models.Variables
     return initial, checkpoint.sha256
 
 
-def _of_training(run: runs.Run) -> runs.Run:
+def _of_training(run: building.Run) -> building.Run:
     """The run that starts from another one's best weights, and perhaps its label scaling."""
     asked = run.config["transfer"]
     choose("transfer.scaling", asked["scaling"], ("kept", "new"))

@@ -1,0 +1,19 @@
+"""Tight binding (DFTB) in JAX: pseudo-atoms, two-centre integrals, charges and energies."""
+
+import importlib
+from typing import Any
+
+# Public name → the module that holds it, imported on first use.
+_HOMES: dict[str, str] = {}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
