@@ -122,5 +122,6 @@ def pipeline(config: CurvesConfig, answers: Answers, names: list[str]) -> Any:
 
 def _records(answers: Answers, pair: tuple[str, int]) -> Iterator[tuple[str, dict[str, Any]]]:
     name, first_row = pair
-    for record in examples(to_table(generate.records_of(answers.get(name)), {}), first_row):
+    records = generate.records_of(answers.get(name))
+    for record in examples(to_table(records, {}), first_row) if records else ():
         yield f"{name}_{record['row'] - first_row:03d}", record

@@ -174,7 +174,7 @@ def test_workers_end_with_their_parent(tmp_path):
 )
 def test_bad_flags_are_one_line(run_python, tmp_path, flags, message):
     (tmp_path / "taken.npz").write_text("precious")
-    done = run_python(*SCRIPT, *flags, cwd=tmp_path)
+    done = run_python(*SCRIPT, *flags, cwd=tmp_path, PYTHONPATH=os.getcwd())
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line
