@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.Settings(
+    settings = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
     _simulate(settings, out)
 
 
-def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
+def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
     with tqdm(total=settings.steps, unit="step") as bar:
@@ -100,7 +100,7 @@ def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"

@@ -39,17 +39,17 @@ class CurvesConfig(tfds.core.BuilderConfig):
     curve: str = "0.7:2.5:40"
 
     def engine(self) -> Engine:
-        """Who computes."""
+        """Return the engine that computes."""
         return generate.scanning(generate.create_engine("tblite"), self.curve)
 
     def split(self, seed: int) -> dict[str, list[str]]:
-        """The pairs of each part: all rows of a pair stand in one."""
+        """Return the pairs of each part: all rows of a pair stand in one."""
         names = np.array(elements.pair_names(self.symbols))
         parts = splits.random_split(len(names), seed).parts()
         return {part: [str(name) for name in names[np.sort(rows)]] for part, rows in parts.items()}
 
     def provenance(self) -> dict[str, Any]:
-        """What decides the numbers."""
+        """Return what decides the numbers."""
         return {"elements": sorted(self.symbols), **generate.made_by(self.engine())}
 
 
@@ -68,7 +68,7 @@ class Answers:
         self._config = config
 
     def get(self, name: str) -> Answer | str:
-        """The scan of the pair, or why there is none; computed where no file has it.
+        """Return the scan of the pair, or why there is none; computed where no file has it.
 
         Raises:
           InputError: its file is damaged.
@@ -94,7 +94,7 @@ class Answers:
         return answer
 
     def left_out(self, names: Iterable[str]) -> dict[str, str]:
-        """The pairs and points that are in no record, with the reason."""
+        """Return the pairs and points that are in no record, with the reason."""
         engine = self._config.engine()
         reasons: dict[str, str] = {}
         for name in names:
@@ -103,7 +103,7 @@ class Answers:
 
 
 def pipeline(config: CurvesConfig, answers: Answers, names: list[str]) -> Any:
-    """The records of the named pairs, as a `beam.PTransform` of (key, record)."""
+    """Return the records of the named pairs, as a `beam.PTransform` of (key, record)."""
     try:
         import apache_beam as beam
     except ImportError as error:
