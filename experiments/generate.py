@@ -30,12 +30,12 @@ import tempfile
 
 from absl import flags
 
-from experiments import cli
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate as engines
 from qc_jax.engines.engine import Engine
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
+from qc_jax.runs import cli
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import account
 

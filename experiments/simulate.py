@@ -21,7 +21,6 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.data.domain import TrainingDomain
@@ -33,7 +32,7 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building
+from qc_jax.runs import building, cli
 from qc_jax.train.restore import open_trained
 from qc_jax.train.workdir import Workdir
 
