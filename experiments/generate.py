@@ -30,11 +30,12 @@ import tempfile
 
 from absl import flags
 
-from experiments import cli, engine_flags
+from experiments import engine_flags
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
+from qc_jax.runs import cli
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import account
 

@@ -21,11 +21,9 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli
 from qc_jax.chem.elements import element, pair_name
-from qc_jax.data import xyz
+from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.data.domain import TrainingDomain
-from qc_jax.data.xyz import Structure
 from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential, energy_column
 from qc_jax.dynamics.vibration import Vibration
@@ -34,7 +32,7 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building
+from qc_jax.runs import building, cli
 from qc_jax.train.restore import open_trained
 from qc_jax.train.workdir import Workdir
 
@@ -66,7 +64,7 @@ def main(argv: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.Settings(
+    settings = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -80,7 +78,7 @@ def main(argv: list[str]) -> None:
     _simulate(settings, out)
 
 
-def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
+def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
     with tqdm(total=settings.steps, unit="step") as bar:
@@ -101,7 +99,7 @@ def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"
@@ -136,7 +134,7 @@ def _potential(double: bool) -> tuple[Potential, Structure]:
     if _SYSTEM.value.endswith(".xyz"):
         if _DISTANCE.value is not None:
             raise InputError("--distance is of a pair; the file has positions")
-        structure = xyz.read(_SYSTEM.value)
+        structure = read_structure(_SYSTEM.value)
         return make(structure, double), structure
     numbers = _numbers()
     distance = _DISTANCE.value

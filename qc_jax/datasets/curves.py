@@ -39,17 +39,17 @@ class CurvesConfig(tfds.core.BuilderConfig):
     curve: str = "0.7:2.5:40"
 
     def engine(self) -> Engine:
-        """Who computes."""
+        """Return the engine that computes."""
         return generate.scanning(generate.create_engine("tblite"), self.curve)
 
     def split(self, seed: int) -> dict[str, list[str]]:
-        """The pairs of each part: all rows of a pair stand in one."""
+        """Return the pairs of each part: all rows of a pair stand in one."""
         names = np.array(elements.pair_names(self.symbols))
         parts = splits.random_split(len(names), seed).parts()
         return {part: [str(name) for name in names[np.sort(rows)]] for part, rows in parts.items()}
 
     def provenance(self) -> dict[str, Any]:
-        """What decides the numbers."""
+        """Return what decides the numbers."""
         return {"elements": sorted(self.symbols), **generate.made_by(self.engine())}
 
 
@@ -99,7 +99,7 @@ class Answers:
 
 
 def pipeline(config: CurvesConfig, answers: Answers, names: list[str]) -> Any:
-    """The records of the named pairs, as a `beam.PTransform` of (key, record)."""
+    """Return the records of the named pairs, as a `beam.PTransform` of (key, record)."""
     try:
         import apache_beam as beam
     except ImportError as error:
