@@ -68,7 +68,7 @@ def main(_: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.Settings(
+    settings = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -82,7 +82,7 @@ def main(_: list[str]) -> None:
     _simulate(settings, out)
 
 
-def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
+def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
     with progress.Bar("steps") as bar:
@@ -103,7 +103,7 @@ def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"
@@ -232,7 +232,7 @@ def _reference(numbers: np.ndarray) -> Vibration:
         relaxed = engine.compute(name)
     except EngineError as error:
         raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
-    curve = tblite.PairCurve(numbers.tolist(), engine.settings)
+    curve = tblite.PairCurve(numbers.tolist(), engine.config)
     near = curve.solve(relaxed.distance, fine=True)
     sides = [curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP_ANG, _STEP_ANG)]
     if sides[0] is None or sides[1] is None:
