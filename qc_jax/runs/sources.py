@@ -4,6 +4,8 @@ import collections
 import sys
 from collections.abc import Callable
 
+from qc_jax.data import pairs
+from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable, open_table
 from qc_jax.engines import dftbplus, published
@@ -24,9 +26,11 @@ def read_data(data: str, data_dir: str) -> PairTable | Structures:
     Raises:
       InputError: no such data.
     """
-    from experiments.structures import is_structures, open_structures
+    if not is_structures(data):
+        return read_table(data, data_dir)
+    from qc_jax.datasets import open_structures  # imports TFDS
 
-    return open_structures(data, data_dir) if is_structures(data) else read_table(data, data_dir)
+    return open_structures(data, data_dir)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
@@ -40,14 +44,12 @@ def read_table(data: str, data_dir: str) -> PairTable:
       InputError: no such data.
     """
     if data.startswith(TFDS_PREFIX):
-        import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
+        import qc_jax.datasets  # noqa: F401  (registers the builder)
         from qc_jax.data import records
 
         return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
     if data_dir:
         raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
-    from experiments.structures import is_structures
-
     if is_structures(data):
         raise InputError(f"expected a table of pairs, got larger structures, {data!r}")
     for prefix, read in READERS.items():
@@ -55,7 +57,7 @@ def read_table(data: str, data_dir: str) -> PairTable:
             table = read(data.removeprefix(prefix))
             print("\n".join(account(table, most=5)), file=sys.stderr)
             return table
-    return open_table(data)
+    return pairs.read(data) if data.endswith((".csv", ".npz")) else open_table(data)
 
 
 def _read_tree(directory: str) -> PairTable:
