@@ -10,14 +10,14 @@ listed with the others; the baselines are fitted on the training rows of that sp
 """
 
 from absl import flags
+from qc_jax.train.restore import restore
 
 from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
 from qc_jax.runs import building, scoring
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True

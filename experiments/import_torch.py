@@ -35,9 +35,9 @@ from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import number, show_result
 from qc_jax.runs import building, scoring, torch_checkpoint
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.state import init, of_one
-from qc_jax.train.workdir import Workdir
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
 _MODEL = flags.DEFINE_string("model", None, "Its architecture; --config's where not given.")
@@ -91,7 +91,7 @@ def main(argv: list[str]) -> None:
         }
     )
     workdir = Workdir(_WORKDIR.value)
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     result = workdir.result()
     if result is None:
         scaler = Scaler(

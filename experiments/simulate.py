@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 from absl import flags
+from qc_jax.train.restore import open_trained
 from tqdm import tqdm
 
 from experiments import cli
@@ -35,8 +36,7 @@ from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building
-from qc_jax.train.restore import open_trained
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
 _SYSTEM = flags.DEFINE_string("system", None, "A pair like C_O, or FILE.xyz.", required=True)

@@ -22,9 +22,9 @@ from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.runs import building, initial, progress, scoring, sweep
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.parallel import Devices
-from qc_jax.train.workdir import Workdir
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Experiment card, FILE.py or FILE.py:quick."
@@ -62,7 +62,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
         )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
     with hosts.in_turn("claim"):
-        workdir.claim(run.config)
+        saved.claim(run, workdir)
         workdir.lock()
         result = workdir.result()
     if result is None:
@@ -77,7 +77,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
     print(f"result.json and parity.png are in {workdir.path}")
 
 
-def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
+def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.FitResult:
     name = run.task.targets[0]
     with tqdm(
         total=run.settings.epochs,

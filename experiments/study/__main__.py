@@ -37,7 +37,7 @@ from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building, sources
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 STUDIES: dict[str, common.Study] = {
     "channels": channels.STUDY,

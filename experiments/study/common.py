@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import numpy as np
 import pandas as pd
+from qc_jax.train.restore import restore
 from tqdm import tqdm
 
 from experiments import benchmark
@@ -21,9 +22,8 @@ from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, progress, results, sweep
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
 
 # Of all kinds: levels, an energy, and what a canvas gives away.
 TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")

@@ -24,7 +24,7 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
 from qc_jax.runs import initial, results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 PUBLISHED, BEST = "published rate", "own best rate"
 REACHED = "epochs_to_error"

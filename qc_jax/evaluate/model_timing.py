@@ -13,9 +13,9 @@ from qc_jax import models
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.evaluate.predict import batches_of
 from qc_jax.evaluate.timing import NOWHERE, take_turns
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
-from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, take
 
@@ -69,7 +69,7 @@ class ModelTiming:
 def time_model(
     model: nn.Module,
     task: Task,
-    settings: Settings,
+    settings: TrainConfig,
     rounds: int,
     reference: Reference | None = None,
 ) -> ModelTiming:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 # Of trainings that are only timed: nothing is written.
 NOWHERE = Workdir(os.devnull)

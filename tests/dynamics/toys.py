@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from qc_jax.train.restore import Trained
 
 from experiments.configs import schnet
 from qc_jax.data.batch import Batch
@@ -17,11 +18,10 @@ from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import _radial
 from qc_jax.runs import building
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import Trained
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.state import init
-from qc_jax.train.workdir import ADDED, Workdir
 
 DEPTH, STEEPNESS, BOND = 4.0, 1.5, 1.2  # eV, 1/Å, Å
 
@@ -60,7 +60,7 @@ class Soft(nn.Module):
 
 def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -> Trained:
     """The model as if it had been trained; labels are not scaled."""
-    settings = Settings()
+    settings = TrainConfig()
     some = jnp.ones(len(targets))
     scaler = Scaler(low=-some, high=some, log=jnp.zeros(len(targets), bool))
     sample = Batch(jnp.array([[6, 8]]), jnp.eye(2, 3)[None], jnp.array([[[1], [0]]]))
@@ -76,7 +76,7 @@ def pair(distance: float, numbers: tuple[int, int] = (6, 8)) -> Structure:
 @functools.cache
 def curve() -> PairTable:
     """N2 at 40 distances by GFN2-xTB: one solution, a triple bond."""
-    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.Settings())
+    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.TrainConfig())
     return to_table(found.points, {"engine": "tblite"})
 
 
@@ -85,7 +85,7 @@ def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
     curve().save(folder / "curve.npz")
     run = building.from_config(config(folder, epochs))
     workdir = Workdir(folder / "run")
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     loop.fit(run.model, run.task, run.settings, workdir)
     return workdir.path
 

@@ -20,10 +20,10 @@ import time
 
 import jax
 import numpy as np
+from qc_jax.train.restore import restore
 
 from qc_jax.runs import building
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 SWEEP = (
     "--config.early_stopping_patience=100",

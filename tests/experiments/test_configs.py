@@ -5,14 +5,14 @@ import pathlib
 
 import jax
 import pytest
+from qc_jax.train.restore import model_of
 
 from experiments import configs
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.runs import building, scoring
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import model_of
-from qc_jax.train.workdir import Workdir
 
 FOLDER = pathlib.Path(configs.__file__).parent
 CARDS = sorted({path.stem for path in FOLDER.glob("*.py")} - {"__init__", "common"})
@@ -62,7 +62,7 @@ def test_the_quick_run(name, tmp_path):
     """On a part of the shipped table, scored; the scripts around it have tests of their own."""
     run = building.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
     workdir = Workdir(tmp_path / "run")
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     trained = loop.fit(run.model, run.task, run.settings, workdir)
     result = scoring.score(run, trained.state, {}).result
     assert result["epochs"] == (1 if hasattr(run.model, "solve") else 2)

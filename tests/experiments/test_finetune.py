@@ -6,15 +6,15 @@ import pathlib
 
 import numpy as np
 import pytest
+from qc_jax.train.restore import open_trained
 
 from experiments.configs import schnet
 from experiments.configs.finetune import with_card
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.runs import building, initial, results, scoring, sources
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import open_trained
-from qc_jax.train.workdir import Workdir
 from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -36,7 +36,7 @@ def pretrain(folder: pathlib.Path, small_table) -> pathlib.Path:
     config["model"] |= {"hidden": 8, "filters": 8, "interactions": 1, "gaussians": 4}
     run = building.from_config(config)
     workdir = Workdir(folder / "pre")
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     trained = loop.fit(run.model, run.task, run.settings, workdir)
     scoring.score(run, trained.state, {}).write(workdir)
     return workdir.path

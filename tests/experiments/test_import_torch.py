@@ -6,12 +6,12 @@ import pathlib
 import jax
 import numpy as np
 import pytest
+from qc_jax.train.restore import restore
 
 from qc_jax.data.batch import from_arrays
 from qc_jax.evaluate.predict import predict
 from qc_jax.runs import building
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 SCRIPT = ("-m", "experiments.import_torch")
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "reference" / "schnet.npz"

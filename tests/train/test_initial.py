@@ -7,13 +7,13 @@ import pytest
 
 from qc_jax import models
 from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.workdir import Workdir
 
 PATHS = (("params", "Dense_0", "kernel"), ("batch_stats", "BatchNorm_0", "mean"))
-SETTINGS = Settings(epochs=3, batch_size=32, lr=0.05, checkpoint_every=1)
+SETTINGS = TrainConfig(epochs=3, batch_size=32, lr=0.05, checkpoint_every=1)
 
 
 def part(shapes: dict[tuple[str, ...], tuple[int, ...]]) -> dict:
@@ -40,7 +40,7 @@ def leaves(tree) -> dict[tuple[str, ...], np.ndarray]:
 
 def test_a_part_is_replaced(noisy, task, workdir, initial):
     """In weights, averages and the best of both; nothing else moves, nor does a neighbour."""
-    settings = Settings()
+    settings = TrainConfig()
     stack = Stack(
         [Training(noisy, task, settings, workdir, each) for each in (None, initial, None)]
     )
@@ -63,7 +63,7 @@ def test_a_part_is_replaced(noisy, task, workdir, initial):
 
 def test_the_training_starts_there(model, task, workdir):
     """At hardly any learning rate it ends there, too."""
-    settings = Settings(epochs=1, batch_size=32, lr=1e-9, min_lr=0)
+    settings = TrainConfig(epochs=1, batch_size=32, lr=1e-9, min_lr=0)
     initial = part(
         {("params", "Embed_0", "embedding"): (20, 2), ("params", "Dense_0", "bias"): (2,)}
     )

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.train.workdir import ADDED, Workdir
+from qc_jax.runs.workdir import Workdir
 
 CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
 
@@ -51,7 +51,7 @@ def test_one_process_trains_at_a_time(tmp_path):
     """And one that was killed is in nobody's way."""
     work = Workdir(tmp_path)
     work.claim(CONFIG)
-    code = "from qc_jax.train.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
+    code = "from qc_jax.runs.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
     other = subprocess.Popen(
         [sys.executable, "-c", code + "print('held', flush=True); sys.stdin.read()", tmp_path],
         stdin=subprocess.PIPE,
