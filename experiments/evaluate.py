@@ -10,13 +10,13 @@ listed with the others; the baselines are fitted on the training rows of that sp
 """
 
 from absl import flags
-from qc_jax.train.restore import restore
 
 from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
-from qc_jax.runs import building, scoring
+from qc_jax.runs import scoring
+from qc_jax.runs.saved import load
 from qc_jax.runs.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string(
@@ -41,21 +41,7 @@ def main(argv: list[str]) -> None:
     elif _DATA_DIR.value:
         raise InputError("--data_dir is of --data, which was not given")
 
-    workdir = Workdir(_WORKDIR.value)
-    config = workdir.config()
-    trained = building.from_config(config)
-    if trained.config["data_fingerprint"] != config["data_fingerprint"]:
-        raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
-    state = restore(workdir, trained.model, trained.settings)
-    run = trained
-    if changes:
-        other = building.from_config({**config, **changes})
-        run = other._replace(task=scoring.unseen(other.task, known=trained.task))
-
-    seconds = (workdir.result() or {}).get("seconds", {})
-    scored = scoring.score(run, state, seconds)
-    if changes:
-        scored.result["trained_on"] = scoring.about_data(trained)
+    scored = scoring.score_saved(load(_WORKDIR.value), **changes)
     if out is not None:
         cli.make_out(out.path)
         plot_scored(out.path / "parity.png", scored.result, scored.predictions)

@@ -21,9 +21,10 @@ from experiments import cli, distributed
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
-from qc_jax.runs import building, initial, progress, scoring, sweep
+from qc_jax.runs import building, initial, progress, saved, scoring, sweep
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
+from qc_jax.train.observers import Callbacks
 from qc_jax.train.parallel import Devices
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -82,7 +83,7 @@ def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loo
     with tqdm(
         total=run.settings.epochs,
         unit="epoch",
-        desc=run.config["model"]["name"],
+        desc=run.config.model.name,
         disable=not hosts.first(),
     ) as bar:
 
@@ -98,7 +99,11 @@ def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loo
             bar.update()
 
         return loop.fit(
-            run.model, run.task, run.settings, workdir, on_epoch, stop, initial=run.initial
+            run.model,
+            run.task,
+            run.settings,
+            [workdir, Callbacks(on_epoch, stop)],
+            initial=run.initial,
         )
 
 

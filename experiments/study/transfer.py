@@ -129,7 +129,7 @@ def _of_size(size: int) -> str:
 
 def _validation(found: common.Found, target: str) -> list[float]:
     """The validation MAE of every epoch."""
-    lines = found.workdir.metrics(found.result["epochs"])
+    lines = found.workdir.history(found.result["epochs"])
     return [line["validation_mae"][target] for line in lines]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Task
-from qc_jax.evaluate.timing import NOWHERE, take_turns
+from qc_jax.evaluate.timing import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
@@ -113,10 +113,7 @@ def product_gigaflops() -> float:
 
 def _program(model: nn.Module, task: Task, settings: TrainConfig, size: int) -> Program:
     stack = Stack(
-        [
-            Training(model, task, dataclasses.replace(settings, seed=seed), NOWHERE)
-            for seed in range(size)
-        ]
+        [Training(model, task, dataclasses.replace(settings, seed=seed)) for seed in range(size)]
     )
     devices = Devices(settings.parallel, size, settings.batch_size)
     return Program(stack, devices, stack.first_states())

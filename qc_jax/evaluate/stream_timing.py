@@ -11,7 +11,6 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import Split
 from qc_jax.data.stream import Stream
-from qc_jax.evaluate.timing import NOWHERE
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Streamed
@@ -50,7 +49,7 @@ def time_stream(model: nn.Module, stream: Stream, settings: TrainConfig, rows: i
     scaler = scaling.fit(np.asarray(stream.labels)[chosen], targets)
     dataset: Any = stream
     task = Task(targets, names, dataset, split, scaler, {})
-    stack = Stack([Training(model, task, settings, NOWHERE)])
+    stack = Stack([Training(model, task, settings)])
     devices = Devices(settings.parallel, 1, settings.batch_size)
     program = Streamed(stack, devices, stack.first_states())
     start = time.perf_counter()

@@ -219,7 +219,7 @@ def _version(package: str) -> str:
 
 @functools.cache
 def _commit() -> str:
-    """Return that of the repository that this file is part of, with a + where files have changed."""
+    """Return that of the repository of this file, with a + where files have changed."""
     root = pathlib.Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""

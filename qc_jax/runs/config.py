@@ -69,11 +69,9 @@ class ModelConfig:
     def of(cls, model: nn.Module) -> "ModelConfig":
         """Return the configuration of an architecture."""
         kind = type(model)
-        fields = (field.name for field in dataclasses.fields(typing.cast(Any, kind)))
+        fields = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
         hyper_parameters = {
-            name: getattr(model, name)
-            for name in fields
-            if name not in ("parent", "name", "outputs")
+            name: getattr(model, name) for name in sorted(fields - {"parent", "name", "outputs"})
         }
         own, source = _name_of(kind), f"{kind.__module__}:{kind.__qualname__}"
         if own is None:
@@ -83,7 +81,7 @@ class ModelConfig:
 
     @property
     def known_as(self) -> str:
-        """Return what `models.create` takes: the name, or where it is not known here, the source."""
+        """Return what `models.create` takes: the name, or the source of one not known here."""
         return self.source if self.source and self.name not in models.available() else self.name
 
     def create(self, outputs: int) -> nn.Module:
@@ -183,7 +181,7 @@ class RunConfig:
     """
 
     model: ModelConfig
-    train: TrainConfig = TrainConfig()
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     data: str = "gfn2_xtb"
     data_dir: str = ""
     target: str = "e_homo_ev"
@@ -272,7 +270,8 @@ class RunConfig:
         if isinstance(sweep, Mapping):
             # ml_collections makes a number of '42', and of '42,123' text.
             sweep = {
-                k: v if k == "stack" or isinstance(v, str) else _text(v) for k, v in sweep.items()
+                key: value if key == "stack" or isinstance(value, str) else _text(value)
+                for key, value in sweep.items()
             }
         nested["sweep"] = _build(SweepConfig, sweep, "sweep.")
         if transfer is not None:

@@ -39,6 +39,7 @@ from qc_jax.train.config import TrainConfig
 from qc_jax.train.state import State, init, of_one, take
 
 _RECORD, _PAIRS = "run.json", "pairs.npz"
+_ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as the table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,11 +150,7 @@ class Record:
             periodic=periodic,
             cutoff=None if pairs else building.neighbor_cutoff(run.config, run.model, periodic),
             provenance={
-                **{
-                    k: v
-                    for k, v in table.provenance.items()
-                    if k not in ("left_out", "disagreements")
-                },
+                **{key: table.provenance[key] for key in table.provenance if key not in _ASIDE},
                 "versions": building.versions(),
             },
         )
@@ -179,9 +176,8 @@ class Record:
         names = {field.name for field in dataclasses.fields(cls)}
         if found.keys() != names:
             odd = sorted(found.keys() ^ names)[0]
-            raise InputError(
-                f"{path}: expected the fields {', '.join(sorted(names))}; {odd} is wrong"
-            )
+            wanted = ", ".join(sorted(names))
+            raise InputError(f"{path}: expected the fields {wanted}; {odd} is wrong")
         try:
             offsets = tuple(float(value) for value in found["offsets"])
             if len(offsets) != targets or not np.isfinite(offsets).all():
@@ -217,6 +213,7 @@ def claim(run: Run, workdir: Workdir) -> None:
 
 
 def pairs_of(run: Run) -> Pairs | None:
+    """Return the pairs of a training's table; None where it is none of pairs."""
     if not isinstance(run.table, PairTable):
         return None
     features = None
@@ -396,9 +393,7 @@ class SavedRun:
         if self.run is not None:
             return self.run
         if not self.config.data:
-            raise InputError(
-                "this run was trained on a table without a name; expected score(table=…)"
-            )
+            raise InputError("trained on a table without a name; expected score(table=…)")
         found = building.from_config(self.config)
         if found.config.data_fingerprint != self.config.data_fingerprint:
             raise InputError(

@@ -11,14 +11,14 @@ from qc_jax.errors import InputError
 from qc_jax.runs import building, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.train import loop
-from qc_jax.train.config import TrainConfig
+from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.observers import Observer
 
 
 def fit(
     model: nn.Module,
     task: Task,
-    config: TrainConfig = TrainConfig(),
+    config: TrainConfig = PUBLISHED,
     observers: Sequence[Observer] = (),
     *,
     initial: Mapping[str, Any] | None = None,

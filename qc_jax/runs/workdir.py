@@ -61,7 +61,7 @@ class Workdir(Observer):
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
             # As it would be read again: JSON has lists for tuples.
-            there = _flat(self.config())
+            there = _flat(self._read(self._config_name, "a work directory of experiments.train"))
             asked = _flat(json.loads(json.dumps(config)))
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
@@ -168,8 +168,9 @@ class Workdir(Observer):
         """Adds one epoch to metrics.jsonl, unless it stands there."""
         if resumed or not self.writes:
             return
+        path = self.path / "metrics.jsonl"
         try:
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise InputError(
@@ -185,9 +186,8 @@ class Workdir(Observer):
             raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
         for key in keys:
             if key not in found:
-                raise InputError(
-                    f"{path}: expected a field {key!r}, got {', '.join(found) or 'none'}"
-                )
+                there = ", ".join(found) or "none"
+                raise InputError(f"{path}: expected a field {key!r}, got {there}")
         return found
 
 

@@ -113,3 +113,6 @@ class TrainConfig:
                 )
             found.append((pattern, factor))
         return tuple(found)
+
+
+PUBLISHED = TrainConfig()

@@ -17,13 +17,13 @@ from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.config import TrainConfig
+from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.forces import FORCES
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program, Solved, Streamed
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.state import State, take
+from qc_jax.train.state import State, count_parameters, take
 
 
 class FitResult(NamedTuple):
@@ -53,7 +53,7 @@ class Interrupted(Exception):
 def fit(
     model: nn.Module,
     task: Task,
-    config: TrainConfig = TrainConfig(),
+    config: TrainConfig = PUBLISHED,
     observers: Sequence[Observer] = (),
     *,
     initial: Mapping[str, Any] | None = None,
@@ -207,10 +207,8 @@ def _resume(training: Training, epochs: int) -> list[dict[str, Any]]:
 def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
     """Raise InputError where a device cannot hold what a step certainly needs."""
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(stack)
-    need, what = (
-        each * devices.each,
-        f"{sum(x.size for x in jax.tree.leaves(states.params)) / len(stack):.3g} weights and what Adam remembers of them",
-    )
+    weights = count_parameters(states.params) / len(stack)
+    need, what = each * devices.each, f"{weights:.3g} weights and what Adam remembers of them"
     if "canvas" in stack.model.inputs and stack.structures is not None:
         pixels = stack.structures.canvas_size**2
         rows = stack.settings.batch_size / devices.sharing
@@ -219,8 +217,8 @@ def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
     there = devices.memory()
     if need > there:
         raise InputError(
-            f"memory: a device needs at least {need / 1e9:.3g} GB ({what}), {there / 1e9:.3g} GB are "
-            "there; expected a smaller model, canvas_size or batch_size"
+            f"memory: a device needs at least {need / 1e9:.3g} GB ({what}), and has "
+            f"{there / 1e9:.3g} GB; expected a smaller model, canvas_size or batch_size"
         )
 
 

@@ -31,8 +31,8 @@ class State(flax.struct.PyTreeNode):
         has none.
       opt_state: Adam's moments and learning rate.
       schedule_state: of the learning-rate schedule.
-      best_params: at the best epoch, or the last one where `TrainConfig.keep` says so; a copy, not a
-        view of `params`.
+      best_params: at the best epoch, or the last one where `TrainConfig.keep` says so; a copy,
+        not a view of `params`.
       best_statistics: likewise.
       best_loss: () validation loss there, scaled.
       best_epoch: () int32, from 1; 0 before the first.

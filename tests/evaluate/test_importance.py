@@ -26,7 +26,7 @@ def asked(tmp_path_factory):
     task = dataset.prepare(table, (planted.CHANNEL, planted.NOISE), 42, canvas.features(table))
     model = models.create("tabular_mlp", outputs=2, hidden=(64,), element_embedding=1, dropout=0.0)
     workdir = Workdir(tmp_path_factory.mktemp("importance"))
-    trained = loop.fit(model, task, TrainConfig(epochs=30, lr=3e-3), workdir)
+    trained = loop.fit(model, task, TrainConfig(epochs=30, lr=3e-3), [workdir])
     test = task.dataset.take(task.split.test)
     return ablation.errors(
         functools.partial(predict, model, trained.state.best_variables, task.scaler),

@@ -5,12 +5,12 @@ import pathlib
 
 import jax
 import pytest
-from qc_jax.train.restore import model_of
 
 from experiments import configs
 from qc_jax import models
 from qc_jax.errors import InputError
-from qc_jax.runs import building, scoring
+from qc_jax.runs import building, saved, scoring
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 
@@ -31,7 +31,7 @@ def test_a_card_says_how_to_run_it_and_what_to_expect(name):
     text = importlib.import_module(f"experiments.configs.{name}").__doc__
     assert f"--config=experiments/configs/{name}.py" in text
     assert "e_homo_ev" in text and "parameters" in text
-    model, _, _ = model_of(card(name).to_dict())
+    model = RunConfig.from_dict(card(name).to_dict()).architecture()
     counted = models.describe(card(name).model.name).parameters
     if model == models.create(card(name).model.name):
         assert f"{counted:,} parameters" in text
@@ -44,7 +44,7 @@ def test_the_quick_run_is_of_a_smaller_model(name):
     assert set(quick["model"]) == {"name", *models.defaults(whole["model"]["name"])}
     assert quick["epochs"] == 2 and whole["epochs"] == 50
     assert quick["model"] != whole["model"] or set(whole["model"]) == {"name"}
-    model_of(quick)
+    RunConfig.from_dict(quick)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_quick_run(name, tmp_path):
     run = building.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
     workdir = Workdir(tmp_path / "run")
     saved.claim(run, workdir)
-    trained = loop.fit(run.model, run.task, run.settings, workdir)
+    trained = loop.fit(run.model, run.task, run.settings, [workdir])
     result = scoring.score(run, trained.state, {}).result
     assert result["epochs"] == (1 if hasattr(run.model, "solve") else 2)
     assert 0 < result["test"]["e_homo_ev"]["mae"] < 10

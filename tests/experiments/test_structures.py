@@ -38,7 +38,7 @@ def _train(task, workdir, **settings):
     model = models.create("schnet", hidden=8, filters=8, interactions=1, gaussians=4)
     work = Workdir(workdir)
     work.claim({})
-    return loop.fit(model, task, TrainConfig(batch_size=8, **settings), work)
+    return loop.fit(model, task, TrainConfig(batch_size=8, **settings), [work])
 
 
 def test_qm9(qm9):

@@ -11,6 +11,7 @@ from qc_jax.data.splits import Split
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from qc_jax.train.config import TrainConfig
+from qc_jax.train.observers import Callbacks
 from tests.models import structures
 from tests.models.rows import rows
 
@@ -46,12 +47,14 @@ def test_overfits_sixteen_pairs_and_compiles_once(name, small_table, tmp_path):
     work.claim({})
     compilations = []
     with testing.count_compilations() as seconds:
-        trained = loop.fit(model, task, settings, work, lambda _: compilations.append(len(seconds)))
+        trained = loop.fit(
+            model, task, settings, [work, Callbacks(lambda _: compilations.append(len(seconds)))]
+        )
     assert compilations[0] == compilations[-1]
     losses = [line["validation_loss"] for line in trained.history]
     if hasattr(model, "solve"):
         assert len(losses) == 1 and losses[0] < row.fits
-        again = loop.fit(model, task, settings, work)
+        again = loop.fit(model, task, settings, [work])
         assert again.history == trained.history
     else:
         assert min(losses) < row.fits < losses[0] / 2, (losses[0], min(losses))

@@ -25,7 +25,7 @@ def fit_both(folder: str) -> dict[str, list]:
         work.claim({})
     for epochs in (3, 5):
         settings = TrainConfig(epochs=epochs, batch_size=32, lr=0.05, checkpoint_every=2)
-        trained = loop.fit(conftest.Noisy(), task, settings, work)
+        trained = loop.fit(conftest.Noisy(), task, settings, [work])
     results = {"data": [[line["loss"], line["validation_loss"]] for line in trained.history]}
 
     with hosts.in_turn("make"):

@@ -22,7 +22,7 @@ lines = []
 for model in (conftest.ElementSum(), conftest.Noisy()):
     work = Workdir(f"{sys.argv[1]}/{type(model).__name__}")
     work.claim({})
-    trained = loop.fit(model, task, TrainConfig(epochs=4, batch_size=32, lr=0.05), work)
+    trained = loop.fit(model, task, TrainConfig(epochs=4, batch_size=32, lr=0.05), [work])
     lines += [
         [line["loss"], line["validation_loss"], *line["validation_mae"].values()]
         for line in trained.history

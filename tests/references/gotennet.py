@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional
 from torch_geometric.utils import scatter, softmax
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 EQUATIONS = True
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 class ViT(nn.Module):

@@ -15,7 +15,7 @@ from torch import nn
 from torch_geometric.data import Data
 from torch_geometric.utils import scatter
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 if "torch_scatter" not in sys.modules:  # compiling it takes long, and only its sum is needed
     sys.modules["torch_scatter"] = types.ModuleType("torch_scatter")

@@ -4,7 +4,7 @@ import torch
 from torch_geometric.nn import DimeNetPlusPlus
 from torch_geometric.nn.models import dimenet
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 def build(

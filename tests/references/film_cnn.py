@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import nn
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 class FiLMCNN(nn.Module):

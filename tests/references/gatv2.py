@@ -11,7 +11,7 @@ from torch import nn
 from torch_geometric.nn import GATv2Conv, global_mean_pool
 from torch_geometric.utils import softmax
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 class Smooth(GATv2Conv):

@@ -3,7 +3,7 @@
 import torch
 from torch_geometric.nn import SchNet
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 def build(hidden, filters, interactions, gaussians, cutoff, readout, **_) -> SchNet:

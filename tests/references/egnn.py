@@ -6,7 +6,7 @@ Modules are named as in the authors' network for QM9; elements are embedded by t
 import torch
 from torch import nn
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 EQUATIONS = True
 

@@ -17,10 +17,10 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from experiments.references.structures import Structures
 from qc_jax import canvas
 from qc_jax.data.dataset import Task
 from qc_jax.train.config import TrainConfig
+from tests.references.structures import Structures
 
 
 @dataclasses.dataclass
@@ -70,7 +70,7 @@ class Trainer:
         """Builds the network and lists its data.
 
         Args:
-          reference: a module of `experiments.references`.
+          reference: a module of `tests.references`.
           hyper: all hyper-parameters of the model.
           task: of one target; with canvas features where the network reads the canvas.
           settings: batch size, learning rate and seed are read.

@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import nn
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 EQUATIONS = True
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch_geometric.nn import GCNConv, global_mean_pool
 
-from experiments.references.structures import Structures
+from tests.references.structures import Structures
 
 
 class GCN(nn.Module):

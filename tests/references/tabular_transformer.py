@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from experiments.references.structures import Structures
-from experiments.references.tabular_mlp import statistics
+from tests.references.structures import Structures
+from tests.references.tabular_mlp import statistics
 
 
 class TabularTransformer(nn.Module):
