@@ -17,8 +17,9 @@ import sys
 
 from absl import flags
 
-from experiments import cli, structures, train
+from experiments import cli, train
 from experiments.configs.finetune import with_card
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.runs import initial
 
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> None:
     config = flags.FLAGS.config.to_dict()
     if "transfer" not in config:
         raise InputError("--config: expected a card of configs/finetune")
-    structures.check_data(_DATA.value)
+    parse_structures(_DATA.value)
     config |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
     if _TARGET.value is not None:
         config["target"] = _TARGET.value

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from experiments import structures
 from experiments.study import common
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
@@ -45,7 +45,7 @@ def card(data: str) -> dict[str, Any]:
     Raises:
       InputError: these are no larger structures.
     """
-    kind, _ = structures.check_data(data)
+    kind = parse_structures(data).kind
     return importlib.import_module(f"experiments.configs.finetune.{kind}").get_config().to_dict()
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from qc_jax.data import table as tables
+from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.engines import dftbplus, published
@@ -26,13 +27,11 @@ def read_data(data: str, data_dir: str) -> PairTable | Structures:
     Raises:
       InputError: no such data.
     """
-    from experiments.structures import is_structures, open_structures
-
     if is_structures(data):
-        found: PairTable | Structures = open_structures(data, data_dir)
-    else:
-        found = _read_table(data, data_dir)
-    return dataclasses.replace(found, opened_as=data)
+        from qc_jax.datasets import open_structures  # imports TFDS
+
+        return dataclasses.replace(open_structures(data, data_dir), opened_as=data)
+    return open_table(data, data_dir)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
@@ -78,14 +77,12 @@ def _read_table(data: str, data_dir: str) -> PairTable:
       InputError: no such data.
     """
     if data.startswith(TFDS_PREFIX):
-        import data_builders.quantum_canvas  # noqa: F401  (registers the builder)
+        import qc_jax.datasets  # noqa: F401  (registers the builder)
         from qc_jax.data import records
 
         return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
     if data_dir:
         raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
-    from experiments.structures import is_structures
-
     if is_structures(data):
         raise InputError(f"expected a table of pairs, got larger structures, {data!r}")
     for prefix, read in READERS.items():

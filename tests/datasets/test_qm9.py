@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders.qm9_files import Builder
-from data_builders.qm9_files.qm9_files_dataset_builder import FILES
 from qc_jax.chem.units import HARTREE_EV
-from qc_jax.data import qm9
 from qc_jax.data.targets import target
+from qc_jax.datasets import qm9
+from qc_jax.datasets.qm9 import FILES, Builder
 from qc_jax.errors import InputError
 
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "qm9"
-README = pathlib.Path(Builder.code_path).parent / "README.md"
+README = Builder.pkg_dir_path / "README.md"
 
 
 def _prepare(manual, data_dir):

@@ -1,6 +1,5 @@
 """The dataset crysmtm from a manual directory of small TiO2 particles, without a network."""
 
-import pathlib
 import re
 import shutil
 
@@ -9,11 +8,12 @@ import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders.crysmtm import Builder
-from qc_jax.data import crysmtm, xyz
+from qc_jax.data import xyz
+from qc_jax.datasets import crysmtm
+from qc_jax.datasets.crysmtm import Builder
 from qc_jax.errors import InputError
 
-README = pathlib.Path(Builder.code_path).parent / "README.md"
+README = Builder.pkg_dir_path / "README.md"
 
 
 def _manual(folder):

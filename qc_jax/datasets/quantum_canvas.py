@@ -6,20 +6,21 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders.array_record import ArrayRecordBuilder
-from data_builders.quantum_canvas import curves
-from data_builders.quantum_canvas.curves import CurvesConfig
-from data_builders.quantum_canvas.features import examples, features
 from qc_jax.data import splits
 from qc_jax.data.table import PairTable, open_table
+from qc_jax.datasets import curves
+from qc_jax.datasets.array_record import ArrayRecordBuilder
+from qc_jax.datasets.curves import CurvesConfig
+from qc_jax.datasets.features import examples, features
 from qc_jax.engines import published
 
 SPLIT_SEED = 42  # of the published split
 
 
 class Builder(ArrayRecordBuilder):
-    """Builder of `quantum_canvas`; see its README for features, splits and caveats."""
+    """Build `quantum_canvas`; its README has features, splits and caveats."""
 
+    name = "quantum_canvas"
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS reads a plain attribute)
         "1.1.0": "Feature `row`; configurations ptbp and gfn2_xtb_curves.",

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders.array_record import ArrayRecordTfDataAdapter, teach_tfds
-from data_builders.quantum_canvas import Builder, quantum_canvas_dataset_builder
 from qc_jax import canvas
 from qc_jax.data.records import read_table
 from qc_jax.data.splits import random_split
+from qc_jax.datasets import quantum_canvas
+from qc_jax.datasets.array_record import ArrayRecordTfDataAdapter, teach_tfds
+from qc_jax.datasets.quantum_canvas import Builder
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 
@@ -134,5 +135,5 @@ class TestWithTfdsTesting(tfds.testing.DatasetBuilderTestCase):
         split = random_split(len(small_table), 42)
         cls.SPLITS = {part: len(rows) for part, rows in split.parts().items()}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: small_table)
+            patch.setattr(quantum_canvas, "open_table", lambda name: small_table)
             yield

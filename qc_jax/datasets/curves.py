@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from data_builders.quantum_canvas.features import examples
 from qc_jax.chem import elements
 from qc_jax.data import splits
+from qc_jax.datasets.features import examples
 from qc_jax.engines import generate, pool
 from qc_jax.engines.engine import Engine
 from qc_jax.engines.record import Answer, Scan, to_table

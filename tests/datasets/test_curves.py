@@ -7,16 +7,16 @@ import re
 import numpy as np
 import pytest
 
-from data_builders.quantum_canvas import Builder
-from data_builders.quantum_canvas.curves import Answers, CurvesConfig
 from qc_jax import canvas
+from qc_jax.datasets.curves import Answers, CurvesConfig
+from qc_jax.datasets.quantum_canvas import Builder
 from qc_jax.engines import generate
 from qc_jax.engines.tblite import TbliteEngine
 from qc_jax.errors import InputError
 
 pytest.importorskip("apache_beam", reason="apache-beam is not installed: no pipelines")
 
-README = pathlib.Path(__file__).parents[2] / "data_builders" / "quantum_canvas" / "README.md"
+README = pathlib.Path(__file__).parents[2] / "qc_jax/datasets/metadata/quantum_canvas/README.md"
 README_SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 CONFIG = CurvesConfig(name="small", symbols=("H", "C", "N", "O"), curve="0.8:1.6:3")
 SKIPPED = "C_N"  # an earlier run is made to have said that this pair has no solution

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qc_jax.chem.units import KCAL_PER_MOL_EV
-from qc_jax.data import trajectory
+from qc_jax.datasets import md17
 from qc_jax.errors import InputError
 
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "md17_ethanol.npz"
@@ -19,7 +19,7 @@ def content():
 
 
 def test_a_file_in_ev(content):
-    frames = trajectory.read(FIXTURE)
+    frames = md17.read(FIXTURE)
     assert (frames.formula, frames.layout, len(frames)) == ("C2H6O", "original", 100)
     np.testing.assert_array_equal(frames.atomic_numbers, content["z"])
     np.testing.assert_allclose(frames.energies, content["E"] * KCAL_PER_MOL_EV, rtol=1e-12)
@@ -33,7 +33,7 @@ def test_fixture_forces_are_those_of_its_energies():
     tblite = pytest.importorskip("tblite.interface")
     from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 
-    frames = trajectory.read(FIXTURE)
+    frames = md17.read(FIXTURE)
     calculator = tblite.Calculator(
         "GFN2-xTB", frames.atomic_numbers, frames.positions[7] / BOHR_ANG
     )
@@ -44,24 +44,24 @@ def test_fixture_forces_are_those_of_its_energies():
     np.testing.assert_allclose(frames.forces[7], forces, atol=1e-3)
 
 
-@pytest.mark.parametrize("layout", trajectory.LAYOUTS)
+@pytest.mark.parametrize("layout", md17.LAYOUTS)
 def test_write_and_read(tmp_path, content, layout):
-    frames = trajectory.read(FIXTURE)
+    frames = md17.read(FIXTURE)
     path = tmp_path / "again.npz"
-    trajectory.write(path, trajectory.Trajectory(**{**vars(frames), "layout": layout}))
-    again = trajectory.read(path, layout)
+    md17.write(path, md17.Trajectory(**{**vars(frames), "layout": layout}))
+    again = md17.read(path, layout)
     np.testing.assert_allclose(again.energies, frames.energies, rtol=1e-14)
     np.testing.assert_allclose(again.forces, frames.forces, rtol=1e-6)
     np.testing.assert_array_equal(again.positions, frames.positions)
     other = {"original": "revised", "revised": "original"}[layout]
     with pytest.raises(InputError, match=rf"again\.npz: expected arrays .* \({other}\), got "):
-        trajectory.read(path, other)
+        md17.read(path, other)
 
 
 def test_energies_may_have_a_second_axis(tmp_path, content):
     path = tmp_path / "column.npz"
     np.savez(path, **{**content, "E": content["E"][:, None]})
-    np.testing.assert_array_equal(trajectory.read(path).energies, trajectory.read(FIXTURE).energies)
+    np.testing.assert_array_equal(md17.read(path).energies, md17.read(FIXTURE).energies)
 
 
 def _nan(array, row):
@@ -91,7 +91,7 @@ def test_wrong_files(tmp_path, content, key, change, message):
         del changed[key]
     np.savez(tmp_path / "wrong.npz", **changed)
     with pytest.raises(InputError, match=r"wrong\.npz: " + message):
-        trajectory.read(tmp_path / "wrong.npz")
+        md17.read(tmp_path / "wrong.npz")
 
 
 def test_damaged_files(tmp_path, content):
@@ -109,6 +109,6 @@ def test_damaged_files(tmp_path, content):
     }.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError, match=rf"{name}: not an .npz of a trajectory, or damaged"):
-            trajectory.read(tmp_path / name)
+            md17.read(tmp_path / name)
     with pytest.raises(InputError, match=r"none\.npz: not an .npz of a trajectory, or damaged"):
-        trajectory.read(tmp_path / "none.npz")
+        md17.read(tmp_path / "none.npz")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qc_jax.chem.units import HARTREE_EV
-from qc_jax.data import qm9
 from qc_jax.data.targets import target
+from qc_jax.datasets import qm9
 from qc_jax.errors import InputError
 
 

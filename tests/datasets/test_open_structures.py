@@ -7,10 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from experiments.structures import open_structures
 from qc_jax import models
-from qc_jax.data import trajectory
 from qc_jax.data.structures import prepare
+from qc_jax.datasets import md17, open_structures
 from qc_jax.errors import InputError
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -30,7 +29,7 @@ def qm9(data_dir):
 
 
 @pytest.fixture(scope="module")
-def md17(data_dir):
+def ethanol(data_dir):
     return open_structures(f"md17:{FIXTURES / 'md17_ethanol.npz'}", data_dir)
 
 
@@ -54,10 +53,10 @@ def test_qm9(qm9):
     np.testing.assert_array_equal(there, qm9.sizes)
 
 
-def test_md17_frames_with_forces(md17):
-    frames = trajectory.read(FIXTURES / "md17_ethanol.npz")
-    np.testing.assert_array_equal(md17.targets["total_energy_ev"], frames.energies)
-    task = prepare(md17, ("total_energy_ev",), seed=1)
+def test_md17_frames_with_forces(ethanol):
+    frames = md17.read(FIXTURES / "md17_ethanol.npz")
+    np.testing.assert_array_equal(ethanol.targets["total_energy_ev"], frames.energies)
+    task = prepare(ethanol, ("total_energy_ev",), seed=1)
     np.testing.assert_allclose(task.dataset.forces, frames.forces, atol=1e-6)
     labels = np.asarray(task.dataset.labels, np.float64)[:, 0] + task.offsets[0]
     np.testing.assert_allclose(labels, frames.energies, atol=1e-7)
@@ -72,16 +71,16 @@ def test_training_goes_down_on_molecules(qm9, tmp_path, stream):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_other_files_are_prepared_anew(md17, data_dir, tmp_path):
-    frames = trajectory.read(FIXTURES / "md17_ethanol.npz")
+def test_other_files_are_prepared_anew(ethanol, data_dir, tmp_path):
+    frames = md17.read(FIXTURES / "md17_ethanol.npz")
     some = {**vars(frames), "energies": frames.energies[:50], "layout": "revised"}
     some |= {"positions": frames.positions[:50], "forces": frames.forces[:50]}
     path = tmp_path / "md17_ethanol.npz"
-    trajectory.write(path, trajectory.Trajectory(**some))
+    md17.write(path, md17.Trajectory(**some))
     assert len(open_structures(f"md17:{path}", data_dir)) == 50
     os.utime(path)  # touched: perhaps another file
     shutil.copy(FIXTURES / "md17_ethanol.npz", path)
-    assert len(open_structures(f"md17:{path}", data_dir)) == len(md17) == 100
+    assert len(open_structures(f"md17:{path}", data_dir)) == len(ethanol) == 100
 
 
 @pytest.mark.slow
@@ -104,11 +103,11 @@ def test_crysmtm_crystals(run_python, data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("gold:x", "unknown structures 'gold'; choose one of: crysmtm, md17, qm9"),
+        ("gold:x", "unknown structures 'gold'; choose one of: crysmtm, extxyz, md17, qm9"),
         ("md17", "md17: expected a path, as in md17:PATH"),
         ("crysmtm:nowhere", "no such file or directory: nowhere"),
         (f"md17:{FIXTURES}", "expected an .npz"),
-        (f"qm9:{FIXTURES}", "manual directory .*: expected QM9's files, atomref.txt is missing"),
+        (f"qm9:{FIXTURES}", "expected QM9's files .*; missing: atomref.txt, unch"),
         (f"crysmtm:{FIXTURES}", "has no labels.csv"),
         (f"md17:{FIXTURES / 'torch_permutations.npz'}", "expected arrays E, F, R, z"),
     ],

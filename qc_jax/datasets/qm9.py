@@ -1,4 +1,9 @@
-"""qm9_files: TFDS's own qm9 builder on files that are already here, of any number of molecules."""
+"""QM9 as TFDS's own builder keeps it: what its features are here, in eV, Å and Debye.
+
+R. Ramakrishnan, P. O. Dral, M. Rupp, O. A. von Lilienfeld, Sci. Data 1, 140022 (2014). TFDS leaves
+the features in the units of the files (Hartree, Bohr) and in float32: U0 of a molecule of -400
+Hartree is then known to 0.8 meV, the atomization energies, which it takes in float64, to 1e-3 meV.
+"""
 
 import contextlib
 import hashlib
@@ -6,16 +11,94 @@ import pathlib
 import re
 import tarfile
 import uuid
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.qm9 import qm9_dataset_builder
 
-from data_builders.array_record import ArrayRecordBuilder
+from qc_jax.chem.units import HARTREE_EV
 from qc_jax.data.files import DAMAGE
+from qc_jax.data.names import DataName
+from qc_jax.data.splits import Split
+from qc_jax.data.structures import Structures
+from qc_jax.datasets.array_record import ArrayRecordBuilder, prepared_builder, records
 from qc_jax.errors import InputError
+
+MAX_ATOMS = 29
+CHARACTERIZED = 130_831  # molecules of the true files, those that did not hold their shape left out
+_TRAIN, _VALIDATION = 110_000, 10_000  # of them
+
+
+class Feature(NamedTuple):
+    """What TFDS calls a label, and the factor that makes ours of it."""
+
+    name: str
+    factor: float
+
+
+TARGETS: dict[str, Feature] = {
+    "e_homo_ev": Feature("homo", HARTREE_EV),
+    "e_lumo_ev": Feature("lumo", HARTREE_EV),
+    "e_g_ev": Feature("gap", HARTREE_EV),
+    "u0_ev": Feature("U0", HARTREE_EV),
+    "u298_ev": Feature("U", HARTREE_EV),
+    "h298_ev": Feature("H", HARTREE_EV),
+    "g298_ev": Feature("G", HARTREE_EV),
+    "u0_atomization_ev": Feature("U0_atomization", HARTREE_EV),
+    "u298_atomization_ev": Feature("U_atomization", HARTREE_EV),
+    "h298_atomization_ev": Feature("H_atomization", HARTREE_EV),
+    "g298_atomization_ev": Feature("G_atomization", HARTREE_EV),
+    "zpve_ev": Feature("zpve", HARTREE_EV),
+    "dipole_mag_d": Feature("mu", 1.0),
+    "polarizability_bohr3": Feature("alpha", 1.0),
+    "electronic_extent_bohr2": Feature("r2", 1.0),
+    "heat_capacity_calmolk": Feature("Cv", 1.0),
+}
+
+
+def read(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of TFDS's `qm9` as what `stream.Stream` reads: its atoms without padding."""
+    atoms = int(record["num_atoms"])
+    return {
+        "atomic_numbers": np.asarray(record["charges"][:atoms], np.int32),
+        "positions": np.asarray(record["positions"][:atoms], np.float32),
+    }
+
+
+def label(record: Mapping[str, Any], target: str) -> float:
+    """One of `TARGETS` of a record, in its unit here."""
+    feature = TARGETS[target]
+    return float(record[feature.name]) * feature.factor
+
+
+def split(molecules: int, seed: int) -> Split:
+    """The published sizes: 110,000 train, 10,000 validate, the rest tests.
+
+    Shuffled by NumPy's RandomState, as TFDS's configuration `dimenet` is: of seed 42 it is the same
+    split. Fewer molecules than QM9 has are split in the same proportions.
+
+    Args:
+      molecules: how many, in the order of the configuration `original`.
+      seed: of the shuffle.
+
+    Raises:
+      InputError: they are too few.
+    """
+    train = molecules * _TRAIN // CHARACTERIZED
+    validation = molecules * _VALIDATION // CHARACTERIZED
+    if not train or not validation:
+        raise InputError(f"QM9: expected at least 14 molecules to split, got {molecules}")
+    order = np.random.RandomState(seed).permutation(molecules).astype(np.int64)
+    return Split(
+        train=order[:train],
+        validation=order[train : train + validation],
+        test=order[train + validation :],
+        description=f"qm9: of {molecules} molecules {train} train, {validation} validate, the "
+        "rest tests",
+    )
+
 
 # What TFDS would download, by the names it asks for, and their published file names.
 FILES = {
@@ -40,8 +123,9 @@ class _Here:
 
 
 class Builder(ArrayRecordBuilder, qm9_dataset_builder.Builder):
-    """Builder of `qm9_files`; see its README for files, units and splits."""
+    """Build `qm9_files`: TFDS's own qm9 of files that are here, of any number of molecules."""
 
+    name = "qm9_files"
     BUILDER_CONFIGS = [  # noqa: RUF012 (TFDS reads a plain attribute)
         config
         for config in qm9_dataset_builder.Builder.BUILDER_CONFIGS
@@ -167,3 +251,40 @@ def _sizes(molecules: int, characterized: int) -> Iterator[None]:
     finally:
         for name, value in zip(names, before, strict=True):
             setattr(qm9_dataset_builder, name, value)
+
+
+def open_structures(name: DataName, data_dir: str) -> Structures:
+    """Return the molecules of a folder of QM9's files, or downloaded ones where no folder is named.
+
+    TFDS prepares them in `data_dir` on first use.
+
+    Raises:
+      InputError: a file is missing or damaged, or the download fails.
+    """
+    files = [pathlib.Path(name.path) / file for file in FILES.values()]
+    missing = [file.name for file in files if name.path and not file.is_file()]
+    if missing:
+        raise InputError(
+            f"qm9:{name.path}: expected QM9's files {', '.join(FILES.values())}; "
+            f"missing: {', '.join(missing)}"
+        )
+    made = prepared_builder(Builder, data_dir, name.path, files)
+    used = ("num_atoms", "charges", "positions", "index")
+    labels = [feature.name for feature in TARGETS.values()]
+    rows = records(made, ("train",), (*used, *labels))
+    targets: dict[str, list[float]] = {target: [] for target in TARGETS}
+    names, sizes = [], []
+    for record in rows:
+        names.append(f"qm9_{int(record['index'])}")
+        sizes.append(int(record["num_atoms"]))
+        for target, column in targets.items():
+            column.append(label(record, target))
+    return Structures(
+        names=np.array(names),
+        source=rows,
+        read=read,
+        targets={target: np.array(column) for target, column in targets.items()},
+        sizes=np.array(sizes),
+        split=lambda rows, seed: split(len(rows), seed),
+        provenance=made.info.metadata["provenance"],
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qc_jax.data import crysmtm
+from qc_jax.datasets import crysmtm
 from qc_jax.errors import InputError
 
 HEADER = "Polymorph,Temperature,Parameter,Value\n"

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders.md17 import Builder
-from data_builders.md17.md17_dataset_builder import MOLECULES, TrajectoryConfig
-from qc_jax.data import trajectory
+from qc_jax.datasets import md17
+from qc_jax.datasets.md17 import MOLECULES, Builder, TrajectoryConfig
 from qc_jax.errors import InputError
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 FIXTURE = FIXTURES / "md17_ethanol.npz"
-README = pathlib.Path(Builder.code_path).parent / "README.md"
+README = Builder.pkg_dir_path / "README.md"
 
 
 def _manual(folder):
@@ -33,7 +32,7 @@ def prepared(tmp_path_factory):
 
 
 def test_records_are_the_frames_in_their_order(prepared):
-    frames = trajectory.read(FIXTURE)
+    frames = md17.read(FIXTURE)
     source = prepared.as_data_source(split="train")
     assert len(source) == len(frames)
     for row in (0, 1, 57, 99):
@@ -78,9 +77,9 @@ def test_readme_snippet(run_python, tmp_path):
 
 
 def test_revised_and_a_config_of_ones_own(tmp_path):
-    frames = trajectory.read(FIXTURE)
-    revised = trajectory.Trajectory(**{**vars(frames), "layout": "revised"})
-    trajectory.write(tmp_path / "rmd17_ethanol.npz", revised)
+    frames = md17.read(FIXTURE)
+    revised = md17.Trajectory(**{**vars(frames), "layout": "revised"})
+    md17.write(tmp_path / "rmd17_ethanol.npz", revised)
     builder = tfds.builder("md17/revised_ethanol", data_dir=tmp_path / "data")
     builder.download_and_prepare(download_config=_manual(tmp_path))
     assert builder.as_data_source(split="train")[3]["total_energy_ev"] == pytest.approx(

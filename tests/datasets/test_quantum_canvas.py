@@ -2,22 +2,21 @@
 
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders.quantum_canvas import Builder
 from qc_jax import canvas
 from qc_jax.data import splits, targets
 from qc_jax.data.records import read_table
 from qc_jax.data.table import open_table
+from qc_jax.datasets.quantum_canvas import Builder
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 
 FLOATS = ("positions", "populations", "charges", "dipole")
-README = Path(Builder.code_path).parent / "README.md"
+README = Builder.pkg_dir_path / "README.md"
 
 
 @pytest.fixture(scope="module")
