@@ -23,9 +23,8 @@ from tqdm import tqdm
 
 from experiments import cli
 from qc_jax.chem.elements import element, pair_name
-from qc_jax.data import xyz
+from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.data.domain import TrainingDomain
-from qc_jax.data.xyz import Structure
 from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential, energy_column
 from qc_jax.dynamics.vibration import Vibration
@@ -134,7 +133,7 @@ def _potential(double: bool) -> tuple[Potential, Structure]:
     if _SYSTEM.value.endswith(".xyz"):
         if _DISTANCE.value is not None:
             raise InputError("--distance is of a pair; the file has positions")
-        structure = xyz.read(_SYSTEM.value)
+        structure = read_structure(_SYSTEM.value)
         return make(structure, double), structure
     numbers = _numbers()
     distance = _DISTANCE.value

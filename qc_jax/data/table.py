@@ -1,5 +1,6 @@
 """PairTable: the one form of the data in memory, a struct of arrays over N two-atom systems."""
 
+import copy
 import dataclasses
 import hashlib
 import importlib.resources
@@ -56,8 +57,8 @@ class PairTable:
         second; files that are read keep theirs.
       populations: [N, 2, 16] Mulliken populations (electrons) by (l, m), in the order of
         `ORBITAL_L` and `ORBITAL_M`; NaN where not known.
-      charges: [N, 2] Mulliken charges (e).
-      dipole: [N, 3] Debye, from negative to positive charge.
+      charges: [N, 2] Mulliken charges (e); NaN where not known.
+      dipole: [N, 3] Debye, from negative to positive charge; NaN where not known.
       targets: columns [N] by name, in the unit of the target table; NaN where undefined.
       provenance: engine, version and settings, and under 'left_out' the pairs that were asked
         for but are not here, by name with the reason; under 'disagreements' rows of a file that
@@ -112,7 +113,10 @@ class PairTable:
             if getattr(self, field) is None:
                 continue
             values = np.asarray(getattr(self, field))
-            bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+            finite = np.isfinite(values)
+            if field in ("charges", "dipole"):
+                finite |= np.isnan(values).all(axis=1, keepdims=True)  # not known
+            bad = ~finite.all(axis=tuple(range(1, values.ndim)))
             if bad.any():
                 raise InputError(
                     f"PairTable.{field}: row {int(np.argmax(bad))} "
@@ -147,14 +151,17 @@ class PairTable:
         )
 
     def take(self, rows: np.ndarray) -> "PairTable":
-        """The table of the given rows (indices or a boolean mask), in their order."""
-        return dataclasses.replace(
-            self,
-            names=self.names[rows],
-            targets={name: column[rows] for name, column in self.targets.items()},
-            extras={name: column[rows] for name, column in self.extras.items()},
+        """Return the table of the given rows (indices or a boolean mask), in their order."""
+        taken = copy.copy(self)  # whose rows have been checked already
+        columns = {
+            "names": self.names[rows],
+            "targets": {name: column[rows] for name, column in self.targets.items()},
+            "extras": {name: column[rows] for name, column in self.extras.items()},
             **{field: array[rows] for field, array in self._arrays().items()},
-        )
+        }
+        for field, value in columns.items():
+            object.__setattr__(taken, field, value)
+        return taken
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """The arrays by field, without names, and without those that are not there."""

@@ -19,7 +19,8 @@ import numpy as np
 import PIL.Image
 import tensorflow_datasets as tfds
 
-from qc_jax.data import splits, xyz
+from qc_jax.data import splits
+from qc_jax.data.atoms import read_structure
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import SplitRule, Structures
 from qc_jax.data.targets import target
@@ -277,7 +278,7 @@ class Builder(ArrayRecordBuilder):
         self, samples: list[Sample], labels: Labels
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         for sample in samples:
-            structure = xyz.read(sample.path("xyz"))
+            structure = read_structure(sample.path("xyz"))
             cell = np.zeros((3, 3)) if structure.cell is None else structure.cell
             yield (
                 sample.name,

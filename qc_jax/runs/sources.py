@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+from qc_jax.data import pairs
 from qc_jax.data import table as tables
 from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
@@ -90,7 +91,7 @@ def _read_table(data: str, data_dir: str) -> PairTable:
             table = read(data.removeprefix(prefix))
             print("\n".join(account(table, most=5)), file=sys.stderr)
             return table
-    return tables.open_table(data)
+    return pairs.read(data) if data.endswith((".csv", ".npz")) else tables.open_table(data)
 
 
 def _read_tree(directory: str) -> PairTable:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from qc_jax.chem.units import FS, KELVIN_EV
+from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import from_arrays
 from qc_jax.data.domain import TrainingDomain
-from qc_jax.data.xyz import Structure
 from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError

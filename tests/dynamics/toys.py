@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.configs import schnet
+from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
-from qc_jax.data.xyz import Structure
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import _radial
