@@ -261,9 +261,7 @@ class RunConfig:
         for key in values:
             choose("field", key, [*own, *train])
         if "model" not in values:
-            raise InputError(
-                "model: expected the name of a model and its hyper-parameters, got none"
-            )
+            raise InputError("model: expected its name and hyper-parameters, got none")
         model = ModelConfig.from_dict(values.pop("model"))
         nested: dict[str, Any] = {}
         sweep, transfer = values.pop("sweep", {}), values.pop("transfer", None)
