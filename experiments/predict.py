@@ -9,19 +9,18 @@ The reference is the table's label, which belongs to that bond length alone.
 
 import math
 
-from absl import flags
-
-from experiments import cli
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
+from qc_jax.runs import cli
 from qc_jax.runs.saved import load
 
-_WORKDIR = flags.DEFINE_string(
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
 )
-_DISTANCE = flags.DEFINE_float("distance", None, "Å; the table's bond length where not given.")
+_DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
 
 
 def main(arguments: list[str]) -> None:
@@ -62,4 +61,4 @@ def _reference(row: int | None, label: float) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS, words="A B")

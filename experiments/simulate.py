@@ -21,7 +21,6 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.data.domain import TrainingDomain
@@ -33,6 +32,7 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
+from qc_jax.runs import cli
 from qc_jax.runs.saved import load
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.Settings(
+    settings = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
     _simulate(settings, out)
 
 
-def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
+def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
     with tqdm(total=settings.steps, unit="step") as bar:
@@ -98,7 +98,7 @@ def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"
@@ -222,7 +222,7 @@ def _reference(numbers: np.ndarray) -> Vibration:
         relaxed = engine.compute(name)
     except EngineError as error:
         raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
-    curve = tblite.PairCurve(numbers.tolist(), engine.settings)
+    curve = tblite.PairCurve(numbers.tolist(), engine.config)
     near = curve.solve(relaxed.distance, fine=True)
     sides = [curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP_ANG, _STEP_ANG)]
     if sides[0] is None or sides[1] is None:

@@ -9,6 +9,7 @@ _HOMES: dict[str, str] = {
     "covered_symbols": "qc_jax.dftb.parameters",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
+    "two_center": "qc_jax.dftb.integrals",
 }
 __all__ = list(_HOMES)
 

@@ -80,7 +80,7 @@ def pair(distance: float, numbers: tuple[int, int] = (6, 8)) -> Structure:
 @functools.cache
 def curve() -> PairTable:
     """N2 at 40 distances by GFN2-xTB: one solution, a triple bond."""
-    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.Settings())
+    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.ScanConfig())
     return to_table(found.points, {"engine": "tblite"})
 
 
