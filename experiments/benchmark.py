@@ -25,13 +25,14 @@ from typing import Any
 
 from absl import flags
 
-from experiments import cli, distributed, progress, runs, sweep
+from experiments import cli, distributed
 from experiments import configs as experiment_cards
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
-from qc_jax.report import results, source
+from qc_jax.report import source
 from qc_jax.report.tables import show_sweep
+from qc_jax.runs import building, progress, results, sweep
 from qc_jax.train import hosts, loop
 
 SEEDS = (42, 123, 456)
@@ -141,7 +142,7 @@ def note_command(directory: str | os.PathLike, **more: Any) -> None:
         "command": shlex.join(["python", "-m", *_module(), *sys.argv[1:]]),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": runs.versions(),
+        "versions": building.versions(),
         **more,
     }
     with open(os.path.join(directory, "commands.jsonl"), "a", encoding="utf-8") as file:
@@ -207,7 +208,7 @@ def main(argv: list[str]) -> None:
     """Trains, scores, prints the table and what was left out of it."""
     if argv:
         raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
-    runs.use_a_device_per_core()
+    building.use_a_device_per_core()
     names, targets, seeds = asked(*_preset())
     configs = trainings(names, targets, seeds, split=_SPLIT.value, **changes())
     missing = left_out(names, targets, seeds, _EPOCHS.value)

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-import tqdm
 from absl import app, flags, logging
 
 from qc_jax.errors import InputError, choose
@@ -68,29 +67,6 @@ def _parse(argv: list[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.WARNING)  # absl starts at INFO, where orbax tells every step
     return rest
-
-
-class Bar:
-    """A progress bar that learns how much there is to do on its first call.
-
-    What takes a `progress` function takes one; use it in a `with` statement.
-    """
-
-    def __init__(self):
-        self._bar: tqdm.tqdm | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Shows `done` of `total` pairs."""
-        if self._bar is None:
-            self._bar = tqdm.tqdm(total=total, initial=done, unit="pair", file=sys.stderr)
-        self._bar.update(done - self._bar.n)
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 @contextlib.contextmanager

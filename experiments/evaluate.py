@@ -11,9 +11,11 @@ listed with the others; the baselines are fitted on the training rows of that sp
 
 from absl import flags
 
-from experiments import cli, runs, scoring
+from experiments import cli
 from qc_jax.errors import InputError
+from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
+from qc_jax.runs import building, scoring
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
@@ -41,24 +43,22 @@ def main(argv: list[str]) -> None:
 
     workdir = Workdir(_WORKDIR.value)
     config = workdir.config()
-    trained = runs.from_config(config)
+    trained = building.from_config(config)
     if trained.config["data_fingerprint"] != config["data_fingerprint"]:
         raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
     state = restore(workdir, trained.model, trained.settings)
     run = trained
     if changes:
-        other = runs.from_config({**config, **changes})
+        other = building.from_config({**config, **changes})
         run = other._replace(task=scoring.unseen(other.task, known=trained.task))
 
-    parity = None
-    if out is not None:
-        cli.make_out(out.path)
-        parity = out.path / "parity.png"
     seconds = (workdir.result() or {}).get("seconds", {})
-    scored = scoring.score(run, state, seconds, parity)
+    scored = scoring.score(run, state, seconds)
     if changes:
         scored.result["trained_on"] = scoring.about_data(trained)
     if out is not None:
+        cli.make_out(out.path)
+        plot_scored(out.path / "parity.png", scored.result, scored.predictions)
         scored.write(out)
     show_result(
         scored.result,

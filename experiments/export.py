@@ -15,11 +15,12 @@ import time
 
 from absl import flags
 
-from experiments import cli, runs
+from experiments import cli
 from qc_jax.data import exchange
 from qc_jax.data.table import SHIPPED
 from qc_jax.engines import published
 from qc_jax.errors import InputError
+from qc_jax.runs import sources
 
 # How a format is written, and how its files may end.
 _FORMATS = {
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--out: no such directory: {os.path.dirname(out)}")
     if os.path.exists(out) and not _OVERWRITE.value:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
-    table = runs.read_table(_DATA.value, _DATA_DIR.value)
+    table = sources.read_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
     write(table, out)
     seconds = time.monotonic() - start

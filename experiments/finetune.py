@@ -17,8 +17,11 @@ import sys
 
 from absl import flags
 
-from experiments import cli, initial, structures, train
+from experiments import cli, train
+from experiments.configs.finetune import with_card
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
+from qc_jax.runs import initial
 
 _FROM = flags.DEFINE_string(
     "from", None, "The work directory of a finished training, or 'scratch'.", required=True
@@ -37,7 +40,7 @@ def main(argv: list[str]) -> None:
     config = flags.FLAGS.config.to_dict()
     if "transfer" not in config:
         raise InputError("--config: expected a card of configs/finetune")
-    structures.check_data(_DATA.value)
+    parse_structures(_DATA.value)
     config |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
     if _TARGET.value is not None:
         config["target"] = _TARGET.value
@@ -46,5 +49,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv = initial.with_card(sys.argv)
+    sys.argv = with_card(sys.argv)
     cli.run(main)

@@ -36,7 +36,8 @@ from qc_jax.engines import generate as engines
 from qc_jax.engines.engine import Engine
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
-from qc_jax.report.tables import account
+from qc_jax.runs.progress import Bar
+from qc_jax.runs.sources import account
 
 _ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(engines.ENGINES), "who computes")
 _OUT = flags.DEFINE_string("out", None, "path of the table, ending in .npz")
@@ -111,7 +112,7 @@ def _generate(out: str) -> None:
     if _CURVE.value is not None:
         engine = engines.scanning(engine, _CURVE.value)
     try:
-        with cli.Bar() as bar:
+        with Bar() as bar:
             table = engines.generate(
                 engine,
                 engine.symbols if symbols is None else symbols,
@@ -154,7 +155,7 @@ def _compare(engine: Engine, table: PairTable, count: int) -> None:
         f"made with {table.provenance.get('engine')} {table.provenance.get('version')}, "
         f"again with {engine.name} {engine.provenance()['version']}"
     )
-    with cli.Bar() as bar:
+    with Bar() as bar:
         differences = engines.verify(
             engine,
             table,

@@ -28,11 +28,13 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from experiments import cli, runs, scoring, torch_checkpoint
+from experiments import cli
 from qc_jax import models
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
+from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import number, show_result
+from qc_jax.runs import building, scoring, torch_checkpoint
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.state import init, of_one
 from qc_jax.train.workdir import Workdir
@@ -61,7 +63,7 @@ def main(argv: list[str]) -> None:
         raise InputError("image_weights: expected none, a checkpoint brings all weights")
     hyper_parameters = dict(config["model"])
     name = hyper_parameters.pop("name")
-    run = runs.from_config(config)
+    run = building.from_config(config)
     targets = run.task.targets
     try:
         variables = models.from_torch(
@@ -105,7 +107,8 @@ def main(argv: list[str]) -> None:
         )
         with Checkpoints(workdir.checkpoints) as checkpoints:
             checkpoints.save(int(state.epoch), of_one(state))
-        scored = scoring.score(run, state, {}, workdir.path / "parity.png")
+        scored = scoring.score(run, state, {})
+        plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)
         result = scored.result
     show_result(result)
@@ -116,7 +119,7 @@ def main(argv: list[str]) -> None:
     print(f"result.json and parity.png are in {workdir.path}")
 
 
-def _warn(run: runs.Run, labels: torch_checkpoint.LabelRange) -> None:
+def _warn(run: building.Run, labels: torch_checkpoint.LabelRange) -> None:
     """Tells where the labels of the table are not those that the model was trained on."""
     names, low, high = run.task.targets, *torch_checkpoint.table_range(run)
     for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders.array_record import ArrayRecordBuilder
 from qc_jax.data.stream import Stream
+from qc_jax.datasets.array_record import ArrayRecordBuilder
 
 ATOMS = 29  # of the largest molecule of QM9
 _ELEMENTS = np.array([1, 6, 7, 8, 9])

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from experiments import cli, runs
+from experiments import cli
 from qc_jax import canvas
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
@@ -24,6 +24,7 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
+from qc_jax.runs import building, sources
 from qc_jax.train.restore import open_trained
 
 _WORKDIR = flags.DEFINE_string(
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
 
     config, model, targets, settings, state = open_trained(_WORKDIR.value)
-    table = runs.read_table(config["data"], config["data_dir"])
+    table = sources.read_table(config["data"], config["data_dir"])
     # Without a distance the pair must be in the table; where it is not, `row` says why.
     row = table.row(name) if distance is None or name in table.names else None
     bond = math.nan if row is None else float(table.targets["distance_ang"][row])
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> None:
         if table.fingerprint() != config["data_fingerprint"]:
             seen = "the data have changed since the model was trained"
         else:
-            fields = runs.data_fields(config)
+            fields = building.data_fields(config)
             task = prepare(table, targets, settings.seed, split=config["split"], **fields)
             seen = _part(task, name)
             if "imported" in config:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import cli, runs, sweep
+from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report import export, page, source
+from qc_jax.runs import sources, sweep
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A benchmark's; without, the packaged results.")
 _OUT = flags.DEFINE_string("out", None, "Where to; WORKDIR/report or ./report by default.")
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> None:
         print(f"{_PACKAGE.value}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
-    report = page.build(own, source.packaged(), runs.read_table)
+    report = page.build(own, source.packaged(), sources.read_table)
     written = export.write(report, out)
     for line in report.warnings:
         print(f"partial: {line}")

@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from experiments import cli, runs
+from experiments import cli
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data import xyz
 from qc_jax.data.domain import TrainingDomain
@@ -34,6 +34,7 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
+from qc_jax.runs import building
 from qc_jax.train.restore import open_trained
 from qc_jax.train.workdir import Workdir
 
@@ -152,7 +153,7 @@ def _maker() -> tuple[Callable[[Structure, bool], Potential], TrainingDomain]:
     """What makes potentials of the trained model, and the distances that it was trained on."""
     trained = open_trained(_WORKDIR.value)
     column = energy_column(trained)  # before the data are read
-    run = runs.from_config(trained.config)
+    run = building.from_config(trained.config)
     if run.config["data_fingerprint"] != trained.config["data_fingerprint"]:
         raise InputError(f"{run.config['data']} has changed since the model was trained")
     task = run.task

@@ -39,7 +39,7 @@ from collections.abc import Callable
 import jax
 from absl import flags
 
-from experiments import cli, references
+from experiments import cli
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data.dataset import Task, prepare
@@ -78,8 +78,7 @@ def _models() -> None:
         "batch, dropout and Adam"
     )
     if modules:
-        from experiments.references import timing
-
+        timing = _of_references("timing")
         print(
             f"reference: {timing.use_all_cores()}; DataLoader of PyTorch Geometric, edges listed "
             "and canvases drawn beforehand"
@@ -121,8 +120,7 @@ def _grid() -> None:
         task, epoch = tasks["canvas" in model.inputs], None
         module = _reference(name) if flags.FLAGS.reference else None
         if module is not None:
-            from experiments.references import timing
-
+            timing = _of_references("timing")
             print(f"reference: {timing.use_all_cores()}")
             trainer = timing.Trainer(module, models.defaults(name), task, settings)
             epoch = functools.partial(trainer.train, task.split.train)
@@ -206,17 +204,34 @@ def _trained(name: str) -> bool:
 
 
 def _reference(name: str) -> types.ModuleType | None:
-    """The module of a model's reference network, if it has one."""
-    path = f"{references.__name__}.{name}"
-    if importlib.util.find_spec(path) is None:
-        return None
+    """Return the module of a model's reference network, None where it has none."""
+    package = _of_references("timing").__package__
+    there = importlib.util.find_spec(f"{package}.{name}") is not None
+    return _of_references(name) if there else None
+
+
+def _of_references(name: str) -> types.ModuleType:
+    """Return a module of the PyTorch networks, which are in a clone alone.
+
+    Raises:
+      InputError: this is no clone, or a package that they need is not installed.
+    """
+    package = "tests.references"
     try:
-        importlib.import_module(f"{references.__name__}.timing")
-        return importlib.import_module(path)
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"--reference: {error.name} is not installed, which the reference of {name} needs; "
-            f"{references.INSTALL}"
+            "--reference: the PyTorch networks are in tests/references of a clone; start "
+            "`python -m experiments.speed` in the clone's folder"
+        ) from error
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except ModuleNotFoundError as error:
+        install = importlib.import_module(package).INSTALL
+        raise InputError(
+            f"--reference: {error.name} is not installed, which the PyTorch networks need; "
+            f"{install}"
         ) from error
 
 

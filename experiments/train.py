@@ -17,9 +17,11 @@ from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from experiments import cli, distributed, initial, progress, runs, scoring, sweep
+from experiments import cli, distributed
 from qc_jax.errors import InputError
+from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
+from qc_jax.runs import building, initial, progress, scoring, sweep
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.parallel import Devices
 from qc_jax.train.workdir import Workdir
@@ -46,13 +48,13 @@ def run(config: dict[str, Any]) -> None:
                 progress.train(made, stop)
                 show_sweep(made.results)
             else:
-                one = initial.read(runs.from_config(config))
+                one = initial.read(building.from_config(config))
                 _train_one(one, Workdir(_WORKDIR.value, hosts.first()), stop)
         except loop.Interrupted:
             print("asked to stop, and all is saved: resume with the same command")
 
 
-def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> None:
+def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> None:
     if grid.shared_out(run.settings.parallel) and run.settings.parallel != "auto":
         raise InputError(
             "parallel=replicas leaves all processes but one without work, as there is one training;"
@@ -67,15 +69,15 @@ def _train_one(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> Non
         trained = _train(run, workdir, stop)
         if not hosts.first():
             return
-        parity = workdir.path / "parity.png"
-        scored = scoring.score(run, trained.state, trained.seconds, parity)
+        scored = scoring.score(run, trained.state, trained.seconds)
+        plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)
         result = scored.result
     show_result(result)
     print(f"result.json and parity.png are in {workdir.path}")
 
 
-def _train(run: runs.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
+def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
     name = run.task.targets[0]
     with tqdm(
         total=run.settings.epochs,

@@ -97,7 +97,7 @@ def tfds_data_dir(tmp_path_factory) -> str:
     """A TFDS data_dir with quantum_canvas/gfn2_xtb of the shipped table, prepared; read only."""
     import tensorflow_datasets as tfds
 
-    import data_builders.quantum_canvas  # noqa: F401  (registers the dataset)
+    import qc_jax.datasets  # noqa: F401  (registers the dataset)
 
     data_dir = str(tmp_path_factory.mktemp("tfds"))
     tfds.builder("quantum_canvas/gfn2_xtb", data_dir=data_dir).download_and_prepare()
@@ -107,7 +107,7 @@ def tfds_data_dir(tmp_path_factory) -> str:
 @pytest.fixture
 def tfds_of_small_table(monkeypatch, small_table) -> PairTable:
     """What is built of quantum_canvas/gfn2_xtb meanwhile holds the small table, for speed."""
-    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+    from qc_jax.datasets import quantum_canvas
 
-    monkeypatch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: small_table)
+    monkeypatch.setattr(quantum_canvas, "open_table", lambda name: small_table)
     return small_table

@@ -1,5 +1,5 @@
-"""Importing this registers the dataset `crysmtm` with TFDS."""
+"""Register the dataset `crysmtm` with TFDS."""
 
-from data_builders.crysmtm.crysmtm_dataset_builder import Builder
+from qc_jax.datasets.crysmtm import Builder
 
 __all__ = ["Builder"]

@@ -1,5 +1,5 @@
-"""Importing this registers the dataset `md17` with TFDS."""
+"""Register the dataset `md17` with TFDS."""
 
-from data_builders.md17.md17_dataset_builder import Builder
+from qc_jax.datasets.md17 import Builder
 
 __all__ = ["Builder"]

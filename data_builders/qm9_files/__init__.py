@@ -1,5 +1,5 @@
-"""Importing this registers the dataset `qm9_files` with TFDS."""
+"""Register the dataset `qm9_files` with TFDS."""
 
-from data_builders.qm9_files.qm9_files_dataset_builder import Builder
+from qc_jax.datasets.qm9 import Builder
 
 __all__ = ["Builder"]

@@ -1,5 +1,5 @@
-"""Importing this registers the dataset `quantum_canvas` with TFDS."""
+"""Register the dataset `quantum_canvas` with TFDS."""
 
-from data_builders.quantum_canvas.quantum_canvas_dataset_builder import Builder
+from qc_jax.datasets.quantum_canvas import Builder
 
 __all__ = ["Builder"]

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from experiments import benchmark, cli, runs
+from experiments import benchmark, cli
 from experiments.study import (
     channels,
     common,
@@ -36,6 +36,7 @@ from experiments.study import (
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
+from qc_jax.runs import building, sources
 from qc_jax.train.workdir import Workdir
 
 STUDIES: dict[str, common.Study] = {
@@ -121,7 +122,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
         raise InputError(f"--workdir: {workdir.path} is not there; expected a benchmark's")
     changes = benchmark.changes()
     data = {key: changes[key] for key in ("data", "data_dir")}
-    table = runs.read_data(**data) if study.of_structures else runs.read_table(**data)
+    table = sources.read_data(**data) if study.of_structures else sources.read_table(**data)
     names, targets, seeds = _grid(name, workdir)
     for key in targets:
         target(key)
@@ -151,7 +152,7 @@ def main(argv: list[str]) -> None:
         raise InputError(f"expected the name of one study, got {argv}: {', '.join(STUDIES)}")
     (name,) = argv
     choose("study", name, STUDIES)
-    runs.use_a_device_per_core()
+    building.use_a_device_per_core()
     with cli.stop_on_sigterm() as stop:
         asked = asked_of(name, stop)
         start = time.monotonic()

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from experiments import benchmark, progress, runs, sweep
+from experiments import benchmark
 from qc_jax.data import files
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
-from qc_jax.report import results
 from qc_jax.report.tables import number, show
+from qc_jax.runs import building, progress, results, sweep
 from qc_jax.train import loop
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
@@ -234,7 +234,7 @@ def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, di
     return whole
 
 
-Score = Callable[[Found, runs.Run, Callable[..., np.ndarray]], list[dict[str, Any]]]
+Score = Callable[[Found, building.Run, Callable[..., np.ndarray]], list[dict[str, Any]]]
 
 
 def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[dict[str, Any]]:
@@ -253,7 +253,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
             status = "not evaluated: asked to stop"
             rows.append(shared | own | {"metric": "mae", "status": status})
             continue
-        run = runs.from_config(found.config, asked.table)
+        run = building.from_config(found.config, asked.table)
         try:
             state = restore(found.workdir, run.model, run.settings)
         except InputError as error:  # a damaged checkpoint is no reason to lose the others
@@ -275,7 +275,7 @@ def ablate(
       plain: what the others are compared with in `mae_change`.
     """
 
-    def score(found: Found, run: runs.Run, predict: ablation.Predict) -> list[dict[str, Any]]:
+    def score(found: Found, run: building.Run, predict: ablation.Predict) -> list[dict[str, Any]]:
         dataset = run.task.dataset
         if not asked.as_published:
             dataset = dataset.take(run.task.split.test)

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from experiments import runs
 from experiments.study import common
 from qc_jax.data import splits
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, giveaway, metrics, statistics
-from qc_jax.report import results
+from qc_jax.runs import building, results
 
 _MODEL = "linear"  # that of the table's rows
 
@@ -26,7 +25,7 @@ _MODEL = "linear"  # that of the table's rows
 def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """Errors on the test rows of the random split, and `skill`, for each input."""
     inputs = giveaway.inputs_of(asked.pairs)
-    versions = results.of_versions(runs.versions())
+    versions = results.of_versions(building.versions())
     made: list[dict[str, Any]] = []
     for seed in asked.seeds:
         fitted: dict[Any, giveaway.Linear] = {}  # targets that have the same rows share them

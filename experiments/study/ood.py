@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.study import common
-from qc_jax.report import results
+from qc_jax.runs import results
 
 SPLITS = (
     *("random", "held_out_pairs", "by_period", "by_type", "by_electronegativity"),

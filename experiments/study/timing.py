@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from experiments import benchmark, runs
+from experiments import benchmark
 from experiments.study import common
 from qc_jax.evaluate.batch_timing import time_batches
-from qc_jax.report import results
+from qc_jax.runs import building, results
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 
@@ -20,10 +20,10 @@ BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """`ms_per_sample` and `samples_per_s`; `setting` is the batch."""
     made: list[dict[str, Any]] = []
-    versions = results.of_versions(runs.versions())
+    versions = results.of_versions(building.versions())
     for name in tqdm(asked.models, unit="model"):
         config = {**benchmark.card(name), **asked.changes}
-        run = runs.from_config({**config, "target": asked.targets[0]}, asked.table)
+        run = building.from_config({**config, "target": asked.targets[0]}, asked.table)
         shared = {
             "study": asked.study,
             "model": name,

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from experiments import initial, structures
 from experiments.study import common
+from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
-from qc_jax.report import results
 from qc_jax.report.tables import number, show
+from qc_jax.runs import initial, results
 from qc_jax.train.workdir import Workdir
 
 PUBLISHED, BEST = "published rate", "own best rate"
@@ -45,7 +45,7 @@ def card(data: str) -> dict[str, Any]:
     Raises:
       InputError: these are no larger structures.
     """
-    kind, _ = structures.check_data(data)
+    kind = parse_structures(data).kind
     return importlib.import_module(f"experiments.configs.finetune.{kind}").get_config().to_dict()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.data import crysmtm, qm9, scaling, splits
+from qc_jax.data import scaling, splits
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.stream import Source, Stream
@@ -195,48 +195,3 @@ def _fewer(split: splits.Split, train: int) -> splits.Split:
         unused=np.concatenate([split.unused, split.train[train:]]),
         description=f"{split.description}; {train} of {len(split.train)} training rows are used",
     )
-
-
-def qm9_rule(rows: np.ndarray, seed: int) -> splits.Split:
-    """As `qm9.split`."""
-    return qm9.split(len(rows), seed)
-
-
-def md17_rule(rows: np.ndarray, seed: int) -> splits.Split:
-    """The published sizes: 950 random frames train, 50 validate, all others test.
-
-    Of fewer than 2,000 frames 47.5 % and 2.5 % do, so that half of them test.
-    """
-    frames = len(rows)
-    train, validation = (950, 50) if frames >= 2000 else (frames * 19 // 40, frames // 40)
-    order = splits.torch_permutation(frames, seed)
-    return splits.Split(
-        train=order[:train],
-        validation=order[train : train + validation],
-        test=order[train + validation :],
-        description=f"md17: of {frames} frames {train} random ones train, {validation} validate, "
-        "the others test",
-    )
-
-
-def crysmtm_rule(temperatures: np.ndarray) -> SplitRule:
-    """The published temperatures test; of the other rotations a random 80 % train, 20 % validate.
-
-    Args:
-      temperatures: [N] K, of all the structures.
-    """
-
-    def rule(rows: np.ndarray, seed: int) -> splits.Split:
-        tests = np.isin(temperatures[rows], crysmtm.TEST_ID + crysmtm.TEST_OOD)
-        others = np.flatnonzero(~tests)
-        others = others[splits.torch_permutation(len(others), seed)]
-        train = int(0.8 * len(others))
-        return splits.Split(
-            train=others[:train],
-            validation=others[train:],
-            test=np.flatnonzero(tests),
-            description="crysmtm: the published temperatures test, of the other rotations a random "
-            "80 % train and 20 % validate; all rotations at a temperature are one structure",
-        )
-
-    return rule

@@ -4,7 +4,12 @@ import importlib
 from typing import Any
 
 # Public name → the module that holds it, imported on first use.
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "PseudoAtom": "qc_jax.dftb.pseudo",
+    "covered_symbols": "qc_jax.dftb.parameters",
+    "pseudo_atom": "qc_jax.dftb.pseudo",
+    "pseudo_atoms": "qc_jax.dftb.pseudo",
+}
 __all__ = list(_HOMES)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data.targets import target as about
-from qc_jax.report import leaderboard, published, results
+from qc_jax.report import leaderboard, published
 from qc_jax.report.layout import Cell, Column, Group, Table, number, spread
+from qc_jax.runs import results
 
 _NOTHING = Cell("–", np.inf)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data.targets import target as about
-from qc_jax.report import results
 from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture
 from qc_jax.report.style import GREY, HEAT, INK, colours, columns_of, marks, plain_ticks, style
+from qc_jax.runs import results
 
 matplotlib.use("Agg")
 from matplotlib.figure import Figure

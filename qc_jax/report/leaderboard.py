@@ -9,7 +9,7 @@ import pandas as pd
 from qc_jax.data.targets import TARGETS
 from qc_jax.evaluate import statistics
 from qc_jax.evaluate.predictions import Predictions
-from qc_jax.report import results
+from qc_jax.runs import results
 
 # Targets that are read side by side.
 FAMILIES: dict[str, tuple[str, ...]] = {

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from qc_jax.report import results
 from qc_jax.report.layout import Cell, Column, Part, Table
 from qc_jax.report.source import Source
+from qc_jax.runs import results
 
 
 def part(first: Source, project: Source | None) -> Part:

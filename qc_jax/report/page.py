@@ -7,11 +7,12 @@ import pandas as pd
 
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
-from qc_jax.report import boards, curves, leaderboard, made, pairs, results, studies
+from qc_jax.report import boards, curves, leaderboard, made, pairs, studies
 from qc_jax.report.gallery import draw_canvases
 from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
 from qc_jax.report.source import Source
 from qc_jax.report.style import style
+from qc_jax.runs import results
 
 _WORST = 10
 _WHOSE = (

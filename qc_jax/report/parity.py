@@ -1,12 +1,14 @@
 """Predicted against true, as a picture."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 
 from qc_jax.data.targets import target
+from qc_jax.evaluate.predictions import Predictions
 
 matplotlib.use("Agg")
 from matplotlib import figure
@@ -55,3 +57,25 @@ def plot_parity(
         axis.set_ylabel(f"predicted ({target(name).unit})")
         axis.set_aspect("equal", adjustable="datalim")
     page.savefig(path, dpi=130)
+
+
+def plot_scored(
+    path: str | os.PathLike, result: Mapping[str, Any], predictions: Predictions
+) -> None:
+    """Write the PNG of one training's test rows; see `plot_parity`.
+
+    Args:
+      path: of the PNG.
+      result: what its result.json holds.
+      predictions: of its test rows.
+    """
+    title = "{model} on {dataset}, split {split}".format_map(result)
+    tested = f"{result['split_sizes']['test']} test {result.get('rows', 'pairs')}"
+    plot_parity(
+        path,
+        predictions.targets,
+        predictions.predicted,
+        predictions.true,
+        predictions.names.tolist(),
+        f"{title}: {tested}",
+    )

@@ -13,7 +13,8 @@ import pandas as pd
 
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.report import leaderboard, results
+from qc_jax.report import leaderboard
+from qc_jax.runs import results
 from qc_jax.train.workdir import Workdir
 
 PACKAGED = "leaderboard.parquet"

@@ -8,9 +8,9 @@ import pandas as pd
 
 from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
-from qc_jax.report import results
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
 from qc_jax.report.style import GREY, HEAT, colours, columns_of, marks, plain_ticks, style
+from qc_jax.runs import results
 
 matplotlib.use("Agg")
 from matplotlib.axes import Axes

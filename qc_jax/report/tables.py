@@ -1,6 +1,5 @@
 """Tables for the terminal."""
 
-import collections
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target
-from qc_jax.report import results
+from qc_jax.runs import results
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -125,33 +123,3 @@ def show_sweep(path: str) -> None:
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")
     print(f"all in {path}")
-
-
-def account(table: PairTable, most: int | None = None) -> list[str]:
-    """Lines that say how many rows there are, are left out, and contradict themselves, and why.
-
-    Args:
-      table: with its provenance.
-      most: how many rows are told with their reasons, of those left out and of those that
-        contradict themselves; None for all.
-    """
-    lines = [f"{len(table)} rows in the table"]
-    for key, text in (("left_out", "left out"), ("disagreements", "contradict themselves")):
-        if key not in table.provenance:
-            continue
-        reasons = {
-            name: [given] if isinstance(given, str) else list(given)
-            for name, given in table.provenance[key].items()
-        }
-        # A reason begins with its kind and a colon; a row counts once a kind.
-        kinds = collections.Counter(
-            kind
-            for given in reasons.values()
-            for kind in {text.partition(":")[0] for text in given}
-        )
-        counts = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-        lines[0] += f"; {len(reasons)} {text}" + (f" ({counts})" if counts else "")
-        lines += [f"  {name}: {'; '.join(given)}" for name, given in list(reasons.items())[:most]]
-        if most is not None and len(reasons) > most:
-            lines.append(f"  and {len(reasons) - most} more that {text}")
-    return lines

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-import data_builders.quantum_canvas  # noqa: F401  (registers the dataset)
-from data_builders.array_record import ArrayRecordBuilder
-from data_builders.quantum_canvas.features import examples, features
+import qc_jax.datasets  # noqa: F401  (registers the dataset)
 from qc_jax import canvas
 from qc_jax.data.records import read_canvases, read_table
 from qc_jax.data.table import open_table
+from qc_jax.datasets.array_record import ArrayRecordBuilder
+from qc_jax.datasets.features import examples, features
 from qc_jax.errors import InputError
 
 NAME = "quantum_canvas/gfn2_xtb"
@@ -59,11 +59,11 @@ def test_canvases_stand_in_the_order_of_the_table(small_table, small_prepared):
 @pytest.fixture
 def backwards(small_table, tmp_path, monkeypatch):
     """A table whose rows are in no alphabetical order, one of them twice, as a file may have it."""
-    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+    from qc_jax.datasets import quantum_canvas
 
     rows = np.append(np.arange(len(small_table))[::-1], 5)
     table = small_table.take(rows)
-    monkeypatch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: table)
+    monkeypatch.setattr(quantum_canvas, "open_table", lambda name: table)
     return table
 
 
@@ -78,14 +78,14 @@ def test_rows_are_in_the_order_of_the_table_also_where_names_are_not(backwards, 
 def test_stored_canvases_come_back_where_populations_are_not_known(
     small_table, tmp_path, monkeypatch
 ):
-    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+    from qc_jax.datasets import quantum_canvas
 
     table = dataclasses.replace(
         small_table,
         populations=np.full_like(small_table.populations, np.nan),
         canvases=canvas.canvases(small_table) * np.float32(1.5),
     )
-    monkeypatch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: table)
+    monkeypatch.setattr(quantum_canvas, "open_table", lambda name: table)
     read = read_table(NAME, str(tmp_path))
     np.testing.assert_array_equal(read.canvases, table.canvases)
     assert np.isnan(read.populations).all()
@@ -217,10 +217,10 @@ def test_damage_is_told_with_the_folder(damage, message, small_prepared, tmp_pat
 
 @pytest.fixture(scope="module")
 def small_prepared(small_table, tmp_path_factory):
-    from data_builders.quantum_canvas import quantum_canvas_dataset_builder
+    from qc_jax.datasets import quantum_canvas
 
     data_dir = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantum_canvas_dataset_builder, "open_table", lambda name: small_table)
+        patch.setattr(quantum_canvas, "open_table", lambda name: small_table)
         tfds.builder(NAME, data_dir=data_dir).download_and_prepare()
     return data_dir

@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from qc_jax.data import crysmtm, structures
 from qc_jax.data.structures import Structures, prepare
+from qc_jax.datasets import crysmtm, md17
 from qc_jax.errors import InputError
 
 N = 80
 
 
-def _made(read=dict, split=structures.md17_rule, **targets):
+def _made(read=dict, split=md17.split, **targets):
     rng = np.random.default_rng(0)
     records = [
         {
@@ -129,18 +129,18 @@ def test_neighbors_within_a_cutoff_and_cells():
 
 
 def test_md17_sizes():
-    split = structures.md17_rule(np.arange(5000), 42)
+    split = md17.split(np.arange(5000), 42)
     assert [len(rows) for rows in split.parts().values()] == [950, 50, 4000]
-    again = structures.md17_rule(np.arange(5000), 43)
+    again = md17.split(np.arange(5000), 43)
     assert not np.array_equal(split.train, again.train)
-    split = structures.md17_rule(np.arange(100), 42)
+    split = md17.split(np.arange(100), 42)
     assert [len(rows) for rows in split.parts().values()] == [47, 2, 51]
 
 
 def test_crysmtm_temperatures():
     temperatures = np.repeat([0, 150, 200, 250, 300, 1000], 10)
     rows = np.arange(60)[1:]
-    split = structures.crysmtm_rule(temperatures)(rows, 42)
+    split = crysmtm.split_by_temperature(temperatures)(rows, 42)
     assert [len(part) for part in split.parts().values()] == [24, 6, 29]
     kelvin = temperatures[rows]
     assert set(kelvin[split.test]) == {0, 250, 1000}

@@ -294,7 +294,7 @@ def test_a_field_of_another_kind_is_an_error(saved, change):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         PairTable.load(tmp_path / "none.npz")
-    with pytest.raises(InputError, match="expected a PairTable file, got a directory"):
+    with pytest.raises(InputError, match="expected a file, got a directory"):
         PairTable.load(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/table\.npz"):

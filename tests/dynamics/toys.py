@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import runs
 from experiments.configs import schnet
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
@@ -17,6 +16,7 @@ from qc_jax.data.xyz import Structure
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import _radial
+from qc_jax.runs import building
 from qc_jax.train import loop
 from qc_jax.train.restore import Trained
 from qc_jax.train.settings import Settings
@@ -83,7 +83,7 @@ def curve() -> PairTable:
 def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
     """A small SchNet trained on the curve, as `experiments.train` would; its work directory."""
     curve().save(folder / "curve.npz")
-    run = runs.from_config(config(folder, epochs))
+    run = building.from_config(config(folder, epochs))
     workdir = Workdir(folder / "run")
     workdir.claim(run.config)
     loop.fit(run.model, run.task, run.settings, workdir)

@@ -21,7 +21,7 @@ import time
 import jax
 import numpy as np
 
-from experiments import runs
+from qc_jax.runs import building
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
@@ -58,7 +58,7 @@ def weights(workdir: pathlib.Path) -> list[np.ndarray]:
     """Of every training, in the order of their names."""
     leaves = []
     for path in sorted((workdir / "trainings").iterdir()):
-        run = runs.from_config(Workdir(path).config())
+        run = building.from_config(Workdir(path).config())
         state = restore(Workdir(path), run.model, run.settings)
         leaves += map(np.asarray, jax.tree.leaves(state))
     return leaves

@@ -8,7 +8,7 @@ from experiments import benchmark
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.report import results
+from qc_jax.runs import results
 
 RUN = ("-m", "experiments.benchmark")
 

@@ -6,9 +6,10 @@ import pathlib
 import jax
 import pytest
 
-from experiments import configs, runs, scoring
+from experiments import configs
 from qc_jax import models
 from qc_jax.errors import InputError
+from qc_jax.runs import building, scoring
 from qc_jax.train import loop
 from qc_jax.train.restore import model_of
 from qc_jax.train.workdir import Workdir
@@ -59,7 +60,7 @@ def _compiled_quickly():
 @pytest.mark.parametrize("name", CARDS)
 def test_the_quick_run(name, tmp_path):
     """On a part of the shipped table, scored; the scripts around it have tests of their own."""
-    run = runs.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
+    run = building.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
     workdir = Workdir(tmp_path / "run")
     workdir.claim(run.config)
     trained = loop.fit(run.model, run.task, run.settings, workdir)

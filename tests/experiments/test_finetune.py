@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments import initial, runs, scoring
 from experiments.configs import schnet
+from experiments.configs.finetune import with_card
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.report import results
+from qc_jax.runs import building, initial, results, scoring, sources
 from qc_jax.train import loop
 from qc_jax.train.restore import open_trained
 from qc_jax.train.workdir import Workdir
@@ -34,7 +34,7 @@ def pretrain(folder: pathlib.Path, small_table) -> pathlib.Path:
     config = schnet.get_config("quick").to_dict()
     config |= {"data": str(folder / "table.npz"), "epochs": 1, "target": "total_energy_ev"}
     config["model"] |= {"hidden": 8, "filters": 8, "interactions": 1, "gaussians": 4}
-    run = runs.from_config(config)
+    run = building.from_config(config)
     workdir = Workdir(folder / "pre")
     workdir.claim(run.config)
     trained = loop.fit(run.model, run.task, run.settings, workdir)
@@ -73,21 +73,23 @@ def test_cards_are_the_published_ones(kind):
 def test_the_run_takes_the_weights_over(folder):
     config = initial.resolve(asked(folder))
     assert config["lr"] == 1e-5 and config["model"]["hidden"] == 8
-    run = initial.read(runs.from_config(config))
+    run = initial.read(building.from_config(config))
     head = [f"params/out_{i}/{leaf}" for i in (0, 1) for leaf in ("bias", "kernel")]
     assert list(run.matched.left) == head and len(run.matched.taken) == 10
     assert len(run.config["transfer"]["weights_sha256"]) == 64
     assert [len(rows) for rows in run.task.split.parts().values()] == [47, 2, 51]
-    kept = initial.read(runs.from_config(initial.resolve(asked(folder, transfer={"head": "kept"}))))
+    kept = initial.read(
+        building.from_config(initial.resolve(asked(folder, transfer={"head": "kept"})))
+    )
     assert not kept.matched.left
     scratch = initial.resolve(asked(folder, "scratch"))
     assert scratch["lr"] == 1e-4 and scratch["model"]["name"] == "schnet"
-    assert initial.read(runs.from_config({**scratch, "train_rows": 9})).initial is None
+    assert initial.read(building.from_config({**scratch, "train_rows": 9})).initial is None
 
 
 def test_bad_input(folder):
     def read(source="pre", **changes):
-        return initial.read(runs.from_config(initial.resolve(asked(folder, source, **changes))))
+        return initial.read(building.from_config(initial.resolve(asked(folder, source, **changes))))
 
     with pytest.raises(InputError, match="nowhere is not a work directory"):
         read("nowhere")
@@ -100,18 +102,18 @@ def test_bad_input(folder):
     with pytest.raises(InputError, match=r"train_fraction is of pairs; expected 1\.0 for data"):
         read(train_fraction=0.5)
     with pytest.raises(InputError, match="train_rows is of larger structures; expected 0"):
-        runs.from_config({**Workdir(folder / "pre").config(), "train_rows": 5})
+        building.from_config({**Workdir(folder / "pre").config(), "train_rows": 5})
     with pytest.raises(InputError, match="expected a table of pairs, got larger structures"):
-        runs.read_table(DATA, "")
+        sources.read_table(DATA, "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_follows_from_the_data(kind):
     argv = ["finetune", f"--data={kind}:x", "--from=scratch"]
-    _, config, *rest = initial.with_card(argv)
+    _, config, *rest = with_card(argv)
     assert config.endswith(f"finetune/{kind}.py") and rest == argv[1:]
     own = [*argv, "--config=other.py"]
-    assert initial.with_card(own) == own
+    assert with_card(own) == own
 
 
 @pytest.mark.slow

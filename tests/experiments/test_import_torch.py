@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import runs
 from qc_jax.data.batch import from_arrays
 from qc_jax.evaluate.predict import predict
+from qc_jax.runs import building
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
@@ -65,7 +65,7 @@ def imported(folder, run_python):
 def restored(workdir: pathlib.Path):
     """Model and state of a work directory."""
     work = Workdir(workdir)
-    run = runs.from_config(work.config())
+    run = building.from_config(work.config())
     return run, restore(work, run.model, run.settings)
 
 

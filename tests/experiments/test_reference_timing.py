@@ -21,13 +21,13 @@ SMALL = {
 
 @pytest.fixture
 def trainer(small_table):
-    from experiments.references.timing import Trainer
+    from tests.references.timing import Trainer
 
     def make(name, batch_size=4):
         features = canvas.features(small_table) if name == "tabular_mlp" else None
         task = prepare(small_table, ("e_homo_ev",), 0, features)
         hyper = models.defaults(name) | SMALL[name] | {"dropout": 0.0}
-        module = importlib.import_module(f"experiments.references.{name}")
+        module = importlib.import_module(f"tests.references.{name}")
         return Trainer(module, hyper, task, Settings(batch_size=batch_size, lr=0.01)), task
 
     return make
@@ -55,7 +55,7 @@ def test_batches_are_the_structures(trainer, name):
     structures.pos = structures.pos.float()
     if structures.canvases is not None:
         structures.canvases = structures.canvases.float()
-    module = importlib.import_module(f"experiments.references.{name}")
+    module = importlib.import_module(f"tests.references.{name}")
     with torch.no_grad():
         whole = module.run(got._module.eval(), structures).numpy()
     np.testing.assert_allclose(got.predict(np.arange(len(task.dataset))), whole, atol=1e-5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qc_jax.report import results
+from qc_jax.runs import results
 from tests.report import planted
 
 

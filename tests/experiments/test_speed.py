@@ -45,7 +45,7 @@ cli.run(speed.main)
     done = run_python("-c", code, "--what=models", "--models=gcn", "--reference")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == (
-        "error: --reference: torch is not installed, which the reference of gcn needs; "
+        "error: --reference: torch is not installed, which the PyTorch networks need; "
         "pip install torch==2.13.0 && pip install -e '.[references]'"
     )
 
@@ -94,3 +94,10 @@ def test_stream(run_python, tmp_path):
     assert "gcn: 20 of them, drawn from all, in " in done.stdout
     assert "waited for input" in done.stdout
     assert list(tmp_path.rglob("*.array_record*"))
+
+
+def test_references_are_of_a_clone_alone(run_python, tmp_path):
+    command = ("-m", "experiments.speed", "--what=models", "--models=gcn", "--reference")
+    done = run_python(*command, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "in tests/references of a clone" in done.stderr.splitlines()[-1]

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments import sweep
 from qc_jax.data import files
 from qc_jax.data.targets import given_away, target
 from qc_jax.evaluate import metrics, statistics
 from qc_jax.evaluate.predictions import Predictions
-from qc_jax.report import results, source
+from qc_jax.report import source
+from qc_jax.runs import results, sweep
 from qc_jax.train.workdir import Workdir
 
 NAMES = np.array(

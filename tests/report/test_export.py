@@ -12,7 +12,8 @@ import pytest
 
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.report import export, page, results
+from qc_jax.report import export, page
+from qc_jax.runs import results
 from tests.report import planted
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from qc_jax.report import leaderboard, results, source
+from qc_jax.report import leaderboard, source
+from qc_jax.runs import results
 from tests.report import planted
 
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from experiments import sweep
 from qc_jax.errors import InputError
-from qc_jax.report import results, source
+from qc_jax.report import source
+from qc_jax.runs import results, sweep
 from tests.report import planted
 
 

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from qc_jax.report import results, studies
+from qc_jax.report import studies
+from qc_jax.runs import results
 
 SHARED = {
     "data": "gfn2_xtb",

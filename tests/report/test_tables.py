@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from qc_jax.report import tables
+from qc_jax.runs import sources
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_no_heading_is_cut(capsys):
 
 def test_only_some_rows_are_told_in_full(small_table):
     reasons = {f"pair {i}": [f"kind{i % 2}: a", f"kind{i % 2}: b", "both: c"] for i in range(9)}
-    told = tables.account(
+    told = sources.account(
         dataclasses.replace(small_table, provenance={"left_out": {}, "disagreements": reasons}), 5
     )
     assert told[0].endswith("0 left out; 9 contradict themselves (both 9, kind0 5, kind1 4)")
@@ -72,6 +73,6 @@ def test_only_some_rows_are_told_in_full(small_table):
 
 def test_every_row_is_told_in_full(small_table):
     left_out = {f"pair {i}": "SCF: no" for i in range(9)}
-    told = tables.account(dataclasses.replace(small_table, provenance={"left_out": left_out}))
+    told = sources.account(dataclasses.replace(small_table, provenance={"left_out": left_out}))
     assert told[0] == f"{len(small_table)} rows in the table; 9 left out (SCF 9)"
     assert told[1:] == [f"  pair {i}: SCF: no" for i in range(9)]

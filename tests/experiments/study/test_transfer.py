@@ -4,7 +4,7 @@ import pytest
 
 from experiments.study import transfer
 from qc_jax.errors import InputError
-from qc_jax.report import results
+from qc_jax.runs import results
 from tests.experiments.test_finetune import DATA, pretrain
 
 

@@ -1,0 +1,217 @@
+"""Pseudo-atoms: the confined atoms whose orbitals and densities tight binding is built on.
+
+Two self-consistent runs an element in the confinement (r/r0)²: with `r0_wave`, whose valence
+orbitals are the basis, and with `r0_density`, whose density and Hartree potential are superposed
+(M. Cui, K. Reuter, J. T. Margraf, J. Chem. Theory Comput. 2024, doi 10.1021/acs.jctc.4c00228).
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.interpolate import CubicSpline
+
+from qc_jax.dftb import published_atom
+from qc_jax.dftb.parameters import ElementParameters, parameters, quantum_numbers
+from qc_jax.errors import choose
+
+FORMS = ("published", "exact")
+FREE = (40.0, 4.0)  # (r/40)⁴, the weak box of the free atoms, which binds empty shells too
+_CONVERGED = 1e-7  # electrons and hartree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PseudoAtom:
+    """One element's confined orbitals, density and potential. Arrays are float64, atomic units.
+
+    Attributes:
+      symbol: like 'Ag'.
+      atomic_number: Z.
+      form: 'published' or 'exact'.
+      shells: valence shells in order of l, at most one of each.
+      levels: {'5s': hartree, …} of the run that is confined by r0_wave.
+      grid: [N] bohr.
+      orbitals: {'5s': [N] u = r R, …}, ∫u² dr = 1, positive at the nucleus.
+      density_values: [N] electrons/bohr³ of all electrons, of the run confined by r0_density.
+      hartree_values: [N] hartree, of the same run.
+    """
+
+    symbol: str
+    atomic_number: int
+    form: str
+    shells: tuple[str, ...]
+    levels: dict[str, float]
+    grid: Float[np.ndarray, " points"]
+    orbitals: dict[str, Float[np.ndarray, " points"]]
+    density_values: Float[np.ndarray, " points"]
+    hartree_values: Float[np.ndarray, " points"]
+
+    def radial(self, shell: str, r: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return R_nl(r) of a valence shell, bohr^(-3/2): the natural cubic spline in r, bohr.
+
+        Raises:
+          InputError: no such valence shell.
+        """
+        choose(f"valence shell of {self.symbol}", shell, self.shells)
+        return self._at(("R", shell), self.orbitals[shell] / self.grid, r)
+
+    def density(self, r: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return the density of all electrons at r (bohr), electrons/bohr³."""
+        return self._at("density", self.density_values, r)
+
+    def neutral_potential(self, r: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Return −Z/r + V_Hartree(r), hartree, at r in bohr."""
+        r = np.asarray(r, float)
+        hartree = self._at("hartree", self.hartree_values, r)
+        outside = r > self.grid[-1]  # a neutral atom has no potential out there
+        return np.where(outside, 0.0, hartree - self.atomic_number / r)
+
+    def _at(self, name: object, values: np.ndarray, r: Float[np.ndarray, "..."]) -> np.ndarray:
+        spline = self._splines.get(name)
+        if spline is None:
+            spline = self._splines[name] = CubicSpline(self.grid, values, bc_type="natural")
+        r = np.asarray(r, float)
+        return np.where(r > self.grid[-1], 0.0, spline(np.minimum(r, self.grid[-1])))
+
+    @functools.cached_property
+    def _splines(self) -> dict:
+        return {}
+
+
+def pseudo_atom(symbol: str, form: str = "published") -> PseudoAtom:
+    """Return the pseudo-atom of an element.
+
+    Args:
+      symbol: like 'Ag'.
+      form: 'published', on the grid of the published parameters, or 'exact', converged.
+
+    Raises:
+      InputError: an element without parameters, or an unknown form.
+
+    Example:
+      >>> atom = pseudo_atom("H")
+      >>> atom.shells, round(atom.levels["1s"], 5)
+      (('1s',), 0.28782)
+    """
+    return pseudo_atoms([symbol], form)[symbol]
+
+
+def pseudo_atoms(symbols: Iterable[str], form: str = "published") -> dict[str, PseudoAtom]:
+    """Return the pseudo-atoms of many elements, those that take the same grid in one batch.
+
+    Raises:
+      InputError: an element without parameters, or an unknown form.
+    """
+    choose("form of pseudo-atoms", form, FORMS)
+    wanted = [parameters(symbol) for symbol in symbols]
+    missing = [p for p in wanted if (p.symbol, form) not in _made]
+    for group in ([element] for element in missing):
+        for atom in _make(group):
+            _made[atom.symbol, form] = atom
+    return {p.symbol: _made[p.symbol, form] for p in wanted}
+
+
+_made: dict[tuple[str, str], PseudoAtom] = {}
+
+
+def _most_nodes(element: ElementParameters) -> int:
+    return max(n - angular - 1 for n, angular in map(quantum_numbers, element.configuration))
+
+
+def _batches(elements: Sequence[ElementParameters]) -> list[list[ElementParameters]]:
+    groups: dict[int, list[ElementParameters]] = {}
+    for element in elements:
+        groups.setdefault(_most_nodes(element), []).append(element)
+    return [groups[nodes] for nodes in sorted(groups)]
+
+
+# Shells of the fullest configuration by its most nodes, so that a batch has one shape.
+_SHELLS = {0: 1, 1: 3, 2: 6, 3: 9, 4: 12, 5: 16, 6: 18}
+
+
+def configurations(
+    elements: Sequence[ElementParameters], held: Sequence[dict[str, float]] | None = None
+) -> published_atom.Configuration:
+    """Return the configurations of elements of one grid as one batch, padded with empty 1s shells.
+
+    Args:
+      elements: with equally many nodes.
+      held: other electrons than those of each element's configuration.
+    """
+    width = _SHELLS[_most_nodes(elements[0])]
+    shape = (len(elements), width)
+    angular, nodes, electrons = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape)
+    for row, element in enumerate(elements):
+        own = element.configuration if held is None else held[row]
+        for column, shell in enumerate(element.configuration):
+            n, angular[row, column] = quantum_numbers(shell)
+            nodes[row, column] = n - angular[row, column] - 1
+            electrons[row, column] = own[shell]
+    charge = np.array([float(element.atomic_number) for element in elements])
+    return published_atom.Configuration(charge, angular, nodes, electrons)
+
+
+@functools.partial(jax.jit, static_argnames=("points", "functional"))
+def _solve(configuration, radius, power, *, points, functional="pbe"):
+    solve = functools.partial(published_atom.solve_atom, points=points, functional=functional)
+    return jax.vmap(solve)(configuration, radius, power)
+
+
+def run_atoms(
+    elements: Sequence[ElementParameters],
+    radii: Sequence[float],
+    powers: Sequence[float],
+    held: Sequence[dict[str, float]] | None = None,
+) -> published_atom.Atom:
+    """Return self-consistent atoms of one grid in confinements (r/radius)^power, as NumPy arrays.
+
+    Raises:
+      RuntimeError: one did not converge.
+    """
+    with jax.enable_x64(True):
+        atoms = _solve(
+            jax.tree.map(jnp.asarray, configurations(elements, held)),
+            jnp.asarray(radii, float),
+            jnp.asarray(powers, float),
+            points=500 * (_most_nodes(elements[0]) + 1),
+        )
+        atoms = jax.tree.map(np.asarray, atoms)
+    for element, radius, residual in zip(elements, radii, atoms.residual, strict=True):
+        if not residual < _CONVERGED:
+            raise RuntimeError(
+                f"the atom {element.symbol} in a confinement of {radius} bohr did not converge: "
+                f"it still moves by {residual:.1e}"
+            )
+    return atoms
+
+
+def _make(elements: Sequence[ElementParameters]) -> list[PseudoAtom]:
+    count = len(elements)
+    radii = [p.r0_wave for p in elements] + [p.r0_density for p in elements]
+    atoms = run_atoms([*elements, *elements], radii, [p.power for p in elements] * 2)
+    points = atoms.density.shape[1]
+    made = []
+    for row, element in enumerate(elements):
+        index = {shell: list(element.configuration).index(shell) for shell in element.valence}
+        with jax.enable_x64(True):
+            grid = np.asarray(
+                published_atom.make_grid(jnp.float64(element.atomic_number), points).r
+            )
+        made.append(
+            PseudoAtom(
+                symbol=element.symbol,
+                atomic_number=element.atomic_number,
+                form="published",
+                shells=element.valence,
+                levels={shell: float(atoms.levels[row, i]) for shell, i in index.items()},
+                grid=grid,
+                orbitals={shell: atoms.orbitals[row, i] for shell, i in index.items()},
+                density_values=atoms.density[count + row],
+                hartree_values=atoms.hartree[count + row],
+            )
+        )
+    return made

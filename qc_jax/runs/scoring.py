@@ -1,0 +1,181 @@
+"""What a model is worth on the test rows: the one evaluation of every script here."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from qc_jax.data.dataset import Dataset, Task
+from qc_jax.data.table import PairTable
+from qc_jax.data.targets import given_away, target
+from qc_jax.errors import InputError
+from qc_jax.evaluate import baselines, metrics, statistics
+from qc_jax.evaluate.predict import predict, predict_forces
+from qc_jax.evaluate.predictions import Predictions
+from qc_jax.runs import building
+from qc_jax.train import forces
+from qc_jax.train.state import State, count_parameters
+from qc_jax.train.workdir import Workdir
+
+_SEEN = "this model was trained or chosen on the pair"
+
+
+class Scored(NamedTuple):
+    """What a model is worth.
+
+    Attributes:
+      result: what result.json holds.
+      predictions: of the test rows.
+    """
+
+    result: dict[str, Any]
+    predictions: Predictions
+
+    def write(self, workdir: Workdir) -> None:
+        """Writes predictions.npz, then result.json: the run is finished."""
+        if workdir.writes:
+            self.predictions.write(workdir.path / "predictions.npz")
+        workdir.write_result(self.result)
+
+
+def score(
+    run: building.Run,
+    state: State,
+    seconds: Mapping[str, float],
+) -> Scored:
+    """Errors of the best weights on the test rows, with the baselines beside them.
+
+    Args:
+      run: the test rows are its task's.
+      state: of its model, as trained or restored.
+      seconds: what training took, 'compile' and 'train'; {} where nobody knows.
+    """
+    task = run.task
+    train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
+    predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
+    train_numbers, train_labels, test_numbers, test_labels = jax.device_get(
+        (train.structures.atomic_numbers, train.labels, test.structures.atomic_numbers, test.labels)
+    )
+    is_pairs = isinstance(run.table, PairTable)
+    undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
+    by_rule = {
+        "training_median": baselines.training_median(train_labels, len(test_labels)),
+        "pair_mean" if is_pairs else "element_sum": baselines.pair_mean(
+            train_numbers, train_labels, test_numbers
+        ),
+    }
+
+    def errors(predictions) -> dict[str, dict[str, float]]:
+        return {
+            name: metrics.regression(predictions[:, column], test_labels[:, column])
+            for column, name in enumerate(task.targets)
+        }
+
+    true, shown = np.asarray(test_labels), predicted
+    if task.offsets is not None and any(task.offsets):
+        true, shown = (
+            np.asarray(values, np.float64) + np.array(task.offsets)
+            for values in (test_labels, predicted)
+        )
+    predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
+    tested = errors(predicted)
+    for name in task.targets:
+        low, high = statistics.interval(predictions.errors(name))
+        tested[name] |= {"mae_low": low, "mae_high": high}
+
+    result = {
+        "model": run.config["model"]["name"],
+        "targets": task.targets,
+        "units": {name: target(name).unit for name in task.targets},
+        **about_data(run),
+        "parameters": count_parameters(state.params),
+        "epochs": int(state.epoch),
+        "best_epoch": int(state.best_epoch),
+        "test": tested,
+        "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
+        "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
+        "left_out": {**undefined, **task.left_out},
+        "seconds": dict(seconds),
+        "versions": building.versions(),
+        **({"imported": run.config["imported"]} if "imported" in run.config else {}),
+    }
+    if not is_pairs:
+        result |= {"rows": rows_are(run), "notes": list(task.notes)}
+    if "transfer" in run.config:
+        result["transfer"] = {**run.config["transfer"], "layer_lr": run.settings.layer_lr}
+    if run.matched is not None:
+        result["transfer"] |= {"taken": run.matched.taken, "not_taken": run.matched.left}
+    if not forces.reason_against(run.model, task.targets, test.forces):
+        _add_forces(result, run, state, train, test)
+    return Scored(result, predictions)
+
+
+def rows_are(run: building.Run) -> str:
+    """What the rows of a run's data are called."""
+    return "pairs" if isinstance(run.table, PairTable) else "structures"
+
+
+def _add_forces(
+    result: dict[str, Any], run: building.Run, state: State, train: Dataset, test: Dataset
+) -> None:
+    """Adds the errors of the forces' components, as those of one more target.
+
+    The baselines are the median of all components of the training forces, and no force at all,
+    which is what a sum of constants has.
+    """
+    predicted = predict_forces(run.model, state.best_variables, state.scaler, test.structures)
+    true, known = np.asarray(test.forces), np.asarray(train.forces)
+    there = np.asarray(test.structures.atom_mask)
+    name = forces.FORCES
+
+    def errors(predicted) -> dict[str, float]:
+        return metrics.regression(np.broadcast_to(predicted, true.shape)[there], true[there])
+
+    each = np.abs(predicted - true)
+    by_structure = np.array([row[mask].mean() for row, mask in zip(each, there, strict=True)])
+    low, high = statistics.interval(by_structure)
+    result["test"][name] = {**errors(predicted), "mae_low": low, "mae_high": high}
+    result["units"][name] = target(name).unit
+    result["given_away_by"][name] = ()
+    median = np.median(known[np.asarray(train.structures.atom_mask)])
+    result["baselines"]["training_median"][name] = errors(median)
+    for rule in result["baselines"].keys() - {"training_median"}:
+        result["baselines"][rule][name] = errors(np.float32(0))
+
+
+def about_data(run: building.Run) -> dict[str, Any]:
+    """The part of result.json that says which rows of what a run trains, validates and tests on."""
+    split = run.task.split
+    return {
+        "dataset": run.config["data"],
+        "data_fingerprint": run.config["data_fingerprint"],
+        "seed": run.settings.seed,
+        "split": run.config["split"],
+        "split_description": split.description,
+        "split_sizes": {part: len(rows) for part, rows in split.parts().items()},
+    }
+
+
+def unseen(task: Task, known: Task) -> Task:
+    """The task without those test rows whose pairs `known` trains or validates on.
+
+    Raises:
+      InputError: no test row is left.
+    """
+    rows = np.concatenate([known.split.train, known.split.validation])
+    test = task.split.test
+    seen = np.isin(task.names[test], known.names[rows])
+    if not seen.any():
+        return task
+    if seen.all():
+        raise InputError(f"no test row is left: of all {len(test)} pairs, {_SEEN}")
+    split = dataclasses.replace(
+        task.split,
+        test=test[~seen],
+        unused=np.concatenate([task.split.unused, test[seen]]),
+        description=f"{task.split.description}; {seen.sum()} test rows left out: {_SEEN}",
+    )
+    left_out = dict.fromkeys(map(str, task.names[test[seen]]), _SEEN)
+    return task._replace(split=split, left_out={**task.left_out, **left_out})

@@ -1,0 +1,263 @@
+"""Checkpoints of PyTorch: what is in them, and what they say of their model and its labels."""
+
+import hashlib
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from qc_jax import models
+from qc_jax.data import files
+from qc_jax.data.table import PairTable
+from qc_jax.errors import InputError, choose
+from qc_jax.runs import building
+from qc_jax.runs.config import published
+
+# Where a state dict may stand in a checkpoint.
+_STATE_DICTS = ("model_state_dict", "state_dict", "model")
+# What is published under a name that is another model's here.
+PUBLISHED_AS = {"egnn": "gcn"}
+
+
+class Checkpoint(NamedTuple):
+    """A file of weights.
+
+    Attributes:
+      path: of the file.
+      weights: arrays or tensors by name.
+      about: the other things in the file, by name; of the published trainer's 'model_type',
+        'model_config', 'target' and 'normalization_stats' are understood.
+      sha256: of the file.
+    """
+
+    path: str
+    weights: Mapping[str, Any]
+    about: Mapping[str, Any]
+    sha256: str
+
+
+class LabelRange(NamedTuple):
+    """Between which labels the outputs −1 and 1 lie, linearly.
+
+    Attributes:
+      low: [T], the labels that are −1.
+      high: [T], the labels that are 1.
+      source: in words, where they come from.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    source: str
+
+
+def read(path: str) -> Checkpoint:
+    """Reads an .npz of named arrays, or a file of `torch.save`.
+
+    Of the latter nothing is run: only tensors, numbers and words are loaded. The file is a state
+    dict, or a dict with one under 'model_state_dict', 'state_dict' or 'model'.
+
+    Raises:
+      InputError: no such file, PyTorch is needed and missing, or another thing is in the file.
+    """
+    try:
+        with open(path, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    whole: Any = _read_npz(path) if path.endswith(".npz") else _read_torch(path)
+    if not isinstance(whole, Mapping) or not whole:
+        kind = f"an empty {type(whole).__name__}" if whole == {} else type(whole).__name__
+        raise InputError(f"{path}: expected a state dict, got {kind}")
+    if all(hasattr(value, "shape") for value in whole.values()):
+        return Checkpoint(path, whole, {}, sha256)
+    for key in _STATE_DICTS:
+        if isinstance(whole.get(key), Mapping):
+            about = {other: value for other, value in whole.items() if other != key}
+            return Checkpoint(path, whole[key], about, sha256)
+    raise InputError(
+        f"{path}: expected a state dict, or one under {', '.join(map(repr, _STATE_DICTS))}; "
+        f"got {', '.join(map(repr, whole))}"
+    )
+
+
+def _read_npz(path: str) -> dict[str, np.ndarray]:
+    try:
+        return dict(np.load(path, allow_pickle=False))
+    except (*files.DAMAGE, TypeError) as error:  # TypeError: one array, without a name
+        raise InputError(f"{path}: not an .npz of plain arrays, or damaged: {error}") from error
+
+
+def _read_torch(path: str) -> Any:
+    """What `torch.save` wrote, if it is made of tensors, numbers and words."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{path}: reading it needs PyTorch (pip install torch==2.13.0); an .npz does not"
+        ) from error
+    # The published trainer keeps its validation errors as NumPy's numbers, under a module name
+    # that depends on NumPy's version.
+    scalar: Any = np.float64(0).__reduce__()[0]
+    numbers: list[Any] = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("_core", "core")]
+    numbers += [np.dtype, *map(type, map(np.dtype, ("f4", "f8", "i4", "i8")))]
+    try:
+        with torch.serialization.safe_globals(numbers), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old files; what matters is raised
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        # PyTorch's own words advise to run what is in the file.
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        reason = (
+            f"it holds a {code[1]}, which may run code; save the module's state_dict() instead"
+            if code
+            else "not a file of torch.save, or damaged"
+        )
+        raise InputError(f"{path}: not loaded: {reason}") from error
+
+
+def configure(
+    checkpoint: Checkpoint, card: ConfigDict | None, model: str | None, target: str | None
+) -> dict[str, Any]:
+    """The configuration of a checkpoint's model.
+
+    Args:
+      checkpoint: may say of which model it is, and what it predicts.
+      card: an experiment card; None for the published one of `model`.
+      model: its architecture; None for the card's.
+      target: what it predicts; None for what the checkpoint or the card says.
+
+    Raises:
+      InputError: they contradict each other, or nobody says what the target is. Of the
+        hyper-parameters those are compared that the checkpoint has under the same name.
+    """
+    path, about = checkpoint.path, checkpoint.about
+    for key in ("model_type", "target"):
+        if not isinstance(about.get(key), str | None):
+            raise InputError(f"{path}: expected a word as {key!r}, got {about[key]!r}")
+    if card is not None:
+        config = card.to_dict()
+        if model not in (None, config["model"]["name"]):
+            raise InputError(f"--model is {model}, --config is a card of {config['model']['name']}")
+        if target is not None:
+            config |= {"target": target, "targets": ""}
+    else:
+        if model is None:
+            raise InputError("expected --model or --config")
+        choose("model", model, models.available())
+        config = published(model, "", quick={}).to_dict()
+        config["target"] = target or about.get("target")
+        if not config["target"]:
+            raise InputError(f"{path} does not say which target it predicts; give --target")
+    name = config["model"]["name"]
+    said = about.get("model_type")
+    # Of other words the weights decide.
+    if said in models.available() and name not in (said, PUBLISHED_AS.get(said)):
+        raise InputError(f"{path} says that it is of {said}, not of {name}")
+    asked = config["targets"] or config["target"]
+    if (about.get("target") or asked) != asked:
+        raise InputError(f"{path} says that it predicts {about['target']}, not {asked}")
+    hyper_parameters = about.get("model_config")
+    if not isinstance(hyper_parameters, Mapping):
+        return config
+    for key in hyper_parameters.keys() & config["model"].keys():
+        there, here = hyper_parameters[key], config["model"][key]
+        if _plain(there) != _plain(here):
+            raise InputError(
+                f"{path} says that {key} is {there}, not {here}; "
+                f"give --config with --config.model.{key}={there}"
+            )
+    return config
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and lists for tensors, arrays and tuples."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def label_range(
+    checkpoint: Checkpoint,
+    run: building.Run,
+    low: Sequence[str] | None,
+    high: Sequence[str] | None,
+    from_data: bool,
+) -> LabelRange:
+    """Between which labels a checkpoint's outputs −1 and 1 lie; said by exactly one, no guess.
+
+    Args:
+      checkpoint: may say it in 'normalization_stats'; None there where labels were not scaled.
+      run: of its model.
+      low: of --label_min.
+      high: of --label_max.
+      from_data: the published rule on the run's table.
+
+    Raises:
+      InputError: nobody says it, or several, or it is no range.
+    """
+    path, stored = checkpoint.path, checkpoint.about.get("normalization_stats")
+    targets, data = run.task.targets, run.config["data"]
+    of_table = f"the range of all labels of {data}, test rows included"
+    said: dict[str, tuple[Any, Any]] = {}
+    if stored is not None:
+        if not isinstance(stored, Mapping) or not {"min", "max"} <= stored.keys():
+            raise InputError(
+                f"{path}: expected 'min' and 'max' in 'normalization_stats', got {stored!r}"
+            )
+        if stored["min"] is None and stored["max"] is None:
+            said["nothing, as the checkpoint says"] = [-1] * len(targets), [1] * len(targets)
+        else:
+            said["the range in the checkpoint"] = stored["min"], stored["max"]
+    if low is not None or high is not None:
+        if low is None or high is None:
+            raise InputError("expected both --label_min and --label_max, or none")
+        said["the range of --label_min and --label_max"] = low, high
+    if from_data:
+        said[of_table] = table_range(run)
+    if not said:
+        raise InputError(
+            f"{path} does not say between which labels its outputs −1 and 1 lie; give --label_min "
+            "and --label_max (−1 and 1 where labels were not scaled), or --label_range_from_data "
+            f"if it was trained on {data} by the published rule"
+        )
+    if len(said) > 1:
+        raise InputError(f"expected labels scaled by one of these, not by all: {'; '.join(said)}")
+    [(source, values)] = said.items()
+    found = LabelRange(*_numbers(source, targets, *values), source)
+    if not from_data and np.allclose((found.low, found.high), table_range(run), rtol=1e-5):
+        found = found._replace(source=f"{source} ({of_table})")
+    return found
+
+
+def _numbers(
+    source: str, targets: tuple[str, ...], low: Any, high: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two ends [T] of a range, finite, low below high."""
+    try:
+        low, high = (np.atleast_1d(np.asarray(value, np.float64)) for value in (low, high))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{source}: expected numbers, got {low!r} and {high!r}") from error
+    if low.shape != (len(targets),) or high.shape != (len(targets),):
+        raise InputError(
+            f"{source}: expected {len(targets)} numbers each, one a target, "
+            f"got {low.size} and {high.size}"
+        )
+    for name, a, b in zip(targets, low, high, strict=True):
+        if not (math.isfinite(a) and math.isfinite(b) and a < b):
+            raise InputError(f"{source}: expected {name} between two numbers, got {a} and {b}")
+    return low, high
+
+
+def table_range(run: building.Run) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and largest finite label [T] of a run's whole table."""
+    if not isinstance(run.table, PairTable):
+        raise InputError(f"expected a table of pairs, got {run.config['data']!r}")
+    columns = run.table.columns(run.task.targets)
+    finite = np.isfinite(columns)
+    return (
+        np.where(finite, columns, np.inf).min(axis=0),
+        np.where(finite, columns, -np.inf).max(axis=0),
+    )

@@ -1,0 +1,132 @@
+"""From a configuration to its parts."""
+
+import pathlib
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from experiments.configs import egnn
+from qc_jax import canvas, models
+from qc_jax.data.batch import Batch
+from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
+from qc_jax.engines import published
+from qc_jax.errors import InputError
+from qc_jax.runs import building, sources
+from qc_jax.runs.sources import account
+from qc_jax.train import loop
+from qc_jax.train.workdir import Workdir
+
+FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
+
+
+class CanvasMean(nn.Module):
+    """Linear in the mean of each canvas channel; the canvas is rendered in the model's own jit."""
+
+    inputs = ("canvas",)
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
+        picture = canvas.render(batch.canvas_features, size=16)
+        return nn.Dense(self.outputs)(picture.mean(axis=(1, 2)))
+
+
+def config(**changes):
+    card = egnn.get_config("quick")
+    with card.unlocked():
+        card.update(changes)
+    return card.to_dict()
+
+
+def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
+    """The size of the dipole is in the canvas, and is told to be given away by it."""
+    monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
+    run = building.from_config(config(target="dipole_mag_d", epochs=30, lr=0.03))
+    np.testing.assert_array_equal(
+        run.task.dataset.structures.canvas_features, canvas.features(run.table)
+    )
+    work = Workdir(tmp_path)
+    work.claim(run.config)
+    history = loop.fit(run.model, run.task, run.settings, work).history
+    errors = [line["validation_mae"]["dipole_mag_d"] for line in history]
+    assert min(errors) < 0.15 * np.ptp(run.table.targets["dipole_mag_d"]) / 4
+    assert errors[0] > 3 * min(errors)
+    assert given_away("dipole_mag_d", run.model.inputs) == ("canvas",)
+
+
+def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, tmp_path):
+    """The features of its stored canvases are those that the table itself gives."""
+    published.write(small_table, tmp_path / "dataset_combined.npz")
+    monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
+    data = f"published:{tmp_path / 'dataset_combined.npz'}"
+    run = building.from_config(config(data=data, target="dipole_mag_d", epochs=2, batch_size=8))
+    features = np.asarray(run.task.dataset.structures.canvas_features)
+    np.testing.assert_allclose(features, canvas.features(small_table), rtol=1e-5, atol=1e-6)
+    work = Workdir(tmp_path / "work")
+    work.claim(run.config)
+    history = loop.fit(run.model, run.task, run.settings, work).history
+    assert np.isfinite([line["loss"] for line in history]).all() and len(history) == 2
+
+
+def test_targets():
+    one = building.from_config(config(target="e_g_ev"))
+    assert one.task.targets == ("e_g_ev",) and one.model.outputs == 1
+    two = building.from_config(config(targets="e_homo_ev, e_lumo_ev"))
+    assert two.task.targets == ("e_homo_ev", "e_lumo_ev") and two.model.outputs == 2
+    every = building.from_config(config(targets="all"))
+    assert every.task.targets == BENCHMARK_TARGETS
+
+
+def test_split():
+    published = building.from_config(config())
+    assert published.config["split"] == "random"
+    assert len(published.task.split.train) == int(0.8 * len(published.table))
+    by_period = building.from_config(config(split="by_period"))
+    heavy = by_period.task.dataset.structures.atomic_numbers.max(axis=1) > 36
+    assert heavy[by_period.task.split.test].all() and not heavy[by_period.task.split.train].any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"split": "by_periods"}, "unknown split 'by_periods'; choose one of: by_bond_distance"),
+        ({"split": "k_fold"}, "expected k_fold:FOLD/FOLDS, like k_fold:1/5"),
+        ({"target": "e_homo"}, "unknown target 'e_homo'; choose one of: a_ev, band_energy_ev"),
+        ({"targets": "e_homo_ev,e_homo_ev"}, "name a target twice"),
+        ({"data": "gfn1"}, "unknown data 'gfn1'"),
+        ({"data": "missing.npz"}, r"missing\.npz: no such file"),
+        ({"data": "published:missing.npz"}, r"missing\.npz: no such file"),
+        ({"data": f"{FIXTURE}"}, "in the published format, not a PairTable; .* published:"),
+        ({"data_dir": "somewhere"}, "data_dir 'somewhere' is of TFDS"),
+        ({"data": "tfds:quantum_canvas/gfn9"}, "gfn9"),
+        ({"model": {"name": "egn"}}, "unknown model 'egn'; choose one of: .*egnn"),
+        ({"model": {"name": "egnn", "depth": 3}}, "unknown hyper-parameter of egnn 'depth'"),
+        ({"lr": 0.0}, "lr: expected above 0"),
+    ],
+)
+def test_wrong_values(changes, words):
+    with pytest.raises(InputError, match=words):
+        building.from_config(config() | changes)
+
+
+def test_what_is_wrong_with_a_file_is_told(capsys):
+    """By kind with the number of rows, and the first rows with their reasons."""
+    table = sources.read_table(f"published:{FIXTURE}", "")
+    told = capsys.readouterr().err.splitlines()
+    assert told == account(table)
+    assert (
+        told[0] == "3 rows in the table; 1 left out (element 1); 1 contradict themselves (dipole 1)"
+    )
+    assert told[1] == "  Ag_Al: element: 'X', which stands for a missing geometry"
+    assert told[2].startswith("  O_Ti: dipole: size in the canvas 2.54175 Debye, dipole_mag_d 2.25")
+    assert len(told) == 3
+
+
+def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys):
+    table = sources.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
+    assert {"Cl_Mg", "F_Li"} <= set(table.names)
+    said = capsys.readouterr().err
+    assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said
+    assert "5/5" in said

@@ -1,0 +1,65 @@
+"""Test rows that a model has not seen, and forces."""
+
+import numpy as np
+import pytest
+
+from qc_jax.data import dataset
+from qc_jax.errors import InputError
+from qc_jax.runs import building, scoring
+from qc_jax.train import loop
+from qc_jax.train.workdir import Workdir
+from tests.dynamics import toys
+
+
+def test_unseen_leaves_out_what_was_trained_or_chosen_on(small_table):
+    known = dataset.prepare(small_table, ("e_homo_ev",), 42)
+    other = dataset.prepare(small_table, ("e_homo_ev",), 42, split="by_type")
+    got = scoring.unseen(other, known)
+    seen = set(known.names[np.concatenate([known.split.train, known.split.validation])])
+    tested, asked = got.names[got.split.test], other.names[other.split.test]
+    assert 0 < len(tested) < len(asked)
+    assert list(tested) == [name for name in asked if name not in seen]
+    gone = set(asked) - set(tested)
+    assert set(got.left_out) - set(other.left_out) == gone
+    assert set(got.names[got.split.unused]) == gone | set(other.names[other.split.unused])
+    assert f"{len(gone)} test rows left out: " in got.split.description
+    np.testing.assert_array_equal(got.split.train, other.split.train)
+
+
+def test_pairs_count_not_rows(small_table):
+    """In a table of other rows, a pair is known by its name."""
+    known = dataset.prepare(small_table, ("e_homo_ev",), 42)
+    backwards = small_table.take(np.arange(len(small_table))[::-1])
+    other = dataset.prepare(backwards, ("e_homo_ev",), 42, split="by_type")
+    seen = set(known.names) - set(known.names[known.split.test])
+    tested = scoring.unseen(other, known).split.test
+    assert len(tested) and not seen & set(other.names[tested])
+
+
+def test_its_own_test_rows_stay_and_may_be_all(small_table):
+    known = dataset.prepare(small_table, ("e_homo_ev",), 42)
+    assert scoring.unseen(known, known) is known
+    rows = known.split.train
+    other = dataset.prepare(small_table.take(rows), ("e_homo_ev",), 42)
+    with pytest.raises(InputError, match="no test row is left: of all"):
+        scoring.unseen(other, known)
+
+
+@pytest.mark.slow
+def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
+    """Beside no force at all, which is what constants of the elements have."""
+    curve = toys.curve()
+    curve.save(tmp_path / "curve.npz")
+    config = toys.config(tmp_path, epochs=30)
+    errors = {}
+    for weight in (0.0, 1.0):
+        run = building.from_config({**config, "force_weight": weight})
+        workdir = Workdir(tmp_path / f"run{weight}")
+        workdir.claim(run.config)
+        trained = loop.fit(run.model, run.task, run.settings, workdir)
+        result = scoring.score(run, trained.state, {}).result
+        errors[weight] = result["test"]["force_ev_ang"]["mae"]
+    nothing = result["baselines"]["pair_mean"]["force_ev_ang"]["mae"]
+    tested = curve.forces[run.task.split.test]
+    assert nothing == pytest.approx(np.abs(tested).mean(), rel=1e-5)
+    assert errors[1.0] < 0.8 * errors[0.0] and errors[1.0] < nothing

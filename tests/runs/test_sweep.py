@@ -1,0 +1,133 @@
+"""Sweeps as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from experiments.configs import gcn
+from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.errors import InputError
+from qc_jax.runs import sweep
+from tests.conftest import SCRIPT_ENVIRONMENT
+from tests.experiments.kill_grid import kill_and_compare, lines
+
+TRAIN = ("-m", "experiments.train", "--config=experiments/configs/gcn.py:quick")
+
+
+def config(**changes):
+    card = gcn.get_config("quick")
+    card.sweep.update(changes)
+    return card.to_dict()
+
+
+def test_every_combination_has_a_name():
+    assert not sweep.is_swept(config())
+    expanded = sweep.expand(config(target="all", seed="1,2", lr="1e-3, 0.01", dropout="0.0,0.5"))
+    assert len(expanded) == len(BENCHMARK_TARGETS) * 8
+    one = expanded["e_g_ev-seed2-lr0.01-dropout0.5"]
+    assert (one["target"], one["seed"], one["lr"], one["model"]["dropout"]) == (
+        *("e_g_ev", 2, 0.01, 0.5),
+    )
+    assert not sweep.is_swept(one)
+    models = sweep.expand(config(model="schnet,egnn"))
+    assert models["egnn"]["model"]["name"] == "egnn" and "cutoff" in models["schnet"]["model"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": "1,x"}, "sweep.seed=1,x: expected numbers with commas between"),
+        ({"lr": "0.1,0.1"}, "sweep.lr=0.1,0.1: expected different values"),
+        ({"model": "egnn", "dropout": "0.1"}, "sweep.dropout: egnn has no dropout"),
+        ({"model": "egn"}, "unknown model 'egn'"),
+    ],
+)
+def test_bad_input(changes, words):
+    with pytest.raises(InputError, match=words):
+        sweep.expand(config(**changes))
+
+
+@pytest.fixture(scope="module")
+def swept(run_python, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("sweep") / "run"
+    flags = ("--config.sweep.target=e_homo_ev,softness_evinv", "--config.sweep.seed=1,2")
+    done = run_python(*TRAIN, f"--workdir={workdir}", *flags)
+    assert done.returncode == 0, done.stderr
+    return workdir, flags, done
+
+
+@pytest.mark.slow
+def test_results(swept, run_python):
+    """Of each training; each is the work directory of a run, and no other is there."""
+    workdir, _, done = swept
+    got = [line for line in lines(workdir) if line["metric"] == "mae"]
+    names = [line["training"] for line in got]
+    assert names == [f"{t}-seed{s}" for t in ("e_homo_ev", "softness_evinv") for s in (1, 2)]
+    assert sorted(path.name for path in (workdir / "trainings").iterdir()) == sorted(names)
+    for line in got:
+        result = json.loads((workdir / "trainings" / line["training"] / "result.json").read_text())
+        assert float(line["value"]) == result["test"][line["target"]]["mae"]
+        assert line["status"] == "finished" and line["epochs"] == "2"
+    assert " ± " in done.stdout and "softness_evinv" in done.stdout
+    shown = run_python(
+        "-m", "experiments.predict", f"--workdir={workdir}/trainings/{names[0]}", "C", "O"
+    )
+    assert shown.returncode == 0 and "e_homo_ev" in shown.stdout, shown.stderr
+
+
+@pytest.mark.slow
+def test_one_of_them_alone_gives_the_same(swept, run_python, tmp_path):
+    workdir, _, _ = swept
+    flags = ("--config.target=e_homo_ev", "--config.seed=2", f"--workdir={tmp_path / 'run'}")
+    done = run_python(*TRAIN, *flags)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    line = next(line for line in lines(workdir) if line["training"] == "e_homo_ev-seed2")
+    assert line["metric"] == "mae"
+    assert float(line["value"]) == pytest.approx(result["test"]["e_homo_ev"]["mae"], rel=1e-4)
+    assert int(line["best_epoch"]) == result["best_epoch"]
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_is_shown_again(swept, run_python):
+    workdir, flags, done = swept
+    before = {path: path.stat().st_mtime_ns for path in (workdir / "trainings").rglob("*")}
+    again = run_python(*TRAIN, f"--workdir={workdir}", *flags)
+    assert again.returncode == 0 and again.stdout == done.stdout
+    after = {path: path.stat().st_mtime_ns for path in (workdir / "trainings").rglob("*")}
+    assert after == before
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+    """The process ends by itself, with 0, and the same command goes on from there."""
+    flags = (f"--workdir={tmp_path / 'run'}", "--config.sweep.seed=1,2", "--config.epochs=5000")
+    flags += ("--config.early_stopping_patience=5000", "--config.checkpoint_every=4000")
+    process = subprocess.Popen(
+        [sys.executable, *TRAIN, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | SCRIPT_ENVIRONMENT,
+    )
+    metrics = tmp_path / "run" / "trainings" / "seed1" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "resume with the same command" in out
+    (saved,) = (tmp_path / "run" / "waves" / "0").iterdir()
+    assert int(saved.name) == len(metrics.read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_kills_change_nothing(tmp_path):
+    flags = ("--config.epochs=60", "--config.checkpoint_every=3")
+    assert kill_and_compare(tmp_path, 2, flags, os.environ | SCRIPT_ENVIRONMENT) == 2
