@@ -5,7 +5,9 @@ M. Elstner et al., Phys. Rev. B 58, 7260 (1998), eqs. 16 to 19: Coulomb's law be
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from qc_jax.dftb.arrays import Array
 
 _CLOSE = 3e-3  # relative difference of two exponents below which a series is taken
 

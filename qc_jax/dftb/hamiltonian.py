@@ -4,9 +4,10 @@ from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from qc_jax.dftb import coulomb, rotation
+from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.rotation import ORBITALS
 from qc_jax.dftb.scc import Problem
 

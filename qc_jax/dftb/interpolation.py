@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from qc_jax.dftb.arrays import Array
 from qc_jax.errors import InputError
 
 _NODES = 8  # points of a polynomial, up to four of them beyond the distance

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from qc_jax.dftb import coulomb, rotation, scc, spectrum
+from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.hamiltonian import ABSENT, Repulsion, Tables
 from qc_jax.dftb.parametrization import Parametrization
 from qc_jax.dftb.scc import Charges, Problem
@@ -153,7 +154,9 @@ def describe(
         mulliken = jnp.sum(p * s, axis=1).reshape(2, -1)
         for orbitals in copies:
             populations = populations.at[:, np.array(orbitals)].set(mulliken)
-    levels = jnp.concatenate([jnp.repeat(e, int(w)) for w, e in zip(WEIGHTS, system.levels, strict=True)])
+    levels = jnp.concatenate(
+        [jnp.repeat(e, int(w)) for w, e in zip(WEIGHTS, system.levels, strict=True)]
+    )
     filled = jnp.concatenate(
         [jnp.repeat(2 * f, int(w)) for w, f in zip(WEIGHTS, filling.occupations, strict=True)]
     )

@@ -4,63 +4,17 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
 from qc_jax.chem import elements
-from qc_jax.dftb import interpolation, skf, skf_directory
+from qc_jax.dftb import interpolation, parameters, repulsions, skf, skf_directory
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.errors import InputError, choose
 
 FORMS = ("published", "exact")
 _LETTERS = "spd"
-
-
-class ClosedForm(NamedTuple):
-    """Z_A Z_B erfc(R / width) / R of PTBP.
-
-    Attributes:
-      charges: Z_A Z_B of each pair of elements.
-      widths: √(s_A² + s_B²), bohr.
-    """
-
-    charges: Float[Array, " rows"]
-    widths: Float[Array, " rows"]
-
-    def evaluate_one(self, distance: Float[Array, ""], row: Int[Array, ""]) -> Float[Array, ""]:
-        """Return the energy in hartree at a distance (bohr) of a row."""
-        return self.charges[row] * jax.lax.erfc(distance / self.widths[row]) / distance
-
-
-class Splines(NamedTuple):
-    """Repulsions of Slater-Koster files (`skf.Spline`, `skf.Polynomial`), padded.
-
-    Attributes:
-      exponential: a₁, a₂, a₃; NaN-free, only where `starts[0]` is above the distance.
-      starts: where the intervals begin; +∞ where padded.
-      coefficients: c₀ … c₉ of each interval in powers of R − start.
-      cutoffs: beyond which there is none.
-    """
-
-    exponential: Float[Array, "rows 3"]
-    starts: Float[Array, "rows intervals"]
-    coefficients: Float[Array, "rows intervals 10"]
-    cutoffs: Float[Array, " rows"]
-
-    def evaluate_one(self, distance: Float[Array, ""], row: Int[Array, ""]) -> Float[Array, ""]:
-        """Return the energy in hartree at a distance (bohr) of a row."""
-        starts = self.starts[row]
-        at = jnp.clip(jnp.sum(starts <= distance) - 1, 0)
-        offset = jnp.where(distance < self.cutoffs[row], distance - starts[at], 0.0)
-        inside = jnp.polyval(self.coefficients[row, at][::-1], offset)
-        a1, a2, a3 = self.exponential[row]
-        below = distance < starts[0]
-        head = jnp.exp(a2 - a1 * jnp.where(below, distance, starts[0])) + a3
-        return jnp.where(below, head, jnp.where(distance < self.cutoffs[row], inside, 0.0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +54,7 @@ class Parametrization:
         return self.rows[second, first], True
 
 
-def highest(
-    symbol: str, available: int, max_l: Mapping[str, int | str] | int | str | None
-) -> int:
+def highest(symbol: str, available: int, max_l: Mapping[str, int | str] | int | str | None) -> int:
     """Return the highest l of an element's basis.
 
     Args:
@@ -125,8 +77,8 @@ def highest(
         if not isinstance(max_l, Mapping):
             return available
         raise InputError(
-            f"max_l of {symbol}: expected at most {_LETTERS[available]!r}, the highest shell of its "
-            f"parameters, got {_LETTERS[asked]!r}"
+            f"max_l of {symbol}: expected at most {_LETTERS[available]!r}, the highest shell that "
+            f"it has parameters for, got {_LETTERS[asked]!r}"
         )
     return int(asked)
 
@@ -203,7 +155,7 @@ def from_directory(
             [(files[a, b].table, files[b, a].table) for a, b in pairs],
             [(files[a, b].spacing, files[b, a].spacing) for a, b in pairs],
         ),
-        splines([files[pair].repulsion for pair in pairs]),
+        repulsions.of_files([files[pair].repulsion for pair in pairs]),
         np.asarray(tables.shortest),
     )
 
@@ -221,23 +173,71 @@ def _shells(
     return Shells(top, of(energies), of(hubbards), of(electrons))
 
 
-def splines(repulsions: Sequence[skf.Spline | skf.Polynomial]) -> Splines:
-    """Return the repulsions of many files as one object."""
-    most = max(len(r.coefficients) if isinstance(r, skf.Spline) else 1 for r in repulsions)
-    n = len(repulsions)
-    exponential, cutoffs = np.zeros((n, 3)), np.zeros(n)
-    starts, coefficients = np.full((n, most), np.inf), np.zeros((n, most, 10))
-    for row, one in enumerate(repulsions):
-        if isinstance(one, skf.Spline):
-            count = len(one.coefficients)
-            exponential[row], cutoffs[row] = one.exponential, one.starts[-1]
-            starts[row, :count] = one.starts[:-1]
-            coefficients[row, :count, :6] = one.coefficients
-        else:
-            # Σ_i c_i (cutoff − R)^i, i = 2 … 9, about R = 0.
-            cutoffs[row], starts[row, 0] = one.cutoff, 0.0
-            total = np.polynomial.Polynomial([0.0])
-            for power, c in enumerate(one.coefficients, start=2):
-                total += c * np.polynomial.Polynomial([one.cutoff, -1.0]) ** power
-            coefficients[row, 0, : len(total.coef)] = total.coef
-    return Splines(exponential, starts, coefficients, cutoffs)
+# In the published files atoms' numbers have six decimals.
+_DECIMALS = 6
+SHORTEST = 0.40  # bohr, where the tables of PTBP begin
+
+
+def from_ptbp(
+    symbols: Sequence[str],
+    form: str = "published",
+    max_l: Mapping[str, int | str] | int | str | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> Parametrization:
+    """Return the PTBP parameters, with tables of our own.
+
+    Args:
+      symbols: the elements.
+      form: 'published', as the dataset was computed, with on-site energies and Hubbards of six
+        decimals and a spline as repulsion, or 'exact'.
+      max_l: see `highest`.
+      pairs: of symbols that are needed; all of them unless given.
+
+    Raises:
+      InputError: an element has no parameters, or not the shells that `max_l` says; no such form.
+    """
+    from qc_jax.dftb import tables
+
+    choose("form", form, FORMS)
+    check_max_l(max_l)
+    shells = ptbp_shells(symbols, form, max_l)
+    pairs = list(pairs_of(symbols) if pairs is None else pairs)
+    closed = closed_form(pairs)
+    return Parametrization(
+        f"ptbp, {form} form",
+        shells,
+        {pair: row for row, pair in enumerate(pairs)},
+        tables.pair_tables(pairs, form=form),
+        repulsions.published(closed) if form == "published" else closed,
+        np.full(len(pairs), SHORTEST),
+    )
+
+
+def ptbp_shells(
+    symbols: Sequence[str],
+    form: str = "published",
+    max_l: Mapping[str, int | str] | int | str | None = None,
+) -> dict[str, Shells]:
+    """Return the free atoms of PTBP; arguments as of `from_ptbp`."""
+    shells = {}
+    for symbol in sorted(set(symbols)):
+        atom = parameters.parameters(symbol)
+        letters = [shell[-1] for shell in atom.valence]
+        top = highest(symbol, _LETTERS.index(letters[-1]), max_l)
+        electrons = {shell[-1]: atom.configuration[shell] for shell in atom.valence}
+        onsite, hubbard = atom.onsite, atom.hubbard
+        if form == "published":
+            onsite, hubbard = (
+                {x: round(v, _DECIMALS) for x, v in one.items()} for one in (onsite, hubbard)
+            )
+        shells[symbol] = _shells(top, onsite, hubbard, electrons)
+    return shells
+
+
+def closed_form(pairs: Sequence[tuple[str, str]]) -> repulsions.ClosedForm:
+    """Return the repulsions of pairs of symbols by PTBP's formula."""
+    atoms = [[parameters.parameters(symbol) for symbol in pair] for pair in pairs]
+    return repulsions.ClosedForm(
+        np.array([float(a.atomic_number * b.atomic_number) for a, b in atoms]),
+        np.array([np.hypot(a.repulsion_width, b.repulsion_width) for a, b in atoms]),
+    )

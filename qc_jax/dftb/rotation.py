@@ -7,7 +7,9 @@ So no angle is taken, and the derivative is right along any axis.
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from qc_jax.dftb.arrays import Array
 
 # Orbitals of an atom: s; p_y, p_z, p_x; d_xy, d_yz, d_z², d_xz, d_x²−y² (m = −l … l).
 ORBITALS = 9

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from qc_jax.dftb import spectrum
+from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.spectrum import Eigensystem, Filling, Matrices
 
 TOLERANCE = 1e-9  # e: populations that come out less those that went in
@@ -116,8 +117,10 @@ def response(
 ) -> tuple[Float[Array, " sites"], Float[Array, "sites sites"]]:
     """Return the populations and χ, their derivative by the potential of the sites."""
     mu, kt = filling.fermi_level, problem.kt
-    total = 0.0
-    direct, by_level, slope = 0.0, 0.0, 0.0
+    total: Array = 0.0
+    direct: Array = 0.0
+    by_level: Array = 0.0
+    slope: Array = 0.0
     zipped = zip(
         weights, *system, filling.occupations, filling.slopes, problem.s, problem.sites, strict=True
     )
@@ -171,16 +174,18 @@ def find(
     def advance(state):
         best, length, steps = state
         trial = _point(problem, best.excess + length * best.step, weights)
-        slope = (problem.gamma @ best.residual) @ best.step
-        rises = trial.value >= best.value + 1e-4 * length * slope - 1e-12 * jnp.abs(best.value)
+        rising = (problem.gamma @ jnp.where(steps == 0, 0.0, best.residual)) @ best.step
+        rounding = 1e-12 * jnp.abs(trial.value)
+        rises = trial.value >= best.value + 1e-4 * length * rising - rounding
         accept = rises | (_size(trial) < 0.5 * _size(best))
         accept &= jnp.isfinite(trial.value)
         chosen = jax.tree.map(lambda new, old: jnp.where(accept, new, old), trial, best)
         length = jnp.where(accept, jnp.minimum(1.0, 4 * length), length / 4)
         return chosen, length, steps + 1
 
-    first = _point(problem, start, weights)
-    best, _, steps = jax.lax.while_loop(unfinished, advance, (first, 1.0, 1))
+    # The first trial is the start: anything is better than this.
+    nothing = _Point(start, -jnp.inf, jnp.full_like(start, jnp.inf), jnp.zeros_like(start))
+    best, _, steps = jax.lax.while_loop(unfinished, advance, (nothing, jnp.ones(()), 0))
     return Charges(best.excess, _size(best), steps)
 
 

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as linalg
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from qc_jax.dftb.arrays import Array
 
 Matrices = tuple[Float[Array, "m m"], ...]  # one a block
 
@@ -72,9 +74,7 @@ def fill(
       kt: electronic temperature, hartree.
     """
     energies = jnp.concatenate(levels)
-    counts = jnp.concatenate(
-        [jnp.full_like(e, w) for e, w in zip(levels, weights, strict=True)]
-    )
+    counts = jnp.concatenate([jnp.full_like(e, w) for e, w in zip(levels, weights, strict=True)])
     order = jnp.argsort(energies)
     ordered, filled = energies[order], jnp.cumsum(counts[order])
     pairs = electrons / 2
@@ -98,9 +98,12 @@ def fill(
     mu = jnp.where(jnp.abs(excess(middle)) < 1e-13, middle, (low + high) / 2)
     mu = jnp.where(filled[-1] <= pairs + 1e-9, ordered[-1] + 200 * kt, mu)  # every orbital is full
     occupations = tuple(jax.nn.sigmoid((mu - e) / kt) for e in levels)
-    slopes = tuple(f * jax.nn.sigmoid((e - mu) / kt) for f, e in zip(occupations, levels, strict=True))
+    slopes = tuple(
+        f * jax.nn.sigmoid((e - mu) / kt) for f, e in zip(occupations, levels, strict=True)
+    )
     entropy = sum(
-        2 * w * jnp.sum(_entropy(jnp.abs(e - mu) / kt)) for w, e in zip(weights, levels, strict=True)
+        2 * w * jnp.sum(_entropy(jnp.abs(e - mu) / kt))
+        for w, e in zip(weights, levels, strict=True)
     )
     return Filling(mu, occupations, slopes, entropy)
 
@@ -230,7 +233,10 @@ def band_energy(
 
 
 def reported_fermi_level(
-    levels: Float[Array, " m"], electrons: Float[Array, ""], kt: Float[Array, ""], mu: Float[Array, ""]
+    levels: Float[Array, " m"],
+    electrons: Float[Array, ""],
+    kt: Float[Array, ""],
+    mu: Float[Array, ""],
 ) -> Float[Array, ""]:
     """Return the Fermi level as DFTB+ says it: mid-gap where that fills within 1e-7 electrons."""
     ordered = jnp.sort(levels)
