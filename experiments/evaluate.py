@@ -9,29 +9,25 @@ data or another split, test rows of pairs that the model was trained or chosen o
 listed with the others; the baselines are fitted on the training rows of that split.
 """
 
-from absl import flags
-
-from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
-from qc_jax.runs import building, scoring
+from qc_jax.runs import building, cli, scoring
 from qc_jax.train.restore import restore
 from qc_jax.train.workdir import Workdir
 
-_WORKDIR = flags.DEFINE_string(
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
 )
-_DATA = flags.DEFINE_string("data", None, "As --config.data; the run's own where not given.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
-_SPLIT = flags.DEFINE_string("split", None, "As --config.split; the run's own where not given.")
-_OUT = flags.DEFINE_string("out", None, "An empty or new directory for result.json and parity.png.")
+_DATA = FLAGS.string("data", None, "As --config.data; the run's own where not given.")
+_DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
+_SPLIT = FLAGS.string("split", None, "As --config.split; the run's own where not given.")
+_OUT = FLAGS.string("out", None, "An empty or new directory for result.json and parity.png.")
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Prints the table of the test errors."""
-    if argv:
-        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
     out = None if _OUT.value is None else Workdir(_OUT.value)
     if out is not None:
         cli.check_out(out.path)
@@ -67,4 +63,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

@@ -12,9 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
-from experiments import cli
 from qc_jax import canvas
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
@@ -24,13 +22,14 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building, sources
+from qc_jax.runs import building, cli, sources
 from qc_jax.train.restore import open_trained
 
-_WORKDIR = flags.DEFINE_string(
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
 )
-_DISTANCE = flags.DEFINE_float("distance", None, "Å; the table's bond length where not given.")
+_DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
 
 
 def main(arguments: list[str]) -> None:
@@ -99,4 +98,4 @@ def _reference(table: PairTable, row: int | None, key: str) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS, words="A B")

@@ -39,7 +39,6 @@ from collections.abc import Callable
 import jax
 from absl import flags
 
-from experiments import cli
 from qc_jax import canvas, models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data.dataset import Task, prepare
@@ -49,6 +48,7 @@ from qc_jax.evaluate.canvas_timing import time_canvas
 from qc_jax.evaluate.grid_timing import product_gigaflops, time_grid
 from qc_jax.evaluate.model_timing import ModelTiming, time_model
 from qc_jax.evaluate.stream_timing import time_stream
+from qc_jax.runs import cli
 from qc_jax.train.settings import Settings
 
 
@@ -142,7 +142,7 @@ def _grid() -> None:
 
 
 def _stream() -> None:
-    from experiments import molecules
+    from . import molecules
 
     name, *more = _names() if flags.FLAGS.models else ("schnet",)
     batch = _batch_of("a stream")

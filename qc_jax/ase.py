@@ -5,13 +5,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from qc_jax.data import splits
+from qc_jax.data.atoms import from_ase
 from qc_jax.data.batch import from_table
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.table import PairTable, open_table
-from qc_jax.data.xyz import Structure
 from qc_jax.dynamics.potential import Potential, energy_column
 from qc_jax.errors import InputError
 from qc_jax.train.restore import Trained, open_trained
@@ -74,7 +72,7 @@ class Calculator(calculator.Calculator):
         assert self.atoms is not None
         if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
             self._potential = Potential(
-                self._trained, _structure(self.atoms), self.double, self._domain
+                self._trained, from_ase(self.atoms), self.double, self._domain
             )
         energy, forces = self._potential.energy_and_forces(self.atoms.positions)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
@@ -84,13 +82,6 @@ class Calculator(calculator.Calculator):
             if name not in self._warned:
                 self._warned.add(name)
                 warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)
-
-
-def _structure(atoms: Atoms) -> Structure:
-    if atoms.pbc.any() and not atoms.pbc.all():
-        raise InputError(f"pbc: expected periodic in all three directions or none, got {atoms.pbc}")
-    cell = np.asarray(atoms.cell) if atoms.pbc.all() else None
-    return Structure(atoms.numbers, atoms.positions, cell)
 
 
 def _domain(trained: Trained) -> TrainingDomain | None:

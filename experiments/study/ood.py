@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax.runs import results
+
+from . import common
 
 SPLITS = (
     *("random", "held_out_pairs", "by_period", "by_type", "by_electronegativity"),

@@ -30,7 +30,7 @@ class Dataset(flax.struct.PyTreeNode):
         return self.labels.shape[0]
 
     def take(self, rows: jax.Array | np.ndarray) -> "Dataset":
-        """The rows [M], as a Dataset of M; works inside jit."""
+        """Return the rows [M], as a Dataset of M; works inside jit."""
         return jax.tree.map(lambda leaf: leaf[rows], self)
 
 
@@ -71,7 +71,7 @@ def prepare(
     scale_on: str = "train",
     canvas_size: int = 32,
 ) -> Task:
-    """The published protocol: the rows where every target is finite, split by the seed.
+    """Return the published protocol: the rows where every target is finite, split by the seed.
 
     Args:
       table: the data.
@@ -122,7 +122,7 @@ def prepare(
 
 
 def _reason(finite: np.ndarray, drawn: bool, targets: tuple[str, ...], split: str) -> str:
-    """Why a row is left out that has these finite labels [T], and a canvas or not."""
+    """Return why a row is left out that has these finite labels [T], and a canvas or not."""
     if not finite.all():
         return f"{targets[int(np.argmin(finite))]} is undefined"
     return f"in no part of the split {split}" if drawn else "its canvas is none of a pair"

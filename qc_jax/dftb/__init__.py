@@ -12,6 +12,7 @@ _HOMES: dict[str, str] = {
     "NotConverged": "qc_jax.dftb.solver",
     "Solution": "qc_jax.dftb.solver",
     "solve": "qc_jax.dftb.solver",
+    "two_center": "qc_jax.dftb.integrals",
 }
 __all__ = list(_HOMES)
 

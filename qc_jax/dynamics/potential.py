@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from qc_jax import models
+from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import Batch, all_neighbors
 from qc_jax.data.domain import TrainingDomain, describe_outside, is_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
-from qc_jax.data.xyz import Structure
 from qc_jax.errors import InputError
 from qc_jax.models._radial import length
 from qc_jax.train.restore import Trained

@@ -4,6 +4,7 @@ import collections
 import sys
 from collections.abc import Callable
 
+from qc_jax.data import pairs
 from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable, open_table
@@ -56,7 +57,7 @@ def read_table(data: str, data_dir: str) -> PairTable:
             table = read(data.removeprefix(prefix))
             print("\n".join(account(table, most=5)), file=sys.stderr)
             return table
-    return open_table(data)
+    return pairs.read(data) if data.endswith((".csv", ".npz")) else open_table(data)
 
 
 def _read_tree(directory: str) -> PairTable:

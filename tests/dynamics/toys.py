@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.configs import schnet
+from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
-from qc_jax.data.xyz import Structure
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import _radial
@@ -76,7 +76,7 @@ def pair(distance: float, numbers: tuple[int, int] = (6, 8)) -> Structure:
 @functools.cache
 def curve() -> PairTable:
     """N2 at 40 distances by GFN2-xTB: one solution, a triple bond."""
-    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.Settings())
+    found = tblite.TbliteEngine().scan("N_N", scan.Grid.parse("0.7:2:40"), scan.ScanConfig())
     return to_table(found.points, {"engine": "tblite"})
 
 
