@@ -36,7 +36,7 @@ ASIDE = ("seconds", "versions")
 
 
 def command(workdir: pathlib.Path, flags: tuple[str, ...]) -> list[str]:
-    card = "--config=experiments/configs/gcn.py:quick"
+    card = "--config=gcn:quick"
     return [sys.executable, "-m", "experiments.train", card, f"--workdir={workdir}", *SWEEP, *flags]
 
 
