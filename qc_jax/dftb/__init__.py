@@ -9,6 +9,10 @@ _HOMES: dict[str, str] = {
     "covered_symbols": "qc_jax.dftb.parameters",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
+    "PairTables": "qc_jax.dftb.tables",
+    "pair_tables": "qc_jax.dftb.tables",
+    "repulsion_width": "qc_jax.dftb.repulsion",
+    "slater_koster_tables": "qc_jax.dftb.tables",
     "two_center": "qc_jax.dftb.integrals",
 }
 __all__ = list(_HOMES)
