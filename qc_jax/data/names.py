@@ -11,7 +11,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "qm9": (),
     "md17": (),
     "crysmtm": (),
-    "extxyz": ("energy", "forces", "stress"),
+    "extxyz": ("energy", "forces"),
 }
 _WITHOUT_PATH = ("qm9",)  # it is downloaded
 

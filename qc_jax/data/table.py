@@ -1,5 +1,6 @@
 """PairTable: the one form of the data in memory, a struct of arrays over N two-atom systems."""
 
+import copy
 import dataclasses
 import hashlib
 import importlib.resources
@@ -56,8 +57,8 @@ class PairTable:
         second; files that are read keep theirs.
       populations: [N, 2, 16] Mulliken populations (electrons) by (l, m), in the order of
         `ORBITAL_L` and `ORBITAL_M`; NaN where not known.
-      charges: [N, 2] Mulliken charges (e).
-      dipole: [N, 3] Debye, from negative to positive charge.
+      charges: [N, 2] Mulliken charges (e); NaN where not known.
+      dipole: [N, 3] Debye, from negative to positive charge; NaN where not known.
       targets: columns [N] by name, in the unit of the target table; NaN where undefined.
       provenance: engine, version and settings, and under 'left_out' the pairs that were asked
         for but are not here, by name with the reason; under 'disagreements' rows of a file that
@@ -65,6 +66,7 @@ class PairTable:
       forces: [N, 2, 3] eV/Å on each atom, or None.
       canvases: [N, 32, 32, 10] float32 as a file holds them, where populations that would draw
         them are not known, or None.
+      opened_as: the name that it was opened by, of `--data`; '' where nobody knows.
       extras: further columns [N] of a file by name, numbers (NaN where unknown) or text: what it
         says of a row beside the targets.
 
@@ -83,6 +85,7 @@ class PairTable:
     forces: np.ndarray | None = None
     canvases: np.ndarray | None = None
     extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    opened_as: str = ""
 
     def __post_init__(self):
         n = len(self.names)
@@ -110,7 +113,10 @@ class PairTable:
             if getattr(self, field) is None:
                 continue
             values = np.asarray(getattr(self, field))
-            bad = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+            finite = np.isfinite(values)
+            if field in ("charges", "dipole"):
+                finite |= np.isnan(values).all(axis=1, keepdims=True)  # not known
+            bad = ~finite.all(axis=tuple(range(1, values.ndim)))
             if bad.any():
                 raise InputError(
                     f"PairTable.{field}: row {int(np.argmax(bad))} "
@@ -122,11 +128,11 @@ class PairTable:
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """Pairs that were asked for but are not in the table, by name with the reason."""
+        """Return pairs that were asked for but are not in the table, by name with the reason."""
         return self.provenance.get("left_out", {})
 
     def row(self, name: str) -> int:
-        """The row of a pair.
+        """Return the row of a pair.
 
         Raises:
           InputError: the pair is not in the table (says why where the table knows), or stands
@@ -145,22 +151,25 @@ class PairTable:
         )
 
     def take(self, rows: np.ndarray) -> "PairTable":
-        """The table of the given rows (indices or a boolean mask), in their order."""
-        return dataclasses.replace(
-            self,
-            names=self.names[rows],
-            targets={name: column[rows] for name, column in self.targets.items()},
-            extras={name: column[rows] for name, column in self.extras.items()},
+        """Return the table of the given rows (indices or a boolean mask), in their order."""
+        taken = copy.copy(self)  # whose rows have been checked already
+        columns = {
+            "names": self.names[rows],
+            "targets": {name: column[rows] for name, column in self.targets.items()},
+            "extras": {name: column[rows] for name, column in self.extras.items()},
             **{field: array[rows] for field, array in self._arrays().items()},
-        )
+        }
+        for field, value in columns.items():
+            object.__setattr__(taken, field, value)
+        return taken
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by field, without names, and without those that are not there."""
+        """Return the arrays by field, without names, and without those that are not there."""
         fields = (*_SHAPES, *_OPTIONAL_SHAPES)
         return {f: getattr(self, f) for f in fields if getattr(self, f) is not None}
 
     def columns(self, names: tuple[str, ...]) -> np.ndarray:
-        """The named targets as one array [N, T], float64.
+        """Return the named targets as one array [N, T], float64.
 
         Raises:
           InputError: a name is not a target, or the table does not hold it.
@@ -171,7 +180,7 @@ class PairTable:
         return np.stack([self.targets[name] for name in names], axis=-1).astype(np.float64)
 
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""
+        """Return the first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         for field, array in self._arrays().items():
             if field in _OPTIONAL_SHAPES:  # so that not having one differs from having another
@@ -188,7 +197,7 @@ class PairTable:
         return digest.hexdigest()[:16]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes one compressed `.npz` without pickles, whole or not at all."""
+        """Write one compressed `.npz` without pickles, whole or not at all."""
         arrays: dict[str, Any] = {"names": np.asarray(self.names), **self._arrays()}
         # Names are sorted so that equal tables give equal files.
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
@@ -199,7 +208,7 @@ class PairTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PairTable":
-        """Reads what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
           InputError: the file is missing, cut short, damaged, or not a PairTable.
@@ -248,7 +257,7 @@ def _columns(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndar
 
 
 def open_table(name: str) -> PairTable:
-    """The table called `name`: one of `SHIPPED`, or a path that ends in `.npz`.
+    """Return the table called `name`: one of `SHIPPED`, or a path that ends in `.npz`.
 
     Raises:
       InputError: neither, or the file cannot be read.

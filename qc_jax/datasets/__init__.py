@@ -1,8 +1,8 @@
 """Sets of larger structures by name, and every TFDS builder: importing this registers them.
 
 `qm9` (downloaded where there is a network) or `qm9:DIR` of its three files, `md17:FILE.npz`,
-`crysmtm:DIR`. What TFDS prepares of files is kept under their names, sizes and times, so that other
-files are never read as these.
+`crysmtm:DIR`, `extxyz:FILE.xyz`. What TFDS prepares of files is kept under their names, sizes and
+times, so that other files are never read as these.
 """
 
 import os
@@ -10,14 +10,15 @@ from collections.abc import Callable
 
 from qc_jax.data.names import DataName, parse_structures
 from qc_jax.data.structures import Structures
-from qc_jax.datasets import crysmtm, md17, qm9, quantum_canvas
+from qc_jax.datasets import crysmtm, extxyz, md17, qm9, quantum_canvas
 
-__all__ = ["crysmtm", "md17", "open_structures", "qm9", "quantum_canvas"]
+__all__ = ["crysmtm", "extxyz", "md17", "open_structures", "qm9", "quantum_canvas"]
 
 _OPENERS: dict[str, Callable[[DataName, str], Structures]] = {
     "qm9": qm9.open_structures,
     "md17": md17.open_structures,
     "crysmtm": crysmtm.open_structures,
+    "extxyz": extxyz.open_structures,
 }
 
 

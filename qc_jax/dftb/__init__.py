@@ -9,6 +9,10 @@ _HOMES: dict[str, str] = {
     "covered_symbols": "qc_jax.dftb.parameters",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
+    "NotConverged": "qc_jax.dftb.solver",
+    "Solution": "qc_jax.dftb.solver",
+    "solve": "qc_jax.dftb.solver",
+    "two_center": "qc_jax.dftb.integrals",
 }
 __all__ = list(_HOMES)
 

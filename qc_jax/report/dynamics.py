@@ -6,12 +6,9 @@ import os
 import numpy as np
 from matplotlib.figure import Figure
 
-from qc_jax.chem.elements import element
 from qc_jax.data import files
 from qc_jax.dynamics.md import Trajectory
 from qc_jax.report.style import ACCENT, GREY, png, style
-
-_COLUMNS = "species:S:1:pos:R:3:forces:R:3:velocities:R:3"
 
 
 def write_extxyz(
@@ -31,22 +28,25 @@ def write_extxyz(
     Raises:
       InputError: it cannot be written.
     """
-    symbols = [element(int(number)).symbol for number in numbers]
-    lattice = "" if cell is None else f'Lattice="{" ".join(map(repr, cell.ravel().tolist()))}" '
-    periodic = "F F F" if cell is None else "T T T"
-    arrays = (trajectory.positions, trajectory.forces, trajectory.velocities)
-    with files.atomic_write(path) as partial, open(partial, "w", encoding="utf-8") as file:
-        for frame, step in enumerate(trajectory.steps):
-            file.write(
-                f"{len(symbols)}\n"
-                f"{lattice}Properties={_COLUMNS} energy={trajectory.potential[frame]:.10f} "
-                f"step={step} time_fs={trajectory.time_fs[frame]:.10g} "
-                f"kinetic_ev={trajectory.kinetic[frame]:.10g} "
-                f'temperature_k={trajectory.temperature[frame]:.6g} pbc="{periodic}"\n'
-            )
-            table = np.concatenate([array[frame] for array in arrays], axis=1)
-            for symbol, row in zip(symbols, table, strict=True):
-                file.write(f"{symbol:2s} " + " ".join(f"{value:17.10g}" for value in row) + "\n")
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    frames = []
+    for frame, step in enumerate(trajectory.steps):
+        atoms = ase.Atoms(numbers, trajectory.positions[frame], cell=cell, pbc=cell is not None)
+        atoms.info = {
+            "step": int(step),
+            "time_fs": float(trajectory.time_fs[frame]),
+            "kinetic_ev": float(trajectory.kinetic[frame]),
+            "temperature_k": float(trajectory.temperature[frame]),
+        }
+        atoms.arrays["velocities"] = np.asarray(trajectory.velocities[frame], np.float64)
+        forces = np.asarray(trajectory.forces[frame], np.float64)
+        energy = float(trajectory.potential[frame])
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        frames.append(atoms)
+    with files.atomic_write(path) as partial:
+        ase.io.write(partial, frames, format="extxyz")
 
 
 def write_csv(path: str | os.PathLike, trajectory: Trajectory) -> None:

@@ -3,12 +3,14 @@
 import re
 import shutil
 
+import ase
+import ase.io
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 
-from qc_jax.data import xyz
+from qc_jax.data.atoms import read_structure
 from qc_jax.datasets import crysmtm
 from qc_jax.datasets.crysmtm import Builder
 from qc_jax.errors import InputError
@@ -64,7 +66,7 @@ def test_records_are_the_files(records, manual):
     labels, _ = crysmtm.read_labels(manual / "labels.csv")
     record = records["train"]["brookite_300K_1"]
     folder = manual / "brookite" / "300K"
-    structure = xyz.read(folder / "xyz" / "rot_1.xyz")
+    structure = read_structure(folder / "xyz" / "rot_1.xyz")
     np.testing.assert_array_equal(record["atomic_numbers"], structure.atomic_numbers)
     np.testing.assert_array_equal(record["positions"], structure.positions.astype("f4"))
     picture = np.asarray(PIL.Image.open(folder / "images" / "rot_1.png").convert("RGB"))
@@ -97,7 +99,9 @@ def test_a_cell_of_the_file_is_kept(manual, tmp_path):
     shutil.copytree(manual, tmp_path / "manual")
     path = tmp_path / "manual" / "rutile" / "300K" / "xyz" / "rot_0.xyz"
     cell = np.diag([4.5, 4.5, 3.0])
-    xyz.write(path, xyz.read(path)._replace(cell=cell))
+    structure = read_structure(path)
+    atoms = ase.Atoms(structure.atomic_numbers, structure.positions, cell=cell, pbc=True)
+    ase.io.write(path, atoms)
     builder = tfds.builder("crysmtm", data_dir=tmp_path / "data")
     builder.download_and_prepare(download_config=_manual(tmp_path / "manual"))
     found = {r["name"]: r["cell"] for r in builder.as_data_source(split="train")}
@@ -106,7 +110,7 @@ def test_a_cell_of_the_file_is_kept(manual, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("images", "not an image"), ("xyz", "cannot be read")]
+    ("kind", "message"), [("images", "not an image"), ("xyz", "not an extended XYZ file")]
 )
 def test_damaged_files_are_refused(manual, tmp_path, kind, message):
     shutil.copytree(manual, tmp_path / "manual")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qc_jax import models
-from qc_jax.data.xyz import Structure
+from qc_jax.data.atoms import Structure
 from qc_jax.dynamics.potential import SKIN, Potential, energy_column
 from qc_jax.errors import InputError
 from tests.dynamics import toys

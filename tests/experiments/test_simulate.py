@@ -3,13 +3,13 @@
 import csv
 import re
 
+import ase
 import ase.io
 import matplotlib.image
 import numpy as np
 import pytest
 
 from qc_jax.chem.units import FS
-from qc_jax.data import xyz
 from tests.dynamics import toys
 
 SCRIPT = ("-m", "experiments.simulate")
@@ -53,7 +53,7 @@ def test_nve_in_float64(workdir, run_python, tmp_path):
 def test_a_file_with_a_cell_and_an_explosion(workdir, run_python, tmp_path):
     cell = 4.0 * np.eye(3)
     rows = np.array([[0, 0, 0], [0, 0, 1.1], [2, 2, 0], [2, 2, 1.1]], float)
-    xyz.write(tmp_path / "n.xyz", xyz.Structure(np.full(4, 7), rows, cell))
+    ase.io.write(tmp_path / "n.xyz", ase.Atoms("N4", rows, cell=cell, pbc=True))
     base = (*SCRIPT, f"--workdir={workdir}", f"--system={tmp_path / 'n.xyz'}", "--ensemble=nvt")
     done = run_python(*base, "--steps=20", f"--out={tmp_path / 'a'}")
     assert done.returncode == 0, done.stderr

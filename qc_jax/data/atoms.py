@@ -1,0 +1,136 @@
+"""One structure of atoms: checked wherever it enters, from ASE or from a file that ASE reads."""
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
+from qc_jax.data import files
+from qc_jax.errors import InputError
+
+_SAME_PLACE = 3  # decimals of Å: atoms whose coordinates agree so far stand at one place
+
+
+class Structure(NamedTuple):
+    """n atoms, free or in a cell that is periodic in all three directions.
+
+    Attributes:
+      atomic_numbers: 1 to 96.
+      positions: Å.
+      cell: Å, a lattice vector a row; None where nothing is periodic.
+    """
+
+    atomic_numbers: Int[np.ndarray, " atoms"]
+    positions: Float[np.ndarray, "atoms 3"]
+    cell: Float[np.ndarray, "3 3"] | None = None
+
+
+def check_structure(structure: Structure, where: str = "") -> Structure:
+    """Return the structure where it is one that a model may be asked about.
+
+    Args:
+      structure: What came in.
+      where: What begins the message of an error, like a file's name and a colon.
+
+    Raises:
+      InputError: there is no atom, a number is no element's, a coordinate is not finite, two atoms
+        stand at one place, or the cell spans no volume.
+    """
+    start = f"{where}: " if where else ""
+    numbers, positions = np.asarray(structure.atomic_numbers), np.asarray(structure.positions)
+    if not len(numbers):
+        raise InputError(f"{start}expected at least one atom, got none")
+    unknown = (numbers < 1) | (numbers > MAX_ATOMIC_NUMBER)
+    if unknown.any():
+        atom = int(np.argmax(unknown))
+        raise InputError(
+            f"{start}atom {atom}: expected an element, H to Cm, got atomic number "
+            f"{int(numbers[atom])}"
+        )
+    bad = ~np.isfinite(positions).all(axis=1)
+    if bad.any():
+        atom = int(np.argmax(bad))
+        raise InputError(
+            f"{start}atom {atom}: expected finite coordinates, got {positions[atom].tolist()}"
+        )
+    _, first, count = np.unique(
+        np.round(positions, _SAME_PLACE), axis=0, return_index=True, return_counts=True
+    )
+    if (count > 1).any():
+        atom = int(first[count > 1].min())
+        raise InputError(
+            f"{start}{count[first == atom][0]} atoms stand at one place, "
+            f"{positions[atom].tolist()} Å; atom {atom} is the first"
+        )
+    if structure.cell is not None:
+        cell = np.asarray(structure.cell)
+        if cell.shape != (3, 3) or not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 0:
+            raise InputError(
+                f"{start}cell: expected three vectors that span a volume, got {cell.tolist()}"
+            )
+    return structure
+
+
+def from_ase(atoms: Any, where: str = "") -> Structure:
+    """Return the checked structure of an `ase.Atoms`.
+
+    Args:
+      atoms: The `ase.Atoms`; its cell counts where it is periodic.
+      where: As in `check_structure`.
+
+    Raises:
+      InputError: it is periodic in some directions alone, or as `check_structure`.
+    """
+    if atoms.pbc.any() and not atoms.pbc.all():
+        words = " ".join("FT"[int(each)] for each in atoms.pbc)
+        start = f"{where}: " if where else ""
+        raise InputError(
+            f"{start}pbc: expected periodic in all three directions or none, got {words}"
+        )
+    cell = np.array(atoms.cell) if atoms.pbc.all() else None
+    numbers = np.array(atoms.numbers, np.int32)
+    return check_structure(Structure(numbers, np.array(atoms.positions), cell), where)
+
+
+def read_frames(path: str | os.PathLike) -> list[Any]:
+    """Return the frames of an (extended) XYZ file as `ase.Atoms`, each a checked structure.
+
+    `Properties` say which columns are what, `Lattice` and `pbc` what is periodic: a lattice without
+    `pbc` is periodic.
+
+    Raises:
+      InputError: the file cannot be read, has no frame, or one is wrong.
+    """
+    import ase.io
+
+    name = os.fspath(path)
+    try:
+        file = files.open_regular(name, "r", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
+    try:
+        with file:
+            found = ase.io.read(file, index=":", format="extxyz")
+    except Exception as error:  # ASE parses by hand: whatever it stumbles over is the file's fault
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: not an extended XYZ file: {what}") from error
+    frames = found if isinstance(found, list) else [found]
+    if not frames:
+        raise InputError(f"{name}: expected at least one frame, got none")
+    for at, atoms in enumerate(frames):
+        from_ase(atoms, name if len(frames) == 1 else f"{name}: frame {at}")
+    return frames
+
+
+def read_structure(path: str | os.PathLike) -> Structure:
+    """Return the structure of an (extended) XYZ file of one frame.
+
+    Raises:
+      InputError: as `read_frames`, or there are several frames.
+    """
+    frames = read_frames(path)
+    if len(frames) > 1:
+        raise InputError(f"{os.fspath(path)}: expected one frame, got {len(frames)}")
+    return from_ase(frames[0], os.fspath(path))

@@ -1,0 +1,95 @@
+"""Structures are checked wherever they enter, from ASE and from XYZ files."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from qc_jax.data.atoms import from_ase, read_frames, read_structure
+from qc_jax.errors import InputError
+
+WATER = "3\nwater\nO 0 0 0\nH 0.9 0 0.1\nH -0.3 0.9 -1e-1\n"
+
+
+def write(folder, text):
+    (folder / "some.xyz").write_text(text)
+    return folder / "some.xyz"
+
+
+def test_a_plain_file(tmp_path):
+    found = read_structure(write(tmp_path, WATER))
+    assert found.atomic_numbers.tolist() == [8, 1, 1] and found.cell is None
+    np.testing.assert_array_equal(found.positions[2], [-0.3, 0.9, -0.1])
+
+
+def test_properties_say_which_columns_are_positions(tmp_path):
+    comment = "Properties=species:S:1:forces:R:3:pos:R:3"
+    rows = "O 9 9 9 0 0 0\nH 8 8 8 0 0 1\n"
+    found = read_structure(write(tmp_path, f"2\n{comment}\n{rows}"))
+    np.testing.assert_array_equal(found.positions, [[0, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("pbc", "periodic"), [("", True), (' pbc="T T T"', True), (' pbc="F F F"', False)]
+)
+def test_pbc_is_honoured(tmp_path, pbc, periodic):
+    lattice = f'Lattice="5 0 0 0 6 0 0 0 7"{pbc}'
+    found = read_structure(write(tmp_path, WATER.replace("water", lattice)))
+    if periodic:
+        np.testing.assert_array_equal(found.cell, np.diag([5, 6, 7]))
+    else:
+        assert found.cell is None
+
+
+def test_cells_as_ase_writes_them(tmp_path):
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    ase.io.write(tmp_path / "salt.xyz", atoms)
+    np.testing.assert_allclose(read_structure(tmp_path / "salt.xyz").cell, atoms.cell, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not an extended XYZ file|expected at least one frame"),
+        ("three\n", "not an extended XYZ file: .*Expected xyz header"),
+        (WATER[:-20], "not an extended XYZ file: "),
+        (WATER + WATER, "expected one frame, got 2"),
+        (WATER.replace("O 0 0 0", "O 0 0"), "not an extended XYZ file: "),
+        (WATER.replace("O 0 0 0", "Q 0 0 0"), "not an extended XYZ file: "),
+        (WATER.replace("O 0 0 0", "O 0 0 nan"), r"atom 0: expected finite coordinates, got \[0"),
+        (WATER.replace("O 0 0 0", "X 0 0 0"), "atom 0: expected an element, H to Cm, got atomic n"),
+        (WATER.replace("0.9 0 0.1", "0 0 0"), "2 atoms stand at one place"),
+        (WATER.replace("water", 'Lattice="1 0 0 0 1 0"'), "not an extended XYZ file"),
+        (WATER.replace("water", 'Lattice="1 0 0 0 1 0 1 1 0"'), "cell: expected three vectors"),
+        (WATER.replace("water", 'pbc="T T T"'), "cell: expected three vectors that span"),
+        (
+            WATER.replace("water", 'Lattice="5 0 0 0 6 0 0 0 7" pbc="T T F"'),
+            "pbc: expected periodic in all three directions or none, got T T F",
+        ),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    with pytest.raises(InputError, match=rf"some\.xyz: ({message})") as found:
+        read_structure(write(tmp_path, text))
+    assert "\n" not in str(found.value)
+
+
+def test_no_file(tmp_path):
+    for path in (tmp_path / "none.xyz", tmp_path):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_frames(path)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "message"),
+    [
+        (ase.Atoms(), "expected at least one atom, got none"),
+        (ase.Atoms("CX", [[0, 0, 0], [0, 0, 1]]), "atom 1: expected an element"),
+        (ase.Atoms("CO", [[0, 0, 0], [0, 0, np.nan]]), "atom 1: expected finite coordinates"),
+        (ase.Atoms("CO", pbc=(0, 0, 1), positions=np.eye(2, 3)), "none, got F F T"),
+    ],
+)
+def test_wrong_atoms(atoms, message):
+    with pytest.raises(InputError, match=message):
+        from_ase(atoms)

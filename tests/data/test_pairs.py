@@ -1,0 +1,89 @@
+"""Pairs of one's own, from CSV and npz."""
+
+import numpy as np
+import pytest
+
+from qc_jax.data import exchange, pairs
+from qc_jax.errors import InputError
+
+CSV = "name,distance_ang,e_homo_ev,e_lumo_ev,method\nAg_Al,2.5,-5.1,-3.0,mine\nO_H,0.97,-12.5,,x\n"
+
+
+def write(folder, text):
+    (folder / "my.csv").write_text(text)
+    return folder / "my.csv"
+
+
+def test_a_csv(tmp_path):
+    table = pairs.read(write(tmp_path, CSV))
+    assert table.names.tolist() == ["Ag_Al", "H_O"]
+    np.testing.assert_array_equal(table.atomic_numbers, [[47, 13], [1, 8]])
+    np.testing.assert_allclose(table.targets["distance_ang"], [2.5, 0.97])
+    np.testing.assert_array_equal(table.targets["e_lumo_ev"], [-3.0, np.nan])
+    assert table.extras["method"].tolist() == ["mine", "x"]
+    assert np.isnan(table.charges).all() and np.isnan(table.dipole).all()
+
+
+def test_what_export_writes_is_read_again(small_table, tmp_path):
+    exchange.write_csv(small_table, tmp_path / "all.csv")
+    table = pairs.read(tmp_path / "all.csv")
+    for field in ("names", "atomic_numbers", "positions", "charges"):
+        np.testing.assert_array_equal(getattr(table, field), getattr(small_table, field))
+    np.testing.assert_allclose(table.dipole, small_table.dipole)
+    for name, column in small_table.targets.items():
+        np.testing.assert_allclose(table.targets[name], column, err_msg=name)
+
+
+def test_atoms_swap_with_all_that_is_theirs():
+    columns = {
+        "element_0": np.array(["O", "C"]),
+        "element_1": np.array(["C", "O"]),
+        **{f"{axis}_{atom}_ang": np.full(2, float(atom)) for axis in "xyz" for atom in (0, 1)},
+        "charge_0_e": np.array([-0.2, 0.2]),
+        "charge_1_e": np.array([0.2, -0.2]),
+        **{
+            f"force_{axis}_{atom}_ev_ang": np.array([1.0, 2.0]) * (2 * atom - 1)
+            for axis in "xyz"
+            for atom in (0, 1)
+        },
+    }
+    table = pairs.from_columns(columns, "my")
+    assert table.names.tolist() == ["C_O", "C_O"]
+    np.testing.assert_array_equal(table.charges, [[0.2, -0.2]] * 2)
+    np.testing.assert_array_equal(table.positions[:, :, 0], [[1, 0], [0, 1]])
+    np.testing.assert_array_equal(table.forces[:, :, 0], [[1, -1], [-2, 2]])
+
+
+def test_npz_of_columns_and_of_a_table(small_table, tmp_path):
+    np.savez(tmp_path / "my.npz", name=["C_O"], distance_ang=[1.1], e_homo_ev=[-13.0])
+    assert pairs.read(tmp_path / "my.npz").targets["e_homo_ev"].tolist() == [-13.0]
+    small_table.save(tmp_path / "ours.npz")
+    assert pairs.read(tmp_path / "ours.npz").fingerprint() == small_table.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected columns of one length, got none"),
+        ("name,distance_ang\n", "expected at least one row, got none"),
+        ("distance_ang\n1\n", "expected a column name .like Ag_Al., or element_0"),
+        ("name\nC_O\n", "expected a column distance_ang, or x_0_ang"),
+        ("name,distance_ang\nC_O\n", "line 2: expected 2 fields, got 1"),
+        ("name,distance_ang,distance_ang\nC_O,1,1\n", "the column 'distance_ang' stands twice"),
+        ("name,distance_ang\nC_Q,1\n", "row 1: expected two elements, got 'C_Q'"),
+        ("name,distance_ang\nC_O_H,1\n", "row 1: expected two elements, got 'C_O_H'"),
+        ("name,distance_ang\nC_O,1\nC_O,0\n", "row 2: expected a bond length above 0 Å"),
+        ("name,distance_ang\nC_O,nan\n", "row 1: expected a bond length above 0 Å"),
+        ("name,distance_ang,e_homo_ev\nC_O,1,low\n", "row 1: e_homo_ev: expected a number, got 'l"),
+        ("name,distance_ang,charge_0_e\nC_O,1,0\n", "missing: charge_1_e"),
+    ],
+)
+def test_wrong_files(tmp_path, text, message):
+    with pytest.raises(InputError, match=rf"my\.csv: .*{message}"):
+        pairs.read(write(tmp_path, text))
+
+
+def test_no_file(tmp_path):
+    for name in ("no.csv", "no.npz"):
+        with pytest.raises(InputError, match=r"cannot be read|no such file"):
+            pairs.read(tmp_path / name)

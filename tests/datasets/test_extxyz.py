@@ -1,0 +1,91 @@
+"""Molecules and crystals of one's own in extended XYZ."""
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from qc_jax.data.structures import prepare
+from qc_jax.datasets import open_structures
+from qc_jax.errors import InputError
+
+
+def crystals(count=20):
+    """Frames of Cu and Cu2 crystals with energies and forces of the effective medium theory."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for at in range(count):
+        atoms = bulk("Cu", cubic=True) if at % 2 else bulk("Cu")
+        atoms.rattle(0.05, rng=rng)
+        atoms.calc = EMT()
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("extxyz") / "cu.xyz"
+    ase.io.write(path, crystals())
+    return path
+
+
+def test_energies_forces_and_cells(path):
+    found = open_structures(f"extxyz:{path}")
+    frames = crystals()
+    energies = [frame.get_potential_energy() for frame in frames]
+    np.testing.assert_allclose(found.targets["total_energy_ev"], energies)
+    record = found.read(found.source[3])
+    np.testing.assert_allclose(record["forces"], frames[3].get_forces(), atol=1e-7)
+    np.testing.assert_allclose(record["cell"], frames[3].cell, atol=1e-7)
+    assert found.periodic and found.sizes[:4].tolist() == [1, 4, 1, 4]
+    task = prepare(found, ("total_energy_ev",), seed=42, cutoff=3.0)
+    assert [len(rows) for rows in task.split.parts().values()] == [16, 2, 2]
+    again = prepare(open_structures(f"extxyz:{path}"), ("total_energy_ev",), seed=1, cutoff=3.0)
+    assert not np.array_equal(again.split.train, task.split.train)
+    assert task.dataset.forces.shape == (20, 4, 3)
+
+
+def test_keys_of_ones_own_and_targets_of_comments(tmp_path):
+    frames = []
+    for at in range(12):
+        atoms = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.01 * at]])
+        atoms.info |= {"E": float(at), "e_homo_ev": -13.0 - at, "comment": "x"}
+        atoms.arrays["F"] = np.full((2, 3), 0.1 * at)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "co.xyz", frames)
+    found = open_structures(f"extxyz:{tmp_path / 'co.xyz'}?energy=E&forces=F")
+    np.testing.assert_array_equal(found.targets["total_energy_ev"], np.arange(12.0))
+    np.testing.assert_array_equal(found.targets["e_homo_ev"], -13.0 - np.arange(12))
+    assert set(found.targets) == {"total_energy_ev", "e_homo_ev"} and not found.periodic
+    np.testing.assert_allclose(found.source[2]["forces"], 0.2)
+    with pytest.raises(InputError, match="frame 0: expected the key 'Energy', an energy in eV"):
+        open_structures(f"extxyz:{tmp_path / 'co.xyz'}?energy=Energy")
+    with pytest.raises(InputError, match="frame 0: expected forces under 'G'"):
+        open_structures(f"extxyz:{tmp_path / 'co.xyz'}?energy=E&forces=G")
+    for options, message in {
+        "?gap=E": "unknown option of extxyz 'gap'; choose one of: energy, forces",
+        "?energy": "expected options like",
+        "?energy=E&energy=E": "the option energy stands twice",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            open_structures(f"extxyz:{tmp_path / 'co.xyz'}{options}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("energy=", "eng="), "no frame has an energy"),
+        (lambda text: text.replace("energy=", "energy=nan e2=", 1), "frame 0: energy: .*got nan"),
+        (lambda text: text.replace(":forces:R:3", ":other:R:3", 1), "frame 0: expected forces und"),
+        (lambda text: text.replace("T T T", "T T F", 1), "frame 0: pbc: expected periodic in all"),
+    ],
+)
+def test_wrong_files(path, tmp_path, change, message):
+    (tmp_path / "bad.xyz").write_text(change(path.read_text()))
+    with pytest.raises(InputError, match=rf"bad\.xyz: {message}"):
+        open_structures(f"extxyz:{tmp_path / 'bad.xyz'}")
