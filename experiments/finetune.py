@@ -22,7 +22,9 @@ FLAGS = cli.Flags(__doc__)
 _FROM = FLAGS.string(
     "from", None, "The work directory of a finished training, or 'scratch'.", required=True
 )
-_DATA = FLAGS.string("data", None, "qm9, qm9:DIR, md17:FILE.npz or crysmtm:DIR.", required=True)
+_DATA = FLAGS.string(
+    "data", None, "qm9, qm9:DIR, md17:FILE.npz, crysmtm:DIR or extxyz:FILE.", required=True
+)
 _DATA_DIR = FLAGS.string("data_dir", "", "Where TFDS keeps what it prepares.")
 _TARGET = FLAGS.string("target", None, "As --config.target; the card's where not given.")
 _WORKDIR = FLAGS.string("workdir", None, "Where the run is kept.", required=True)

@@ -36,6 +36,10 @@ def main(_: list[str]) -> None:
         print(f"{_PACKAGE.value}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
+    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
+        raise InputError(
+            f"--out: {out} holds other files; expected an empty or new directory, or a report's"
+        )
     report = page.build(own, source.packaged(), sources.read_table)
     written = export.write(report, out)
     for line in report.warnings:

@@ -43,10 +43,10 @@ def test_its_python_runs_in_another_project(readme, run_python, tmp_path, tfds_d
 
 
 def scripts(text: str) -> list[tuple[str, list[str]]]:
-    """Every `python -m experiments.NAME` with the names of its flags, line continuations joined."""
+    """Every script, as a command or a module, with its flags' names, line continuations joined."""
     found = []
     for match in re.finditer(
-        r"python3? -m experiments\.(\w+)([^`\n&|]*)", text.replace("\\\n", " ")
+        r"(?:python3? -m experiments\.|qc-jax )([a-z]\w*)([^`\n&|]*)", text.replace("\\\n", " ")
     ):
         words = match[2].partition("#")[0].replace("[", " ").split()
         flags = [word.rstrip("].,)") for word in words if word.startswith("--")]
@@ -89,7 +89,7 @@ def test_its_scripts_have_the_flags_it_names(readme):
 
 def test_scripts_are_found_in_text():
     text = "`python -m experiments.train \\\n  --config=a.py --workdir=x` and\n" + (
-        "python3 -m experiments.predict --workdir=x Ag Al  # --not\n"
+        "qc-jax predict --workdir=x Ag Al  # --not\n"
     )
     assert scripts(text) == [("train", ["config", "workdir"]), ("predict", ["workdir"])]
 

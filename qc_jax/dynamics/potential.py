@@ -17,7 +17,7 @@ from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.models._radial import length
-from qc_jax.train.restore import Trained
+from qc_jax.runs.saved import SavedRun
 
 # What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
 ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
@@ -38,13 +38,13 @@ class Links(NamedTuple):
     shifts: Any
 
 
-def energy_column(trained: Trained) -> int:
+def energy_column(trained: SavedRun) -> int:
     """Which output of a model is the energy that its forces belong to.
 
     Raises:
       InputError: none is, or the model is no smooth function of positions (`Model.rough`).
     """
-    name, model = trained.config["model"]["name"], trained.model
+    name, model = trained.config.model.name, trained.model
     if "positions" not in model.inputs:
         raise InputError(f"{name} reads no positions, so it has no forces")
     others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
@@ -92,7 +92,7 @@ class Potential:
 
     def __init__(
         self,
-        trained: Trained,
+        trained: SavedRun,
         structure: Structure,
         double: bool = False,
         domain: TrainingDomain | None = None,
@@ -109,7 +109,7 @@ class Potential:
         self.cutoff: float | None = getattr(trained.model, "cutoff", None)
         if self.cell is not None and self.cutoff is None:
             raise InputError(
-                f"{trained.config['model']['name']} has no cutoff and sees all atoms of a "
+                f"{trained.config.model.name} has no cutoff and sees all atoms of a "
                 "structure; in a cell they are endless: expected a model with one, like schnet"
             )
         atoms = len(self.numbers)

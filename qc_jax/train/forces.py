@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.errors import InputError
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 FORCES = "force_ev_ang"  # the name that errors of forces are told under, of `data.targets`
 ENERGY = "total_energy_ev"  # what forces are the slope of
@@ -48,7 +48,7 @@ def reason_against(model: nn.Module, targets: tuple[str, ...], forces: Any) -> s
     return None
 
 
-def known(model: nn.Module, task: Task, settings: Settings) -> jax.Array | None:
+def known(model: nn.Module, task: Task, settings: TrainConfig) -> jax.Array | None:
     """The forces [N, A, 3] eV/Å that a training learns; None where it learns none.
 
     Raises:

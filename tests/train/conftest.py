@@ -10,7 +10,7 @@ from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, all_neighbors
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.models._layers import BatchNorm, Dropout
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 TARGETS = ("e_homo_ev", "total_energy_ev")
@@ -84,5 +84,5 @@ def task() -> Task:
 @pytest.fixture
 def workdir(tmp_path) -> Workdir:
     work = Workdir(tmp_path / "run")
-    work.claim({"seed": 42})
+    work.path.mkdir()
     return work

@@ -5,11 +5,11 @@ import math
 
 import pytest
 
-from qc_jax.engines.gates import NEED_EVIDENCE, Gates
 from qc_jax.engines.record import Record
+from qc_jax.engines.sanity import NEED_DIAGNOSTICS, SanityChecks
 from qc_jax.engines.tblite import TbliteEngine
 
-GATES = Gates()
+GATES = SanityChecks()
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,12 @@ def helium() -> Record:
 
 def spoil(record: Record, **changes) -> Record:
     """The record with fields replaced; those of its evidence and targets by their own names."""
-    of_evidence = {field.name for field in dataclasses.fields(record.evidence)}
+    of_evidence = {field.name for field in dataclasses.fields(record.diagnostics)}
     evidence = {key: changes.pop(key) for key in list(changes) if key in of_evidence}
     targets = {key: changes.pop(key) for key in list(changes) if key.endswith("_ev")}
     return dataclasses.replace(
         record,
-        evidence=dataclasses.replace(record.evidence, **evidence),
+        diagnostics=dataclasses.replace(record.diagnostics, **evidence),
         targets=record.targets | targets,
         **changes,
     )
@@ -64,25 +64,27 @@ def test_sound_records_pass(sound, helium):
         ({"populations": [[math.nan] * 16] * 2}, "numbers: populations is not finite"),
         ({"distance": math.inf}, "numbers: distance is not finite"),
         ({"total_energy_ev": math.nan}, "numbers: total_energy_ev is not finite"),
-        ({"beside_ev": (0.01, math.inf)}, "numbers: evidence is not finite"),
+        ({"beside_ev": (0.01, math.inf)}, "numbers: diagnostics is not finite"),
     ],
 )
 def test_each_gate_rejects(sound, changes, reason):
-    failure = GATES.failure(spoil(sound, **changes))
+    failure = str(GATES.failure(spoil(sound, **changes)))
     assert failure is not None and failure.startswith(reason)
 
 
 def test_noble_gases_do_not_bond(helium):
     """Kr2 has a second minimum, 1.7 Å and 39 eV deep, in GFN2-xTB: 0.72 times the radii."""
     krypton = spoil(helium, name="Kr_Kr", distance=1.67)
-    assert GATES.failure(krypton) == (
+    assert str(GATES.failure(krypton)) == (
         "bond length: 1.67 Å, expected at least 1.2 times the sum of the covalent radii, 2.32 Å"
     )
 
 
 def test_noble_gases_bond_at_covalent_distance_at_best():
     """GFN2-xTB lets neon fall into barium."""
-    assert GATES.length("Ba_Ne", 1.86).startswith("bond length: 1.86 Å, expected at least 0.85")
+    assert str(GATES.length("Ba_Ne", 1.86)).startswith(
+        "bond length: 1.86 Å, expected at least 0.85"
+    )
     assert GATES.length("O_Xe", 1.76) is None  # as in XeO3
     assert GATES.length("Kr_O", 1.67) is None
     assert GATES.length("Ba_O", 1.86) is None
@@ -90,26 +92,32 @@ def test_noble_gases_bond_at_covalent_distance_at_best():
 
 def test_two_metals_may_come_closer_than_others():
     assert GATES.length("Cr_Cr", 1.68) is None  # measured
-    assert GATES.length("Br_Mg", 1.61).startswith("bond length: 1.61 Å, expected at least 0.65")
+    assert str(GATES.length("Br_Mg", 1.61)).startswith(
+        "bond length: 1.61 Å, expected at least 0.65"
+    )
     assert GATES.length("N_N", 1.098) is None
 
 
 def test_thresholds_can_be_set(sound):
-    assert Gates(max_charge_e=0.3).failure(sound).startswith("charge")
-    assert Gates(max_binding_ev=5.0).failure(sound).startswith("energy")
+    assert str(SanityChecks(max_charge_e=0.3).failure(sound)).startswith("charge")
+    assert str(SanityChecks(max_binding_ev=5.0).failure(sound)).startswith("energy")
 
 
-def test_without_evidence_the_gates_that_weigh_it_are_left_out(sound):
-    bare = dataclasses.replace(sound, evidence=None)
+def test_without_diagnostics_the_gates_that_weigh_them_are_left_out(sound):
+    bare = dataclasses.replace(sound, diagnostics=None)
     assert GATES.failure(bare) is None
-    assert GATES.failure(spoil(sound, atoms_energy_ev=-1000.0)).split(":")[0] in NEED_EVIDENCE
+    assert (
+        str(GATES.failure(spoil(sound, atoms_energy_ev=-1000.0))).split(":")[0] in NEED_DIAGNOSTICS
+    )
     collapsed = dataclasses.replace(bare, distance=0.5)
-    assert GATES.failure(collapsed).startswith("bond length: 0.50 Å")
-    assert GATES.failure(dataclasses.replace(bare, charges=[1.2, -1.2])).startswith("charge")
+    assert str(GATES.failure(collapsed)).startswith("bond length: 0.50 Å")
+    assert str(GATES.failure(dataclasses.replace(bare, charges=[1.2, -1.2]))).startswith("charge")
 
 
 def test_a_point_of_a_scan_may_be_shorter_than_a_bond(sound):
-    point = dataclasses.replace(sound, evidence=None, distance=0.5)
-    assert GATES.failure(point).startswith("bond length")
+    point = dataclasses.replace(sound, diagnostics=None, distance=0.5)
+    assert str(GATES.failure(point)).startswith("bond length")
     assert GATES.failure(point, at_minimum=False) is None
-    assert GATES.failure(spoil(sound, charges=[1.2, -1.2]), at_minimum=False).startswith("charge")
+    assert str(GATES.failure(spoil(sound, charges=[1.2, -1.2]), at_minimum=False)).startswith(
+        "charge"
+    )

@@ -1,4 +1,4 @@
-"""The physical gates: whether a computed pair is sound enough to stand in a table.
+"""Sanity checks: whether a computed pair is sound enough to stand in a table.
 
 One function for every engine. A self-consistent calculation can converge to nonsense (charges of
 many electrons, energies of thousands of eV); a pair that fails a gate is left out of the table and
@@ -12,16 +12,19 @@ import numpy as np
 
 from qc_jax.chem import elements, units
 from qc_jax.data.table import ORBITAL_L
-from qc_jax.engines.record import Evidence, Record
+from qc_jax.engines.engine import Failure, FailureKind
+from qc_jax.engines.record import ConvergenceDiagnostics, Record
 
-# What cannot be asked of a record that does not bring its evidence along.
-NEED_EVIDENCE = ("energy", "edge", "gradient", "minimum", "continuity")
+# What cannot be asked of a record that does not bring its diagnostics along.
+NEED_DIAGNOSTICS = ("energy", "edge", "gradient", "minimum", "continuity")
 NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe", "Rn"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Gates:
-    """The thresholds, with the reason for each. They stand in the provenance of every table.
+class SanityChecks:
+    """The physical gates: thresholds, with the reason for each.
+
+    They stand in the provenance of every table under 'gates'.
 
     Attributes:
       max_charge_e: |charge| of an atom. More than one electron does not change hands in a neutral
@@ -70,20 +73,26 @@ class Gates:
     max_drop_ev: float = 1e-6
     max_electron_error: float = 1e-5
 
-    def charge(self, charge: float) -> str | None:
-        """What is wrong with an atomic charge (e), or None."""
+    def charge(self, charge: float) -> Failure | None:
+        """Return what is wrong with an atomic charge (e), or None."""
         if not abs(charge) <= self.max_charge_e:
-            return f"charge: {charge:+.2f} e, expected at most {self.max_charge_e:g} e"
+            return Failure(
+                FailureKind.CHARGE,
+                f"{charge:+.2f} e, expected at most {self.max_charge_e:g} e",
+            )
         return None
 
-    def binding(self, binding: float) -> str | None:
-        """What is wrong with the energy of the atoms less that of the pair (eV), or None."""
+    def binding(self, binding: float) -> Failure | None:
+        """Return what is wrong with the energy of the atoms less that of the pair (eV), or None."""
         if not binding <= self.max_binding_ev:
-            return f"energy: {binding:.1f} eV below the atoms, expected {self.max_binding_ev:g} eV"
+            return Failure(
+                FailureKind.ENERGY,
+                f"{binding:.1f} eV below the atoms, expected {self.max_binding_ev:g} eV",
+            )
         return None
 
-    def length(self, name: str, distance: float) -> str | None:
-        """What is wrong with the bond length (Å) of the pair called `name`, or None."""
+    def length(self, name: str, distance: float) -> Failure | None:
+        """Return what is wrong with the bond length (Å) of the pair called `name`, or None."""
         pair = [elements.element(symbol) for symbol in name.split("_")]
         covalent = sum(element.covalent_radius_ang for element in pair)
         noble = sum(element.symbol in NOBLE_GASES for element in pair)
@@ -91,111 +100,126 @@ class Gates:
         if all(element.metal for element in pair):
             least = self.min_ratio_metals
         if not distance >= least * covalent:
-            return (
-                f"bond length: {distance:.2f} Å, expected at least {least:g} times the sum of the "
-                f"covalent radii, {covalent:.2f} Å"
+            return Failure(
+                FailureKind.BOND_LENGTH,
+                f"{distance:.2f} Å, expected at least {least:g} times the sum of the "
+                f"covalent radii, {covalent:.2f} Å",
             )
         if not distance <= covalent + self.max_stretch_ang:
-            return (
-                f"bond length: {distance:.2f} Å, expected at most {self.max_stretch_ang:g} Å more "
-                f"than the sum of the covalent radii, {covalent:.2f} Å"
+            return Failure(
+                FailureKind.BOND_LENGTH,
+                f"{distance:.2f} Å, expected at most {self.max_stretch_ang:g} Å more "
+                f"than the sum of the covalent radii, {covalent:.2f} Å",
             )
         return None
 
-    def failure(self, record: Record, at_minimum: bool = True) -> str | None:
-        """The first gate that the record fails, in words and numbers, or None where it is sound.
+    def failure(self, record: Record, at_minimum: bool = True) -> Failure | None:
+        """Return the first gate that the record fails, or None where it is sound.
 
         Args:
-          record: of any engine. Without evidence (`Record.evidence`) the gates that weigh it are
-            left out: `NEED_EVIDENCE`.
+          record: of any engine. Without `Record.diagnostics` the gates that weigh them are left
+            out: `NEED_DIAGNOSTICS`.
           at_minimum: whether it claims to be relaxed; a point of a scan may be shorter, longer and
             higher than a bond.
         """
-        evidence = record.evidence
+        diagnostics = record.diagnostics
         checks = [
             self._numbers(record),
             next(filter(None, map(self.charge, record.charges)), None),
         ]
         if at_minimum:
             checks.append(self.length(record.name, record.distance))
-        if evidence is not None:
-            binding = evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
+        if diagnostics is not None:
+            binding = diagnostics.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
             checks += [self.binding(binding), self._bound(binding)]
-            checks.append(self._stationary(record.distance, evidence))
+            checks.append(self._stationary(record.distance, diagnostics))
         checks += [self._dipole(record), self._electrons(record)]
         return next(filter(None, checks), None)
 
-    def _numbers(self, record: Record) -> str | None:
+    def _numbers(self, record: Record) -> Failure | None:
         arrays: dict[str, Any] = {
             "distance": record.distance,
             "populations": record.populations,
             "charges": record.charges,
             "dipole": record.dipole,
         }
-        if (evidence := record.evidence) is not None:
-            arrays["evidence"] = [
-                evidence.atoms_energy_ev,
-                evidence.gradient_ev_ang,
-                *evidence.searched_ang,
-                *evidence.beside_ev,
+        if (diagnostics := record.diagnostics) is not None:
+            arrays["diagnostics"] = [
+                diagnostics.atoms_energy_ev,
+                diagnostics.gradient_ev_ang,
+                *diagnostics.searched_ang,
+                *diagnostics.beside_ev,
             ]
         may_be_undefined = ("e_lumo_ev", "fermi_level_ev")  # where every orbital is full
         arrays |= {k: v for k, v in record.targets.items() if k not in may_be_undefined}
         for field, value in arrays.items():
             if not np.isfinite(value).all():
-                return f"numbers: {field} is not finite"
+                return Failure(FailureKind.NUMBERS, f"{field} is not finite")
         return None
 
-    def _bound(self, binding: float) -> str | None:
+    def _bound(self, binding: float) -> Failure | None:
         if not binding >= self.min_binding_ev:
-            return f"energy: {-binding:.4f} eV above the atoms, expected a bound pair"
+            return Failure(
+                FailureKind.ENERGY, f"{-binding:.4f} eV above the atoms, expected a bound pair"
+            )
         return None
 
-    def _stationary(self, distance: float, evidence: Evidence) -> str | None:
-        low, high = evidence.searched_ang
+    def _stationary(self, distance: float, diagnostics: ConvergenceDiagnostics) -> Failure | None:
+        low, high = diagnostics.searched_ang
         if not low + self.edge_ang <= distance <= high - self.edge_ang:
-            return (
-                f"edge: the minimum, {distance:.2f} Å, is at an end of the search, "
-                f"{low:.2f} to {high:.2f} Å"
+            return Failure(
+                FailureKind.EDGE,
+                f"the minimum, {distance:.2f} Å, is at an end of the search, "
+                f"{low:.2f} to {high:.2f} Å",
             )
-        if not abs(evidence.gradient_ev_ang) <= self.max_gradient_ev_ang:
-            return (
-                f"gradient: {evidence.gradient_ev_ang:+.1e} eV/Å at the minimum, expected at most "
-                f"{self.max_gradient_ev_ang:g}"
+        if not abs(diagnostics.gradient_ev_ang) <= self.max_gradient_ev_ang:
+            return Failure(
+                FailureKind.GRADIENT,
+                f"{diagnostics.gradient_ev_ang:+.1e} eV/Å at the minimum, expected at most "
+                f"{self.max_gradient_ev_ang:g}",
             )
-        if not min(evidence.beside_ev) >= -self.max_drop_ev:
-            return (
-                f"minimum: the energy falls by {-min(evidence.beside_ev):.1e} eV within "
-                f"{evidence.step_ang:g} Å"
+        if not min(diagnostics.beside_ev) >= -self.max_drop_ev:
+            return Failure(
+                FailureKind.MINIMUM,
+                f"the energy falls by {-min(diagnostics.beside_ev):.1e} eV within "
+                f"{diagnostics.step_ang:g} Å",
             )
-        if not max(evidence.beside_ev) <= self.max_rise_ev:
-            return (
-                f"continuity: the energy jumps by {max(evidence.beside_ev):.2f} eV within "
-                f"{evidence.step_ang:g} Å"
+        if not max(diagnostics.beside_ev) <= self.max_rise_ev:
+            return Failure(
+                FailureKind.CONTINUITY,
+                f"the energy jumps by {max(diagnostics.beside_ev):.2f} eV within "
+                f"{diagnostics.step_ang:g} Å",
             )
         return None
 
-    def _dipole(self, record: Record) -> str | None:
+    def _dipole(self, record: Record) -> Failure | None:
         size = float(np.linalg.norm(record.dipole))
         one_electron = units.EBOHR_DEBYE * record.distance / units.BOHR_ANG
         if not size <= self.max_dipole * one_electron:
-            return (
-                f"dipole: {size:.1f} Debye, expected at most {self.max_dipole:g} times that of one "
-                f"electron over the bond, {one_electron:.1f} Debye"
+            return Failure(
+                FailureKind.DIPOLE,
+                f"{size:.1f} Debye, expected at most {self.max_dipole:g} times that of one "
+                f"electron over the bond, {one_electron:.1f} Debye",
             )
         return None
 
-    def _electrons(self, record: Record) -> str | None:
+    def _electrons(self, record: Record) -> Failure | None:
         populations = np.asarray(record.populations)
         if populations.shape != (2, len(ORBITAL_L)):
-            return f"populations: shape {populations.shape}, expected {(2, len(ORBITAL_L))}"
+            return Failure(
+                FailureKind.POPULATIONS,
+                f"shape {populations.shape}, expected {(2, len(ORBITAL_L))}",
+            )
         if abs(sum(record.charges)) > self.max_electron_error:
-            return f"charges: they sum to {sum(record.charges):+.1e} e, expected 0"
+            return Failure(
+                FailureKind.CHARGES, f"they sum to {sum(record.charges):+.1e} e, expected 0"
+            )
         valence = populations.sum(axis=1) + record.charges
         off = np.abs(valence - np.round(valence)).max()
         if off > self.max_electron_error:
-            return (
-                "populations: population + charge is "
-                f"{' and '.join(f'{v:.5f}' for v in valence)}, expected whole numbers of electrons"
+            return Failure(
+                FailureKind.POPULATIONS,
+                "population + charge is "
+                f"{' and '.join(f'{v:.5f}' for v in valence)}, expected whole numbers of electrons",
             )
         return None
