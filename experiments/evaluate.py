@@ -9,29 +9,25 @@ data or another split, test rows of pairs that the model was trained or chosen o
 listed with the others; the baselines are fitted on the training rows of that split.
 """
 
-from absl import flags
-
-from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
-from qc_jax.runs import building, scoring
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import cli, scoring
+from qc_jax.runs.saved import load
+from qc_jax.runs.workdir import Workdir
 
-_WORKDIR = flags.DEFINE_string(
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
 )
-_DATA = flags.DEFINE_string("data", None, "As --config.data; the run's own where not given.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
-_SPLIT = flags.DEFINE_string("split", None, "As --config.split; the run's own where not given.")
-_OUT = flags.DEFINE_string("out", None, "An empty or new directory for result.json and parity.png.")
+_DATA = FLAGS.string("data", None, "As --config.data; the run's own where not given.")
+_DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
+_SPLIT = FLAGS.string("split", None, "As --config.split; the run's own where not given.")
+_OUT = FLAGS.string("out", None, "An empty or new directory for result.json and parity.png.")
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Prints the table of the test errors."""
-    if argv:
-        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
     out = None if _OUT.value is None else Workdir(_OUT.value)
     if out is not None:
         cli.check_out(out.path)
@@ -41,21 +37,7 @@ def main(argv: list[str]) -> None:
     elif _DATA_DIR.value:
         raise InputError("--data_dir is of --data, which was not given")
 
-    workdir = Workdir(_WORKDIR.value)
-    config = workdir.config()
-    trained = building.from_config(config)
-    if trained.config["data_fingerprint"] != config["data_fingerprint"]:
-        raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
-    state = restore(workdir, trained.model, trained.settings)
-    run = trained
-    if changes:
-        other = building.from_config({**config, **changes})
-        run = other._replace(task=scoring.unseen(other.task, known=trained.task))
-
-    seconds = (workdir.result() or {}).get("seconds", {})
-    scored = scoring.score(run, state, seconds)
-    if changes:
-        scored.result["trained_on"] = scoring.about_data(trained)
+    scored = scoring.score_saved(load(_WORKDIR.value), **changes)
     if out is not None:
         cli.make_out(out.path)
         plot_scored(out.path / "parity.png", scored.result, scored.predictions)
@@ -67,4 +49,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

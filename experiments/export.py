@@ -13,14 +13,11 @@ pair, and needs ASE (the extra [ase]). --data is what --config.data takes: a shi
 import os
 import time
 
-from absl import flags
-
-from experiments import cli
 from qc_jax.data import exchange
 from qc_jax.data.table import SHIPPED
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from qc_jax.runs import sources
+from qc_jax.runs import cli, sources
 
 # How a format is written, and how its files may end.
 _FORMATS = {
@@ -29,17 +26,16 @@ _FORMATS = {
     "extxyz": (exchange.write_extxyz, (".extxyz", ".xyz")),
 }
 
-_FORMAT = flags.DEFINE_enum("format", None, list(_FORMATS), "What is written.", required=True)
-_OUT = flags.DEFINE_string("out", None, "The file.", required=True)
-_DATA = flags.DEFINE_string("data", SHIPPED[0], "The table, as in --config.data.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the file at --out.")
+FLAGS = cli.Flags(__doc__)
+_FORMAT = FLAGS.enum("format", None, list(_FORMATS), "What is written.", required=True)
+_OUT = FLAGS.string("out", None, "The file.", required=True)
+_DATA = FLAGS.string("data", SHIPPED[0], "The table, as in --config.data.")
+_DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
+_OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Writes the file and says what is in it."""
-    if argv:
-        raise InputError(f"expected flags only (--format=..., --out=...), got {argv[0]!r}")
     out = str(_OUT.value)
     write, endings = _FORMATS[str(_FORMAT.value)]
     if not out.endswith(endings):
@@ -59,4 +55,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

@@ -9,26 +9,23 @@ A column has one colour scale, shown below it, which goes with the square root o
 import pathlib
 
 import numpy as np
-from absl import flags
 
-from experiments import cli
 from qc_jax.canvas import CHANNELS
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.report.gallery import plot_canvases
+from qc_jax.runs import cli
 
-_PAIRS = flags.DEFINE_list("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
-_OUT = flags.DEFINE_string("out", None, "The picture, .png.")
-_DATA = flags.DEFINE_string("data", "gfn2_xtb", "A shipped table, or a path to an .npz.")
-_SIZE = flags.DEFINE_integer("size", 32, "Pixels along each side of a canvas.")
-flags.mark_flag_as_required("out")
+FLAGS = cli.Flags(__doc__)
+_PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
+_OUT = FLAGS.string("out", None, "The picture, .png.", required=True)
+_DATA = FLAGS.string("data", "gfn2_xtb", "A shipped table, or a path to an .npz.")
+_SIZE = FLAGS.integer("size", 32, "Pixels along each side of a canvas.")
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Draws what the flags ask for and says where it is."""
-    if argv:
-        raise InputError(f"expected flags only (--pairs=..., --out=...), got {argv[0]!r}")
     out = pathlib.Path(str(_OUT.value))
     if out.suffix != ".png":
         raise InputError(f"--out: expected a file that ends in .png, got {out}")
@@ -54,4 +51,4 @@ def _name(text: str) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

@@ -21,44 +21,45 @@ data, split and seed here; result.json says so, under 'imported'.
 """
 
 import os
+import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict
 
-from experiments import cli
 from qc_jax import models
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import number, show_result
-from qc_jax.runs import building, scoring, torch_checkpoint
+from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.state import init, of_one
-from qc_jax.train.workdir import Workdir
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
-_MODEL = flags.DEFINE_string("model", None, "Its architecture; --config's where not given.")
-_TARGET = flags.DEFINE_string("target", None, "Its target; the checkpoint's or --config's else.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where it is put.", required=True)
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Experiment card, FILE.py or FILE.py:quick; published values where not given."
+CARDS = pathlib.Path(__file__).parent / "configs"
+
+FLAGS = cli.Flags(__doc__)
+_CHECKPOINT = FLAGS.string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
+_MODEL = FLAGS.string("model", None, "Its architecture; --config's where not given.")
+_TARGET = FLAGS.string("target", None, "Its target; the checkpoint's or --config's else.")
+_WORKDIR = FLAGS.string("workdir", None, "Where it is put.", required=True)
+_CONFIG = FLAGS.card(
+    CARDS, "Experiment card: its name or FILE.py; published values where not given.", required=False
 )
-_LABEL_MIN = flags.DEFINE_list("label_min", None, "The label that is −1, one a target.")
-_LABEL_MAX = flags.DEFINE_list("label_max", None, "The label that is 1, one a target.")
-_FROM_DATA = flags.DEFINE_bool(
+_LABEL_MIN = FLAGS.strings("label_min", None, "The label that is −1, one a target.")
+_LABEL_MAX = FLAGS.strings("label_max", None, "The label that is 1, one a target.")
+_FROM_DATA = FLAGS.boolean(
     "label_range_from_data", False, "Smallest and largest label of the table are −1 and 1."
 )
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Makes the work directory, and scores what is in it."""
-    if argv:
-        raise InputError(f"expected flags only (--checkpoint=...), got {argv[0]!r}")
     checkpoint = torch_checkpoint.read(_CHECKPOINT.value)
-    config = torch_checkpoint.configure(checkpoint, _CONFIG.value, _MODEL.value, _TARGET.value)
+    card = ConfigDict(_CONFIG.value) if _CONFIG.value else None
+    config = torch_checkpoint.configure(checkpoint, card, _MODEL.value, _TARGET.value)
     if config.get("image_weights"):
         raise InputError("image_weights: expected none, a checkpoint brings all weights")
     hyper_parameters = dict(config["model"])
@@ -77,9 +78,8 @@ def main(argv: list[str]) -> None:
         checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
     )
     run = run._replace(
-        config={
-            **run.config,
-            "imported": {
+        config=run.config.replace(
+            imported={
                 "file": os.path.basename(checkpoint.path),
                 "sha256": checkpoint.sha256,
                 "label_min": labels.low.tolist(),
@@ -87,11 +87,11 @@ def main(argv: list[str]) -> None:
                 "scaled_by": labels.source,
                 "presumed": "trained and chosen on the training and validation rows of split "
                 f"{config['split']}, seed {config['seed']}, of {config['data']}",
-            },
-        }
+            }
+        )
     )
     workdir = Workdir(_WORKDIR.value)
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     result = workdir.result()
     if result is None:
         scaler = Scaler(
@@ -125,11 +125,11 @@ def _warn(run: building.Run, labels: torch_checkpoint.LabelRange) -> None:
     for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):
         if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
             print(
-                f"WARNING: {name} of {run.config['data']} lies between {number(c)} and {number(d)},"
+                f"WARNING: {name} of {run.config.data} lies between {number(c)} and {number(d)},"
                 f" the range of these weights is {number(a)} to {number(b)}: they were trained on "
                 "other data, or scaled by some of the rows"
             )
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

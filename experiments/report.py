@@ -11,24 +11,20 @@ DIR gets report.html, which needs nothing else; tables.md and tables.tex; tables
 import os
 from pathlib import Path
 
-from absl import flags
-
-from experiments import cli
 from qc_jax.errors import InputError
 from qc_jax.report import export, page, source
-from qc_jax.runs import sources, sweep
+from qc_jax.runs import cli, sources, sweep
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "A benchmark's; without, the packaged results.")
-_OUT = flags.DEFINE_string("out", None, "Where to; WORKDIR/report or ./report by default.")
-_PACKAGE = flags.DEFINE_string(
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string("workdir", None, "A benchmark's; without, the packaged results.")
+_OUT = FLAGS.string("out", None, "Where to; WORKDIR/report or ./report by default.")
+_PACKAGE = FLAGS.string(
     "package", None, "Only write the workdir's results as this Parquet file, as they ship."
 )
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Makes the report and says where it is and what it lacks."""
-    if argv:
-        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
     own = source.read(_WORKDIR.value, sweep.lines) if _WORKDIR.value is not None else None
     if own is not None:
         own = source.with_tests(own)
@@ -40,6 +36,10 @@ def main(argv: list[str]) -> None:
         print(f"{_PACKAGE.value}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
+    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
+        raise InputError(
+            f"--out: {out} holds other files; expected an empty or new directory, or a report's"
+        )
     report = page.build(own, source.packaged(), sources.read_table)
     written = export.write(report, out)
     for line in report.warnings:
@@ -49,4 +49,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

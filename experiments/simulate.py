@@ -18,10 +18,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from absl import flags
-from tqdm import tqdm
 
-from experiments import cli
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.data.domain import TrainingDomain
@@ -33,31 +30,36 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building
-from qc_jax.train.restore import open_trained
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import cli, progress
+from qc_jax.runs.saved import load
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Of experiments.train.", required=True)
-_SYSTEM = flags.DEFINE_string("system", None, "A pair like C_O, or FILE.xyz.", required=True)
-_DISTANCE = flags.DEFINE_float("distance", None, "Å, where a pair starts.")
-_ENSEMBLE = flags.DEFINE_enum("ensemble", "nve", md.ENSEMBLES, "Energy or temperature is kept.")
-_STEPS = flags.DEFINE_integer("steps", 1000, "Of the integrator.")
-_DT = flags.DEFINE_float("dt_fs", 0.5, "A step, fs.")
-_TEMPERATURE = flags.DEFINE_float("temperature", 300.0, "K, of the first velocities as well.")
-_FRICTION = flags.DEFINE_float("friction", 10.0, "1/ps, of the nvt thermostat.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of velocities and thermostat.")
-_EVERY = flags.DEFINE_integer("every", 1, "Steps from one frame that is written to the next.")
-_FLOAT64 = flags.DEFINE_bool("float64", False, "Calculate in float64.")
-_FREQUENCY = flags.DEFINE_bool("frequency", False, "How a pair vibrates; nothing is simulated.")
-_OUT = flags.DEFINE_string("out", None, "An empty or new directory for the files.")
+FLAGS = cli.Flags(__doc__)
+_WORKDIR = FLAGS.string("workdir", None, "Of experiments.train.", required=True)
+_SYSTEM = FLAGS.string("system", None, "A pair like C_O, or FILE.xyz.", required=True)
+_DISTANCE = FLAGS.number("distance", None, "Å, where a pair starts.")
+_ENSEMBLE = FLAGS.enum("ensemble", "nve", md.ENSEMBLES, "Energy or temperature is kept.")
+_STEPS = FLAGS.integer("steps", 1000, "Of the integrator.")
+_DT = FLAGS.number("dt_fs", 0.5, "A step, fs.")
+_TEMPERATURE = FLAGS.number("temperature", 300.0, "K, of the first velocities as well.")
+_FRICTION = FLAGS.number("friction", 10.0, "1/ps, of the nvt thermostat.")
+_SEED = FLAGS.integer("seed", 0, "Of velocities and thermostat.")
+_EVERY = FLAGS.integer("every", 1, "Steps from one frame that is written to the next.")
+_FLOAT64 = FLAGS.boolean("float64", False, "Calculate in float64.")
+_FREQUENCY = FLAGS.boolean("frequency", False, "How a pair vibrates; nothing is simulated.")
+_OUT = FLAGS.string("out", None, "An empty or new directory for the files.")
 
+# Flags that --frequency does not use.
+_OF_MOTION = {"ensemble", "steps", "dt_fs", "temperature", "friction", "seed", "every", "distance"}
 _STEP_ANG = 0.005  # of the reference's second derivative
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Simulates, or prints frequencies."""
-    if argv:
-        raise InputError(f"expected flags only (--workdir=...), got {argv[0]!r}")
+    unused = sorted(FLAGS.given() & _OF_MOTION)
+    if _FREQUENCY.value and unused:
+        raise InputError(f"--{unused[0]} is of a simulation; --frequency does not use it")
+    if "friction" in unused and _ENSEMBLE.value != "nvt":
+        raise InputError(f"--friction is of --ensemble=nvt; {_ENSEMBLE.value} does not use it")
     if _FREQUENCY.value:
         if _OUT.value is not None:
             raise InputError("--frequency writes no files; expected it or --out")
@@ -65,7 +67,7 @@ def main(argv: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.Settings(
+    settings = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -79,12 +81,12 @@ def main(argv: list[str]) -> None:
     _simulate(settings, out)
 
 
-def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
+def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
-    with tqdm(total=settings.steps, unit="step") as bar:
+    with progress.Bar("steps") as bar:
         done = md.run(
-            potential, structure.positions, settings, lambda step, _: bar.update(step - bar.n)
+            potential, structure.positions, settings, lambda step, _: bar(step, settings.steps)
         )
     report.write_extxyz(out / "trajectory.xyz", done, potential.numbers, potential.cell)
     report.write_csv(out / "log.csv", done)
@@ -100,7 +102,7 @@ def _simulate(settings: md.Settings, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.Settings, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"
@@ -150,15 +152,10 @@ def _potential(double: bool) -> tuple[Potential, Structure]:
 
 def _maker() -> tuple[Callable[[Structure, bool], Potential], TrainingDomain]:
     """What makes potentials of the trained model, and the distances that it was trained on."""
-    trained = open_trained(_WORKDIR.value)
-    column = energy_column(trained)  # before the data are read
-    run = building.from_config(trained.config)
-    if run.config["data_fingerprint"] != trained.config["data_fingerprint"]:
-        raise InputError(f"{run.config['data']} has changed since the model was trained")
-    task = run.task
-    known = TrainingDomain.of_dataset(task.dataset, task.split.train)
-    offset = task.offsets[column] if task.offsets else 0.0
-    return lambda structure, double: Potential(trained, structure, double, known, offset), known
+    run = load(_WORKDIR.value)
+    column = energy_column(run)
+    known, offset = run.domain, float(run.offsets[column])
+    return lambda structure, double: Potential(run, structure, double, known, offset), known
 
 
 def _numbers() -> np.ndarray:
@@ -177,7 +174,7 @@ def _frequency() -> None:
     numbers = _numbers()
     make, known = _maker()
     ours = vibration.of_pair(make(_pair(numbers, 1.0), True), *known.range_of(*numbers))
-    name = Workdir(_WORKDIR.value).config()["model"]["name"]
+    name = load(_WORKDIR.value).config.model.name
     found = {
         name: ours,
         f"{name}, by ASE": _by_ase(numbers, ours.distance_ang),
@@ -229,7 +226,7 @@ def _reference(numbers: np.ndarray) -> Vibration:
         relaxed = engine.compute(name)
     except EngineError as error:
         raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
-    curve = tblite.PairCurve(numbers.tolist(), engine.settings)
+    curve = tblite.PairCurve(numbers.tolist(), engine.config)
     near = curve.solve(relaxed.distance, fine=True)
     sides = [curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP_ANG, _STEP_ANG)]
     if sides[0] is None or sides[1] is None:
@@ -239,4 +236,4 @@ def _reference(numbers: np.ndarray) -> Vibration:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

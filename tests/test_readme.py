@@ -43,10 +43,10 @@ def test_its_python_runs_in_another_project(readme, run_python, tmp_path, tfds_d
 
 
 def scripts(text: str) -> list[tuple[str, list[str]]]:
-    """Every `python -m experiments.NAME` with the names of its flags, line continuations joined."""
+    """Every script, as a command or a module, with its flags' names, line continuations joined."""
     found = []
     for match in re.finditer(
-        r"python3? -m experiments\.(\w+)([^`\n&|]*)", text.replace("\\\n", " ")
+        r"(?:python3? -m experiments\.|qc-jax )([a-z]\w*)([^`\n&|]*)", text.replace("\\\n", " ")
     ):
         words = match[2].partition("#")[0].replace("[", " ").split()
         flags = [word.rstrip("].,)") for word in words if word.startswith("--")]
@@ -54,19 +54,24 @@ def scripts(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+KINDS = ("string", "integer", "number", "boolean", "enum", "strings", "card")  # of cli.Flags
+
+
 def flags_of(source):
-    """Those that a script defines, and those of the scripts whose flags it takes over."""
+    """Those that a script defines, and those of the modules that define some for it."""
     found = set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "experiments":
-            others = (ROOT / "experiments" / f"{alias.name}.py" for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and (node.level or node.module == "qc_jax.runs"):
+            folder = ROOT / ("experiments" if node.level else "qc_jax/runs")
+            names = {alias.name for alias in node.names} & {"grids", "distributed"}
+            others = (folder / f"{name}.py" for name in names)
             found |= {flag for other in others if other.exists() for flag in flags_of(other)}
         elif (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
-            and node.func.attr.startswith("DEFINE_")
+            and (node.func.attr.startswith("DEFINE_") or node.func.attr in KINDS)
         ):
-            found.add(node.args[0].value)
+            found.add("config" if node.func.attr == "card" else getattr(node.args[0], "value", ""))
     return found
 
 
@@ -84,7 +89,7 @@ def test_its_scripts_have_the_flags_it_names(readme):
 
 def test_scripts_are_found_in_text():
     text = "`python -m experiments.train \\\n  --config=a.py --workdir=x` and\n" + (
-        "python3 -m experiments.predict --workdir=x Ag Al  # --not\n"
+        "qc-jax predict --workdir=x Ag Al  # --not\n"
     )
     assert scripts(text) == [("train", ["config", "workdir"]), ("predict", ["workdir"])]
 

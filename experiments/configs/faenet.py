@@ -1,15 +1,15 @@
 """FAENet on the shipped table, by the published protocol, averaged over frames.
 
-python -m experiments.train --config=experiments/configs/faenet.py --workdir=runs/faenet
+python -m experiments.train --config=faenet --workdir=runs/faenet
 
 303,241 parameters; 5 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.695.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.configs import common
+from qc_jax.runs import cards
 
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:quick` for a run of seconds."""
-    return common.published("faenet", preset, quick={"hidden": 32, "interactions": 2})
+    return cards.published("faenet", preset, quick={"hidden": 32, "interactions": 2})

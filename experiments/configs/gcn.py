@@ -1,6 +1,6 @@
 """GCN, the published benchmark's 'egnn', on the shipped table, by the published protocol.
 
-python -m experiments.train --config=experiments/configs/gcn.py --workdir=runs/gcn
+python -m experiments.train --config=gcn --workdir=runs/gcn
 
 266,491 parameters; 37 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.473
 (stopped early after 33 epochs).
@@ -9,9 +9,9 @@ The published benchmark has 0.265 on its own data.
 
 from ml_collections import ConfigDict
 
-from experiments.configs import common
+from qc_jax.runs import cards
 
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:quick` for a run of seconds."""
-    return common.published("gcn", preset, quick={"hidden": 16, "layers": 2})
+    return cards.published("gcn", preset, quick={"hidden": 16, "layers": 2})

@@ -1,6 +1,6 @@
 """The vision transformer of three channels on the shipped table, by the published protocol.
 
-python -m experiments.train --config=experiments/configs/vit.py --workdir=runs/vit
+python -m experiments.train --config=vit --workdir=runs/vit
 
 458,689 parameters; 6 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 1.237
 (stopped early after 41 epochs).
@@ -8,9 +8,9 @@ python -m experiments.train --config=experiments/configs/vit.py --workdir=runs/v
 
 from ml_collections import ConfigDict
 
-from experiments.configs import common
+from qc_jax.runs import cards
 
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:quick` for a run of seconds."""
-    return common.published("vit", preset, quick={"hidden": 16, "layers": 1, "patch": 8})
+    return cards.published("vit", preset, quick={"hidden": 16, "layers": 1, "patch": 8})

@@ -16,7 +16,7 @@ cd "${SLURM_SUBMIT_DIR:?started by sbatch, from the repository}"
 . .venv/bin/activate
 
 srun --gpu-bind=none --kill-on-bad-exit=1 python -m experiments.train --distributed \
-    --config=experiments/configs/egnn.py \
+    --config=egnn \
     --workdir="${1:?usage: sbatch slurm.sh WORKDIR}" \
     --config.checkpoint_minutes=5 \
     --config.sweep.target=all --config.sweep.seed=42,123,456

@@ -5,6 +5,6 @@ set -euo pipefail
 
 gcloud compute tpus tpu-vm ssh "${1:?usage: tpu_pod.sh NAME ZONE WORKDIR}" --zone="${2:?ZONE}" \
     --worker=all --command="cd ~/qc_jax && python -m experiments.train --distributed \
-        --config=experiments/configs/egnn.py --workdir=${3:?WORKDIR} \
+        --config=egnn --workdir=${3:?WORKDIR} \
         --config.checkpoint_minutes=5 \
         --config.sweep.target=all --config.sweep.seed=42,123,456"

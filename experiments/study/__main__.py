@@ -18,10 +18,15 @@ of the published code, into studies/NAME-as_published.csv; `setting` names them.
 import time
 from collections.abc import Callable
 
-from absl import flags
+from qc_jax import models
+from qc_jax.data.targets import BENCHMARK_TARGETS, target
+from qc_jax.errors import InputError, choose
+from qc_jax.runs import building, cli, sources
+from qc_jax.runs.workdir import Workdir
+from qc_jax.train import loop
 
-from experiments import benchmark, cli
-from experiments.study import (
+from .. import grids
+from . import (
     channels,
     common,
     elements,
@@ -33,11 +38,6 @@ from experiments.study import (
     timing,
     transfer,
 )
-from qc_jax import models
-from qc_jax.data.targets import BENCHMARK_TARGETS, target
-from qc_jax.errors import InputError, choose
-from qc_jax.runs import building, sources
-from qc_jax.train.workdir import Workdir
 
 STUDIES: dict[str, common.Study] = {
     "channels": channels.STUDY,
@@ -51,9 +51,22 @@ STUDIES: dict[str, common.Study] = {
     "transfer": transfer.STUDY,
 }
 
-_AS_PUBLISHED = flags.DEFINE_bool("as-published", False, "Repeat the published flaws.")
-_TRAIN = flags.DEFINE_bool("train", None, "Whether trainings that are missing are made.")
-_REPEATS = flags.DEFINE_integer("repeats", 10, "Of what is drawn at random.", lower_bound=1)
+FLAGS = cli.Flags(__doc__)
+GRID = grids.GridFlags(FLAGS)
+_AS_PUBLISHED = FLAGS.boolean("as-published", False, "Repeat the published flaws.")
+_TRAIN = FLAGS.boolean("train", None, "Whether trainings that are missing are made.")
+_REPEATS = FLAGS.integer("repeats", 10, "Of what is drawn at random.", lower_bound=1)
+_PRETRAINED = FLAGS.strings("pretrained", [], "ARM=DIR, finished trainings: an arm each.")
+_SIZES = FLAGS.strings("sizes", ["50", "200", "all"], "Training rows.")
+_RATES = FLAGS.strings("rates", ["1e-5", "1e-4", "1e-3"], "Learning rates, each arm's grid.")
+_FORCE_WEIGHT = FLAGS.number(
+    "force_weight", 0.0, "Of forces beside energies, where the data have them.", lower_bound=0
+)
+# Flags that few studies use, and which.
+_USED_BY = {
+    **dict.fromkeys(("pretrained", "sizes", "rates", "force_weight"), ("transfer",)),
+    "repeats": ("channels", "elements", "modality", "timing"),
+}
 
 
 def _there(directory: Workdir) -> list[list[str]]:
@@ -79,24 +92,24 @@ def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...]
     study, there = STUDIES[name], _there(workdir)
     words = {word for training in there for word in training}
     targets = study.targets or (
-        (transfer.card(flags.FLAGS.data)["target"],) if study.of_structures else ()
+        (transfer.card(GRID.changes()["data"])["target"],) if study.of_structures else ()
     )
     targets = targets or tuple(key for key in BENCHMARK_TARGETS if key in words)
     if study.models == ():
-        if flags.FLAGS.models:
+        if "models" in FLAGS.given():
             raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
-        return (), *benchmark.asked(("none",), targets, study.seeds)[1:]
+        return (), *GRID.asked(("none",), targets, study.seeds)[1:]
     names = study.models
     if names is None:
         first = {training[0] for training in there}
-        names = tuple(key for key in benchmark.cards() if key in first and _able(study, key))
-    if not (names or flags.FLAGS.models):
+        names = tuple(key for key in grids.cards() if key in first and _able(study, key))
+    if not names and "models" not in FLAGS.given():
         raise InputError(
             f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
         )
-    names, targets, seeds = benchmark.asked(names, targets, study.seeds)
+    names, targets, seeds = GRID.asked(names, targets, study.seeds)
     for key in names:
-        choose("model", key, benchmark.cards())
+        choose("model", key, grids.cards())
         try:
             study.check(models.create(key))
         except InputError as error:
@@ -110,17 +123,17 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
     Raises:
       InputError: a flag is wrong, a model can't do the study, or the directory is of other data.
     """
-    study, flag = STUDIES[name], flags.FLAGS
-    for other in ("split", "preset", "distributed"):
-        if flag[other].present:
-            raise InputError(f"--{other} is none of a study's flags; expected --models, --targets")
+    study = STUDIES[name]
+    for flag, used_by in _USED_BY.items():
+        if flag in FLAGS.given() and name not in used_by:
+            raise InputError(f"--{flag} is of {', '.join(used_by)}; {name} does not use it")
     if _AS_PUBLISHED.value and not study.flaws:
         raise InputError(f"--as-published: there is no published flaw to repeat in {name}")
     train = study.trains if _TRAIN.value is None else _TRAIN.value
-    workdir = Workdir(flag.workdir, config_name="sweep.json")
+    workdir = Workdir(GRID.workdir.value, config_name="sweep.json")
     if study.needs_trainings and not train and not workdir.path.is_dir():
         raise InputError(f"--workdir: {workdir.path} is not there; expected a benchmark's")
-    changes = benchmark.changes()
+    changes = GRID.changes()
     data = {key: changes[key] for key in ("data", "data_dir")}
     table = sources.read_data(**data) if study.of_structures else sources.read_table(**data)
     names, targets, seeds = _grid(name, workdir)
@@ -141,8 +154,13 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
         as_published=_AS_PUBLISHED.value,
         repeats=_REPEATS.value,
         train=train,
-        stack=flag.stack,
+        stack=GRID.stack.value,
         stop=stop,
+        transfer=(
+            transfer.options(_PRETRAINED.value, _SIZES.value, _RATES.value, _FORCE_WEIGHT.value)
+            if name == "transfer"
+            else None
+        ),
     )
 
 
@@ -153,17 +171,19 @@ def main(argv: list[str]) -> None:
     (name,) = argv
     choose("study", name, STUDIES)
     building.use_a_device_per_core()
-    with cli.stop_on_sigterm() as stop:
+    with cli.stop_on_signals() as stop:
         asked = asked_of(name, stop)
         start = time.monotonic()
-        benchmark.note_command(asked.workdir.path, event="started")
+        grids.note_command(asked.workdir.path, event="started")
         frame, path = common.write(asked, STUDIES[name].rows(asked))
         seconds = time.monotonic() - start
-        benchmark.note_command(asked.workdir.path, event="ended", seconds=seconds)
-    STUDIES[name].show(frame)
-    common.tell_partial(frame)
-    print(f"all in {path}")
+        grids.note_command(asked.workdir.path, event="ended", seconds=seconds)
+        STUDIES[name].show(frame)
+        common.tell_partial(frame)
+        print(f"all in {path}")
+        if stop():
+            raise loop.Interrupted
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS, words="NAME")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax.evaluate import importance
+
+from . import common
 
 
 def rows(asked: common.Asked) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
-from experiments import benchmark
 from qc_jax.data import files
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
@@ -21,9 +21,11 @@ from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, progress, results, sweep
+from qc_jax.runs.saved import restore
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+
+from .. import grids
 
 # Of all kinds: levels, an energy, and what a canvas gives away.
 TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
@@ -40,6 +42,22 @@ _PUBLISHED: Mapping[str, Any] = {
 }
 AS_PUBLISHED = "as published"  # begins what `setting` says of a repeated flaw
 _NOT_TRAINED = "not trained"
+
+
+class TransferOptions(NamedTuple):
+    """What the study transfer is asked for, beside what all are.
+
+    Attributes:
+      arms: the directories of finished trainings, by the arms' names.
+      sizes: of training rows; 0 is all.
+      rates: learning rates.
+      force_weight: of forces beside energies.
+    """
+
+    arms: Mapping[str, str]
+    sizes: Sequence[int]
+    rates: Sequence[float]
+    force_weight: float
 
 
 class Asked(NamedTuple):
@@ -59,6 +77,7 @@ class Asked(NamedTuple):
       train: whether trainings that are missing are made.
       stack: trainings in one program, 0 for what is good.
       stop: says whether to end soon.
+      transfer: of the study transfer.
     """
 
     study: str
@@ -74,6 +93,7 @@ class Asked(NamedTuple):
     train: bool
     stack: int
     stop: Callable[[], bool]
+    transfer: TransferOptions | None = None
 
     @property
     def pairs(self) -> PairTable:
@@ -104,7 +124,7 @@ class Study:
     show: Callable[[pd.DataFrame], None]
     models: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] = benchmark.SEEDS
+    seeds: tuple[int, ...] = grids.SEEDS
     check: Callable[[nn.Module], Any] = lambda model: None
     needs_trainings: bool = True
     trains: bool = True
@@ -154,9 +174,7 @@ def wanted(
       model: changes of the model's fields.
       **changes: of the card's.
     """
-    grid = benchmark.trainings(
-        asked.models, asked.targets, asked.seeds, **{**asked.changes, **changes}
-    )
+    grid = grids.trainings(asked.models, asked.targets, asked.seeds, **{**asked.changes, **changes})
     return {
         name + suffix: Wanted({**config, "model": {**config["model"], **(model or {})}}, setting)
         for name, config in grid.items()
@@ -191,7 +209,7 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
         try:
             progress.train(made, asked.stop)
         except loop.Interrupted:
-            print("asked to stop: what is not trained is marked; resume with the same command")
+            print("asked to stop: what is not trained is marked")
         there, missing = _look(asked, configs)
     rows = []
     for name, reason in missing.items():
@@ -246,7 +264,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
       score: (training, its run, structures → predictions) → rows, without what all share.
     """
     there, rows = find(asked, configs)
-    for found in tqdm(there, unit="training"):
+    for found in track(there, "trainings", console=Console(stderr=True), transient=True):
         shared = found.shared(asked.study)
         own = results.of_target(found.result, found.config["target"])
         if asked.stop():
@@ -255,7 +273,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
             continue
         run = building.from_config(found.config, asked.table)
         try:
-            state = restore(found.workdir, run.model, run.settings)
+            state = restore(found.workdir, run.model, run.config)
         except InputError as error:  # a damaged checkpoint is no reason to lose the others
             rows.append(shared | own | {"metric": "mae", "status": str(error)})
             continue

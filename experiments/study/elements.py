@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax.evaluate import ablation
 from qc_jax.models import create
+
+from . import common
 
 
 def rows(asked: common.Asked) -> list[dict[str, Any]]:

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
-from experiments.study import common
 from qc_jax.data import splits
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, giveaway, metrics, statistics
 from qc_jax.runs import building, results
+
+from . import common
 
 _MODEL = "linear"  # that of the table's rows
 
@@ -29,7 +31,9 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for seed in asked.seeds:
         fitted: dict[Any, giveaway.Linear] = {}  # targets that have the same rows share them
-        for name in tqdm(asked.targets, desc=f"seed {seed}", unit="target"):
+        for name in track(
+            asked.targets, f"seed {seed}", console=Console(stderr=True), transient=True
+        ):
             split = splits.make_split("random", asked.pairs, (name,), seed)
             labels = asked.pairs.columns((name,)).astype(np.float32)
             for source, values in inputs.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
+from . import common
 
 FRACTIONS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax import models
 from qc_jax.errors import InputError
+
+from . import common
 
 # What a model stands for.
 MODALITIES: dict[str, str] = {

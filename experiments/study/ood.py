@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax.runs import results
+
+from . import common
 
 SPLITS = (
     *("random", "held_out_pairs", "by_period", "by_type", "by_electronegativity"),
@@ -32,7 +33,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     for found in there:
         shared = found.shared(asked.study)
         made += (of_training := found.rows(asked.study))
-        lines = found.workdir.metrics(found.result["epochs"])
+        lines = found.workdir.history(found.result["epochs"])
         last = found.config["keep"] == "last"
         line = lines[-1 if last else found.result["best_epoch"] - 1]
         for target, inside in line["validation_mae"].items():

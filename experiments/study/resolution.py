@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.study import common
 from qc_jax.evaluate.importance import of_channels
+
+from . import common
 
 SIZES = (8, 16, 32, 64, 128)
 _BENCHMARK = 32

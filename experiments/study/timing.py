@@ -7,12 +7,14 @@ device to numbers on the host. The batch sizes take turns, medians count.
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import track
 
-from experiments import benchmark
-from experiments.study import common
 from qc_jax.evaluate.batch_timing import time_batches
 from qc_jax.runs import building, results
+
+from .. import grids
+from . import common
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 
@@ -21,8 +23,8 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """`ms_per_sample` and `samples_per_s`; `setting` is the batch."""
     made: list[dict[str, Any]] = []
     versions = results.of_versions(building.versions())
-    for name in tqdm(asked.models, unit="model"):
-        config = {**benchmark.card(name), **asked.changes}
+    for name in track(asked.models, "models", console=Console(stderr=True), transient=True):
+        config = {**grids.card(name), **asked.changes}
         run = building.from_config({**config, "target": asked.targets[0]}, asked.table)
         shared = {
             "study": asked.study,
@@ -57,7 +59,7 @@ def show(frame: pd.DataFrame) -> None:
 STUDY = common.Study(
     rows,
     show,
-    models=benchmark.cards(),
+    models=grids.cards(),
     targets=("e_homo_ev",),
     seeds=(42,),
     needs_trainings=False,

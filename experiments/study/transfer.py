@@ -10,33 +10,27 @@ interval over structures; the verdict is that of the interval and of every seed.
 `--force_weight` all arms learn forces, too.
 """
 
-import importlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from absl import flags
 
-from experiments.study import common
 from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
-from qc_jax.runs import initial, results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import cards, initial, results
+from qc_jax.runs.workdir import Workdir
+
+from .. import grids
+from . import common
 
 PUBLISHED, BEST = "published rate", "own best rate"
 REACHED = "epochs_to_error"
 _GIVEN = 0.5  # of the training median's error: the given error
 _DIFFERENCES = ("mae_difference", "mae_difference_low", "mae_difference_high", "seeds_better")
-
-_PRETRAINED = flags.DEFINE_list("pretrained", [], "ARM=DIR, finished trainings: an arm each.")
-_SIZES = flags.DEFINE_list("sizes", ["50", "200", "all"], "Training rows.")
-_RATES = flags.DEFINE_list("rates", ["1e-5", "1e-4", "1e-3"], "Learning rates, each arm's grid.")
-_FORCE_WEIGHT = flags.DEFINE_float(
-    "force_weight", 0.0, "Of forces beside energies, where the data have them.", lower_bound=0
-)
 
 
 def card(data: str) -> dict[str, Any]:
@@ -46,34 +40,56 @@ def card(data: str) -> dict[str, Any]:
       InputError: these are no larger structures.
     """
     kind = parse_structures(data).kind
-    return importlib.import_module(f"experiments.configs.finetune.{kind}").get_config().to_dict()
+    return cards.load(*cards.find(f"finetune/{kind}", grids.CARDS)).to_dict()
 
 
-def _options() -> tuple[dict[str, str], list[int], list[float]]:
-    """The arms' directories by name, the sizes (0 is all), and the rates, by the flags."""
+def options(
+    pretrained: Sequence[str], sizes: Sequence[str], rates: Sequence[str], force_weight: float
+) -> common.TransferOptions:
+    """Return what the flags of this study say.
+
+    Args:
+      pretrained: 'ARM=DIR', an arm each.
+      sizes: numbers of training rows, or 'all'.
+      rates: learning rates.
+      force_weight: of forces beside energies.
+
+    Raises:
+      InputError: one of them is wrong.
+    """
     arms = {initial.SCRATCH: initial.SCRATCH}
-    for word in _PRETRAINED.value:
+    for word in pretrained:
         name, _, path = word.partition("=")
         if not name or not path or name in arms:
             raise InputError(f"--pretrained: expected ARM=DIR with different names, got {word!r}")
         arms[name] = path
     if len(arms) < 2:
         raise InputError("--pretrained: expected at least one, like pairs=runs/schnet")
-    try:
-        sizes = [0 if word == "all" else int(word) for word in _SIZES.value]
-        rates = [float(word) for word in _RATES.value]
-    except ValueError as error:
-        raise InputError(f"--sizes, --rates: expected numbers with commas: {error}") from None
-    return arms, sizes, rates
+    for word in sizes:
+        if word != "all" and not (word.isdigit() and int(word) > 0):
+            raise InputError(f"--sizes: expected numbers from 1 up, or all, got {word!r}")
+    found = []
+    for word in rates:
+        try:
+            found.append(float(word))
+        except ValueError:
+            found.append(math.nan)
+        if not 0 < found[-1] < math.inf:
+            raise InputError(f"--rates: expected numbers above 0, got {word!r}")
+    if not (sizes and rates):
+        raise InputError("--sizes, --rates: expected at least one of each")
+    rows = [0 if word == "all" else int(word) for word in sizes]
+    return common.TransferOptions(arms, rows, found, force_weight)
 
 
 def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """Those of every training, of the arms at the two kinds of rate, and the differences."""
-    arms, sizes, rates = _options()
+    assert asked.transfer is not None, "made of the flags"
+    arms, sizes, rates, force_weight = asked.transfer
     configs: dict[str, common.Wanted] = {}
     places: dict[str, tuple[str, str, int, float]] = {}  # (target, arm, size, rate) of a training
     base = {**card(asked.changes["data"]), **asked.changes}
-    base["force_weight"] = _FORCE_WEIGHT.value
+    base["force_weight"] = force_weight
     first = Workdir(next(path for path in arms.values() if path != initial.SCRATCH)).config()
     published = {}
     for arm, path in arms.items():
@@ -129,12 +145,12 @@ def _of_size(size: int) -> str:
 
 def _validation(found: common.Found, target: str) -> list[float]:
     """The validation MAE of every epoch."""
-    lines = found.workdir.metrics(found.result["epochs"])
+    lines = found.workdir.history(found.result["epochs"])
     return [line["validation_mae"][target] for line in lines]
 
 
 def _best(
-    groups: Mapping[float, list[common.Found]], target: str, rates: list[float], seeds: int
+    groups: Mapping[float, list[common.Found]], target: str, rates: Sequence[float], seeds: int
 ) -> float:
     """The rate of the grid with the smallest validation error, the mean over the seeds.
 

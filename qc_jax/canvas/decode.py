@@ -14,10 +14,13 @@ from qc_jax.errors import InputError
 # A canvas of a pair that was written in float32 leaves about 1e-7; what leaves more is no sum of
 # the fixed pictures.
 SOUND_RESIDUAL = 1e-5
+# A channel below this part of its canvas holds nothing but rounding, and in float32 perhaps
+# numbers too small for their digits: what it leaves is compared with the canvas.
+_LEAST_CHANNEL = 1e-6
 
 
 def decode(canvases: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    """The features that explain each canvas best, by least squares, and what they leave over.
+    """Return the features that explain each canvas best (least squares), and what is left over.
 
     Every feature is found from its own channel (`Feature.channel`), so that one damaged channel
     leaves the others' features alone. All are identified at every size; 'COM charge' holds no
@@ -32,9 +35,9 @@ def decode(canvases: ArrayLike) -> tuple[jax.Array, jax.Array]:
     Returns:
       features: [..., F] in the order of `FEATURES`; NaN where their channel is not finite.
       residual: [...]: the largest over the channels of ‖canvas − render(features)‖ / ‖canvas‖, with
-        the larger of the two pictures' norms below the line. About 1e-7 for a sound float32 canvas;
-        inf where a canvas is not finite. A wrong amplitude leaves no residual, so a channel that
-        was lost to zeros is told by features of zero.
+        the larger of the two pictures' norms below the line, at least 1e-6 of the canvas's largest
+        channel. About 1e-7 for a sound float32 canvas; inf where a canvas is not finite. A wrong
+        amplitude leaves no residual: a channel lost to zeros is told by features of zero.
 
     Raises:
       InputError: the shape is another one; canvases with the channels first are not guessed at.
@@ -78,7 +81,10 @@ def _decode(canvases: jax.Array) -> tuple[jax.Array, jax.Array]:
     scale = jnp.maximum(jnp.max(jnp.abs(ours), axis=-2), jnp.max(jnp.abs(theirs), axis=-2))
     scale = jnp.where(scale > 0, scale, 1)[..., None, :]
     ours, theirs = ours / scale, theirs / scale
-    whole = jnp.maximum(norm(ours), norm(theirs))
-    residual = norm(theirs - ours) / jnp.where(whole > 0, whole, 1)
+    channel = jnp.maximum(norm(ours), norm(theirs))
+    # The least channel, in units of each channel's scale; where that is tiny, this is large.
+    largest = jnp.max(channel * scale[..., 0, :], axis=-1, keepdims=True)
+    channel = jnp.maximum(channel, _LEAST_CHANNEL * largest / scale[..., 0, :])
+    residual = norm(theirs - ours) / jnp.where(channel > 0, channel, 1)
     sound = jnp.isfinite(canvases).all(axis=(-3, -2, -1))
     return found, jnp.where(sound, jnp.max(residual, axis=-1), jnp.inf)

@@ -83,7 +83,7 @@ def _by_number() -> dict[int, Element]:
 
 
 def element(key: str | int) -> Element:
-    """The element of a symbol ('Ag') or an atomic number (47).
+    """Return the element of a symbol ('Ag') or an atomic number (47).
 
     Raises:
       InputError: no such element in the table (Z = 1 to 96).
@@ -103,7 +103,7 @@ GFN2_SYMBOLS: tuple[str, ...] = tuple(element(z).symbol for z in [*range(1, 58),
 
 
 def pair_name(first: str | int, second: str | int) -> str:
-    """'Ag_Al': the two symbols in alphabetical order, as the published files name a pair.
+    """Return 'Ag_Al': the two symbols in alphabetical order, as the published files name a pair.
 
     Raises:
       InputError: no such element.
@@ -112,6 +112,6 @@ def pair_name(first: str | int, second: str | int) -> str:
 
 
 def pair_names(symbols: Iterable[str]) -> list[str]:
-    """Every unordered pair of `symbols`, each with itself included, in file order (sorted)."""
+    """Return every unordered pair of `symbols`, each with itself too, sorted as in files."""
     distinct = sorted(set(symbols))
     return [pair_name(first, second) for i, first in enumerate(distinct) for second in distinct[i:]]

@@ -4,6 +4,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from qc_jax.data.table import PairTable
 
@@ -39,30 +40,32 @@ class Batch(flax.struct.PyTreeNode):
     axis_name: str | None = flax.struct.field(pytree_node=False, default=None)
 
     @property
-    def atom_mask(self) -> jax.Array:
-        """[B, A] bool: the atoms that are there."""
+    def atom_mask(self) -> Bool[Array, "batch atoms"]:
+        """Return [B, A] bool: the atoms that are there."""
         return self.atomic_numbers > 0
 
     @property
-    def neighbor_mask(self) -> jax.Array:
-        """[B, A, K] bool: the neighbours that are there."""
+    def neighbor_mask(self) -> Bool[Array, "batch atoms neighbors"]:
+        """Return [B, A, K] bool: the neighbours that are there."""
         return self.neighbors < self.atomic_numbers.shape[-1]
 
     @property
     def is_pairs(self) -> bool:
-        """Whether the structures have two atoms, which see each other alone, at one distance."""
+        """Return whether the structures have two atoms, which see each other at one distance."""
         return self.neighbors.shape[1:] == (2, 1) and self.shifts is None
 
     @property
     def first_row(self) -> jax.Array:
-        """() uint32: where in the whole batch these structures begin."""
+        """Return () uint32: where in the whole batch these structures begin."""
         if self.axis_name is None:
             return jnp.uint32(0)
         mine = jax.lax.axis_index(self.axis_name).astype(jnp.uint32)
         return mine * self.atomic_numbers.shape[0]
 
-    def of_neighbors(self, values: jax.Array) -> jax.Array:
-        """Values [B, A, F] of the atoms → [B, A, K, F] of each atom's neighbours.
+    def of_neighbors(
+        self, values: Float[Array, "batch atoms features"]
+    ) -> Float[Array, "batch atoms neighbors features"]:
+        """Return the values of each atom's neighbours.
 
         Padding gets the values of some atom; mask what comes of it.
         """
@@ -72,13 +75,17 @@ class Batch(flax.struct.PyTreeNode):
         gathered = jnp.take_along_axis(values, index, axis=1, mode="clip")
         return gathered.reshape(*self.neighbors.shape, values.shape[-1])
 
-    def displacements(self, positions: jax.Array) -> jax.Array:
-        """Vectors [B, A, K, 3] Å from each atom to its neighbours, at `positions` [B, A, 3]."""
+    def displacements(
+        self, positions: Float[Array, "batch atoms 3"]
+    ) -> Float[Array, "batch atoms neighbors 3"]:
+        """Return vectors (Å) from each atom to its neighbours, at `positions`."""
         vectors = self.of_neighbors(positions) - positions[:, :, None]
         return vectors if self.shifts is None else vectors + self.shifts
 
-    def pool(self, values: jax.Array, how: str = "add") -> jax.Array:
-        """Sum ('add') or 'mean' [B, F] over the atoms that are there, of values [B, A, F]."""
+    def pool(
+        self, values: Float[Array, "batch atoms features"], how: str = "add"
+    ) -> Float[Array, "batch features"]:
+        """Pool values over the atoms that are there, by their sum ('add') or 'mean'."""
         there = self.atom_mask[..., None]
         total = jnp.sum(jnp.where(there, values, 0), axis=1)
         if how == "add":
@@ -87,8 +94,10 @@ class Batch(flax.struct.PyTreeNode):
         return total / jnp.maximum(jnp.sum(there, axis=1), 1).astype(total.dtype)
 
 
-def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
-    """Every other atom of the structure as a neighbour, without a cutoff.
+def all_neighbors(
+    atomic_numbers: Int[np.ndarray, "batch atoms"],
+) -> Int[np.ndarray, "batch atoms others"]:
+    """Return every other atom of the structure as a neighbour, without a cutoff.
 
     Args:
       atomic_numbers: [B, A], 0 for padding.
@@ -105,9 +114,11 @@ def all_neighbors(atomic_numbers: np.ndarray) -> np.ndarray:
 
 
 def from_arrays(
-    atomic_numbers: np.ndarray, positions: np.ndarray, canvas_features: jax.Array | None = None
+    atomic_numbers: Int[np.ndarray, "batch atoms"],
+    positions: Float[np.ndarray, "batch atoms 3"],
+    canvas_features: Float[Array, "batch features"] | None = None,
 ) -> Batch:
-    """B structures whose atoms are all neighbours of each other, as float32.
+    """Return B structures whose atoms are all neighbours of each other, as float32.
 
     Args:
       atomic_numbers: [B, A], 0 for padding.
@@ -123,5 +134,5 @@ def from_arrays(
 
 
 def from_table(table: PairTable, canvas_features: jax.Array | None = None) -> Batch:
-    """All pairs of a table as one Batch of N structures, float32, neighbours of each other."""
+    """Return all pairs of a table as one Batch, float32, neighbours of each other."""
     return from_arrays(table.atomic_numbers, table.positions, canvas_features)

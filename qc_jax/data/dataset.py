@@ -1,6 +1,7 @@
 """Dataset: everything a training reads, on the device, float32."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -30,7 +31,7 @@ class Dataset(flax.struct.PyTreeNode):
         return self.labels.shape[0]
 
     def take(self, rows: jax.Array | np.ndarray) -> "Dataset":
-        """The rows [M], as a Dataset of M; works inside jit."""
+        """Return the rows [M], as a Dataset of M; works inside jit."""
         return jax.tree.map(lambda leaf: leaf[rows], self)
 
 
@@ -48,6 +49,8 @@ class Task(NamedTuple):
       offsets: [T] what was taken off the labels and has to be added to a prediction; None is
         nothing.
       notes: lines on how the data were made ready, for the reader of a result.
+      table: what the rows are of; None where nobody said.
+      spec: how the task was made of it, fields of `qc_jax.runs.RunConfig`.
     """
 
     targets: tuple[str, ...]
@@ -58,6 +61,8 @@ class Task(NamedTuple):
     left_out: dict[str, str]
     offsets: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    table: Any = None
+    spec: Mapping[str, Any] | None = None
 
 
 def prepare(
@@ -71,7 +76,7 @@ def prepare(
     scale_on: str = "train",
     canvas_size: int = 32,
 ) -> Task:
-    """The published protocol: the rows where every target is finite, split by the seed.
+    """Return the published protocol: the rows where every target is finite, split by the seed.
 
     Args:
       table: the data.
@@ -122,7 +127,7 @@ def prepare(
 
 
 def _reason(finite: np.ndarray, drawn: bool, targets: tuple[str, ...], split: str) -> str:
-    """Why a row is left out that has these finite labels [T], and a canvas or not."""
+    """Return why a row is left out that has these finite labels [T], and a canvas or not."""
     if not finite.all():
         return f"{targets[int(np.argmin(finite))]} is undefined"
     return f"in no part of the split {split}" if drawn else "its canvas is none of a pair"

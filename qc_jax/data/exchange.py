@@ -18,7 +18,7 @@ _RESULTS = ("energy", "free_energy", "forces", "dipole", "charges", "stress", "m
 
 
 def write_csv(table: PairTable, path: str | os.PathLike) -> None:
-    """Writes one line a pair (RFC 4180): atoms, geometry, charges, dipole, targets, extras.
+    """Write one line a pair (RFC 4180): atoms, geometry, charges, dipole, targets, extras.
 
     The header has the units: `_ang`, `_e`, `_debye`, `_ev_ang`; those of targets are in their
     names, but for charges (e). Floats have all their digits; a field that is not known is empty.
@@ -53,7 +53,7 @@ def write_csv(table: PairTable, path: str | os.PathLike) -> None:
 
 
 def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
-    """Writes one frame a pair with ASE, which `ase.io.read(path, ":")` reads.
+    """Write one frame a pair with ASE, which `ase.io.read(path, ":")` reads.
 
     The comment line has the name, every target and extra in its own unit (NaN where undefined);
     total energy as `energy`, Mermin free energy as `free_energy` (both eV), the dipole (e·Å, as in
@@ -65,17 +65,12 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
       path: of the file.
 
     Raises:
-      InputError: ASE is not installed, an extra has a name that means something else there, or the
-        file cannot be written.
+      InputError: an extra has a name that means something else there, or the file cannot be
+        written.
     """
-    try:
-        import ase.io
-        from ase.calculators.singlepoint import SinglePointCalculator
-    except ImportError as error:
-        raise InputError(
-            f"extended XYZ is written by ASE, which cannot be imported ({error}); "
-            "try: pip install 'qc-jax[ase]'"
-        ) from error
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
     _check_names(table, ("name", *_RESULTS))
     dipoles = np.asarray(table.dipole, np.float64) * (BOHR_ANG / EBOHR_DEBYE)
     labels = {name: column.tolist() for name, column in _labels(table).items()}
@@ -101,25 +96,25 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
 
 
 def _labels(table: PairTable) -> dict[str, np.ndarray]:
-    """Targets, in the order of the target table, and extras."""
+    """Return targets, in the order of the target table, and extras."""
     return {name: table.targets[name] for name in TARGETS if name in table.targets} | dict(
         table.extras
     )
 
 
 def _symbols(table: PairTable) -> np.ndarray:
-    """[N, 2]."""
+    """Return [N, 2]."""
     symbols = [[elements.element(int(z)).symbol for z in pair] for pair in table.atomic_numbers]
     return np.array(symbols, dtype=np.str_).reshape(-1, 2)
 
 
 def _vector(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """The three columns of a vector [N, 3]; the axis stands for {} in the name."""
+    """Return the three columns of a vector [N, 3]; the axis stands for {} in the name."""
     return {name.format(axis): values[:, index] for index, axis in enumerate("xyz")}
 
 
 def _text(column: np.ndarray) -> list[str]:
-    """A column with the fewest digits that give its numbers back; empty for NaN."""
+    """Return a column with the fewest digits that give its numbers back; empty for NaN."""
     text = np.asarray(column).astype(str)
     if np.asarray(column).dtype.kind == "f":
         text[np.isnan(column)] = ""

@@ -8,7 +8,7 @@ DEGENERATE_EV = 1e-3
 
 
 def frontier_levels(energies: np.ndarray, electrons: npt.ArrayLike) -> tuple[float, float]:
-    """HOMO and LUMO of orbitals filled from below.
+    """Return HOMO and LUMO of orbitals filled from below.
 
     HOMO is the highest level that holds electrons, LUMO the lowest that can take one. A partly
     filled level, degenerate partners within `DEGENERATE_EV` included, is both: the gap is then 0.
@@ -37,7 +37,7 @@ def frontier_levels(energies: np.ndarray, electrons: npt.ArrayLike) -> tuple[flo
 
 
 def _frontier_of_channel(levels: np.ndarray, filled: float) -> tuple[float, float]:
-    """HOMO and LUMO of sorted levels, so many of which are full; -inf and inf where none is."""
+    """Return HOMO and LUMO of sorted levels, so many of them full; -inf and inf where none is."""
     full = int(np.floor(filled + 1e-6))
     if filled - full > 1e-6:  # one orbital is left partly filled
         return float(levels[full]), float(levels[full])
@@ -53,7 +53,7 @@ def derive(
     charges: np.ndarray,
     dipole: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """The targets that are functions of levels, geometry, charges and dipole.
+    """Return the targets that are functions of levels, geometry, charges and dipole.
 
     I = −HOMO, A = −LUMO, χ = (I + A)/2 = −μ, η = (I − A)/2, softness 1/(2η), electrophilicity
     μ²/(2η) (R. G. Parr, L. v. Szentpály, S. Liu, JACS 121, 1922, 1999); the last two are NaN at

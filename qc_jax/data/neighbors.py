@@ -66,7 +66,7 @@ class Neighbors:
         self._lock = threading.Lock()
 
     def find(self, positions: np.ndarray, cell: np.ndarray | None = None) -> Found:
-        """The neighbours of every atom, in no order.
+        """Return the neighbours of every atom, in no order.
 
         Args:
           positions: [n, 3] Å.
@@ -102,7 +102,7 @@ class Neighbors:
         return Found(*_trimmed(np.where(there, own, atoms), atoms, steps @ cell))
 
     def _repeats(self, cell: np.ndarray, atoms: int) -> tuple[int, ...]:
-        """How often the cell must stand beside itself so that half of it holds the cutoff."""
+        """Return how often the cell must be repeated so that half of it holds the cutoff."""
         volume = abs(np.linalg.det(cell)) if cell.shape == (3, 3) else np.nan
         if not np.isfinite(cell).all() or not volume > 0:
             raise InputError(
@@ -120,7 +120,7 @@ class Neighbors:
         return repeats
 
     def _search(self, positions: np.ndarray, cell: np.ndarray | None) -> np.ndarray:
-        """[n, K] by jax-md; positions are fractional where there is a cell."""
+        """Return [n, K] by jax-md; positions are fractional where there is a cell."""
         key = (len(positions), cell is not None)
         where = jnp.asarray(positions, jnp.float32)
         # jax-md's cells have a lattice vector a column.
@@ -160,7 +160,7 @@ class Neighbors:
 def _trimmed(
     index: np.ndarray, atoms: int, shifts: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Only as many slots as an atom fills at most; jax-md fills them from the left."""
+    """Return only as many slots as an atom fills at most; jax-md fills them from the left."""
     index = index.astype(np.int32)
     there = index < atoms
     slots = int(there.sum(axis=1).max(initial=0))

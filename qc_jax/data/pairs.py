@@ -89,6 +89,10 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
     if len(set(sizes.values())) != 1 or len(next(iter(sizes.values()))) != 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in sizes.items()) or "none"
         raise InputError(f"{where}: expected columns of one length, got {listed}")
+    columns = {
+        name: np.char.decode(column, "utf-8") if column.dtype.kind == "S" else column
+        for name, column in ((name, np.asarray(column)) for name, column in columns.items())
+    }
     (rows,) = next(iter(sizes.values()))
     if not rows:
         raise InputError(f"{where}: expected at least one row, got none")

@@ -15,7 +15,7 @@ _ALWAYS = ("name", "row", *_INPUTS, *TARGETS)  # what records of pairs have, and
 
 
 def read_table(name: str, data_dir: str | None = None) -> PairTable:
-    """Every row of a registered TFDS dataset of pairs, of all splits; builds it on first use.
+    """Return every row of a registered TFDS dataset of pairs, which is built on first use.
 
     The rows are sorted by the feature `row`, which is the order of the table that the records were
     made from. TensorFlow is not needed.
@@ -60,7 +60,7 @@ def read_table(name: str, data_dir: str | None = None) -> PairTable:
 
 
 def read_canvases(name: str, data_dir: str | None = None) -> np.ndarray:
-    """The canvases [N, 32, 32, 10] float32 of the rows of `read_table`, in its order.
+    """Return the canvases [N, 32, 32, 10] float32 of the rows of `read_table`, in its order.
 
     Args:
       name: as in `read_table`.
@@ -73,7 +73,7 @@ def read_canvases(name: str, data_dir: str | None = None) -> np.ndarray:
 
 
 def _builder(name: str, data_dir: str | None) -> Any:
-    """The prepared builder, or one line that says why there is none."""
+    """Return the prepared builder, or one line that says why there is none."""
     try:
         import tensorflow_datasets as tfds
         from google.protobuf import json_format
@@ -115,7 +115,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
 
 
 def _columns(builder: Any, wanted: Collection[str]) -> dict[str, np.ndarray]:
-    """The wanted features of all splits, [N, ...] each, sorted by the feature `row`."""
+    """Return the wanted features of all splits, [N, ...] each, sorted by the feature `row`."""
     import tensorflow_datasets as tfds
     from google.protobuf.message import DecodeError
 

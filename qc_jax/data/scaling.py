@@ -25,20 +25,20 @@ class Scaler(flax.struct.PyTreeNode):
     log: jax.Array
 
     def scale(self, labels: jax.Array) -> jax.Array:
-        """Labels [..., T] in natural units → scaled."""
+        """Return labels [..., T] in natural units → scaled."""
         # The inner `where` keeps the logarithm of an untransformed label out of the gradient.
         logs = jnp.log(jnp.where(self.log, labels, 1.0))
         labels = jnp.where(self.log, logs, labels)
         return 2 * (labels - self.low) / (self.high - self.low) - 1
 
     def unscale(self, scaled: jax.Array) -> jax.Array:
-        """Scaled [..., T] → natural units."""
+        """Return scaled [..., T] → natural units."""
         labels = self.low + (scaled + 1) / 2 * (self.high - self.low)
         return jnp.where(self.log, jnp.exp(jnp.where(self.log, labels, 0.0)), labels)
 
 
 def fit(labels: np.ndarray, names: tuple[str, ...]) -> Scaler:
-    """The scaler of the training rows' labels.
+    """Return the scaler of the training rows' labels.
 
     Args:
       labels: [N, T] of training rows only, finite, in natural units.

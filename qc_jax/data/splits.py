@@ -54,7 +54,7 @@ class Split:
             raise InputError(f"expected rows in every part, got {sizes} ({self.description})")
 
     def parts(self) -> dict[str, np.ndarray]:
-        """The row indices by the name of their part, without `unused`."""
+        """Return the row indices by the name of their part, without `unused`."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
@@ -62,7 +62,7 @@ Rule = Callable[[PairTable, int, np.ndarray | None], Split]
 
 
 def torch_permutation(n: int, seed: int) -> np.ndarray:
-    """What `torch.randperm(n, generator=Generator().manual_seed(seed))` gives on a CPU.
+    """Return what `torch.randperm(n, generator=Generator().manual_seed(seed))` gives on a CPU.
 
     MT19937 seeded with the seed; then for i = 0 … n−2, swap a[i] and a[i + r_i mod (n − i)] with
     r_i the successive 32-bit outputs.
@@ -83,7 +83,7 @@ def torch_permutation(n: int, seed: int) -> np.ndarray:
 
 
 def random_split(n: int, seed: int) -> Split:
-    """The published random split of n rows: first int(0.8 n) train, next int(0.1 n) validate.
+    """Split n rows at random as published: int(0.8 n) train, the next int(0.1 n) validate.
 
     Args:
       n: number of rows, in file order.
@@ -103,7 +103,7 @@ def random_split(n: int, seed: int) -> Split:
 
 
 def random(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """`random_split` of the rows, whatever their pairs.
+    """Apply `random_split` of the rows, whatever their pairs.
 
     Where pairs stand in several rows, the description says how many test rows are of a pair that
     was trained on.
@@ -118,7 +118,7 @@ def random(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split
 
 
 def held_out_pairs(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: a random int(0.2 n) of the n pairs.
+    """Test on a random int(0.2 n) of the n pairs.
 
     Published as out-of-distribution, but where each pair stands in one row it is a random split.
     """
@@ -135,7 +135,7 @@ def held_out_pairs(table: PairTable, seed: int, rows: np.ndarray | None = None) 
 
 
 def by_period(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: pairs with an element of period 5 or later."""
+    """Test on pairs with an element of period 5 or later."""
     pairs = _Pairs(table, rows)
     test = pairs.of_elements(lambda first, second: max(first.period, second.period) > 4)
     description = "test: pairs with an element of period 5 or later"
@@ -143,14 +143,14 @@ def by_period(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Sp
 
 
 def by_type(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: pairs with a non-metal; or the others, should those be fewer than a tenth."""
+    """Test on pairs with a non-metal; or the others, should those be fewer than a tenth."""
     pairs = _Pairs(table, rows)
     test = pairs.of_elements(lambda first, second: not (first.metal and second.metal))
     return _tenth_or_swapped(pairs, seed, test, "pairs with a non-metal", "pairs of two metals")
 
 
 def by_electronegativity(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: the fifth of the pairs with the largest difference of Pauling electronegativities.
+    """Test on the fifth of the pairs with the largest difference of Pauling electronegativities.
 
     All but the first int(0.8 n) in ascending order; ties stay in file order. A noble gas without
     an electronegativity (He, Ne, Ar, Rn) counts as 0, as in the published code; any other element
@@ -166,7 +166,7 @@ def by_electronegativity(table: PairTable, seed: int, rows: np.ndarray | None = 
 
 
 def by_bond_distance(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: the fifth of the pairs with the longest bonds, each measured in its first row.
+    """Test on the fifth of the pairs with the longest bonds, each measured in its first row.
 
     All but the first int(0.8 n) in ascending order; ties stay in file order.
     """
@@ -180,14 +180,14 @@ def by_bond_distance(table: PairTable, seed: int, rows: np.ndarray | None = None
 
 
 def by_period_difference(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: pairs of two periods; or the others, should those be fewer than a tenth."""
+    """Test on pairs of two periods; or the others, should those be fewer than a tenth."""
     pairs = _Pairs(table, rows)
     test = pairs.of_elements(lambda first, second: first.period != second.period)
     return _tenth_or_swapped(pairs, seed, test, "pairs of two periods", "pairs of one period")
 
 
 def held_out_elements(table: PairTable, seed: int, rows: np.ndarray | None = None) -> Split:
-    """Test: pairs of which no element is ever seen in training.
+    """Test on pairs of which no element is ever seen in training.
 
     A random quarter of the elements, int(0.25 n), is held out. Test are the pairs of two of them,
     some 6 % of all; train and validation the pairs of two others, some 56 %. A pair of both kinds
@@ -214,7 +214,7 @@ def held_out_elements(table: PairTable, seed: int, rows: np.ndarray | None = Non
 def k_fold(
     table: PairTable, seed: int, rows: np.ndarray | None = None, *, fold: int, folds: int
 ) -> Split:
-    """Cross-validation: each row is in the test part of exactly one of the folds.
+    """Cross-validate: each row is in the test part of exactly one of the folds.
 
     The n pairs, in the order of `torch_permutation(n, seed)`, are cut into `folds` pieces whose
     sizes differ by one at most; piece number `fold` is for testing. Of the others, in the order
@@ -226,6 +226,9 @@ def k_fold(
       rows: indices into the table.
       fold: 1 to `folds`.
       folds: at least 2.
+
+    Raises:
+      InputError: there is no such fold, or it has fewer than 2 rows.
     """
     if folds < 2 or not 1 <= fold <= folds:
         raise InputError(f"expected at least 2 folds and a fold from 1 on, got {fold}/{folds}")
@@ -233,11 +236,17 @@ def k_fold(
     pieces = np.array_split(torch_permutation(len(pairs), seed), folds)
     rest = np.concatenate([*pieces[fold:], *pieces[: fold - 1]])
     test = np.isin(np.arange(len(pairs)), pieces[fold - 1])
+    rows_tested = len(pairs.rows_of(test))
+    if rows_tested < 2:  # R² of one row is not defined
+        raise InputError(
+            f"expected folds with at least 2 test rows, got {rows_tested} of {len(pairs)} pairs in "
+            f"fold {fold} of {folds}"
+        )
     return _dealt(pairs, rest, test, f"test: fold {fold} of {folds} random ones of the pairs")
 
 
 def with_fraction(split: Split, fraction: float, seed: int) -> Split:
-    """The split with a part of its training rows; the others are in `unused`.
+    """Return the split with a part of its training rows; the others are in `unused`.
 
     The first round(fraction · n), at least one, of a random order of the n training rows: a smaller
     fraction with the same seed has no row that a larger one has not. Validation and test stay.
@@ -280,7 +289,7 @@ SPLITS: Mapping[str, Callable[..., Split]] = {
 
 
 def make_split(name: str, table: PairTable, targets: tuple[str, ...], seed: int) -> Split:
-    """The named split of the rows where every target is finite, in file order.
+    """Return the named split of the rows where every target is finite, in file order.
 
     Args:
       name: one of `SPLITS`; k_fold with its fold, 'k_fold:1/5' to 'k_fold:5/5'.
@@ -352,11 +361,11 @@ class _Pairs:
         return len(self.first)
 
     def rows_of(self, wanted: np.ndarray) -> np.ndarray:
-        """The rows of the pairs where `wanted` [P] is true, in file order."""
+        """Return the rows of the pairs where `wanted` [P] is true, in file order."""
         return self.rows[wanted[self._of_row]]
 
     def of_elements(self, function: Callable[[Element, Element], float]) -> np.ndarray:
-        """The function of the two elements of each pair, [P]."""
+        """Return the function of the two elements of each pair, [P]."""
         return np.array([function(element(a), element(b)) for a, b in self.numbers.tolist()])
 
 
@@ -367,7 +376,7 @@ def _dealt(
     description: str,
     unused: np.ndarray | None = None,
 ) -> Split:
-    """From pairs to rows: of `rest`, indices in order, nine tenths train and the others validate.
+    """Deal out rows: of the pairs `rest`, in order, nine tenths train and the others validate.
 
     `test` and `unused` are masks [P].
     """
@@ -390,7 +399,7 @@ def _split(
     description: str,
     unused: np.ndarray | None = None,
 ) -> Split:
-    """What is neither test nor unused (masks [P]) is shuffled from file order, then dealt out."""
+    """Shuffle what is neither test nor unused (masks [P]) from file order, then deal it out."""
     rest = np.flatnonzero(~test if unused is None else ~(test | unused))
     generator.shuffle(rest)
     return _dealt(pairs, rest, test, description, unused)
@@ -399,7 +408,7 @@ def _split(
 def _tenth_or_swapped(
     pairs: _Pairs, seed: int, test: np.ndarray, tested: str, trained: str
 ) -> Split:
-    """The published code swaps the two where fewer than a tenth of the pairs are for testing."""
+    """Swap the two, as published, where fewer than a tenth of the pairs are for testing."""
     description = f"test: {tested}; train and validation: {trained}"
     if 10 * test.sum() < len(pairs):
         test = ~test
@@ -411,7 +420,7 @@ def _tenth_or_swapped(
 
 
 def _largest(pairs: _Pairs, seed: int, values: np.ndarray, what: str) -> Split:
-    """Test: all but the first int(0.8 n) by ascending value, ties in file order."""
+    """Test on all but the first int(0.8 n) by ascending value, ties in file order."""
     order = np.argsort(values, kind="stable")
     test = np.zeros(len(pairs), bool)
     test[order[int(0.8 * len(pairs)) :]] = True

@@ -20,10 +20,10 @@ class Source(Protocol):
     """Records that can be read at random, like those of `tfds.data_source`."""
 
     def __len__(self) -> int:
-        """How many."""
+        """Return how many."""
 
     def __getitem__(self, row: Any) -> Any:
-        """One of them."""
+        """Return one of them."""
 
 
 class Stream:
@@ -70,7 +70,7 @@ class Stream:
         return len(self._source)
 
     def take(self, rows: np.ndarray) -> Dataset:
-        """The rows [M], as a Dataset of M in memory.
+        """Return the rows [M], as a Dataset of M in memory.
 
         Raises:
           InputError: a record cannot be read, has more atoms than there is room for, a cell without
@@ -86,7 +86,7 @@ class Stream:
     def batches(
         self, rows: np.ndarray, check: Callable[[Batch], None] = lambda batch: None
     ) -> Iterator[Batch]:
-        """The structures of rows [steps, B], a batch a step, in host memory.
+        """Return the structures of rows [steps, B], a batch a step, in host memory.
 
         Args:
           rows: of the source.
@@ -144,7 +144,7 @@ class Stream:
         return found
 
     def _has_forces(self, row: int, given: Mapping[str, Any]) -> bool:
-        """Whether a record has forces, as all or none of them must."""
+        """Return whether a record has forces, as all or none of them must."""
         has = "forces" in given
         if self._forces is None:
             self._forces = has
@@ -187,7 +187,7 @@ class _Shape(NamedTuple):
 
     @classmethod
     def of(cls, records: Iterable[dict[str, np.ndarray]]) -> "_Shape":
-        """That of so many records."""
+        """Return that of so many records."""
         shape = cls(0, False)
         for record in records:
             if "neighbors" in record:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from qc_jax.data import scaling, splits
 from qc_jax.data.dataset import Dataset, Task
@@ -41,6 +42,7 @@ class Structures:
       split: the rule of the collection.
       provenance: what they were made from.
       periodic: whether they have cells, so that neighbours need a cutoff.
+      opened_as: the name that they were opened by, of `--data`; '' where nobody knows.
     """
 
     names: np.ndarray
@@ -51,12 +53,13 @@ class Structures:
     split: SplitRule
     provenance: Mapping[str, Any]
     periodic: bool = False
+    opened_as: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def fingerprint(self) -> str:
-        """16 hex digits: others where names, labels or the files that they are made of differ."""
+        """Return 16 hex digits: others where names, labels or the files behind them differ."""
         digest = hashlib.sha256(json.dumps(self.provenance, sort_keys=True).encode())
         digest.update("\n".join(map(str, self.names)).encode())
         for name in sorted(self.targets):
@@ -72,7 +75,7 @@ def prepare(
     train: int | None = None,
     stream: bool = False,
 ) -> Task:
-    """The structures where every target is finite, split by the collection's rule.
+    """Return the structures where every target is finite, split by the collection's rule.
 
     Labels whose differences float32 would lose, like total energies of one molecule's frames, are
     told as differences from the training rows' mean, `Task.offsets`.
@@ -129,7 +132,7 @@ def prepare(
 def _stream(
     structures: Structures, rows: np.ndarray, labels: np.ndarray, finder: Neighbors | None
 ) -> Stream:
-    """Those rows, labels [M, T] given, read as they are needed."""
+    """Return those rows, labels [M, T] given, read as they are needed."""
     atoms = int(structures.sizes[rows].max())
     return Stream(_Some(structures.source, rows), structures.read, labels, atoms, finder)
 
@@ -138,7 +141,7 @@ def _stream(
 def _in_memory(
     structures: Structures, rows: bytes, cutoff: float | None
 ) -> tuple[Dataset, Neighbors | None]:
-    """Those rows as a Dataset without labels, and what found their neighbours."""
+    """Return those rows as a Dataset without labels, and what found their neighbours."""
     finder = None if cutoff is None else Neighbors(cutoff)
     chosen = np.frombuffer(rows, np.int64)
     read = _stream(structures, chosen, np.zeros((len(chosen), 0)), finder)
@@ -148,7 +151,7 @@ def _in_memory(
 def _notes(
     targets: tuple[str, ...], offsets: np.ndarray, finder: Neighbors | None, dataset: Any
 ) -> tuple[str, ...]:
-    """What was done to labels and neighbours; of a stream neighbours are found later."""
+    """Return what was done to labels and neighbours; of a stream neighbours are found later."""
     notes = [
         f"{name}: differences from {offset:.6f} {target(name).unit}"
         for name, offset in zip(targets, offsets, strict=True)
@@ -176,8 +179,10 @@ class _Some:
         return self._source[int(self._rows[row])]
 
 
-def _offsets(labels: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """[T] what is taken off labels [N, T]: their mean where float32 is too coarse, else 0."""
+def _offsets(
+    labels: Float[np.ndarray, "structures targets"], train: Int[np.ndarray, " rows"]
+) -> Float[np.ndarray, " targets"]:
+    """Return what is taken off labels: their mean where float32 is too coarse, else 0."""
     some = labels[train]
     coarse = np.spacing(np.abs(some).max(axis=0).astype(np.float32)) > _TOO_COARSE * some.std(
         axis=0
@@ -186,7 +191,7 @@ def _offsets(labels: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def _fewer(split: splits.Split, train: int) -> splits.Split:
-    """The split with the first so many training rows alone."""
+    """Return the split with the first so many training rows alone."""
     if not 0 < train <= len(split.train):
         raise InputError(f"expected 1 to {len(split.train)} training rows, got {train}")
     return dataclasses.replace(

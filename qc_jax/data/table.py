@@ -66,6 +66,7 @@ class PairTable:
       forces: [N, 2, 3] eV/Å on each atom, or None.
       canvases: [N, 32, 32, 10] float32 as a file holds them, where populations that would draw
         them are not known, or None.
+      opened_as: the name that it was opened by, of `--data`; '' where nobody knows.
       extras: further columns [N] of a file by name, numbers (NaN where unknown) or text: what it
         says of a row beside the targets.
 
@@ -84,6 +85,7 @@ class PairTable:
     forces: np.ndarray | None = None
     canvases: np.ndarray | None = None
     extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    opened_as: str = ""
 
     def __post_init__(self):
         n = len(self.names)
@@ -126,11 +128,11 @@ class PairTable:
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """Pairs that were asked for but are not in the table, by name with the reason."""
+        """Return pairs that were asked for but are not in the table, by name with the reason."""
         return self.provenance.get("left_out", {})
 
     def row(self, name: str) -> int:
-        """The row of a pair.
+        """Return the row of a pair.
 
         Raises:
           InputError: the pair is not in the table (says why where the table knows), or stands
@@ -162,12 +164,12 @@ class PairTable:
         return taken
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by field, without names, and without those that are not there."""
+        """Return the arrays by field, without names, and without those that are not there."""
         fields = (*_SHAPES, *_OPTIONAL_SHAPES)
         return {f: getattr(self, f) for f in fields if getattr(self, f) is not None}
 
     def columns(self, names: tuple[str, ...]) -> np.ndarray:
-        """The named targets as one array [N, T], float64.
+        """Return the named targets as one array [N, T], float64.
 
         Raises:
           InputError: a name is not a target, or the table does not hold it.
@@ -178,7 +180,7 @@ class PairTable:
         return np.stack([self.targets[name] for name in names], axis=-1).astype(np.float64)
 
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""
+        """Return the first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         for field, array in self._arrays().items():
             if field in _OPTIONAL_SHAPES:  # so that not having one differs from having another
@@ -195,7 +197,7 @@ class PairTable:
         return digest.hexdigest()[:16]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes one compressed `.npz` without pickles, whole or not at all."""
+        """Write one compressed `.npz` without pickles, whole or not at all."""
         arrays: dict[str, Any] = {"names": np.asarray(self.names), **self._arrays()}
         # Names are sorted so that equal tables give equal files.
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
@@ -206,7 +208,7 @@ class PairTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PairTable":
-        """Reads what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
           InputError: the file is missing, cut short, damaged, or not a PairTable.
@@ -255,7 +257,7 @@ def _columns(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndar
 
 
 def open_table(name: str) -> PairTable:
-    """The table called `name`: one of `SHIPPED`, or a path that ends in `.npz`.
+    """Return the table called `name`: one of `SHIPPED`, or a path that ends in `.npz`.
 
     Raises:
       InputError: neither, or the file cannot be read.

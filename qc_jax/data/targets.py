@@ -103,7 +103,7 @@ BENCHMARK_TARGETS: tuple[str, ...] = tuple(name for name in TARGETS if name != "
 
 
 def target(name: str) -> Target:
-    """The target called `name`.
+    """Return the target called `name`.
 
     Raises:
       InputError: no such target; the message lists them.
@@ -113,6 +113,6 @@ def target(name: str) -> Target:
 
 
 def given_away(name: str, inputs: Iterable[str]) -> tuple[str, ...]:
-    """Which of a model's `inputs` give the target away; empty when none does."""
+    """Return which of a model's `inputs` give the target away; empty when none does."""
     read = set(inputs)
     return tuple(item for item in target(name).given_away_by if item in read)

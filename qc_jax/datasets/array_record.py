@@ -38,7 +38,7 @@ class ArrayRecordTfDataAdapter(file_adapters.ArrayRecordFileAdapter):
 
     @classmethod
     def make_tf_data(cls, filename: Any, buffer_size: int | None = None) -> Any:
-        """The serialized examples of a file, in order, as a `tf.data.Dataset` of byte strings.
+        """Return the serialized examples of a file, in order, as a `tf.data.Dataset` of bytes.
 
         Args:
           filename: a path, or a string tensor that holds one.
@@ -54,7 +54,7 @@ class ArrayRecordTfDataAdapter(file_adapters.ArrayRecordFileAdapter):
 
 
 def teach_tfds() -> None:
-    """Lets `tfds.load` read array_record files, in this process, of any dataset.
+    """Let `tfds.load` read array_record files, in this process, of any dataset.
 
     Does nothing under a TFDS that can do it by itself.
     """
@@ -83,7 +83,7 @@ class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder):
 def prepared_builder(
     builder: Any, data_dir: str, manual: str, files: Iterable[pathlib.Path], **options: Any
 ) -> Any:
-    """The builder, prepared from files in the manual directory, or downloaded where it is ''."""
+    """Return the builder, prepared from files in `manual`, or downloaded where it is ''."""
     if manual:
         data_dir = os.path.join(data_dir, f"files_{_key(files)}")
     made = builder(data_dir=data_dir, **options)
@@ -98,7 +98,7 @@ def prepared_builder(
 
 
 def _key(files: Iterable[pathlib.Path]) -> str:
-    """Another one for other files: of their paths, sizes and times."""
+    """Return another one for other files: of their paths, sizes and times."""
     found = []
     for file in sorted(files):
         if file.exists():

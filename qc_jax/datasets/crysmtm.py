@@ -65,18 +65,18 @@ class Sample(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Like 'anatase_300K_12'."""
+        """Return a name like 'anatase_300K_12'."""
         return f"{self.phase}_{self.temperature}K_{self.rotation}"
 
     @property
     def part(self) -> str:
-        """Of the published split: train, test_id or test_ood."""
+        """Return the part of the published split: train, test_id or test_ood."""
         if self.temperature in TEST_ID:
             return "test_id"
         return "test_ood" if self.temperature in TEST_OOD else "train"
 
     def path(self, kind: str) -> pathlib.Path:
-        """Of one of `KINDS`."""
+        """Return the path of one of `KINDS`."""
         return self.folder / kind / f"rot_{self.rotation}.{KINDS[kind]}"
 
 
@@ -84,7 +84,7 @@ KINDS = {"xyz": "xyz", "images": "png", "text": "txt"}  # folder: how its files 
 
 
 def read_labels(path: str | os.PathLike) -> tuple[Labels, dict[str, int]]:
-    """The labels of `labels.csv` by phase and temperature, then by our target name.
+    """Return the labels of `labels.csv` by phase and temperature, then by our target name.
 
     Returns:
       The labels, and the parameters that are none of `PARAMETERS` with their number of rows.
@@ -122,7 +122,7 @@ def read_labels(path: str | os.PathLike) -> tuple[Labels, dict[str, int]]:
 
 
 def _label(where: str, words: list[str]) -> tuple[tuple[str, int], str, float]:
-    """Phase and temperature, the parameter, and the value, of a row's four words."""
+    """Return phase and temperature, the parameter, and the value, of a row's four words."""
     phase, kelvin, parameter, value = (word.strip() for word in words)
     phase = phase.lower()  # the published file has both ways
     choose(f"Polymorph of {where}:", phase, PHASES)
@@ -138,7 +138,7 @@ def _label(where: str, words: list[str]) -> tuple[tuple[str, int], str, float]:
 
 
 def find(directory: str | os.PathLike, labels: Labels) -> tuple[list[Sample], dict[str, str]]:
-    """Every rotation in the folder, by phase, temperature and number.
+    """Return every rotation in the folder, by phase, temperature and number.
 
     Args:
       directory: of the three phases.
@@ -211,7 +211,7 @@ _LABELS_FILE = "labels.csv"
 
 
 def _feature(name: str) -> tfds.features.Tensor:
-    """A label: bytes keep all digits, of which a total energy needs more than float32 has."""
+    """Return a label: bytes keep all digits, of which an energy needs more than float32 has."""
     doc = f"{target(name).unit}: {target(name).definition}."
     bytes_ = tfds.features.Encoding.BYTES
     return tfds.features.Tensor(shape=(), dtype=np.float64, doc=doc, encoding=bytes_)
@@ -298,7 +298,7 @@ class Builder(ArrayRecordBuilder):
 
 
 def _image(path: Any) -> Any:
-    """The picture as RGB, without the transparency that it may have."""
+    """Return the picture as RGB, without the transparency that it may have."""
     try:
         with PIL.Image.open(path) as image:
             return image.convert("RGB")

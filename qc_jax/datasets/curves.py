@@ -1,14 +1,13 @@
-"""Bond-length scans as a Beam pipeline: one element of work a pair, what is ready kept in files.
+"""Bond-length scans as a Beam pipeline: one element of work a pair, what is ready kept in a file.
 
-A pipeline that is stopped and started again takes the pairs that are ready from their files; that
-works on any file system that TFDS reads, and with any runner.
+A pipeline that is stopped and started again takes the pairs that are ready from there: an SQLite
+file on a local file system, which the workers of one machine share.
 """
 
 import dataclasses
 import functools
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,9 +19,10 @@ from qc_jax.chem import elements
 from qc_jax.data import splits
 from qc_jax.datasets.features import examples
 from qc_jax.engines import generate, pool
-from qc_jax.engines.engine import Engine
-from qc_jax.engines.record import Answer, Scan, to_table
+from qc_jax.engines.engine import Answer, Engine
+from qc_jax.engines.record import to_table
 from qc_jax.engines.scan import Grid
+from qc_jax.engines.store import AnswerStore
 from qc_jax.errors import InputError
 
 
@@ -39,62 +39,58 @@ class CurvesConfig(tfds.core.BuilderConfig):
     curve: str = "0.7:2.5:40"
 
     def engine(self) -> Engine:
-        """Who computes."""
+        """Return the engine that computes."""
         return generate.scanning(generate.create_engine("tblite"), self.curve)
 
     def split(self, seed: int) -> dict[str, list[str]]:
-        """The pairs of each part: all rows of a pair stand in one."""
+        """Return the pairs of each part: all rows of a pair stand in one."""
         names = np.array(elements.pair_names(self.symbols))
         parts = splits.random_split(len(names), seed).parts()
         return {part: [str(name) for name in names[np.sort(rows)]] for part, rows in parts.items()}
 
     def provenance(self) -> dict[str, Any]:
-        """What decides the numbers."""
+        """Return what decides the numbers."""
         return {"elements": sorted(self.symbols), **generate.made_by(self.engine())}
 
 
 class Answers:
-    """What the engine said about each pair, in a file a pair.
+    """What the engine said about each pair, in one file that all workers share.
 
     Args:
       directory: where TFDS keeps what it has fetched.
-      config: what is computed; another engine or grid has files of its own.
+      config: what is computed; another engine or grid has a file of its own.
     """
 
     def __init__(self, directory: epath.PathLike, config: CurvesConfig):
-        made_by = generate.made_by(config.engine())
-        key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
-        self.directory = epath.Path(directory) / f"quantum_canvas_curves_{key}"
+        self._run = generate.made_by(config.engine())
+        key = hashlib.sha256(json.dumps(self._run, sort_keys=True).encode()).hexdigest()[:16]
+        self.path = epath.Path(directory) / f"quantum_canvas_curves_{key}.answers"
         self._config = config
 
-    def get(self, name: str) -> Answer | str:
-        """The scan of the pair, or why there is none; computed where no file has it.
+    def open(self) -> AnswerStore:
+        """Open the file, or begin it.
 
         Raises:
-          InputError: its file is damaged.
+          InputError: it is damaged, or cannot be written.
         """
-        path = self.directory / f"{name}.json"
-        if path.exists():
-            try:
-                kept = json.loads(path.read_text())
-                return kept["failure"] if kept["scan"] is None else Scan.from_json(kept["scan"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path}: damaged ({error}); delete it") from error
-        answer = pool.answer(self._config.engine(), name)
-        kept = (
-            {"scan": None, "failure": answer}
-            if isinstance(answer, str)
-            else {"scan": answer.to_json()}
-        )
-        # Whole or not at all, also where two workers are at the same pair.
-        self.directory.mkdir(parents=True, exist_ok=True)
-        partial = self.directory / f"{name}.json.{uuid.uuid4().hex}"
-        partial.write_text(json.dumps(kept))
-        partial.rename(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return AnswerStore(str(self.path), self._run, shared=True)
+
+    def get(self, name: str) -> Answer:
+        """Return the scan of the pair, or why there is none; computed where the file has neither.
+
+        Raises:
+          InputError: the file is damaged.
+        """
+        with self.open() as store:
+            answer = store.get(name)
+            if answer is None:
+                answer = pool.answer_of(self._config.engine().compute, name)
+                store.add(name, answer)
         return answer
 
     def left_out(self, names: Iterable[str]) -> dict[str, str]:
-        """The pairs and points that are in no record, with the reason."""
+        """Return the pairs and points that are in no record, with the reason."""
         engine = self._config.engine()
         reasons: dict[str, str] = {}
         for name in names:
@@ -103,7 +99,7 @@ class Answers:
 
 
 def pipeline(config: CurvesConfig, answers: Answers, names: list[str]) -> Any:
-    """The records of the named pairs, as a `beam.PTransform` of (key, record)."""
+    """Return the records of the named pairs, as a `beam.PTransform` of (key, record)."""
     try:
         import apache_beam as beam
     except ImportError as error:
@@ -126,8 +122,6 @@ def pipeline(config: CurvesConfig, answers: Answers, names: list[str]) -> Any:
 
 def _records(answers: Answers, pair: tuple[str, int]) -> Iterator[tuple[str, dict[str, Any]]]:
     name, first_row = pair
-    answer = answers.get(name)
-    if isinstance(answer, str):
-        return
-    for record in examples(to_table(generate.records_of(answer), {}), first_row):
+    records = generate.records_of(answers.get(name))
+    for record in examples(to_table(records, {}), first_row) if records else ():
         yield f"{name}_{record['row'] - first_row:03d}", record

@@ -62,12 +62,12 @@ _TARGETS = {
 
 
 def features(curves: bool) -> tfds.features.FeaturesDict:
-    """The features of a record; those of a bond-length scan have forces and their place in it."""
+    """Return the features of a record; a bond-length scan has forces and its place in it too."""
     return tfds.features.FeaturesDict(_PAIR | (_POINT if curves else {}) | _TARGETS)
 
 
 def examples(table: PairTable, first_row: int = 0) -> Iterator[dict[str, Any]]:
-    """The records of a table, in its order, as many features as it has.
+    """Return the records of a table, in its order, as many features as it has.
 
     Args:
       table: the pairs.

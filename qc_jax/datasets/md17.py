@@ -23,7 +23,7 @@ from qc_jax.data.files import DAMAGE
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import Structures
 from qc_jax.datasets.array_record import ATOMS, ArrayRecordBuilder, prepared_builder, records
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, plain
 
 # The keys of energies, forces, positions and atomic numbers.
 LAYOUTS = {
@@ -57,18 +57,18 @@ class Trajectory:
 
     @property
     def formula(self) -> str:
-        """As `formula_of`."""
+        """Return it as `formula_of`."""
         return formula_of(self.atomic_numbers)
 
 
 def formula_of(atomic_numbers: np.ndarray) -> str:
-    """Symbols and how often they are there, in alphabetical order, like 'C2H6O'."""
+    """Return symbols and how often they are there, in alphabetical order, like 'C2H6O'."""
     counts = collections.Counter(element(int(number)).symbol for number in atomic_numbers)
     return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in sorted(counts.items()))
 
 
 def read(path: str | os.PathLike, layout: str | None = None) -> Trajectory:
-    """The frames of a file; nothing in it is unpickled.
+    """Return the frames of a file; nothing in it is unpickled.
 
     Args:
       path: of the `.npz`.
@@ -83,8 +83,9 @@ def read(path: str | os.PathLike, layout: str | None = None) -> Trajectory:
         with np.load(name, allow_pickle=False) as file:
             found = _layout(name, list(file), layout)
             for key, known in _UNITS.items():
-                if key in file and str(file[key][()]) not in known:
-                    raise InputError(f"{name}: expected {key} {known[0]}, got {file[key][()]!r}")
+                unit = plain(file[key]) if key in file else known[0]
+                if unit not in known:
+                    raise InputError(f"{name}: expected {key} {known[0]}, got {unit!r}")
             arrays = [file[key] for key in LAYOUTS[found]]
     except InputError:
         raise
@@ -97,7 +98,7 @@ def read(path: str | os.PathLike, layout: str | None = None) -> Trajectory:
 
 
 def layout_of(path: str | os.PathLike) -> str:
-    """Which of `LAYOUTS` a file has.
+    """Return which of `LAYOUTS` a file has.
 
     Raises:
       InputError: as `read`.
@@ -113,7 +114,7 @@ def layout_of(path: str | os.PathLike) -> str:
 
 
 def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None:
-    """Writes a file that `read` takes, in the trajectory's layout, positions and forces as float32.
+    """Write a file that `read` takes, in the trajectory's layout, positions and forces as float32.
 
     Args:
       path: of the `.npz`.
@@ -136,7 +137,7 @@ def _damaged(name: str, error: BaseException) -> InputError:
 
 
 def _layout(name: str, keys: list[str], expected: str | None) -> str:
-    """Which layout the keys are."""
+    """Return which layout the keys are."""
     if expected is not None:
         choose("layout", expected, LAYOUTS)
     complete = [layout for layout, wanted in LAYOUTS.items() if set(wanted) <= set(keys)]
@@ -148,7 +149,7 @@ def _layout(name: str, keys: list[str], expected: str | None) -> str:
 
 
 def _checked(name: str, keys: tuple[str, ...], arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """The arrays of a file as energies, forces, positions and atomic numbers."""
+    """Return the arrays of a file as energies, forces, positions and atomic numbers."""
     for key, array in zip(keys, arrays, strict=True):
         if array.dtype.kind not in "fiu":
             raise InputError(f"{name}: {key}: expected numbers, got {array.dtype}")

@@ -59,7 +59,7 @@ TARGETS: dict[str, Feature] = {
 
 
 def read(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of TFDS's `qm9` as what `stream.Stream` reads: its atoms without padding."""
+    """Return a record of TFDS's `qm9` as what `stream.Stream` reads: its atoms without padding."""
     atoms = int(record["num_atoms"])
     return {
         "atomic_numbers": np.asarray(record["charges"][:atoms], np.int32),
@@ -68,13 +68,13 @@ def read(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def label(record: Mapping[str, Any], target: str) -> float:
-    """One of `TARGETS` of a record, in its unit here."""
+    """Return one of `TARGETS` of a record, in its unit here."""
     feature = TARGETS[target]
     return float(record[feature.name]) * feature.factor
 
 
 def split(molecules: int, seed: int) -> Split:
-    """The published sizes: 110,000 train, 10,000 validate, the rest tests.
+    """Return the published sizes: 110,000 train, 10,000 validate, the rest tests.
 
     Shuffled by NumPy's RandomState, as TFDS's configuration `dimenet` is: of seed 42 it is the same
     split. Fewer molecules than QM9 has are split in the same proportions.
@@ -176,7 +176,7 @@ class Builder(ArrayRecordBuilder, qm9_dataset_builder.Builder):
 
 
 def _files(dl_manager: Any) -> dict[str, pathlib.Path]:
-    """The three files: of the manual directory, else downloaded, with TFDS's checksums."""
+    """Return the three files: of the manual directory, else downloaded, with TFDS's checksums."""
     try:
         manual = pathlib.Path(dl_manager.manual_dir)
     except AssertionError:  # not there, or empty
@@ -198,7 +198,7 @@ def _files(dl_manager: Any) -> dict[str, pathlib.Path]:
 
 
 def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
-    """Extracts the molecules where they are not there yet; how many there are.
+    """Extract the molecules where they are not there yet; how many there are.
 
     QM9 writes small numbers like 6.8*^-6. TFDS's builder (4.9.10) mends that in a way that
     pandas 3 refuses, so it is done here.
@@ -231,7 +231,7 @@ def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
 
 
 def _uncharacterized(path: pathlib.Path) -> int:
-    """How many molecules the file lists: nine lines of header, one of footer."""
+    """Return how many molecules the file lists: nine lines of header, one of footer."""
     lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[9:-1]
     words = [line.split()[:1] for line in lines]
     if not all(word and word[0].isdecimal() for word in words):
@@ -241,7 +241,7 @@ def _uncharacterized(path: pathlib.Path) -> int:
 
 @contextlib.contextmanager
 def _sizes(molecules: int, characterized: int) -> Iterator[None]:
-    """Has TFDS's builder expect these numbers, which in it are constants of the true files."""
+    """Have TFDS's builder expect these numbers, which in it are constants of the true files."""
     names = ("_SIZE", "_CHARACTERIZED_SIZE")
     before = [getattr(qm9_dataset_builder, name) for name in names]
     try:

@@ -88,7 +88,7 @@ class Builder(ArrayRecordBuilder):
         }
 
     def _generate_examples(self, records: Any) -> Any:
-        """(key, record) pairs, or a Beam transform that makes them."""
+        """Return (key, record) pairs, or a Beam transform that makes them."""
         return records
 
     def _process_pipeline_result(self, pipeline_result: Any) -> None:

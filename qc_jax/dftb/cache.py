@@ -55,7 +55,10 @@ def store(name: str, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         return
     try:
         where.mkdir(parents=True, exist_ok=True)
-        with files.whole(where / f"{name}-{key}.npz") as unfinished, open(unfinished, "wb") as out:
-            np.savez_compressed(out, **dict(arrays))
+        with (
+            files.atomic_write(where / f"{name}-{key}.npz") as unfinished,
+            open(unfinished, "wb") as out,
+        ):
+            np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     except (InputError, OSError) as error:
         warnings.warn(f"not kept for later runs: {error}", stacklevel=2)

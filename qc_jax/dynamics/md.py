@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import FS, KELVIN_EV
@@ -20,7 +21,7 @@ _BLOCK_STEPS, _BLOCK_NUMBERS = 500, 10_000_000  # of a block: steps, and what is
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class MDConfig:
     """What to simulate.
 
     Attributes:
@@ -100,24 +101,24 @@ class Trajectory:
 
     @property
     def time_fs(self) -> np.ndarray:
-        """[F]."""
+        """Return [F]."""
         return self.steps * self.dt_fs
 
     @property
     def total(self) -> np.ndarray:
-        """[F] potential and kinetic energy, eV."""
+        """Return [F] potential and kinetic energy, eV."""
         return self.potential + self.kinetic
 
     @property
     def drift(self) -> float:
-        """Slope of the total energy, by least squares, in eV per atom per ps; NaN of one frame."""
+        """Return the slope of the total energy by least squares, eV/(atom ps); NaN of one frame."""
         if len(self.steps) < 2:
             return float("nan")
         slope = np.polyfit(self.time_fs / 1000, self.total - self.total[0], 1)[0]
         return float(slope) / self.positions.shape[1]
 
 
-class _Seen(NamedTuple):
+class _Frame(NamedTuple):
     """What is kept of a step."""
 
     position: jax.Array
@@ -128,7 +129,7 @@ class _Seen(NamedTuple):
 
 
 def momenta(masses: np.ndarray, temperature: float, seed: int, still: bool = True) -> np.ndarray:
-    """[n, 3] √(amu eV) of Maxwell and Boltzmann at a temperature (K).
+    """Return [n, 3] √(amu eV) of Maxwell and Boltzmann at a temperature (K).
 
     Args:
       masses: [n] amu.
@@ -150,17 +151,17 @@ def momenta(masses: np.ndarray, temperature: float, seed: int, still: bool = Tru
 
 
 def _freedom(atoms: int, still: bool) -> int:
-    """Degrees of freedom: those of the centre of mass are out where it does not move."""
+    """Return degrees of freedom: those of the centre of mass are out where it does not move."""
     return 3 * atoms - (3 if still and atoms > 1 else 0)
 
 
 def run(
     potential: Potential,
-    positions: np.ndarray,
-    settings: Settings,
+    positions: Float[np.ndarray, "atoms 3"],
+    config: MDConfig,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectory:
-    """Simulates from positions [n, 3] Å.
+    """Simulate from positions in Å.
 
     A block of steps runs as one `lax.scan`. Where neighbours change, a step after which an atom has
     gone half of `potential.SKIN` since they were searched is not taken: they are searched anew, and
@@ -169,7 +170,7 @@ def run(
     Args:
       potential: of the atoms.
       positions: where they start.
-      settings: what to do.
+      config: what to do.
       progress: told (steps done, of how many).
 
     Raises:
@@ -177,42 +178,42 @@ def run(
     """
     began = time.perf_counter()
     with potential.precision():
-        simulation = _Simulation(potential, settings)
+        simulation = _Simulation(potential, config)
         return simulation.run(np.asarray(positions, np.float64), began, progress)
 
 
 class _Simulation:
     """The integrator of one system, compiled for it."""
 
-    def __init__(self, potential: Potential, settings: Settings):
+    def __init__(self, potential: Potential, config: MDConfig):
         from jax_md import simulate, space  # takes seconds: it compiles when it is imported
 
-        self.potential, self.settings = potential, settings
+        self.potential, self.config = potential, config
         self.masses = np.array([element(int(z)).mass_amu for z in potential.numbers])
-        self._still = settings.ensemble == "nve"
+        self._still = config.ensemble == "nve"
         self.freedom = _freedom(len(self.masses), self._still)
-        self._kt = settings.temperature * KELVIN_EV
-        shift, dt = space.free()[1], settings.dt_fs * FS
-        if settings.ensemble == "nve":
+        self._kt = config.temperature * KELVIN_EV
+        shift, dt = space.free()[1], config.dt_fs * FS
+        if config.ensemble == "nve":
             self._init, self._step = simulate.nve(potential.energy_fn, shift, dt)
         else:
-            friction = settings.friction / 1000 / FS
+            friction = config.friction / 1000 / FS
             self._init, self._step = simulate.nvt_langevin(
                 potential.energy_fn, shift, dt, self._kt, friction
             )
         room = _BLOCK_NUMBERS // (9 * len(self.masses))
-        self._length = max(1, min(settings.steps, _BLOCK_STEPS, room))
+        self._length = max(1, min(config.steps, _BLOCK_STEPS, room))
 
     def _block(
         self, state: Any, start: jax.Array, neighbor: Links, todo: jax.Array
-    ) -> tuple[Any, jax.Array, jax.Array, _Seen]:
-        """Up to `todo` steps; state, steps taken, whether the next throws an atom, what they were.
+    ) -> tuple[Any, jax.Array, jax.Array, _Frame]:
+        """Take up to `todo` steps: state, steps taken, whether the next throws an atom, frames.
 
         `start` are the positions where the neighbours were searched.
         """
         far = SKIN / 2 if self.potential.lists else np.inf
 
-        def body(carry: Any, index: jax.Array) -> tuple[Any, _Seen]:
+        def body(carry: Any, index: jax.Array) -> tuple[Any, _Frame]:
             state, taken, ended, thrown = carry
 
             def go() -> Any:
@@ -234,8 +235,8 @@ class _Simulation:
         (state, taken, _, thrown), seen = jax.lax.scan(body, carry, jnp.arange(self._length))
         return state, taken, thrown, seen
 
-    def _look(self, state: Any, neighbor: Links) -> _Seen:
-        return _Seen(
+    def _look(self, state: Any, neighbor: Links) -> _Frame:
+        return _Frame(
             position=state.position,
             momentum=state.momentum,
             force=state.force,
@@ -250,19 +251,19 @@ class _Simulation:
         began: float,
         progress: Callable[[int, int], None] | None,
     ) -> Trajectory:
-        settings, potential = self.settings, self.potential
+        config, potential = self.config, self.potential
         where = jnp.asarray(positions, potential.dtype)
         links = potential.links(positions)
-        drawn = momenta(self.masses, settings.temperature, settings.seed, self._still)
+        drawn = momenta(self.masses, config.temperature, config.seed, self._still)
         options = {
             "mass": jnp.asarray(self.masses, potential.dtype),
             "momenta": jnp.asarray(drawn, potential.dtype),
             "neighbor": links,
         }
-        key = jax.random.key(settings.seed)
+        key = jax.random.key(config.seed)
         state = (
             self._init(key, where, self._kt, **options)
-            if settings.ensemble == "nve"
+            if config.ensemble == "nve"
             else self._init(key, where, **options)
         )
         first = jax.device_get(jax.jit(self._look)(state, links))
@@ -276,11 +277,11 @@ class _Simulation:
         compiled, shapes = block.lower(state, where, links, zero).compile(), _shapes(links)
         compile_seconds = time.perf_counter() - began
         began = time.perf_counter()
-        while done < settings.steps and not broke:
+        while done < config.steps and not broke:
             if _shapes(links) != shapes:
                 compiled = block.lower(state, where, links, zero).compile()
                 shapes = _shapes(links)
-            todo = min(self._length, settings.steps - done)
+            todo = min(self._length, config.steps - done)
             state, taken, thrown, seen = compiled(state, where, links, np.int32(todo))
             taken = int(taken)
             kept.add(done, taken, jax.device_get(seen))
@@ -294,7 +295,7 @@ class _Simulation:
                 links = potential.links(np.asarray(where))
                 rebuilt += 1
             if progress is not None:
-                progress(done, settings.steps)
+                progress(done, config.steps)
         return kept.trajectory(
             rebuilt=rebuilt,
             regrown=potential.regrown,
@@ -307,7 +308,7 @@ class _Simulation:
 class _Kept:
     """The frames of a simulation, as they come."""
 
-    def __init__(self, simulation: _Simulation, first: _Seen):
+    def __init__(self, simulation: _Simulation, first: _Frame):
         self._of = simulation
         self._steps = [np.zeros(1, int)]
         self._frames = [jax.tree.map(lambda leaf: np.asarray(leaf)[None], first)]
@@ -316,15 +317,15 @@ class _Kept:
         if first.outside:
             self._tell(0, first.position)
 
-    def add(self, done: int, taken: int, seen: _Seen) -> None:
-        """The first `taken` of the steps that follow `done` ones."""
+    def add(self, done: int, taken: int, seen: _Frame) -> None:
+        """Return the first `taken` of the steps that follow `done` ones."""
         steps = np.arange(done + 1, done + taken + 1)
         outside = np.flatnonzero(seen.outside[:taken])
         self._steps_outside += len(outside)
         if len(outside) and self._first_outside is None:
             self._tell(int(steps[outside[0]]), seen.position[outside[0]])
-        settings = self._of.settings
-        chosen = np.flatnonzero((steps % settings.every == 0) | (steps == settings.steps))
+        config = self._of.config
+        chosen = np.flatnonzero((steps % config.every == 0) | (steps == config.steps))
         self._steps.append(steps[chosen])
         self._frames.append(jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], seen))
 
@@ -332,14 +333,14 @@ class _Kept:
         self._first_outside = step, self._of.potential.describe_outside(position)
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """All that was kept."""
+        """Return all that was kept."""
         frames = jax.tree.map(lambda *parts: np.concatenate(parts), *self._frames)
         masses = self._of.masses[:, None]
         momentum = frames.momentum.astype(np.float64)
         kinetic = (momentum**2 / masses).sum(axis=(1, 2)) / 2
         return Trajectory(
             steps=np.concatenate(self._steps),
-            dt_fs=self._of.settings.dt_fs,
+            dt_fs=self._of.config.dt_fs,
             potential=frames.potential.astype(np.float64) + self._of.potential.offset,
             kinetic=kinetic,
             temperature=2 * kinetic / (KELVIN_EV * self._of.freedom),
@@ -354,7 +355,7 @@ class _Kept:
 
 
 def _farthest(one: jax.Array, other: jax.Array) -> jax.Array:
-    """The longest way () of an atom."""
+    """Return the longest way () of an atom."""
     return jnp.sqrt(jnp.sum((one - other) ** 2, axis=-1).max())
 
 

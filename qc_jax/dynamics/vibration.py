@@ -31,7 +31,7 @@ class Vibration(NamedTuple):
 
 
 def of_force_constant(numbers: np.ndarray, distance: float, force_constant: float) -> Vibration:
-    """The vibration of two atoms with these numbers, masses being natural ones.
+    """Return the vibration of two atoms with these numbers, masses being natural ones.
 
     Raises:
       InputError: the force constant is not above 0.
@@ -45,7 +45,7 @@ def of_force_constant(numbers: np.ndarray, distance: float, force_constant: floa
 
 
 def of_pair(potential: Potential, low: float, high: float) -> Vibration:
-    """The lowest minimum between two distances (Å), by a grid and Newton's steps from its best.
+    """Find the lowest minimum between two distances (Å), by a grid and Newton's steps.
 
     Raises:
       InputError: the potential is not of two free atoms, or falls towards one of the ends.

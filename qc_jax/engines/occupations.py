@@ -5,7 +5,7 @@ from scipy import optimize, special
 
 
 def fermi_level(energies: np.ndarray, electrons: float, capacity: float, kt: float) -> float:
-    """The level μ at which capacity · Σ f((ε − μ)/kT) is the number of electrons.
+    """Return the level μ at which capacity · Σ f((ε − μ)/kT) is the number of electrons.
 
     Solved as 'electrons above = holes below' in logarithms, so that it is as sharp in a gap of
     20 eV, where it is the middle of the gap up to the degeneracies, as in a metal.
@@ -42,11 +42,11 @@ def fermi_level(energies: np.ndarray, electrons: float, capacity: float, kt: flo
 
 
 def occupations(energies: np.ndarray, mu: float, kt: float) -> np.ndarray:
-    """f = 1 / (1 + exp((ε − μ)/kT)) of every orbital, 0 to 1."""
+    """Return f = 1 / (1 + exp((ε − μ)/kT)) of every orbital, 0 to 1."""
     return special.expit(-(np.asarray(energies, dtype=np.float64) - mu) / kt)
 
 
 def entropy(occupied: np.ndarray) -> float:
-    """S/k_B = −Σ f ln f + (1 − f) ln(1 − f) of one spin channel, f from 0 to 1."""
+    """Return S/k_B = −Σ f ln f + (1 − f) ln(1 − f) of one spin channel, f from 0 to 1."""
     f = np.asarray(occupied, dtype=np.float64)
     return float((special.entr(f) + special.entr(1 - f)).sum())

@@ -1,147 +1,201 @@
-"""Many pairs on several processes; a pair that crashes or hangs costs itself only."""
+"""Engines that compute one pair at a time, run on several processes."""
 
+import concurrent.futures
 import contextlib
-import itertools
+import dataclasses
+import functools
+import math
 import multiprocessing
 import os
-import signal
-import time
-from collections.abc import Iterable, Iterator
-from multiprocessing import connection
-from unittest import mock
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
-from qc_jax.engines.engine import Engine, EngineError
-from qc_jax.engines.record import Answer
+from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
+from qc_jax.engines.record import Record, Scan
+from qc_jax.engines.scan import Grid, ScanConfig
+from qc_jax.errors import InputError
+
+# A pair takes about half a second; one that takes this long hangs.
+TIMEOUT_S = 600.0
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def compute_pairs(
-    engine: Engine, names: Iterable[str], workers: int, timeout_s: float
-) -> Iterator[tuple[str, Answer | str]]:
-    """Computes the pairs on `workers` processes, each with one thread.
+def _check(workers: int, timeout_s: float) -> None:
+    if workers < 1:
+        raise InputError(f"workers: expected at least 1, got {workers}")
+    if not 0 < timeout_s < math.inf:
+        raise InputError(f"timeout: expected a finite number of seconds above 0, got {timeout_s}")
 
-    Args:
-      engine: who computes; it is sent to every worker.
-      names: pairs, like 'Ag_Al'.
-      workers: how many processes.
-      timeout_s: a pair that takes longer is given up, and its worker ended.
 
-    Yields:
-      (name, record) or (name, why there is none), in the order in which they are ready.
+@dataclasses.dataclass(frozen=True)
+class PoolOptions:
+    """The options of every engine that computes one pair at a time."""
+
+    workers: int = dataclasses.field(
+        default_factory=lambda: os.cpu_count() or 1, metadata={"help": "processes"}
+    )
+    timeout: float = dataclasses.field(
+        default=TIMEOUT_S, metadata={"help": "seconds after which a pair is given up"}
+    )
+
+    def __post_init__(self):
+        _check(self.workers, self.timeout)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PooledEngine:
+    """The parallel half of an engine: `compute_all` by `compute`.
+
+    Attributes:
+      workers: processes.
+      timeout_s: when a pair is given up.
+    """
+
+    workers: int = 1
+    timeout_s: float = TIMEOUT_S
+    grace_s: ClassVar[float] = 0.0  # what an engine that watches its own time needs beyond it
+
+    def __post_init__(self):
+        _check(self.workers, self.timeout_s)
+
+    def compute(self, name: str) -> Record:
+        """Return the pair at its energy minimum."""
+        raise NotImplementedError
+
+    def compute_all(self, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its answer, in the order in which they are ready."""
+        return self._all(self.compute, names, progress)
+
+    def _all(
+        self, compute: Callable[[str], Record | Scan], names: Sequence[str], progress: Progress
+    ) -> Iterator[tuple[str, Answer]]:
+        answers = answer_all(compute, names, self.workers, self.timeout_s, self.grace_s)
+        for done, (name, answer) in enumerate(answers, start=1):
+            yield name, answer
+            progress(done, len(names))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PooledScanner(PooledEngine):
+    """The same of an engine that can scan bond lengths."""
+
+    def scan(self, name: str, grid: Grid, config: ScanConfig) -> Scan:
+        """Return the pair at the distances of the grid."""
+        raise NotImplementedError
+
+    def scan_all(
+        self, names: Sequence[str], grid: Grid, config: ScanConfig, progress: Progress
+    ) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its scan, in the order in which they are ready."""
+        return self._all(functools.partial(self.scan, grid=grid, config=config), names, progress)
+
+
+def answer_of(compute: Callable[[str], Record | Scan], name: str) -> Answer:
+    """Return what `compute` says about a pair, or why it says nothing.
 
     Raises:
-      RuntimeError: a worker cannot be started.
+      InputError: the machine refuses (a full disk): that is not the pair's failure.
     """
-    waiting = iter(names)
-    running: list[_Worker] = []
-
-    def next_pair(worker: _Worker) -> None:
-        """Gives the worker its next pair, or a new one where it ended; none is left: it goes."""
-        running.remove(worker)
-        name = next(waiting, None)
-        if name is None:
-            worker.leave()
-        elif worker.ended:
-            running.append(_Worker(engine, name))
-        else:
-            worker.give(name)
-            running.append(worker)
-
     try:
-        for name in itertools.islice(waiting, workers):
-            running.append(_Worker(engine, name))
-        while running:
-            soonest = min(worker.started for worker in running) + timeout_s
-            ready = connection.wait(
-                [worker.connection for worker in running], max(0, soonest - time.monotonic())
-            )
-            for worker in list(running):
-                if worker.connection in ready:
-                    answer = worker.answer()
-                elif time.monotonic() - worker.started > timeout_s:
-                    worker.kill()
-                    answer = f"timeout: not ready after {timeout_s:g} s"
-                else:
-                    answer = None
-                if answer is not None:
-                    done = worker.name
-                    next_pair(worker)
-                    yield done, answer
-    finally:
-        for worker in running:
-            worker.kill()
-
-
-class _Worker:
-    """A process that computes one pair after another; it ends when its parent does."""
-
-    def __init__(self, engine: Engine, name: str):
-        # Spawned, not forked: a fork inherits the threads' locks of whoever called, and the other
-        # workers' pipes, which would keep them from seeing their parent die.
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, engine), daemon=True)
-        with mock.patch.dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"):
-            self.process.start()
-        theirs.close()
-        self.started_up = False
-        self.ended = False
-        self.give(name)
-
-    def give(self, name: str) -> None:
-        """Sends the worker a pair to compute."""
-        self.name = name
-        self.started = time.monotonic()
-        with contextlib.suppress(OSError):  # it crashed just now; its connection will say so
-            self.connection.send(name)
-
-    def answer(self) -> Answer | str | None:
-        """What the worker sent; None where that is no answer yet. Its end is an answer."""
-        try:
-            message = self.connection.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            self.ended = True
-            code = self.process.exitcode
-            if not self.started_up:
-                raise RuntimeError(
-                    f"a worker ended before its first pair, with exit code {code}"
-                ) from None
-            return f"crash: the process ended with exit code {code}"
-        if message == _READY:
-            self.started_up = True
-            self.started = time.monotonic()
-            return None
-        return message
-
-    def leave(self) -> None:
-        """Lets a worker without a pair go."""
-        self.connection.close()  # it sees this
-        self.process.join()
-
-    def kill(self) -> None:
-        """Ends the worker whatever it does."""
-        self.ended = True
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-
-_READY = "ready"  # the first thing that a worker says
-
-
-def _work(channel: connection.Connection, engine: Engine) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    with contextlib.suppress(EOFError, OSError):  # the parent has gone
-        channel.send(_READY)
-        while True:
-            channel.send(answer(engine, channel.recv()))
-
-
-def answer(engine: Engine, name: str) -> Answer | str:
-    """What the engine says about a pair, or why it says nothing."""
-    try:
-        return engine.compute(name)
+        return compute(name)
     except EngineError as error:
-        return str(error)
+        return error.failure
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or name}: cannot be read or written: {error.strerror or error}"
+        ) from error
     except Exception as error:  # one pair must not end the other thousands; it is listed instead
-        return f"error: {type(error).__name__}: {' '.join(str(error).split())}"
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Failure(FailureKind.ERROR, detail)
+
+
+def answer_all(
+    compute: Callable[[str], Record | Scan],
+    names: Sequence[str],
+    workers: int,
+    timeout_s: float,
+    grace_s: float = 0.0,
+) -> Iterator[tuple[str, Answer]]:
+    """Yield each pair with its answer, computed on `workers` processes with one thread each.
+
+    A pair whose process crashes or takes too long costs itself only. No process outlives the
+    iteration, nor this process, however it ends.
+
+    Args:
+      compute: what is called; it is pickled for every pair.
+      names: pairs, like 'Ag_Al'.
+      workers: how many processes.
+      timeout_s: a pair that takes longer is given up, and its process ended.
+      grace_s: how much later than that, for a `compute` that watches the time itself.
+
+    Raises:
+      InputError: as `answer_of`.
+      RuntimeError: a process cannot be started.
+    """
+    if not names:
+        return
+    import pebble
+
+    # Spawned, not forked: a fork inherits the locks of the threads of whoever called.
+    pool = pebble.ProcessPool(
+        max_workers=min(workers, len(names)),
+        initializer=_end_with_parent,
+        context=multiprocessing.get_context("spawn"),
+    )
+    with one_thread():
+        try:
+            futures: dict[concurrent.futures.Future, str] = {
+                pool.schedule(answer_of, args=(compute, name), timeout=timeout_s + grace_s): name
+                for name in names
+            }
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], _result(future, timeout_s)
+        finally:
+            pool.stop()
+            pool.join()
+
+
+def _result(future: concurrent.futures.Future, timeout_s: float) -> Answer:
+    import pebble
+
+    try:
+        return future.result()
+    except TimeoutError:
+        return Failure(FailureKind.TIMEOUT, f"not ready after {timeout_s:g} s")
+    except pebble.ProcessExpired as error:
+        return Failure(FailureKind.CRASH, f"the process ended with exit code {error.exitcode}")
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise RuntimeError("a worker ended before its first pair") from error
+
+
+def _end_with_parent() -> None:
+    """Make this worker end as soon as its parent has ended, in the middle of a pair too."""
+    parent: Any = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let processes and libraries that are started within compute with one thread.
+
+    A pair's matrices are tiny: threads only wait for each other, on a busy machine a hundred times
+    longer than they work. Libraries read this once, when they are loaded.
+    """
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

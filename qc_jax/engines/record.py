@@ -16,8 +16,8 @@ CONTINUOUS = "continuous"  # 1 where a continuous curve leads to the minimum, 0 
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What the gates weigh besides the row itself.
+class ConvergenceDiagnostics:
+    """What the gates weigh besides the row itself: how the minimum was found.
 
     Attributes:
       atoms_energy_ev: energy of the two isolated atoms, the same kind of energy as
@@ -47,7 +47,7 @@ class Record:
       dipole: [3] Debye.
       targets: the labels that do not follow from others: e_homo_ev, e_lumo_ev, band_energy_ev,
         repulsive_energy_ev, mermin_free_energy_ev, total_energy_ev, fermi_level_ev.
-      evidence: for the gates; None where the record is read from a file that does not say, or is
+      diagnostics: for the gates; None where the record is read from a file that does not say, or is
         no minimum.
       positions: [2][3] Å, where they are not as under `distance`.
       forces: [2][3] eV/Å on each atom, where they are known.
@@ -60,28 +60,28 @@ class Record:
     charges: list[float]
     dipole: list[float]
     targets: dict[str, float]
-    evidence: Evidence | None = None
+    diagnostics: ConvergenceDiagnostics | None = None
     positions: list[list[float]] | None = None
     forces: list[list[float]] | None = None
     extras: dict[str, float | str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers; `from_json` gives the same record, to the last bit."""
+        """Return plain lists and numbers; `from_json` gives the same record, to the last bit."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Record":
-        """The record that `to_json` wrote.
+        """Return the record that `to_json` wrote.
 
         Raises:
           KeyError, TypeError: it is not one.
         """
-        if data["evidence"] is None:
+        if data["diagnostics"] is None:
             return cls(**data)
-        evidence = dict(data["evidence"])
+        diagnostics = dict(data["diagnostics"])
         for field in ("searched_ang", "beside_ev"):
-            evidence[field] = tuple(evidence[field])
-        return cls(**{**data, "evidence": Evidence(**evidence)})
+            diagnostics[field] = tuple(diagnostics[field])
+        return cls(**{**data, "diagnostics": ConvergenceDiagnostics(**diagnostics)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +99,12 @@ class Scan:
     left_out: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers; `from_json` gives the same scan, to the last bit."""
+        """Return plain lists and numbers; `from_json` gives the same scan, to the last bit."""
         return {**vars(self), "points": [point.to_json() for point in self.points]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Scan":
-        """The scan that `to_json` wrote.
+        """Return the scan that `to_json` wrote.
 
         Raises:
           KeyError, TypeError: it is not one.
@@ -112,11 +112,8 @@ class Scan:
         return cls(**{**data, "points": [Record.from_json(point) for point in data["points"]]})
 
 
-Answer = Record | Scan  # what an engine says about one pair
-
-
 def to_table(records: Iterable[Record], provenance: Mapping[str, Any]) -> PairTable:
-    """The table of `records`, rows sorted by name, with every target filled.
+    """Return the table of `records`, rows sorted by name, with every target filled.
 
     Records of one name keep their order. Forces are in the table where all records have them; a
     number that a record's extras lack is NaN, a text is empty.

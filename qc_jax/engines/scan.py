@@ -7,15 +7,22 @@ other mixers are tried. What still jumps is marked (`CONTINUOUS`), not hidden.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from qc_jax.engines.engine import Engine, EngineError
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.engine import (
+    Answer,
+    EngineError,
+    Failure,
+    FailureKind,
+    Progress,
+    Scanner,
+)
 from qc_jax.engines.record import CONTINUOUS, RATIO, Record, Scan
-from qc_jax.engines.search import State
+from qc_jax.engines.sanity import SanityChecks
+from qc_jax.engines.search import SCFSolution
 from qc_jax.errors import InputError
 
 
@@ -43,7 +50,7 @@ class Grid:
 
     @classmethod
     def parse(cls, text: str) -> "Grid":
-        """The grid written like '0.7:2.5:40'.
+        """Return the grid written like '0.7:2.5:40'.
 
         Raises:
           InputError: it is not.
@@ -62,7 +69,7 @@ class Grid:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ScanConfig:
     """When two neighbours count as one curve.
 
     Attributes:
@@ -77,8 +84,8 @@ class Settings:
     charge_e: float = 0.02
     halvings: int = 6
 
-    def continuous(self, one: State, two: State) -> bool:
-        """Whether two neighbours lie on one solution."""
+    def continuous(self, one: SCFSolution, two: SCFSolution) -> bool:
+        """Return whether two neighbours lie on one solution."""
         expected = (one.gradient + two.gradient) / 2 * (two.distance - one.distance)
         return (
             abs(two.energy - one.energy - expected) <= self.energy_ev
@@ -86,42 +93,44 @@ class Settings:
         )
 
 
-class Curve(Protocol):
-    """What a scan needs of an engine; more than `search.Curve`, less than all of an engine."""
+class FollowingSolver(Protocol):
+    """What a scan needs of an engine beside `search.SCFSolver`."""
 
-    def solve(self, distance: float, near: State | None = None, fine: bool = False) -> State | None:
-        """The solution at `distance` (Å), started from that of `near`."""
+    def solve(
+        self, distance: float, near: SCFSolution | None = None, fine: bool = False
+    ) -> SCFSolution | None:
+        """Return the solution at `distance` (Å), started from that of `near`."""
         ...
 
-    def alternatives(self, distance: float, near: State) -> list[State]:
-        """Whatever else converges at `distance` from the solution of `near`, in a fixed order."""
+    def alternatives(self, distance: float, near: SCFSolution) -> list[SCFSolution]:
+        """Return whatever else converges at `distance` from that of `near`, in a fixed order."""
         ...
 
 
 class Point(NamedTuple):
     """A state of a scan, and whether a continuous curve leads from it to the minimum."""
 
-    state: State
+    state: SCFSolution
     continuous: bool
 
 
 def follow(
-    curve: Curve, minimum: State, ratios: np.ndarray, settings: Settings
+    curve: FollowingSolver, minimum: SCFSolution, ratios: np.ndarray, config: ScanConfig
 ) -> list[Point | None]:
-    """The states at `ratios` times the minimum's distance; None where nothing converges.
+    """Return the states at `ratios` times the minimum's distance; None where nothing converges.
 
     Args:
       curve: the pair's.
       minimum: where to start; from there outwards and inwards.
       ratios: [P], any order.
-      settings: when a curve is continuous.
+      config: when a curve is continuous.
     """
     points: list[Point | None] = [None] * len(ratios)
     order = np.argsort(np.abs(ratios - 1), kind="stable")
     for side in (order[ratios[order] >= 1], order[ratios[order] < 1]):
         last = Point(minimum, True)
         for index in side:
-            reached = _step(curve, last.state, ratios[index] * minimum.distance, settings)
+            reached = _step(curve, last.state, ratios[index] * minimum.distance, config)
             if reached is not None:
                 last = Point(reached.state, last.continuous and reached.continuous)
                 points[index] = last
@@ -129,21 +138,21 @@ def follow(
 
 
 def _step(
-    curve: Curve, near: State, distance: float, settings: Settings, halved: int = 0
+    curve: FollowingSolver, near: SCFSolution, distance: float, config: ScanConfig, halved: int = 0
 ) -> Point | None:
-    """From `near` to `distance`, on the same solution where that can be."""
+    """Go from `near` to `distance`, on the same solution where that can be."""
     state = curve.solve(distance, near, fine=True)
-    if state is not None and settings.continuous(near, state):
+    if state is not None and config.continuous(near, state):
         return Point(state, True)
-    if halved == settings.halvings:
+    if halved == config.halvings:
         for other in curve.alternatives(distance, near):
-            if settings.continuous(near, other):
+            if config.continuous(near, other):
                 return Point(other, True)
         return None if state is None else Point(state, False)
-    middle = _step(curve, near, (near.distance + distance) / 2, settings, halved + 1)
+    middle = _step(curve, near, (near.distance + distance) / 2, config, halved + 1)
     if middle is None:
         return None if state is None else Point(state, False)
-    end = _step(curve, middle.state, distance, settings, halved + 1)
+    end = _step(curve, middle.state, distance, config, halved + 1)
     return end and Point(end.state, middle.continuous and end.continuous)
 
 
@@ -152,10 +161,10 @@ def judge(
     relaxed: float,
     ratios: np.ndarray,
     points: list[Point | None],
-    record_of: Callable[[State], Record],
-    failure: Callable[[Record], str | None],
+    record_of: Callable[[SCFSolution], Record],
+    failure: Callable[[Record], Failure | None],
 ) -> Scan:
-    """The scan of the points that pass the gates; each of the others with its reason.
+    """Return the scan of the points that pass the gates; each of the others with its reason.
 
     Args:
       name: of the pair.
@@ -163,14 +172,14 @@ def judge(
       ratios: [P], rising.
       points: what `follow` gave for them.
       record_of: the record of a state; raises EngineError where there is none.
-      failure: which gate a record fails, in words, or None.
+      failure: which gate a record fails, or None.
     """
     kept = []
     left_out = {}
     for ratio, point in zip(ratios, points, strict=True):
         place = f"{name} at {ratio * relaxed:.3f} Å"
         if point is None:
-            left_out[place] = "SCF: nothing converges"
+            left_out[place] = str(Failure(FailureKind.SCF, "nothing converges"))
             continue
         try:
             record = record_of(point.state)
@@ -179,24 +188,12 @@ def judge(
             continue
         reason = failure(record)
         if reason is not None:
-            left_out[place] = reason
+            left_out[place] = str(reason)
             continue
         record.extras[RATIO] = float(ratio)
         record.extras[CONTINUOUS] = float(point.continuous)
         kept.append(record)
     return Scan(name, kept, left_out)
-
-
-class Scanner(Engine, Protocol):
-    """An engine that can scan."""
-
-    def scan(self, name: str, grid: Grid, settings: Settings) -> Scan:
-        """The pair at the distances of the grid.
-
-        Raises:
-          EngineError: it has no sound minimum to start from.
-        """
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +202,7 @@ class ScanEngine:
 
     engine: Scanner
     grid: Grid
-    settings: Settings = dataclasses.field(default_factory=Settings)
+    config: ScanConfig = dataclasses.field(default_factory=ScanConfig)
 
     @property
     def name(self) -> str:
@@ -218,22 +215,26 @@ class ScanEngine:
         return self.engine.symbols
 
     @property
-    def gates(self) -> Gates:
+    def gates(self) -> SanityChecks:
         """Those of the engine."""
         return self.engine.gates
 
     def provenance(self) -> dict[str, Any]:
-        """That of the engine, and the grid."""
+        """Return that of the engine, and the grid."""
         return {
             **self.engine.provenance(),
             "curve": str(self.grid),
-            "continuity": dataclasses.asdict(self.settings),
+            "continuity": dataclasses.asdict(self.config),
         }
 
     def compute(self, name: str) -> Scan:
-        """The scan of the pair.
+        """Return the scan of the pair.
 
         Raises:
           EngineError: there is no minimum to start from.
         """
-        return self.engine.scan(name, self.grid, self.settings)
+        return self.engine.scan(name, self.grid, self.config)
+
+    def compute_all(self, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its scan."""
+        return self.engine.scan_all(names, self.grid, self.config, progress)

@@ -14,11 +14,19 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from scipy import optimize
 
-from qc_jax.engines.engine import EngineError
+from qc_jax.engines.engine import EngineError, FailureKind
 
 
-class State(NamedTuple):
-    """A solution at one distance: Å, eV, eV/Å, the largest |charge| in e, the engine's own."""
+class SCFSolution(NamedTuple):
+    """A solution of the self-consistent equations at one distance.
+
+    Attributes:
+      distance: Å.
+      energy: eV.
+      gradient: its derivative with the distance, eV/Å.
+      charge: the largest |charge| of an atom, e.
+      solution: the engine's own, from which it can go on.
+    """
 
     distance: float
     energy: float
@@ -30,7 +38,7 @@ class State(NamedTuple):
 class Minimum(NamedTuple):
     """A refined minimum, the energies beside it less its own (eV), and the range looked at (Å)."""
 
-    state: State
+    state: SCFSolution
     beside: tuple[float, float]
     searched: tuple[float, float]
 
@@ -43,27 +51,30 @@ class NoMinimum(EngineError):
         dropped or none converged.
     """
 
-    def __init__(self, searched: tuple[float, float], dropped: State | None):
+    def __init__(self, searched: tuple[float, float], dropped: SCFSolution | None):
         super().__init__(
-            f"no minimum: none on a sound solution from {searched[0]:.2f} to {searched[1]:.2f} Å"
+            FailureKind.NO_MINIMUM,
+            f"none on a sound solution from {searched[0]:.2f} to {searched[1]:.2f} Å",
         )
         self.dropped = dropped
 
 
-class Curve(Protocol):
-    """What the search needs of an engine."""
+class SCFSolver(Protocol):
+    """What the search needs of an engine: its solutions for one pair."""
 
-    def solve(self, distance: float, near: State | None = None, fine: bool = False) -> State | None:
-        """The solution at `distance` (Å), started from that of `near` where given."""
+    def solve(
+        self, distance: float, near: SCFSolution | None = None, fine: bool = False
+    ) -> SCFSolution | None:
+        """Return the solution at `distance` (Å), started from that of `near` where given."""
         ...
 
-    def others(self, distance: float) -> list[State]:
-        """Whatever solutions other guesses lead to at `distance`, in a fixed order."""
+    def others(self, distance: float) -> list[SCFSolution]:
+        """Return whatever solutions other guesses lead to at `distance`, in a fixed order."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class SearchConfig:
     """Where and how finely the search looks.
 
     Attributes:
@@ -92,7 +103,7 @@ class Settings:
     tolerance_ang: float = 1e-8
 
     def grid(self, covalent: float) -> np.ndarray:
-        """Distances from far to near, Å."""
+        """Return the distances from far to near, Å."""
         least = max(self.least_ratio * covalent, self.least_ang)
         return np.concatenate(
             [
@@ -103,53 +114,55 @@ class Settings:
 
 
 class _Search:
-    def __init__(self, curve: Curve, sound: Callable[[State], bool], settings: Settings):
+    def __init__(
+        self, curve: SCFSolver, sound: Callable[[SCFSolution], bool], config: SearchConfig
+    ):
         self.curve = curve
         self.sound = sound
-        self.settings = settings
-        self.dropped: State | None = None  # the first unsound solution inside of sound ones
+        self.config = config
+        self.dropped: SCFSolution | None = None  # the first unsound solution inside of sound ones
 
-    def _if_sound(self, state: State | None) -> State | None:
+    def _if_sound(self, state: SCFSolution | None) -> SCFSolution | None:
         return state if state is not None and self.sound(state) else None
 
-    def solve_near(self, distance: float, near: State | None) -> State | None:
-        """The solution of `near`, followed to `distance`; None where that is not sound."""
+    def solve_near(self, distance: float, near: SCFSolution | None) -> SCFSolution | None:
+        """Return the solution of `near`, followed to `distance`; None where that is not sound."""
         return None if near is None else self._if_sound(self.curve.solve(distance, near))
 
-    def scan(self, grid: np.ndarray) -> list[State]:
-        """The lowest sound solution found at each distance; none where there is none."""
-        states: list[State] = []
-        current: State | None = None
+    def scan(self, grid: np.ndarray) -> list[SCFSolution]:
+        """Return the lowest sound solution found at each distance; none where there is none."""
+        states: list[SCFSolution] = []
+        current: SCFSolution | None = None
         for index, distance in enumerate(grid):
             followed = self.solve_near(distance, current)
             fresh = None
-            if followed is None or index % self.settings.fresh_every == 0:
+            if followed is None or index % self.config.fresh_every == 0:
                 fresh = self._if_sound(self.curve.solve(distance))
             if followed is None and fresh is None:
                 others = self.curve.others(distance)
                 fresh = self.lowest(others)
                 if fresh is None and self.dropped is None and states:
                     self.dropped = min(others, key=_energy, default=None)
-            current = _lower(followed, fresh, self.settings.lower_ev)
+            current = _lower(followed, fresh, self.config.lower_ev)
             if current is not None:
                 states.append(current)
         return states
 
-    def lowest(self, states: list[State]) -> State | None:
-        """The lowest sound one."""
+    def lowest(self, states: list[SCFSolution]) -> SCFSolution | None:
+        """Return the lowest sound one."""
         return min(filter(self.sound, states), key=_energy, default=None)
 
-    def starts(self, states: list[State]) -> Iterator[State]:
-        """Solutions that lie on the slope of a minimum: outside going down, inside going up."""
+    def starts(self, states: list[SCFSolution]) -> Iterator[SCFSolution]:
+        """Yield solutions on the slope of a minimum: outside going down, inside going up."""
         for outer, inner in itertools.pairwise(states):
             if outer.gradient > 0 > inner.gradient:
                 yield outer
                 if not _continuous(outer, inner):
                     yield inner
 
-    def descend(self, start: State) -> State | None:
-        """The minimum downhill of `start` on its own solution, or None where that ends."""
-        step = self.settings.step_ang
+    def descend(self, start: SCFSolution) -> SCFSolution | None:
+        """Return the minimum downhill of `start` on its own solution, or None where that ends."""
+        step = self.config.step_ang
         state = self.curve.solve(start.distance, start, fine=True)
         for _ in range(40):
             if state is None or not self.sound(state):
@@ -165,7 +178,7 @@ class _Search:
             state = beyond
         return None
 
-    def _refine(self, one: State, two: State) -> State | None:
+    def _refine(self, one: SCFSolution, two: SCFSolution) -> SCFSolution | None:
         seen = {one.distance: one, two.distance: two}
 
         def gradient(distance: float) -> float:
@@ -173,41 +186,41 @@ class _Search:
                 near = min(seen.values(), key=lambda state: abs(state.distance - distance))
                 state = self.curve.solve(distance, near, fine=True)
                 if state is None:
-                    raise EngineError(f"SCF: no solution at {distance:.4f} Å")
+                    raise EngineError(FailureKind.SCF, f"no solution at {distance:.4f} Å")
                 seen[distance] = state
             return seen[distance].gradient
 
         try:
             root = optimize.brentq(
-                gradient, one.distance, two.distance, xtol=self.settings.tolerance_ang
+                gradient, one.distance, two.distance, xtol=self.config.tolerance_ang
             )
             gradient(root)
         except EngineError:
             return None
         return self._if_sound(seen[root])
 
-    def beside(self, state: State) -> tuple[float, float]:
-        """The energies on both sides of a minimum, less its own; infinite where there is none."""
+    def beside(self, state: SCFSolution) -> tuple[float, float]:
+        """Return the energies beside a minimum, less its own; infinite where there is none."""
         energies = []
         for side in (-1, 1):
             other = self.curve.solve(
-                state.distance + side * self.settings.beside_ang, state, fine=True
+                state.distance + side * self.config.beside_ang, state, fine=True
             )
             energies.append(np.inf if other is None else other.energy - state.energy)
         return energies[0], energies[1]
 
 
-def _energy(state: State) -> float:
+def _energy(state: SCFSolution) -> float:
     return state.energy
 
 
-def _lower(one: State | None, two: State | None, by: float) -> State | None:
+def _lower(one: SCFSolution | None, two: SCFSolution | None, by: float) -> SCFSolution | None:
     if one is None or two is None:
         return one or two
     return two if two.energy < one.energy - by else one
 
 
-def _continuous(outer: State, inner: State) -> bool:
+def _continuous(outer: SCFSolution, inner: SCFSolution) -> bool:
     """Whether two neighbours lie on one solution: the energy differs as the gradients say."""
     width = outer.distance - inner.distance
     expected = (outer.gradient + inner.gradient) / 2 * width
@@ -216,26 +229,26 @@ def _continuous(outer: State, inner: State) -> bool:
 
 
 def minima(
-    curve: Curve, covalent: float, sound: Callable[[State], bool], settings: Settings
+    curve: SCFSolver, covalent: float, sound: Callable[[SCFSolution], bool], config: SearchConfig
 ) -> Iterator[Minimum]:
-    """The minima of sound solutions, lowest first.
+    """Yield the minima of sound solutions, lowest first.
 
     Args:
       curve: the pair's energy.
       covalent: sum of its covalent radii, Å.
       sound: whether a solution is to be followed at all.
-      settings: of the search.
+      config: of the search.
 
     Raises:
       NoMinimum: there is none.
     """
-    search = _Search(curve, sound, settings)
-    grid = settings.grid(covalent)
-    found: list[State] = []
+    search = _Search(curve, sound, config)
+    grid = config.grid(covalent)
+    found: list[SCFSolution] = []
 
-    def add(start: State) -> bool:
+    def add(start: SCFSolution) -> bool:
         state = search.descend(start)
-        if state is None or any(_same(state, other, settings) for other in found):
+        if state is None or any(_same(state, other, config) for other in found):
             return False
         found.append(state)
         return True
@@ -251,13 +264,13 @@ def minima(
             break
         tried.add(lowest.distance)
         other = search.lowest(curve.others(lowest.distance))
-        if other is not None and other.energy < lowest.energy - settings.lower_ev:
+        if other is not None and other.energy < lowest.energy - config.lower_ev:
             add(other)
     for state in sorted(found, key=_energy):
         yield Minimum(state, search.beside(state), (float(grid[-1]), float(grid[0])))
 
 
-def _same(one: State, two: State, settings: Settings) -> bool:
+def _same(one: SCFSolution, two: SCFSolution, config: SearchConfig) -> bool:
     return (
-        abs(one.distance - two.distance) < 1e-4 and abs(one.energy - two.energy) < settings.lower_ev
+        abs(one.distance - two.distance) < 1e-4 and abs(one.energy - two.energy) < config.lower_ev
     )

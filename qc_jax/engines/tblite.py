@@ -10,12 +10,11 @@ holds this by finite differences); the total energy follows from the occupations
 
 import dataclasses
 import functools
+import importlib
 import importlib.metadata
-import os
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar
-from unittest import mock
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,14 +22,13 @@ from qc_jax.chem import elements, units
 from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations, scan, search
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import Gates
-from qc_jax.engines.record import Evidence, Record
+from qc_jax.engines.engine import EngineError, Failure, FailureKind
+from qc_jax.engines.pool import PooledScanner, PoolOptions, one_thread
+from qc_jax.engines.record import ConvergenceDiagnostics, Record
+from qc_jax.engines.sanity import SanityChecks
+from qc_jax.errors import InputError
 
-# A pair's matrices are tiny: threads only wait for each other, on a busy machine a hundred times
-# longer than they work. OpenMP reads this once, when it is loaded.
-with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
-    from tblite.exceptions import TBLiteRuntimeError
+if TYPE_CHECKING:
     from tblite.interface import Calculator, Result
 
 METHOD = "GFN2-xTB"
@@ -43,8 +41,8 @@ FIRST_ORBITAL = np.searchsorted(ORBITAL_L, np.arange(4))  # of each l, in the ta
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What decides the numbers, besides `search.Settings` and the gates.
+class XTBConfig:
+    """What decides the numbers, besides `search.SearchConfig` and the gates.
 
     Attributes:
       temperature_k: of the electrons.
@@ -64,18 +62,23 @@ class Settings:
         return self.temperature_k * units.KELVIN_HARTREE
 
 
-def _calculator(numbers: list[int], settings: Settings, logger=None) -> Calculator:
+def _calculator(numbers: list[int], config: XTBConfig, logger=None) -> "Calculator":
     apart = np.arange(len(numbers))[:, None] * np.array([[0.0, 0.0, 10.0]])
+    with one_thread():
+        from tblite.interface import Calculator
+
     calculator = Calculator(
         METHOD, np.array(numbers), apart, color=False, logger=logger or (lambda line: None)
     )
     calculator.set("verbosity", 0)
-    calculator.set("temperature", settings.kt)
-    calculator.set("max-iter", settings.max_iterations)
+    calculator.set("temperature", config.kt)
+    calculator.set("max-iter", config.max_iterations)
     return calculator
 
 
-def _single_point(calculator: Calculator, mixer: int, guess: Result | None) -> Result | None:
+def _single_point(calculator: "Calculator", mixer: int, guess: "Result | None") -> "Result | None":
+    from tblite.exceptions import TBLiteRuntimeError
+
     memory, damping = MIXERS[mixer]
     calculator.set("mixer-memory", memory)
     calculator.set("mixer-damping", damping)
@@ -87,14 +90,14 @@ def _single_point(calculator: Calculator, mixer: int, guess: Result | None) -> R
 
 
 @functools.cache
-def atom_energy(number: int, settings: Settings) -> float:
-    """Mermin free energy of an isolated atom in eV, the lowest solution of all mixers and guesses.
+def atom_energy(number: int, config: XTBConfig) -> float:
+    """Return the Mermin free energy of an isolated atom (eV): the lowest of all solutions.
 
     Raises:
       EngineError: no mixer converges.
     """
-    calculator = _calculator([number], settings)
-    calculator.set("accuracy", settings.final_accuracy)
+    calculator = _calculator([number], config)
+    calculator.set("accuracy", config.final_accuracy)
     energies = []
     for guess in GUESSES:
         calculator.set("guess", guess)
@@ -103,30 +106,29 @@ def atom_energy(number: int, settings: Settings) -> float:
             if result is not None:
                 energies.append(float(result.get("energy")) * units.HARTREE_EV)
     if not energies:
-        raise EngineError(f"SCF: atom {elements.element(number).symbol} does not converge")
+        symbol = elements.element(number).symbol
+        raise EngineError(FailureKind.SCF, f"atom {symbol} does not converge")
     return min(energies)
 
 
 class PairCurve:
     """The potential curve of one pair; solves the SCF equations at any distance.
 
-    Implements `search.Curve` and `scan.Curve`.
+    Implements `search.SCFSolver` and `scan.FollowingSolver`.
     """
 
-    def __init__(self, numbers: list[int], settings: Settings):
-        self._settings = settings
-        self._calculator = _calculator(numbers, settings)
+    def __init__(self, numbers: list[int], config: XTBConfig):
+        self._config = config
+        self._calculator = _calculator(numbers, config)
         self._mixer = 0  # the one that worked last; it is likely to work again
 
     def _place(self, distance: float, fine: bool) -> None:
         self._calculator.update(np.array([[0, 0, 0], [0, 0, distance / units.BOHR_ANG]]))
-        settings = self._settings
-        self._calculator.set(
-            "accuracy", settings.final_accuracy if fine else settings.scan_accuracy
-        )
+        config = self._config
+        self._calculator.set("accuracy", config.final_accuracy if fine else config.scan_accuracy)
 
-    def _state(self, distance: float, result: Result) -> search.State:
-        return search.State(
+    def _state(self, distance: float, result: "Result") -> search.SCFSolution:
+        return search.SCFSolution(
             distance=distance,
             energy=float(result.get("energy")) * units.HARTREE_EV,
             gradient=float(result.get("gradient")[1, 2]) * units.HARTREE_EV / units.BOHR_ANG,
@@ -135,9 +137,9 @@ class PairCurve:
         )
 
     def _mixed(
-        self, distance: float, near: search.State | None, fine: bool
-    ) -> Iterator[search.State]:
-        """What the mixers lead to, each that converges, the one that worked last first."""
+        self, distance: float, near: search.SCFSolution | None, fine: bool
+    ) -> Iterator[search.SCFSolution]:
+        """Yield what the mixers lead to, each that converges, the one that worked last first."""
         self._place(distance, fine)
         last = self._mixer
         for mixer in (last, *(m for m in range(len(MIXERS)) if m != last)):
@@ -147,17 +149,17 @@ class PairCurve:
                 yield self._state(distance, result)
 
     def solve(
-        self, distance: float, near: search.State | None = None, fine: bool = False
-    ) -> search.State | None:
-        """The solution at `distance` (Å), started from that of `near` where given."""
+        self, distance: float, near: search.SCFSolution | None = None, fine: bool = False
+    ) -> search.SCFSolution | None:
+        """Return the solution at `distance` (Å), started from that of `near` where given."""
         return next(self._mixed(distance, near, fine), None)
 
-    def alternatives(self, distance: float, near: search.State) -> list[search.State]:
-        """What each mixer leads to at `distance` from the solution of `near`."""
+    def alternatives(self, distance: float, near: search.SCFSolution) -> list[search.SCFSolution]:
+        """Return what each mixer leads to at `distance` from the solution of `near`."""
         return list(self._mixed(distance, near, fine=True))
 
-    def others(self, distance: float) -> list[search.State]:
-        """Solutions at `distance` from every guess by every mixer, in a fixed order."""
+    def others(self, distance: float) -> list[search.SCFSolution]:
+        """Return the solutions at `distance` from every guess by every mixer, in a fixed order."""
         self._place(distance, fine=False)
         found = []
         for guess in GUESSES:
@@ -171,37 +173,59 @@ class PairCurve:
 
 
 @dataclasses.dataclass(frozen=True)
-class TbliteEngine:
-    """Pairs by GFN2-xTB; implements `engine.Engine`."""
+class Options(PoolOptions):
+    """The options of this engine."""
 
-    settings: Settings = dataclasses.field(default_factory=Settings)
-    search_settings: search.Settings = dataclasses.field(default_factory=search.Settings)
-    gates: Gates = dataclasses.field(default_factory=Gates)
+    def create(
+        self, symbols: Sequence[str] | None = None, workspace: str | None = None
+    ) -> "TbliteEngine":
+        """Return the engine.
+
+        Raises:
+          InputError: tblite is not installed.
+        """
+        try:
+            with one_thread():
+                importlib.import_module("tblite.interface")
+        except ImportError as error:
+            raise InputError(
+                f"engine 'tblite' cannot be loaded ({error}); try: pip install tblite"
+            ) from error
+        return TbliteEngine(workers=self.workers, timeout_s=self.timeout)
+
+
+@dataclasses.dataclass(frozen=True)
+class TbliteEngine(PooledScanner):
+    """Pairs by GFN2-xTB; implements `engine.Scanner`."""
+
+    config: XTBConfig = dataclasses.field(default_factory=XTBConfig)
+    search_config: search.SearchConfig = dataclasses.field(default_factory=search.SearchConfig)
+    gates: SanityChecks = dataclasses.field(default_factory=SanityChecks)
     name: ClassVar[str] = "tblite"
     symbols: ClassVar[tuple[str, ...]] = elements.GFN2_SYMBOLS
 
     def provenance(self) -> dict[str, Any]:
-        """Program, version and all settings."""
+        """Return program, version and all settings."""
         return {
             "engine": self.name,
             "version": importlib.metadata.version("tblite"),
             "method": METHOD,
             "spin": "restricted orbitals, 0 or 1 electron more in one channel",
-            **dataclasses.asdict(self.settings),
+            **dataclasses.asdict(self.config),
             "mixers": [list(mixer) for mixer in MIXERS],
-            "search": dataclasses.asdict(self.search_settings),
+            "search": dataclasses.asdict(self.search_config),
         }
 
     def compute(self, name: str) -> Record:
-        """The lowest minimum that passes the gates; the lowest of all where none does.
+        """Return the lowest minimum that passes the gates; the lowest of all where none does.
 
         Raises:
           EngineError: no minimum was found.
         """
         return self._relax(name)[2]
 
-    def scan(self, name: str, grid: scan.Grid, settings: scan.Settings) -> scan.Scan:
-        """The pair at the distances of a grid, followed from the minimum that `compute` gives.
+    def scan(self, name: str, grid: scan.Grid, config: scan.ScanConfig) -> scan.Scan:
+        """Return the pair at the distances of a grid, followed from the minimum of `compute`.
 
         Raises:
           EngineError: no minimum was found, or it does not pass the gates.
@@ -209,40 +233,40 @@ class TbliteEngine:
         curve, minimum, relaxed = self._relax(name)
         reason = self.gates.failure(relaxed)
         if reason is not None:
-            raise EngineError(reason)
+            raise EngineError(reason.kind, reason.detail)
         numbers = [elements.element(symbol).atomic_number for symbol in name.split("_")]
-        evidence = relaxed.evidence
-        assert evidence is not None, "a minimum of this engine has it"
+        diagnostics = relaxed.diagnostics
+        assert diagnostics is not None, "a minimum of this engine has it"
 
-        def record(state: search.State) -> Record:
+        def record(state: search.SCFSolution) -> Record:
             return Record(
                 name=name,
                 distance=state.distance,
                 forces=[[0.0, 0.0, state.gradient], [0.0, 0.0, -state.gradient]],
-                **_quantities(numbers, state, self.settings),
+                **_quantities(numbers, state, self.config),
             )
 
-        def failure(record: Record) -> str | None:
-            below = evidence.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
+        def failure(record: Record) -> Failure | None:
+            below = diagnostics.atoms_energy_ev - record.targets["mermin_free_energy_ev"]
             return self.gates.failure(record, at_minimum=False) or self.gates.binding(below)
 
-        points = scan.follow(curve, minimum, grid.ratios, settings)
+        points = scan.follow(curve, minimum, grid.ratios, config)
         return scan.judge(name, relaxed.distance, grid.ratios, points, record, failure)
 
-    def _relax(self, name: str) -> tuple[PairCurve, search.State, Record]:
-        """The curve of the pair, and state and record of the minimum that `compute` gives."""
+    def _relax(self, name: str) -> tuple[PairCurve, search.SCFSolution, Record]:
+        """Return the curve of the pair, and solution and record of the minimum of `compute`."""
         pair = [elements.element(symbol) for symbol in name.split("_")]
         numbers = [element.atomic_number for element in pair]
-        atoms = sum(atom_energy(number, self.settings) for number in numbers)
+        atoms = sum(atom_energy(number, self.config) for number in numbers)
         covalent = sum(element.covalent_radius_ang for element in pair)
-        curve = PairCurve(numbers, self.settings)
+        curve = PairCurve(numbers, self.config)
 
-        def sound(state: search.State) -> bool:
+        def sound(state: search.SCFSolution) -> bool:
             return not (self.gates.charge(state.charge) or self.gates.binding(atoms - state.energy))
 
         found = []
         try:
-            for minimum in search.minima(curve, covalent, sound, self.search_settings):
+            for minimum in search.minima(curve, covalent, sound, self.search_config):
                 record = self._record(name, numbers, atoms, minimum)
                 found.append((curve, minimum.state, record))
                 if self.gates.failure(record) is None:
@@ -251,8 +275,9 @@ class TbliteEngine:
             if (state := error.dropped) is None:
                 raise
             raise EngineError(
-                f"{error}; at {state.distance:.2f} Å what converges has "
-                f"{state.charge:.2f} e and lies {atoms - state.energy:.1f} eV below the atoms"
+                error.failure.kind,
+                f"{error.failure.detail}; at {state.distance:.2f} Å what converges has "
+                f"{state.charge:.2f} e and lies {atoms - state.energy:.1f} eV below the atoms",
             ) from error
         return found[0]
 
@@ -260,27 +285,27 @@ class TbliteEngine:
         self, name: str, numbers: list[int], atoms: float, minimum: search.Minimum
     ) -> Record:
         state = minimum.state
-        quantities = _quantities(numbers, state, self.settings)
+        quantities = _quantities(numbers, state, self.config)
         return Record(
             name=name,
             distance=state.distance,
-            evidence=Evidence(
+            diagnostics=ConvergenceDiagnostics(
                 atoms_energy_ev=atoms,
                 gradient_ev_ang=state.gradient,
                 searched_ang=minimum.searched,
-                step_ang=self.search_settings.beside_ang,
+                step_ang=self.search_config.beside_ang,
                 beside_ev=minimum.beside,
             ),
             **quantities,
         )
 
 
-def _quantities(numbers: list[int], state: search.State, settings: Settings) -> dict[str, Any]:
-    """Populations, charges, dipole and the direct targets of a solution, by `Record` field."""
+def _quantities(numbers: list[int], state: search.SCFSolution, config: XTBConfig) -> dict[str, Any]:
+    """Return populations, charges, dipole and targets of a solution, by `Record` field."""
     log: list[str] = []
-    calculator = _calculator(numbers, settings, log.append)
+    calculator = _calculator(numbers, config, log.append)
     calculator.update(np.array([[0, 0, 0], [0, 0, state.distance / units.BOHR_ANG]]))
-    calculator.set("accuracy", settings.final_accuracy)
+    calculator.set("accuracy", config.final_accuracy)
     calculator.set("save-integrals", 1)
     calculator.set("verbosity", 3)
     for mixer in range(len(MIXERS)):
@@ -289,12 +314,15 @@ def _quantities(numbers: list[int], state: search.State, settings: Settings) -> 
         if result is not None:
             break
     else:
-        raise EngineError("SCF: the solution at the minimum does not converge once more")
+        raise EngineError(
+            FailureKind.SCF, "the solution at the minimum does not converge once more"
+        )
     energy = float(result.get("energy")) * units.HARTREE_EV
     if abs(energy - state.energy) > 1e-5:
         raise EngineError(
-            f"SCF: the solution at the minimum changes by {energy - state.energy:.1e} eV "
-            "when it is computed once more"
+            FailureKind.SCF,
+            f"the solution at the minimum changes by {energy - state.energy:.1e} eV "
+            "when it is computed once more",
         )
     levels = result.get("orbital-energies")
     filling = result.get("orbital-occupations")
@@ -302,17 +330,17 @@ def _quantities(numbers: list[int], state: search.State, settings: Settings) -> 
     odd = electrons % 2  # the first channel holds one more
     entropy = 0.0
     for channel in ((electrons + odd) // 2, (electrons - odd) // 2):
-        mu = occupations.fermi_level(levels, channel, 1, settings.kt)
-        entropy += occupations.entropy(occupations.occupations(levels, mu, settings.kt))
+        mu = occupations.fermi_level(levels, channel, 1, config.kt)
+        entropy += occupations.entropy(occupations.occupations(levels, mu, config.kt))
     homo, lumo = labels.frontier_levels(levels * units.HARTREE_EV, electrons)
-    mu = occupations.fermi_level(levels, electrons, 2, settings.kt)
+    mu = occupations.fermi_level(levels, electrons, 2, config.kt)
     targets = {
         "e_homo_ev": homo,
         "e_lumo_ev": lumo,
         "band_energy_ev": float(levels @ filling) * units.HARTREE_EV,
         "repulsive_energy_ev": _logged("repulsion energy", log) * units.HARTREE_EV,
         "mermin_free_energy_ev": energy,
-        "total_energy_ev": energy + entropy * settings.kt * units.HARTREE_EV,
+        "total_energy_ev": energy + entropy * config.kt * units.HARTREE_EV,
         "fermi_level_ev": mu * units.HARTREE_EV if np.isfinite(mu) else float("nan"),
     }
     return {
@@ -323,8 +351,8 @@ def _quantities(numbers: list[int], state: search.State, settings: Settings) -> 
     }
 
 
-def _populations(calculator: Calculator, result: Result) -> np.ndarray:
-    """[2, 16] Mulliken populations by (l, m), shells of one l on one atom added up.
+def _populations(calculator: "Calculator", result: "Result") -> np.ndarray:
+    """Return the [2, 16] Mulliken populations by (l, m), shells of one l on one atom added up.
 
     tblite orders the orbitals of a shell by m = −l … l (y, z, x for p; xy, yz, z², xz, x²−y² for
     d), as the table does.
@@ -342,10 +370,10 @@ def _populations(calculator: Calculator, result: Result) -> np.ndarray:
 
 
 def _logged(quantity: str, log: list[str]) -> float:
-    """A quantity that tblite says nowhere but in its log, in its unit."""
+    """Return a quantity that tblite says nowhere but in its log, in its unit."""
     pattern = re.compile(rf"\s*{re.escape(quantity)}\s+(\S+)\s+(Eh|e)\s*$")
     for line in "\n".join(log).splitlines():
         match = pattern.match(line)
         if match:
             return float(match.group(1))
-    raise EngineError(f"log: tblite's log does not say the {quantity}")
+    raise EngineError(FailureKind.LOG, f"tblite's log does not say the {quantity}")

@@ -1,5 +1,6 @@
 """Results: ONE long table, a row a number, from which tables, plots and reports are made."""
 
+import csv
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,6 +32,9 @@ FINISHED = "finished"  # the status of a training that has not failed
 
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
 # interval is that of `mae`, 95 % by bootstrap over test rows.
+# What tells one row from another.
+_KEY = ("study", "training", "model", "split", "setting", "target", "seed", "metric")
+
 METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
     *("mae_training_median", "mae_pair_mean", "mae_element_sum"),
@@ -142,12 +146,18 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         if path.endswith(".parquet"):
             frame = pd.read_parquet(path)
         else:
+            _check_lines(path)
             frame = pd.read_csv(path, keep_default_na=False, dtype=str)
             numbers = [*COUNTS, *NUMBERS]
             frame[numbers] = frame[numbers].apply(lambda column: pd.to_numeric(column))
         missing = [name for name in COLUMNS if name not in frame]
         if missing:
             raise InputError(f"{path}: expected a column {missing[0]}, got {', '.join(frame)}")
+        twice = frame.duplicated(list(_KEY))
+        if twice.any():
+            row = int(twice.to_numpy().argmax())
+            words = ", ".join(f"{name} {frame[name].iloc[row]}" for name in _KEY[1:])
+            raise InputError(f"{path}: row {row + 1} is there twice: {words}")
         found = table(frame[list(COLUMNS)].to_dict("records"))
         found.attrs = frame.attrs
         return found
@@ -155,6 +165,18 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
     except (*files.DAMAGE, KeyError) as error:
         raise InputError(f"{path}: expected a table of results: {error}") from error
+
+
+def _check_lines(path: str) -> None:
+    """Raise InputError where a line of a CSV has more or fewer fields than its header."""
+    with files.open_regular(path, newline="", encoding="utf-8") as file:
+        lines = csv.reader(file)
+        header = next(lines, [])
+        for line in lines:
+            if len(line) != len(header):
+                raise InputError(
+                    f"{path}: line {lines.line_num}: expected {len(header)} fields, got {len(line)}"
+                )
 
 
 def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.DataFrame:

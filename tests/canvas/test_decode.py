@@ -136,3 +136,25 @@ def test_a_damaged_channel_leaves_the_other_features_alone():
 def test_wrong_shape_is_told(shape):
     with pytest.raises(InputError, match=rf"expected shape \(\.\.\., S, S, {len(CHANNELS)}\)"):
         decode(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-34, 1e-37, 1e-40])
+def test_a_channel_that_holds_nothing_but_rounding_is_sound(size):
+    """In float32 such an amplitude ends in denormal numbers, which have few digits."""
+    values = features_from(*random_pairs(3)).astype(np.float64)
+    values[:, 2:4] = size
+    with jax.enable_x64(True):
+        canvases = np.array(render(jnp.asarray(values)))
+    found, residual = decode(canvases.astype(np.float32))
+    assert residual.max() < _SOUND
+    np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-5)
+
+
+def test_damage_in_a_small_channel_is_seen():
+    """A dipole channel a ten-thousandth of the canvas, with noise of a tenth of itself."""
+    values = np.array(features_from(*random_pairs(3)))
+    dipole = [feature.name for feature in FEATURES].index("dipole")
+    values[:, dipole] = 1e-3
+    canvases = np.array(render(values))
+    canvases[..., 4] *= 1 + 0.1 * np.random.default_rng(0).standard_normal((32, 32))
+    assert decode(canvases)[1].min() > 1e-2

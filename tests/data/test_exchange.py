@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -133,11 +132,3 @@ def test_files_are_written_whole_or_not_at_all(full, tmp_path, write, monkeypatc
     assert (tmp_path / "pairs").read_bytes() == before and os.listdir(tmp_path) == ["pairs"]
     with pytest.raises(InputError, match="nowhere/pairs: cannot be written"):
         write(full, tmp_path / "nowhere" / "pairs")
-
-
-def test_without_ase_it_says_what_to_install(full, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ase", None)
-    monkeypatch.setitem(sys.modules, "ase.io", None)
-    with pytest.raises(InputError, match=r"ASE, which cannot be imported .*; try: pip install "):
-        exchange.write_extxyz(full, tmp_path / "pairs.extxyz")
-    assert os.listdir(tmp_path) == []

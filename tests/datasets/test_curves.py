@@ -11,6 +11,7 @@ from qc_jax import canvas
 from qc_jax.datasets.curves import Answers, CurvesConfig
 from qc_jax.datasets.quantum_canvas import Builder
 from qc_jax.engines import generate
+from qc_jax.engines.engine import Failure, FailureKind
 from qc_jax.engines.tblite import TbliteEngine
 from qc_jax.errors import InputError
 
@@ -27,15 +28,14 @@ def answers(tmp_path_factory) -> Answers:
     """What an earlier run, that was stopped, had ready."""
     ready = Answers(tmp_path_factory.mktemp("tfds") / "downloads", CONFIG)
     ready.get("C_O")
-    (ready.directory / f"{SKIPPED}.json").write_text(
-        json.dumps({"scan": None, "failure": "SCF: an earlier run said so"})
-    )
+    with ready.open() as store:
+        store.add(SKIPPED, Failure(FailureKind.SCF, "an earlier run said so"))
     return ready
 
 
 @pytest.fixture(scope="module")
 def built(answers) -> Builder:
-    builder = Builder(config=CONFIG, data_dir=str(answers.directory.parent.parent))
+    builder = Builder(config=CONFIG, data_dir=str(answers.path.parent.parent))
     builder.download_and_prepare()
     return builder
 
@@ -43,9 +43,9 @@ def built(answers) -> Builder:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """What the engine itself gives for the same pairs and distances."""
-    engine = generate.scanning(TbliteEngine(), CONFIG.curve)
+    engine = generate.scanning(TbliteEngine(workers=2), CONFIG.curve)
     out = str(tmp_path_factory.mktemp("table") / "curves.npz")
-    return generate.generate(engine, CONFIG.symbols, out, workers=2)
+    return generate.generate(engine, CONFIG.symbols, out)
 
 
 def test_records_are_what_the_engine_gives(built, table):
@@ -87,7 +87,7 @@ def test_all_points_of_a_pair_stand_in_one_part(built):
 
 
 def test_what_is_left_out_travels_with_the_records(built, answers):
-    again = Builder(config=CONFIG, data_dir=str(answers.directory.parent.parent))
+    again = Builder(config=CONFIG, data_dir=str(answers.path.parent.parent))
     provenance = again.info.metadata["provenance"]
     assert provenance["left_out"] == {SKIPPED: "SCF: an earlier run said so"}
     assert provenance["curve"] == "0.8:1.6:3" and provenance["engine"] == "tblite"
@@ -95,7 +95,7 @@ def test_what_is_left_out_travels_with_the_records(built, answers):
 
 
 def test_what_was_ready_is_not_computed_again(answers, monkeypatch):
-    monkeypatch.setattr("qc_jax.engines.pool.answer", lambda engine, name: pytest.fail(name))
+    monkeypatch.setattr("qc_jax.engines.pool.answer_of", lambda compute, name: pytest.fail(name))
     middle = answers.get("C_O").points[1]
     assert middle.distance == pytest.approx(1.2 * 1.127, abs=0.01)
 
@@ -103,17 +103,17 @@ def test_what_was_ready_is_not_computed_again(answers, monkeypatch):
 def test_another_grid_has_answers_of_its_own(answers):
     other = CurvesConfig(name="other", symbols=CONFIG.symbols, curve="0.8:1.6:4")
     same = CurvesConfig(name="same", symbols=("H",), curve=CONFIG.curve)
-    parent = answers.directory.parent
-    assert Answers(parent, other).directory != answers.directory
-    assert Answers(parent, same).directory == answers.directory
+    parent = answers.path.parent
+    assert Answers(parent, other).path != answers.path
+    assert Answers(parent, same).path == answers.path
 
 
 def test_a_damaged_answer_is_named(answers):
-    path = answers.directory / "H_H.json"
-    path.write_text('{"scan": ')
-    with pytest.raises(InputError, match=r"H_H\.json: damaged .*; delete it"):
+    before = answers.path.read_bytes()
+    answers.path.write_bytes(before[:100] + b"?" * (len(before) - 100))
+    with pytest.raises(InputError, match=r"\.answers: damaged .*; delete the file"):
         answers.get("H_H")
-    path.unlink()
+    answers.path.write_bytes(before)
 
 
 def test_tf_data_reads_it(built):

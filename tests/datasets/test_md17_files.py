@@ -112,3 +112,16 @@ def test_damaged_files(tmp_path, content):
             md17.read(tmp_path / name)
     with pytest.raises(InputError, match=r"none\.npz: not an .npz of a trajectory, or damaged"):
         md17.read(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("kind", ["S", "U"])
+def test_units_are_text_or_bytes(tmp_path, kind):
+    with np.load(FIXTURE) as file:
+        arrays = dict(file)
+    arrays |= {"e_unit": np.array("kcal/mol", kind), "r_unit": np.array("Ang", kind)}
+    np.savez(tmp_path / "units.npz", **arrays)
+    assert len(md17.read(tmp_path / "units.npz")) == 100
+    arrays["e_unit"] = np.array("eV", kind)
+    np.savez(tmp_path / "units.npz", **arrays)
+    with pytest.raises(InputError, match=r"units\.npz: expected e_unit kcal/mol, got 'eV'$"):
+        md17.read(tmp_path / "units.npz")

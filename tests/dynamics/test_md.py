@@ -23,8 +23,8 @@ def morse():
 
 
 def test_nve_keeps_the_energy_and_has_the_frequency(morse):
-    settings = md.Settings(steps=1200, dt_fs=0.4, temperature=50, seed=3)
-    done = md.run(morse, toys.pair(toys.BOND).positions, settings)
+    config = md.MDConfig(steps=1200, dt_fs=0.4, temperature=50, seed=3)
+    done = md.run(morse, toys.pair(toys.BOND).positions, config)
     assert done.broke == "" and done.steps[-1] == 1200 and len(done.steps) == 1201
     assert done.temperature[0] == pytest.approx(50, rel=1e-6)
     assert abs(done.drift) < DRIFT
@@ -47,12 +47,12 @@ def test_nve_keeps_the_energy_and_has_the_frequency(morse):
 
 @pytest.mark.slow
 def test_langevin_holds_the_temperature(morse):
-    settings = md.Settings("nvt", 6000, 1.0, 400, seed=1, friction=50, every=2)
-    done = md.run(morse, toys.pair(toys.BOND).positions, settings)
+    config = md.MDConfig("nvt", 6000, 1.0, 400, seed=1, friction=50, every=2)
+    done = md.run(morse, toys.pair(toys.BOND).positions, config)
     assert len(done.steps) == 3001 and done.broke == ""
     # Six degrees of freedom, correlated for 1/(2 · 50/ps).
     assert done.temperature.mean() == pytest.approx(400, rel=0.15)
-    again = md.run(morse, toys.pair(toys.BOND).positions, settings)
+    again = md.run(morse, toys.pair(toys.BOND).positions, config)
     np.testing.assert_array_equal(done.positions, again.positions)
 
 
@@ -63,10 +63,10 @@ def test_lists_change_nothing():
     grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), -1).reshape(-1, 3)
     positions = 1.6 * grid + rng.uniform(-0.1, 0.1, (27, 3))
     cell = 4.8 * np.eye(3)
-    settings = md.Settings(steps=150, dt_fs=2.0, temperature=3000, every=50)
+    config = md.MDConfig(steps=150, dt_fs=2.0, temperature=3000, every=50)
     gas = Structure(np.full(27, 10), positions, cell)
     some = Potential(toys.trained(toys.Soft(cutoff=2.0)), gas, double=True)
-    done = md.run(some, positions, settings)
+    done = md.run(some, positions, config)
     assert done.broke == "" and done.rebuilt >= 3
     assert np.abs(done.total - done.total[0]).max() < 5e-3
     energies = []
@@ -81,8 +81,8 @@ def test_what_was_not_trained_on_is_told():
     places = np.array([[[0, 0, 0], [0, 0, far]] for far in (1.15, 1.25)])
     known = TrainingDomain.of_structures(from_arrays(np.array([[6, 8]] * 2), places))
     potential = Potential(toys.trained(toys.Morse()), toys.pair(1.2), double=True, domain=known)
-    settings = md.Settings(steps=200, dt_fs=0.4, temperature=2000, seed=3)
-    done = md.run(potential, toys.pair(1.2).positions, settings)
+    config = md.MDConfig(steps=200, dt_fs=0.4, temperature=2000, seed=3)
+    done = md.run(potential, toys.pair(1.2).positions, config)
     length = np.linalg.norm(done.positions[:, 1] - done.positions[:, 0], axis=1)
     outside = (length < 1.15 - 1e-4) | (length > 1.25 + 1e-4)
     np.testing.assert_array_equal(done.outside > 0, outside)
@@ -92,13 +92,13 @@ def test_what_was_not_trained_on_is_told():
 
 
 def test_an_explosion_ends_it_and_keeps_what_came_before(morse):
-    settings = md.Settings(steps=1000, dt_fs=20.0, temperature=300)
+    config = md.MDConfig(steps=1000, dt_fs=20.0, temperature=300)
     with jax.debug_nans(False):
-        done = md.run(morse, toys.pair(1.0).positions, settings)
+        done = md.run(morse, toys.pair(1.0).positions, config)
         assert done.broke.startswith(f"step {done.steps[-1] + 1}: an atom goes more than 0.5 Å")
         assert np.isfinite(done.positions).all() and len(done.steps) == done.steps[-1] + 1 < 1000
         with pytest.raises(InputError, match="not finite before the first step"):
-            md.run(morse, np.full((2, 3), np.nan), settings)
+            md.run(morse, np.full((2, 3), np.nan), config)
 
 
 def test_a_draw_has_its_temperature():
@@ -125,4 +125,4 @@ def test_a_draw_has_its_temperature():
 )
 def test_bad_settings(field, value, message):
     with pytest.raises(InputError, match=message):
-        md.Settings(**{field: value})
+        md.MDConfig(**{field: value})

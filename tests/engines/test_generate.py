@@ -1,5 +1,6 @@
 """The runner around an engine: tables, what is left out, going on, verification."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 
 from qc_jax.chem.elements import pair_names
 from qc_jax.data.table import PairTable
-from qc_jax.engines.gates import Gates
 from qc_jax.engines.generate import create_engine, generate, verify
+from qc_jax.engines.sanity import SanityChecks
 from qc_jax.errors import InputError
 from tests.engines.toys import ToyEngine, toy_record
 
@@ -37,14 +38,14 @@ def test_table(engine, tmp_path):
     assert np.isnan(table.targets["e_lumo_ev"][table.row("He_He")])
     assert seen == [(i, 10) for i in range(11)]
     assert PairTable.load(out).fingerprint() == table.fingerprint()
-    assert sorted(os.listdir(tmp_path)) == ["log", "table.npz"]  # no journal is left
+    assert sorted(os.listdir(tmp_path)) == ["log", "table.npz"]  # no answers are left
 
 
 def test_same_again_whatever_the_workers(engine, tmp_path):
     files = []
     for workers in (1, 2):
         out = tmp_path / f"{workers}.npz"
-        generate(engine, ["C", "H"], str(out), workers=workers)
+        generate(dataclasses.replace(engine, workers=workers), ["C", "H"], str(out))
         files.append(PairTable.load(out))
     assert files[0].fingerprint() == files[1].fingerprint()
     assert files[0].provenance == files[1].provenance
@@ -62,8 +63,9 @@ def test_goes_on_where_it_was_stopped(engine, tmp_path):
     assert not os.path.exists(out)
     generate(engine, ["C", "H", "O"], out)
     computed = engine.computed()
-    # The pair in flight when it was stopped is the only one that may be there twice.
-    assert set(computed) == set(pair_names(["C", "H", "O"])) and len(computed) <= 7
+    # What was ready when it was stopped is there once.
+    assert set(computed) == set(pair_names(["C", "H", "O"]))
+    assert sum(computed.count(name) == 1 for name in set(computed)) >= 4
 
 
 def test_all_left_out(tmp_path):
@@ -79,9 +81,8 @@ def test_all_left_out(tmp_path):
         ({"symbols": ["Xx"]}, "unknown element symbol 'Xx'"),
         ({"symbols": ["H", "Ra"]}, "engine 'toy' has no parameters for Ra; it knows 5 elements"),
         ({"symbols": []}, "no elements"),
-        ({"workers": 0}, "workers: expected at least 1, got 0"),
         ({"out": "table.csv"}, "table.csv: expected a path that ends in .npz"),
-        ({"out": "nowhere/table.npz"}, "nowhere/table.npz.journal: cannot be written"),
+        ({"out": "nowhere/table.npz"}, "nowhere/table.npz.answers: cannot be written"),
         ({"out": "taken.npz"}, "taken.npz: exists already"),
     ],
 )
@@ -113,8 +114,8 @@ def test_verify(engine, tmp_path):
     assert rows["distance_ang"].allowed == 1e-4
     assert {"charges", "populations", "dipole", "e_homo_ev", "fermi_level_ev"} <= set(rows)
 
-    longer = ToyEngine(engine.log, drift=2e-4)
-    rows = {row.quantity: row for row in verify(longer, table, 50, workers=2)}
+    longer = ToyEngine(engine.log, drift=2e-4, workers=2)
+    rows = {row.quantity: row for row in verify(longer, table, 50)}
     assert rows["distance_ang"].largest == pytest.approx(2e-4)
     assert not rows["distance_ang"].within and rows["total_energy_ev"].within
 
@@ -138,6 +139,6 @@ def test_verify_wants_its_own_engine(engine, tmp_path):
     other = ToyEngine(engine.log, name="other")
     with pytest.raises(InputError, match="made by engine 'toy', not by 'other'"):
         verify(other, table, 1)
-    other = ToyEngine(engine.log, setting=2, gates=Gates(max_charge_e=2))
+    other = ToyEngine(engine.log, setting=2, gates=SanityChecks(max_charge_e=2))
     with pytest.raises(InputError, match="made with other setting, gates than the engine has"):
         verify(other, table, 1)

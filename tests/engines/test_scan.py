@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from qc_jax.engines import generate, scan
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.engine import EngineError, Failure, FailureKind
 from qc_jax.engines.record import CONTINUOUS, RATIO, Scan, to_table
-from qc_jax.engines.scan import Grid, Point, ScanEngine, Settings
-from qc_jax.engines.search import State
+from qc_jax.engines.sanity import SanityChecks
+from qc_jax.engines.scan import Grid, Point, ScanConfig, ScanEngine
+from qc_jax.engines.search import SCFSolution
 from qc_jax.engines.tblite import TbliteEngine
 from qc_jax.errors import InputError
 from tests.engines.toys import ToyEngine, toy_record
@@ -33,11 +33,11 @@ class MorseCurve:
     alternative: bool = False
     calls: int = 0
 
-    def state(self, distance: float, lower: bool) -> State:
+    def state(self, distance: float, lower: bool) -> SCFSolution:
         decay = np.exp(-1.5 * (distance - MINIMUM))
         energy = 3.0 * (1 - decay) ** 2 - lower
         gradient = 2 * 3.0 * (1 - decay) * 1.5 * decay
-        return State(distance, energy, gradient, 0.5 if lower else 0.1, lower)
+        return SCFSolution(distance, energy, gradient, 0.5 if lower else 0.1, lower)
 
     def solve(self, distance, near=None, fine=False):
         self.calls += 1
@@ -54,7 +54,7 @@ RATIOS = Grid(0.7, 2.5, 40).ratios
 
 
 def follow(curve):
-    return scan.follow(curve, curve.state(MINIMUM, False), RATIOS, Settings())
+    return scan.follow(curve, curve.state(MINIMUM, False), RATIOS, ScanConfig())
 
 
 def test_a_smooth_curve_is_followed_at_every_distance():
@@ -104,11 +104,11 @@ def test_judge_keeps_what_is_sound_and_lists_the_rest():
 
     def record_of(state):
         if state.distance == 2.4:
-            raise EngineError("SCF: does not converge once more")
+            raise EngineError(FailureKind.SCF, "does not converge once more")
         return toy_record("C_O")
 
     def failure(record):
-        return "charge: too much" if record.extras else None
+        return Failure(FailureKind.CHARGE, "too much") if record.extras else None
 
     ratios = np.array([0.8, 0.9, 1.0, 1.2])
     got = scan.judge("C_O", 2.0, ratios, points, record_of, failure)
@@ -121,7 +121,8 @@ def test_judge_keeps_what_is_sound_and_lists_the_rest():
         "C_O at 2.400 Å": "SCF: does not converge once more",
     }
     assert Scan.from_json(got.to_json()) == got
-    got = scan.judge("C_O", 2.0, ratios[:1], points[:1], record_of, lambda record: "charge: 2 e")
+    charged = Failure(FailureKind.CHARGE, "2 e")
+    got = scan.judge("C_O", 2.0, ratios[:1], points[:1], record_of, lambda record: charged)
     assert got.points == [] and got.left_out == {"C_O at 1.600 Å": "charge: 2 e"}
 
 
@@ -193,7 +194,7 @@ def test_a_jump_of_a_real_pair_is_marked():
 
 
 def test_a_pair_without_a_sound_minimum_has_no_scan():
-    engine = ScanEngine(TbliteEngine(gates=Gates(max_charge_e=1e-6)), GRID)
+    engine = ScanEngine(TbliteEngine(gates=SanityChecks(max_charge_e=1e-6)), GRID)
     with pytest.raises(EngineError, match="no minimum"):
         engine.compute("H_O")
 
@@ -206,17 +207,17 @@ def test_an_engine_that_cannot_scan(tmp_path):
 def test_scans_through_generate_and_verify(tmp_path):
     out = str(tmp_path / "curves.npz")
     engine = generate.scanning(TbliteEngine(), "0.8:1.6:5")
-    table = generate.generate(engine, ["H", "O"], out, workers=1)
+    table = generate.generate(engine, ["H", "O"], out)
     assert table.names.tolist() == ["H_H"] * 5 + ["H_O"] * 5 + ["O_O"] * 5
     assert table.provenance["curve"] == "0.8:1.6:5"
     np.testing.assert_allclose(table.extras[RATIO], np.tile([0.8, 1.0, 1.2, 1.4, 1.6], 3))
     relaxed = table.extras[RATIO] == 1.0
     assert np.abs(table.forces[relaxed]).max() < 1e-4 < np.abs(table.forces[~relaxed]).min(0).max()
-    differences = generate.verify(engine, table, 2, workers=1)
+    differences = generate.verify(engine, table, 2)
     assert {row.quantity for row in differences} >= {"forces", "distance_ang", "e_homo_ev"}
     assert all(row.within for row in differences)
     fewer = table.take(np.arange(14))
-    assert not all(row.within for row in generate.verify(engine, fewer, 3, workers=1))
+    assert not all(row.within for row in generate.verify(engine, fewer, 3))
 
 
 def test_rows_of_a_table_keep_the_order_of_the_scan(carbon_monoxide):

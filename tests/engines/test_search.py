@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qc_jax.engines import search
-from qc_jax.engines.search import State
+from qc_jax.engines.search import SCFSolution
 
 SETTINGS = search.Settings()
 
@@ -22,7 +22,7 @@ class Branch:
         x = np.exp(-1.5 * (distance - self.well))
         energy = self.depth * ((1 - x) ** 2 - 1) + self.shift
         gradient = self.depth * 2 * (1 - x) * 1.5 * x
-        return State(distance, float(energy), float(gradient), self.charge, self)
+        return SCFSolution(distance, float(energy), float(gradient), self.charge, self)
 
 
 class Branches:

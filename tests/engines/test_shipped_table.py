@@ -10,7 +10,7 @@ from qc_jax.chem import elements
 from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, open_table
 from qc_jax.data.targets import TARGETS
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.sanity import SanityChecks
 from qc_jax.engines.tblite import TbliteEngine
 
 
@@ -91,7 +91,7 @@ def test_energies(table):
 
 
 def test_gates_hold_on_the_rows(table):
-    gates = Gates()
+    gates = SanityChecks()
     assert np.abs(table.charges).max() <= gates.max_charge_e
     for name, distance in zip(table.names, table.targets["distance_ang"], strict=True):
         assert gates.length(str(name), float(distance)) is None

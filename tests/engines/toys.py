@@ -10,9 +10,10 @@ import pathlib
 import time
 
 from qc_jax.chem import elements
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import Gates
-from qc_jax.engines.record import Evidence, Record
+from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.engines.pool import PooledEngine
+from qc_jax.engines.record import ConvergenceDiagnostics, Record
+from qc_jax.engines.sanity import SanityChecks
 
 
 def toy_record(name: str, shift: float = 0.0) -> Record:
@@ -37,12 +38,12 @@ def toy_record(name: str, shift: float = 0.0) -> Record:
             "total_energy_ev": -20.9,
             "fermi_level_ev": homo,
         },
-        evidence=Evidence(-20.0, 0.0, (0.1, 9.0), 0.02, (0.001, 0.001)),
+        diagnostics=ConvergenceDiagnostics(-20.0, 0.0, (0.1, 9.0), 0.02, (0.001, 0.001)),
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class ToyEngine:
+class ToyEngine(PooledEngine):
     """Computes `toy_record`s, but for the pairs named here; keeps a log of what it computes."""
 
     log: str
@@ -50,12 +51,13 @@ class ToyEngine:
     crashes: tuple[str, ...] = ()
     hangs: tuple[str, ...] = ()
     raises: tuple[str, ...] = ()
+    full: tuple[str, ...] = ()
     absurd: tuple[str, ...] = ()
     drift: float = 0.0  # of the distance; not a setting
     setting: int = 1
     name: str = "toy"
     symbols: tuple[str, ...] = ("C", "H", "He", "N", "O")
-    gates: Gates = dataclasses.field(default_factory=Gates)
+    gates: SanityChecks = dataclasses.field(default_factory=SanityChecks)
 
     def provenance(self):
         return {"engine": self.name, "version": "1", "setting": self.setting}
@@ -64,13 +66,15 @@ class ToyEngine:
         with open(self.log, "a") as file:
             file.write(f"{name}\n")
         if name in self.fails:
-            raise EngineError("SCF: does not converge")
+            raise EngineError(FailureKind.SCF, "does not converge")
         if name in self.crashes:
             os._exit(7)
         if name in self.hangs:
             time.sleep(1000)
         if name in self.raises:
             raise ZeroDivisionError("a bug")
+        if name in self.full:
+            raise OSError(28, "No space left on device", self.log)
         record = toy_record(name, self.drift)
         if name in self.absurd:
             record = dataclasses.replace(record, charges=[5.0, -5.0])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import benchmark
+from experiments import grids
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
@@ -14,26 +14,26 @@ RUN = ("-m", "experiments.benchmark")
 
 
 def test_every_training_is_that_of_its_card():
-    asked = benchmark.trainings(("multimodal", "egnn"), ("e_g_ev", "e_homo_ev"), (42, 7), data="x")
+    asked = grids.trainings(("multimodal", "egnn"), ("e_g_ev", "e_homo_ev"), (42, 7), data="x")
     assert list(asked)[:2] == ["multimodal-e_g_ev-seed42", "multimodal-e_g_ev-seed7"]
     assert len(asked) == 8
     one = asked["multimodal-e_homo_ev-seed7"]
-    card = benchmark.card("multimodal")
+    card = grids.card("multimodal")
     assert one == {**card, "target": "e_homo_ev", "seed": 7, "data": "x"}
-    assert list(benchmark.trainings(("gcn",), ("e_g_ev",), (1,), split="by_type")) == [
+    assert list(grids.trainings(("gcn",), ("e_g_ev",), (1,), split="by_type")) == [
         "gcn-e_g_ev-seed1-by_type"
     ]
 
 
 def test_the_published_benchmark_has_480_trainings():
-    assert len(benchmark.PUBLISHED) * len(BENCHMARK_TARGETS) * len(benchmark.SEEDS) == 480
-    assert set(benchmark.PUBLISHED) <= set(benchmark.cards())
+    assert len(grids.PUBLISHED) * len(BENCHMARK_TARGETS) * len(grids.SEEDS) == 480
+    assert set(grids.PUBLISHED) <= set(grids.cards())
 
 
 def test_what_is_left_out_is_listed():
-    lines = benchmark.left_out(benchmark.cards()[1:], BENCHMARK_TARGETS, (42, 456), 3)
+    lines = grids.left_out(grids.cards()[1:], BENCHMARK_TARGETS, (42, 456), 3)
     assert lines == [
-        f"left out: 1 of {len(benchmark.cards())} models: {benchmark.cards()[0]}",
+        f"left out: 1 of {len(grids.cards())} models: {grids.cards()[0]}",
         "left out: 1 of 3 seeds: 123",
         "trained for 3 epochs at most, whatever the cards say",
     ]
@@ -41,7 +41,7 @@ def test_what_is_left_out_is_listed():
 
 def test_an_unknown_model():
     with pytest.raises(InputError, match="unknown model 'egn'"):
-        benchmark.trainings(("egn",), ("e_g_ev",), (42,))
+        grids.trainings(("egn",), ("e_g_ev",), (42,))
 
 
 def read(workdir):

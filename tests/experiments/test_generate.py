@@ -1,8 +1,10 @@
 """The script that makes tables: run, killed, gone on with, verified, and given bad flags."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -83,48 +85,53 @@ def start(*arguments):
     )
 
 
-def wait_for_lines(path, lines):
-    until = time.monotonic() + 60
+def answers_in(path):
+    """How many answers stand in the store of a run that goes on and keeps its file locked."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as file:
+            return file.execute("SELECT count(*) FROM answers").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def wait_for_answers(path, count):
+    until = time.monotonic() + 90
     while time.monotonic() < until:
-        if path.exists() and path.read_bytes().count(b"\n") >= lines:
+        if answers_in(path) >= count:
             return
         time.sleep(0.01)
-    raise AssertionError(f"{path} has not got {lines} lines")
+    raise AssertionError(f"{path} has not got {count} answers")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_and_started_again(run_python, tmp_path, how):
-    out, journal = tmp_path / "table.npz", tmp_path / "table.npz.journal"
+    out, answers = tmp_path / "table.npz", tmp_path / "table.npz.answers"
     arguments = (f"--out={out}", "--elements=H,C,N,O", "--workers=1")
     process = start(*arguments)
-    wait_for_lines(journal, 4)  # the header and three pairs
+    wait_for_answers(answers, 3)
     process.send_signal(how)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == (-9 if how == signal.SIGKILL else 130)
     assert not out.exists()
     if how == signal.SIGINT:
         assert b"Traceback" not in stderr
-        assert f"goes on from {journal}" in stderr.decode()
+        assert f"goes on from {answers}" in stderr.decode()
 
     # A mark in a pair that is ready shows whether it is computed again.
-    lines = journal.read_text().splitlines()
-    marked = json.loads(lines[1])
-    marked["record"]["targets"]["repulsive_energy_ev"] = 123.0
-    lines[1] = json.dumps(marked)
-    if how == signal.SIGKILL:
-        lines.append('{"name": "N_')  # a kill in the middle of a write
-        journal.write_text("\n".join(lines))
-    else:
-        journal.write_text("\n".join(lines) + "\n")
+    with contextlib.closing(sqlite3.connect(answers)) as file, file:
+        name, content = file.execute("SELECT name, content FROM answers").fetchone()
+        record = json.loads(content)
+        record["targets"]["repulsive_energy_ev"] = 123.0
+        file.execute("UPDATE answers SET content = ? WHERE name = ?", [json.dumps(record), name])
 
     done = run_python(*SCRIPT, *arguments)
     assert done.returncode == 0, done.stderr
     table = PairTable.load(out)
     assert list(table.names) == pair_names("HCNO")
     is_marked = table.targets["repulsive_energy_ev"] == 123.0
-    assert list(table.names[is_marked]) == [marked["name"]]
-    assert not journal.exists()
+    assert list(table.names[is_marked]) == [name]
+    assert not answers.exists()
 
     whole = tmp_path / "whole.npz"
     assert run_python(*SCRIPT, f"--out={whole}", *arguments[1:]).returncode == 0
@@ -135,9 +142,9 @@ def test_killed_and_started_again(run_python, tmp_path, how):
 
 @pytest.mark.slow
 def test_workers_end_with_their_parent(tmp_path):
-    journal = tmp_path / "table.npz.journal"
+    answers = tmp_path / "table.npz.answers"
     process = start(f"--out={tmp_path / 'table.npz'}", "--elements=W,Mo,Re,Os", "--workers=2")
-    wait_for_lines(journal, 2)
+    wait_for_answers(answers, 1)
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
     ).stdout.split()
@@ -156,9 +163,10 @@ def test_workers_end_with_their_parent(tmp_path):
         (("--out=t.npz", "--elements=H,Xx"), "unknown element symbol 'Xx'"),
         (("--out=t.npz", "--elements=H", "--workers=0"), "workers"),
         (("--out=t.npz", "--engine=gaussian"), "gaussian"),
+        (("--out=t.npz", "--timeout=nan"), "timeout: expected a finite number of seconds"),
         (("--out=taken.npz", "--elements=H"), "taken.npz: exists already; add --overwrite"),
         (("--verify=2", "--table=taken.npz"), "taken.npz: not a PairTable"),
-        (("--verify=2", "--out=t.npz"), "expected either --out or --verify"),
+        (("--verify=2", "--out=t.npz"), "or --verify=COUNT, got both"),
         (("--out=t.npz", "--curve=0.7:2.5"), "curve '0.7:2.5': expected LOW:HIGH:COUNT"),
         (("--verify=2", "--curve=0.7:2.5:40"), "--verify takes it from the table"),
         ((), "expected --out=FILE.npz, or --verify=COUNT"),
@@ -166,7 +174,7 @@ def test_workers_end_with_their_parent(tmp_path):
 )
 def test_bad_flags_are_one_line(run_python, tmp_path, flags, message):
     (tmp_path / "taken.npz").write_text("precious")
-    done = run_python(*SCRIPT, *flags, cwd=tmp_path)
+    done = run_python(*SCRIPT, *flags, cwd=tmp_path, PYTHONPATH=os.getcwd())
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line

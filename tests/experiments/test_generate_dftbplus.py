@@ -1,9 +1,10 @@
 """The script that makes tables, with the engine that runs DFTB+; a stand-in replays its outputs."""
 
-import json
+import contextlib
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from qc_jax.engines.dftbplus import read_tree
 from tests.engines.dftbplus import skf
 from tests.engines.dftbplus.stand_in import StandIn
 from tests.engines.dftbplus.test_process import is_alive, wait_until
+from tests.experiments.test_generate import answers_in
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures" / "dftbplus" / "tree"
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "dftbplus" / "raw_data"
@@ -91,12 +93,12 @@ def test_makes_and_verifies_a_table(run_python, stand_in, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
     out = tmp_path / "table.npz"
-    journal = tmp_path / "table.npz.journal"
+    answers = tmp_path / "table.npz.answers"
     command = (*SCRIPT, f"--skf={tmp_path / 'set'}", f"--out={out}", "--workers=2")
     stand_in.behave({"H_H": "hang", "H_Li": "hang"})
     process = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
     wait_until(lambda: {"H_H", "H_Li"} <= {name for name, _ in stand_in.started()}, 60)
-    wait_until(lambda: journal.read_bytes().count(b"\n") == 4)
+    wait_until(lambda: answers_in(answers) == 3)
     running = [pid for name, pid in stand_in.started() if name in ("H_H", "H_Li")]
     assert all(map(is_alive, running))
     process.send_signal(how)
@@ -105,8 +107,8 @@ def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
     wait_until(lambda: not any(map(is_alive, running)))
     assert not out.exists()
 
-    entries = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
-    ready = {entry["name"] for entry in entries}
+    with contextlib.closing(sqlite3.connect(answers)) as file:
+        ready = {name for (name,) in file.execute("SELECT name FROM answers")}
     assert ready == {"F_F", "F_H", "F_Li"}
     before = len(stand_in.started())
     stand_in.behave({})
@@ -115,7 +117,7 @@ def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
     again = {name for name, _ in stand_in.started()[before:]}
     assert again == {"H_H", "H_Li", "Li_Li"}
     assert list(PairTable.load(out).names) == ["F_Li", "H_H"]
-    assert not journal.exists()
+    assert not answers.exists()
     assert sorted(os.listdir(tmp_path / "table_raw")) == [
         *("F_F", "F_H", "F_Li", "H_H", "H_Li", "Li_Li", "run.json")
     ]

@@ -39,7 +39,8 @@ def test_a_reference_that_is_not_installed_is_one_line(run_python):
     code = """
 import sys
 sys.modules["torch"] = None  # an import of it raises ModuleNotFoundError
-from experiments import cli, speed
+from experiments import speed
+from qc_jax.runs import cli
 cli.run(speed.main)
 """
     done = run_python("-c", code, "--what=models", "--models=gcn", "--reference")

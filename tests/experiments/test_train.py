@@ -206,6 +206,36 @@ def test_killed_and_resumed_to_the_same_bits(run_python, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_signal_saves(run_python, tmp_path, number, code, name):
+    """And the same command goes on from there."""
+    words = (*TRAIN, f"--workdir={tmp_path / 'run'}", "--config.checkpoint_every=1000")
+    more = ("--config.epochs=3000", "--config.early_stopping_patience=3000")
+    process = subprocess.Popen(
+        [sys.executable, *words, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | SCRIPT_ENVIRONMENT,
+    )
+    path = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (path.exists() and path.read_text()):
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=200)
+    assert (process.returncode, out) == (
+        code,
+        f"stopped by {name}, and all is saved: the same command goes on\n",
+    ), err
+    assert err.count("\n") <= 2
+    epochs = len(path.read_text().splitlines())
+    assert (tmp_path / "run" / "checkpoints" / str(epochs)).is_dir()
+
+
+@pytest.mark.slow
 def test_another_split(run_python, tmp_path):
     """Rows in no part are listed, and predict says of them why."""
     workdir = tmp_path / "run"

@@ -101,3 +101,22 @@ def test_summary():
     assert math.isnan(got["std"][0]) and got["std"][1] == pytest.approx(np.std([1, 2, 4], ddof=1))
     skills = results.summary(results.table(lines), ["model"], "skill")
     assert skills["mean"].tolist() == [0.5, pytest.approx(1 - 7 / 6)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: [*lines, lines[-1]], "is there twice: training "),
+        (lambda lines: [*lines[:-1], ",".join(lines[-1].split(",")[:5])], "fields, got 5"),
+        (lambda lines: [*lines[:-1], lines[-1] + ",1"], "expected 26 fields, got 27"),
+        (lambda lines: [*lines[:-1], lines[-1].replace("mae", "mae,many", 1)], "fields, got 27"),
+    ],
+)
+def test_a_table_that_was_edited_by_hand(tmp_path, change, words):
+    path = tmp_path / "results.csv"
+    row = dict.fromkeys(results.TEXT, "x") | {"seed": 1, "metric": "mae", "value": 0.5}
+    results.write(path, results.table([row, row | {"seed": 2}]))
+    assert len(results.read(path)) == 2
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    with pytest.raises(InputError, match=words):
+        results.read(path)

@@ -8,12 +8,12 @@ learning rate. Published targets: e_homo_ev, e_lumo_ev; published models: schnet
 
 from ml_collections import ConfigDict
 
-from experiments.configs.finetune import common
+from qc_jax.runs import cards
 
 
 def get_config(preset: str = "") -> ConfigDict:
     """The card; `:MODEL` for the fields of a model, `:quick` for two epochs."""
-    return common.published(
+    return cards.published_structures(
         preset,
         lr_scratch=1e-4,
         lr_finetune=1e-4,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from qc_jax.chem import units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.engines.dftbplus.fortran import number
-from qc_jax.engines.engine import EngineError
+from qc_jax.engines.engine import EngineError, FailureKind
 
 _COLUMN = {lm: i for i, lm in enumerate(zip(ORBITAL_L.tolist(), ORBITAL_M.tolist(), strict=True))}
 # '(up)' in a heading is the total, unless there is '(down)' too.
@@ -83,10 +83,11 @@ def parse(text: str) -> Detailed:
     step = _converged_step(file)
     channels = re.findall(r"^Orbital populations \((.+)\)$", "\n".join(file.lines), re.MULTILINE)
     if not channels:
-        raise EngineError("populations: no 'Orbital populations' in detailed.out")
+        raise EngineError(FailureKind.POPULATIONS, "no 'Orbital populations' in detailed.out")
     if channels not in _CHANNELS:
         raise EngineError(
-            f"populations: of {', '.join(channels)} in detailed.out, expected up, or up and down"
+            FailureKind.POPULATIONS,
+            f"of {', '.join(channels)} in detailed.out, expected up, or up and down",
         )
     electrons = [number(*file.one(f"Nr. of electrons ({channel})")) for channel in channels]
     populations, orbitals = _orbital_populations(file, channels)
@@ -96,15 +97,17 @@ def parse(text: str) -> Detailed:
     energies = _energies(file, channels)
     if not abs(scc[0] - energies["Total Electronic energy"][0]) <= 1e-7 * max(1, abs(scc[0])):
         raise EngineError(
-            f"energy: {scc[0]:.8g} H after the last SCC iteration, but a total electronic energy "
-            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out"
+            FailureKind.ENERGY,
+            f"{scc[0]:.8g} H after the last SCC iteration, but a total electronic energy "
+            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out",
         )
     total_charge = number(*file.one("Total charge"))
     charges = _by_atom(file.block("Atomic gross charges (e)"), "gross charge")
     if not abs(sum(charges) - total_charge) <= _ELECTRON_ROUNDING:
         raise EngineError(
-            f"charges: they sum to {sum(charges):.8f}, the total charge in detailed.out is "
-            f"{total_charge:.8f}"
+            FailureKind.CHARGES,
+            f"they sum to {sum(charges):.8f}, the total charge in detailed.out is "
+            f"{total_charge:.8f}",
         )
     ev = {label: [h * units.HARTREE_EV for h in hartree] for label, hartree in energies.items()}
     return Detailed(
@@ -143,14 +146,16 @@ class _File:
         """What stands behind 'label:' in the one such line, and what to call it."""
         found = self.each(label)
         if len(found) != 1:
-            raise EngineError(f"files: {len(found) or 'no'} '{label}' in detailed.out, expected 1")
+            raise EngineError(
+                FailureKind.FILES, f"{len(found) or 'no'} '{label}' in detailed.out, expected 1"
+            )
         return found[0], f"'{label}' in detailed.out"
 
     def block(self, heading: str) -> list[list[str]]:
         """The words of the rows under the one such heading and the names of the columns."""
         if self.lines.count(heading) != 1:
             count = self.lines.count(heading) or "no"
-            raise EngineError(f"files: {count} '{heading}' in detailed.out, expected 1")
+            raise EngineError(FailureKind.FILES, f"{count} '{heading}' in detailed.out, expected 1")
         rows = []
         for line in self.lines[self.lines.index(heading) + 2 :]:
             if not line:
@@ -163,21 +168,28 @@ def _converged_step(file: _File) -> int:
     """The step of the optimisation, which has converged, as has its self-consistent cycle."""
     for line in file.lines:
         if "SCC is NOT converged" in line:
-            raise EngineError(f"SCC: '{line}' in detailed.out")
+            raise EngineError(FailureKind.SCC, f"'{line}' in detailed.out")
         if "Geometry did NOT converge" in line:
-            raise EngineError(f"geometry: '{line}' in detailed.out")
+            raise EngineError(FailureKind.GEOMETRY, f"'{line}' in detailed.out")
         if line.startswith("Calculation with static geometry"):
-            raise EngineError(f"geometry: '{line}' in detailed.out, expected a relaxed one")
+            raise EngineError(
+                FailureKind.GEOMETRY, f"'{line}' in detailed.out, expected a relaxed one"
+            )
         if line.startswith(("K-points in absolute space", "Volume:", "Total lattice derivs")):
-            raise EngineError(f"periodic: '{line}' in detailed.out, expected two atoms alone")
-    for kind, flag in (("SCC", "SCC converged"), ("geometry", "Geometry converged")):
+            raise EngineError(
+                FailureKind.PERIODIC, f"'{line}' in detailed.out, expected two atoms alone"
+            )
+    for kind, flag in (
+        (FailureKind.SCC, "SCC converged"),
+        (FailureKind.GEOMETRY, "Geometry converged"),
+    ):
         if flag not in file.lines:
-            raise EngineError(f"{kind}: no line '{flag}' in detailed.out")
+            raise EngineError(kind, f"no line '{flag}' in detailed.out")
     step, field = file.one("Geometry optimization step")
     if "," in step:
-        raise EngineError(f"periodic: {field} is {step!r}, expected two atoms alone")
+        raise EngineError(FailureKind.PERIODIC, f"{field} is {step!r}, expected two atoms alone")
     if not step.isdecimal():
-        raise EngineError(f"numbers: {field}: expected a whole number, got {step!r}")
+        raise EngineError(FailureKind.NUMBERS, f"{field}: expected a whole number, got {step!r}")
     return int(step)
 
 
@@ -194,8 +206,9 @@ def _orbital_populations(file: _File, channels: Sequence[str]) -> tuple[list[lis
             orbital = (int(match[2]), int(match[3])) if match else None
             if match is None or orbital not in _COLUMN:
                 raise EngineError(
-                    f"populations: row {' '.join(row)!r} of '{heading}' in detailed.out; expected "
-                    "atom 1 or 2, shell, l up to 3, m, population and label"
+                    FailureKind.POPULATIONS,
+                    f"row {' '.join(row)!r} of '{heading}' in detailed.out; expected "
+                    "atom 1 or 2, shell, l up to 3, m, population and label",
                 )
             field = f"the population of {match[5]} of atom {match[1]} in detailed.out"
             populations[int(match[1]) - 1][_COLUMN[orbital]] += number(match[4], field)
@@ -214,7 +227,9 @@ def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
 def _by_atom(rows: list[list[str]], what: str) -> list[float]:
     """The values of rows 'atom value', of which there are two."""
     if [row[0] for row in rows] != ["1", "2"] or any(len(row) != 2 for row in rows):
-        raise EngineError(f"populations: {what} of {len(rows)} atoms in detailed.out, expected 2")
+        raise EngineError(
+            FailureKind.POPULATIONS, f"{what} of {len(rows)} atoms in detailed.out, expected 2"
+        )
     return [number(row[1], f"{what} of atom {row[0]} in detailed.out") for row in rows]
 
 
@@ -224,13 +239,15 @@ def _check_populations(
     for atom, (population, total) in enumerate(zip(orbitals, atoms, strict=True), start=1):
         if not abs(sum(population) - total) <= _ELECTRON_ROUNDING:
             raise EngineError(
-                f"populations: orbitals of atom {atom} sum to {sum(population):.8f}, the atom "
-                f"population in detailed.out is {total:.8f}"
+                FailureKind.POPULATIONS,
+                f"orbitals of atom {atom} sum to {sum(population):.8f}, the atom "
+                f"population in detailed.out is {total:.8f}",
             )
     if not abs(sum(atoms) - sum(electrons)) <= _ELECTRON_ROUNDING:
         raise EngineError(
-            f"populations: atoms sum to {sum(atoms):.8f}, the number of electrons in detailed.out "
-            f"is {sum(electrons):.8f}"
+            FailureKind.POPULATIONS,
+            f"atoms sum to {sum(atoms):.8f}, the number of electrons in detailed.out "
+            f"is {sum(electrons):.8f}",
         )
 
 
@@ -238,14 +255,20 @@ def _scc_row(file: _File) -> list[float]:
     """Iteration, total electronic energy, its change and the error of the last iteration."""
     heads = [i for i, line in enumerate(file.lines) if line.startswith("iSCC ")]
     if len(heads) != 1:
-        raise EngineError(f"SCC: {len(heads) or 'no'} iterations in detailed.out, expected 1")
+        raise EngineError(
+            FailureKind.SCC, f"{len(heads) or 'no'} iterations in detailed.out, expected 1"
+        )
     words = file.lines[heads[0] + 1].split()
     if len(words) != 4:
-        raise EngineError(f"SCC: unexpected iteration {' '.join(words)!r} in detailed.out")
+        raise EngineError(
+            FailureKind.SCC, f"unexpected iteration {' '.join(words)!r} in detailed.out"
+        )
     fields = ("iSCC", "Total electronic", "Diff electronic", "SCC error")
     values = [number(w, f"'{f}' in detailed.out") for w, f in zip(words, fields, strict=True)]
     if not abs(values[3]) <= _MAX_SCC_ERROR:
-        raise EngineError(f"SCC: converged in detailed.out, but with an error of {values[3]:.1e}")
+        raise EngineError(
+            FailureKind.SCC, f"converged in detailed.out, but with an error of {values[3]:.1e}"
+        )
     return values
 
 
@@ -260,8 +283,9 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
     for label, count in expected.items():
         if len(found[label]) != count:
             raise EngineError(
-                f"files: {len(found[label]) or 'no'} '{label}' in H and eV in detailed.out, "
-                f"expected {count}"
+                FailureKind.FILES,
+                f"{len(found[label]) or 'no'} '{label}' in H and eV in detailed.out, "
+                f"expected {count}",
             )
     more = sum(sum(found[label]) for label in _OPTIONAL)
     electronic, repulsive, total, mermin = (found[label][0] for label in _OF_PAIR)
@@ -271,8 +295,8 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
     ):
         if not abs(value - parts) <= _HARTREE_ROUNDING:
             raise EngineError(
-                f"energy: '{label}' in detailed.out is {value:.10f} H, its parts sum to "
-                f"{parts:.10f} H"
+                FailureKind.ENERGY,
+                f"'{label}' in detailed.out is {value:.10f} H, its parts sum to {parts:.10f} H",
             )
     return found
 
@@ -283,7 +307,9 @@ def _hartree(label: str, hartree: str, ev: str) -> float:
     value, again = number(hartree, field), number(ev, field)
     # Half of the last digit, and for constants of another year.
     if not abs(value * units.HARTREE_EV - again) <= 1e-4 + 1e-7 * abs(again):
-        raise EngineError(f"energy: {field} is {hartree} H and {ev} eV, which are not the same")
+        raise EngineError(
+            FailureKind.ENERGY, f"{field} is {hartree} H and {ev} eV, which are not the same"
+        )
     return value
 
 
@@ -292,14 +318,14 @@ def _dipole(file: _File) -> list[float]:
     found: dict[str, list[float]] = {}
     for words in (rest.split() for rest in file.each("Dipole moment")):
         if len(words) != 4 or words[3] in found:
-            raise EngineError(f"dipole: unexpected {' '.join(words)!r} in detailed.out")
+            raise EngineError(FailureKind.DIPOLE, f"unexpected {' '.join(words)!r} in detailed.out")
         found[words[3]] = [number(word, "'Dipole moment' in detailed.out") for word in words[:3]]
     if set(found) != {"au", "Debye"}:
-        raise EngineError("dipole: no 'Dipole moment' in au and Debye in detailed.out")
+        raise EngineError(FailureKind.DIPOLE, "no 'Dipole moment' in au and Debye in detailed.out")
     for atomic, debye in zip(found["au"], found["Debye"], strict=True):
         if not abs(atomic * units.EBOHR_DEBYE - debye) <= 1e-7 + 1e-6 * abs(debye):
             raise EngineError(
-                f"dipole: {atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not "
-                "the same"
+                FailureKind.DIPOLE,
+                f"{atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not the same",
             )
     return found["Debye"]

@@ -4,7 +4,8 @@ import math
 import os
 import re
 
-from qc_jax.engines.engine import EngineError
+from qc_jax.data import files
+from qc_jax.engines.engine import EngineError, FailureKind
 
 # Three digits of an exponent leave no room for the E: 1.4463634+102.
 _NUMBER = re.compile(
@@ -20,14 +21,16 @@ def read_text(path: str, errors: str = "strict") -> str | None:
     """
     name = os.path.basename(path)
     try:
-        with open(path, "rb") as file:
+        with files.open_regular(path, "rb") as file:
             return file.read().decode("utf-8", errors)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EngineError(f"files: {name} cannot be read: {error.strerror}") from error
+        raise EngineError(FailureKind.FILES, f"{name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise EngineError(f"files: {name} is no text, see byte {error.start}") from error
+        raise EngineError(
+            FailureKind.FILES, f"{name} is no text, see byte {error.start}"
+        ) from error
 
 
 def number(text: str, field: str) -> float:
@@ -37,13 +40,13 @@ def number(text: str, field: str) -> float:
       EngineError: it is too wide for its column (asterisks), no number, or not finite.
     """
     if text.startswith("*"):
-        raise EngineError(f"numbers: {field} is too wide for its column: {text}")
+        raise EngineError(FailureKind.NUMBERS, f"{field} is too wide for its column: {text}")
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        raise EngineError(f"numbers: {field} is {text}")
+        raise EngineError(FailureKind.NUMBERS, f"{field} is {text}")
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise EngineError(f"numbers: {field}: expected a number, got {text!r}")
+        raise EngineError(FailureKind.NUMBERS, f"{field}: expected a number, got {text!r}")
     value = float(f"{match[1]}E{match[2] or match[3] or 0}")
     if not math.isfinite(value):
-        raise EngineError(f"numbers: {field} is {text}, more than a number can be")
+        raise EngineError(FailureKind.NUMBERS, f"{field} is {text}, more than a number can be")
     return value

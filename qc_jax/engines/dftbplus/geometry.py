@@ -5,7 +5,7 @@ import re
 
 from qc_jax.chem import elements
 from qc_jax.engines.dftbplus.fortran import number
-from qc_jax.engines.engine import EngineError
+from qc_jax.engines.engine import EngineError, FailureKind
 from qc_jax.errors import InputError
 
 
@@ -35,24 +35,29 @@ def parse(text: str) -> Geometry:
     lines = text.splitlines()
     if not lines or not lines[0].strip().isdecimal():
         begin = lines[0] if lines else ""
-        raise EngineError(f"geometry: geo_end.xyz begins with {begin!r}, expected its atoms' count")
+        raise EngineError(
+            FailureKind.GEOMETRY, f"geo_end.xyz begins with {begin!r}, expected its atoms' count"
+        )
     if int(lines[0]) != 2:
-        raise EngineError(f"geometry: {int(lines[0])} atoms in geo_end.xyz, expected 2")
+        raise EngineError(FailureKind.GEOMETRY, f"{int(lines[0])} atoms in geo_end.xyz, expected 2")
     step = re.fullmatch(r"\s*Geometry Step: *(\d+)\s*", lines[1] if len(lines) > 1 else "")
     if step is None:
-        raise EngineError("geometry: no 'Geometry Step' in line 2 of geo_end.xyz")
+        raise EngineError(FailureKind.GEOMETRY, "no 'Geometry Step' in line 2 of geo_end.xyz")
     rows = [line.split() for line in lines[2:] if line.strip()]
     if len(rows) != 2:
-        raise EngineError(f"geometry: {len(rows)} rows of atoms in geo_end.xyz, expected 2")
+        raise EngineError(
+            FailureKind.GEOMETRY, f"{len(rows)} rows of atoms in geo_end.xyz, expected 2"
+        )
     for row in rows:
         if len(row) != 5:
             raise EngineError(
-                f"geometry: {' '.join(row)!r} in geo_end.xyz, expected symbol, x, y, z, population"
+                FailureKind.GEOMETRY,
+                f"{' '.join(row)!r} in geo_end.xyz, expected symbol, x, y, z, population",
             )
         try:
             elements.element(row[0])
         except InputError as error:
-            raise EngineError(f"geometry: {error}, in geo_end.xyz") from error
+            raise EngineError(FailureKind.GEOMETRY, f"{error}, in geo_end.xyz") from error
     values = [[number(word, f"{row[0]} in geo_end.xyz") for word in row[1:]] for row in rows]
     return Geometry(
         step=int(step[1]),

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import re
 
+from qc_jax.engines.engine import Failure, FailureKind
+
 _RELEASE = re.compile(r"^\W*DFTB\+ +(?:release +)?(\S.*?)[ \r]*\n", re.MULTILINE)
 _STEP = re.compile(r"^\*\*\* +Geometry step: (\d+) *\r?\n", re.MULTILINE)
 
@@ -19,7 +21,7 @@ class Log:
     """
 
     release: str | None
-    failure: str | None
+    failure: Failure | None
     last_step: int | None
 
 
@@ -47,15 +49,24 @@ def _is_said(line: str) -> bool:
     return line.startswith("->")
 
 
-def _failure(text: str, last_step: str) -> str | None:
+def _failure(text: str, last_step: str) -> Failure | None:
     said = error(text)
     if said is not None:
-        kind = "SCC" if "SCC" in said else "geometry" if "atom" in said.lower() else "program"
-        return f"{kind}: '{said}' in dftb.log"
+        kind = FailureKind.PROGRAM
+        if "SCC" in said:
+            kind = FailureKind.SCC
+        elif "atom" in said.lower():
+            kind = FailureKind.GEOMETRY
+        return Failure(kind, f"'{said}' in dftb.log")
     # An earlier step may do without convergence (ConvergentSccOnly = No), the last one may not.
-    for kind, sign in (("SCC", "SCC is NOT converged"), ("geometry", "Geometry did NOT converge")):
+    for kind, sign in (
+        (FailureKind.SCC, "SCC is NOT converged"),
+        (FailureKind.GEOMETRY, "Geometry did NOT converge"),
+    ):
         if sign in last_step:
-            return f"{kind}: '{sign}' in dftb.log"
+            return Failure(kind, f"'{sign}' in dftb.log")
     if re.search(r"^Periodic boundaries: +Yes", text, re.MULTILINE):
-        return "periodic: periodic boundaries in dftb.log, expected two atoms alone"
+        return Failure(
+            FailureKind.PERIODIC, "periodic boundaries in dftb.log, expected two atoms alone"
+        )
     return None

@@ -10,7 +10,7 @@ import numpy as np
 from qc_jax.chem import elements
 from qc_jax.engines.dftbplus import band, detailed, geometry, log
 from qc_jax.engines.dftbplus.fortran import read_text
-from qc_jax.engines.engine import EngineError
+from qc_jax.engines.engine import EngineError, FailureKind
 from qc_jax.engines.record import Record
 from qc_jax.errors import InputError
 
@@ -79,11 +79,12 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     base = os.path.basename(os.path.abspath(directory))
     if name is None:
         raise EngineError(
-            f"name: {base!r} is no pair; expected two symbols in alphabetical order, like 'Ag_Al'"
+            FailureKind.NAME,
+            f"{base!r} is no pair; expected two symbols in alphabetical order, like 'Ag_Al'",
         )
     said = log.parse(read_text(os.path.join(directory, "dftb.log"), errors="replace") or "")
     if said.failure:
-        raise EngineError(said.failure)
+        raise EngineError(said.failure.kind, said.failure.detail)
     out = detailed.parse(_need(directory, "detailed.out"))
     where = geometry.parse(_need(directory, "geo_end.xyz"))
     _check_geometry(name, where, out, said.last_step)
@@ -130,7 +131,7 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
 def _need(directory: str | os.PathLike, file: str) -> str:
     text = read_text(os.path.join(directory, file))
     if not text:
-        raise EngineError(f"files: no {file}" if text is None else f"files: {file} is empty")
+        raise EngineError(FailureKind.FILES, f"no {file}" if text is None else f"{file} is empty")
     return text
 
 
@@ -139,23 +140,26 @@ def _check_geometry(
 ) -> None:
     if sorted(where.symbols) != name.split("_"):
         raise EngineError(
-            f"geometry: {' and '.join(where.symbols)} in geo_end.xyz, but a directory of {name}"
+            FailureKind.GEOMETRY,
+            f"{' and '.join(where.symbols)} in geo_end.xyz, but a directory of {name}",
         )
     if where.step != out.step:
         raise EngineError(
-            f"geometry: step {where.step} in geo_end.xyz, step {out.step} in detailed.out"
+            FailureKind.GEOMETRY,
+            f"step {where.step} in geo_end.xyz, step {out.step} in detailed.out",
         )
     if last_step is not None and last_step != out.step:
         raise EngineError(
-            f"geometry: step {out.step} in detailed.out, step {last_step} in dftb.log"
+            FailureKind.GEOMETRY, f"step {out.step} in detailed.out, step {last_step} in dftb.log"
         )
     for atom, (here, there) in enumerate(
         zip(where.populations, out.atom_populations, strict=True), start=1
     ):
         if not abs(here - there) <= _SAME_ELECTRONS:
             raise EngineError(
-                f"geometry: {here:.8f} electrons on atom {atom} in geo_end.xyz, {there:.8f} in "
-                "detailed.out: not of one step"
+                FailureKind.GEOMETRY,
+                f"{here:.8f} electrons on atom {atom} in geo_end.xyz, {there:.8f} in "
+                "detailed.out: not of one step",
             )
 
 
@@ -166,7 +170,9 @@ def _levels(
     text = read_text(os.path.join(directory, "band.out"))
     if text is None:
         if labels is None or not np.isfinite(labels.get("e_homo_ev", np.nan)):
-            raise EngineError("bands: no band.out, and no e_homo_ev of this pair in a table")
+            raise EngineError(
+                FailureKind.BANDS, "no band.out, and no e_homo_ev of this pair in a table"
+            )
         return {label: labels.get(label, np.nan) for label in OF_BANDS}, tuple(
             label for label in OF_BANDS if label in labels
         )

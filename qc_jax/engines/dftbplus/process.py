@@ -1,19 +1,13 @@
 """The `dftb+` program as a process: found, run with a timeout, never left behind."""
 
 import contextlib
-import ctypes
-import functools
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 
 from qc_jax.engines.dftbplus import log
-from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 
 PROGRAM = "dftb+"
@@ -21,7 +15,7 @@ LOG = "dftb.log"  # what the program prints
 
 
 def find_program(name: str = PROGRAM) -> tuple[str, str]:
-    """Where the program is, and its version.
+    """Return where the program is, and its version.
 
     It has no option for that, but says its version before it looks for its input: it is started
     where there is none.
@@ -46,53 +40,50 @@ def find_program(name: str = PROGRAM) -> tuple[str, str]:
     return path, release
 
 
+# Starts the program, and beside it what waits for the end of this process: the other end of
+# standard input is open as long as this process lives. Then it kills the process group, itself
+# included. Needs no more than POSIX.
+_GUARD = """
+exec 3<&0
+"$1" 3<&- </dev/null >"$2" 2>&1 &
+program=$!
+{ cat <&3 >/dev/null; kill -KILL 0; } &
+exec 3<&-
+wait $program
+"""
+
+
 def run(executable: str, directory: str, timeout_s: float) -> int | None:
-    """Runs the program in `directory`; its exit code, -N where signal N ended it, None: too long.
+    """Run the program in `directory` with one thread; what it prints stands in `LOG` there.
 
-    Whatever ends this process ends the program: it has a process group of its own, which is killed
-    where it takes too long or where the run that this worker belongs to is gone; and the kernel
-    kills it where this process is killed (on Linux; elsewhere it then runs to its end).
+    The program and all that it starts end with this process, however that ends.
+
+    Returns:
+      Its exit code, -N where signal N ended it, None where it took longer than `timeout_s`.
     """
-    main = multiprocessing.parent_process()  # None where this is no worker
-    until = time.monotonic() + timeout_s
-    with open(os.path.join(directory, LOG), "wb") as printed:
-        process = subprocess.Popen(
-            [executable],
-            cwd=directory,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=functools.partial(_die_with_parent, os.getpid()),
-        )
-        try:
-            while (left := until - time.monotonic()) > 0:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(min(left, 1.0))
-                if main is not None and not main.is_alive():
-                    raise EngineError("stopped: the run has ended")
-            return None
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-def _die_with_parent(parent: int) -> None:
-    """Between fork and exec: asks the kernel to kill the program when its parent dies."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died just before
-            os._exit(1)
+    log_path = os.path.abspath(os.path.join(directory, LOG))
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", executable, log_path],
+        cwd=directory,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return code if code <= 128 else 128 - code  # as a shell tells of a signal
 
 
 def last_words(directory: str) -> str:
-    """What the program said was wrong, else the last line that it printed."""
+    """Return what the program said was wrong, else the last line that it printed."""
     text = _printed(directory)
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     return log.error(text) or (lines[-1] if lines else "not a word")

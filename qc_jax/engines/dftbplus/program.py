@@ -14,27 +14,90 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import psutil
+
 from qc_jax.chem import elements
-from qc_jax.engines.dftbplus import input_file, process, slater_koster
+from qc_jax.dftb import skf_directory
+from qc_jax.engines.dftbplus import input_file, process
 from qc_jax.engines.dftbplus.pair import read_pair
 from qc_jax.engines.dftbplus.process import PROGRAM
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import NEED_EVIDENCE, Gates
-from qc_jax.engines.journal import differing
+from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.engines.pool import PooledEngine, PoolOptions
 from qc_jax.engines.record import Record
+from qc_jax.engines.sanity import NEED_DIAGNOSTICS, SanityChecks
+from qc_jax.engines.store import differing
 from qc_jax.errors import InputError
 
-# A pair takes about a tenth of a second; one that takes this long hangs. It is less than the pool
-# waits (`generate.TIMEOUT_S`), so that the program is ended by who started it.
-TIMEOUT_S = 590.0
 START_RATIO = 1.1  # where the search starts, over the sum of the covalent radii; as published
+_LEAST_FREE_BYTES = 1_000_000  # outputs of a pair take 50,000
 INPUT, RUN = "dftb_in.hsd", "run.json"
-UNREADABLE = "files"  # the kind of what `read_pair` raises where outputs are missing
 
 
 @dataclasses.dataclass(frozen=True)
-class DftbplusEngine:
-    """Pairs by DFTB+; implements `engine.Engine`. `create` makes one, and checks everything.
+class Options(PoolOptions):
+    """The options of this engine."""
+
+    skf: str | None = dataclasses.field(
+        default=None, metadata={"help": "directory of the Slater-Koster files (A-B.skf)"}
+    )
+    raw: str | None = dataclasses.field(
+        default=None, metadata={"help": "directory that keeps the program's outputs"}
+    )
+    template: str | None = dataclasses.field(
+        default=None, metadata={"help": "text of the program's input, with $fields"}
+    )
+    angular_momenta: tuple[str, ...] = dataclasses.field(
+        default=(), metadata={"help": "highest shells of elements, like S:d,O:p"}
+    )
+
+    def create(
+        self, symbols: Sequence[str] | None = None, workspace: str | None = None
+    ) -> "DftbplusEngine":
+        """Return the engine for all pairs of some elements.
+
+        Args:
+          symbols: elements; all that have a homonuclear file unless given.
+          workspace: where outputs are kept without `raw`; where it exists it must be of a run with
+            the same settings.
+
+        Raises:
+          InputError: the program is not there, files are missing or damaged, `raw` is taken.
+        """
+        if self.skf is None:
+            raise InputError(
+                "engine 'dftbplus' needs --skf=DIR, a directory of Slater-Koster files like H-O.skf"
+            )
+        raw = self.raw or workspace
+        if raw is None:
+            raise InputError("engine 'dftbplus' needs --raw=DIR, where it keeps the outputs")
+        executable, version = process.find_program()
+        engine = DftbplusEngine(
+            skf_directory.open_set(self.skf, symbols, self._momenta()),
+            os.path.abspath(raw),
+            input_file.read_template(self.template),
+            executable,
+            version,
+            workers=self.workers,
+            timeout_s=self.timeout,
+        )
+        _check_raw(engine.raw, engine.provenance())
+        return engine
+
+    def _momenta(self) -> dict[str, str]:
+        momenta: dict[str, str] = {}
+        for item in self.angular_momenta:
+            symbol, colon, letter = item.strip().partition(":")
+            if not colon or symbol in momenta:
+                raise InputError(
+                    f"angular_momenta: expected each element once, like S:d,O:p, got {item!r}"
+                )
+            momenta[symbol] = letter
+        return momenta
+
+
+@dataclasses.dataclass(frozen=True)
+class DftbplusEngine(PooledEngine):
+    """Pairs by DFTB+; implements `engine.Engine`. `Options.create` makes one, all checked.
 
     Attributes:
       parameters: the Slater-Koster files.
@@ -42,18 +105,17 @@ class DftbplusEngine:
       template: text of the input (`input_file.FIELDS`).
       executable: path of the program.
       version: what it says that it is.
-      timeout_s: when a pair is given up.
       gates: which pairs may stand in a table; those that need evidence cannot be checked.
     """
 
-    parameters: slater_koster.ParameterSet
+    parameters: skf_directory.ParameterSet
     raw: str
     template: str
     executable: str
     version: str
-    timeout_s: float = TIMEOUT_S
-    gates: Gates = dataclasses.field(default_factory=Gates)
+    gates: SanityChecks = dataclasses.field(default_factory=SanityChecks)
     name: ClassVar[str] = "dftbplus"
+    grace_s: ClassVar[float] = 10.0  # the program is ended by who started it
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -61,7 +123,7 @@ class DftbplusEngine:
         return tuple(self.parameters.angular_momenta)
 
     def provenance(self) -> dict[str, Any]:
-        """Program, version, input and parameters."""
+        """Return program, version, input and parameters."""
         return {
             "engine": self.name,
             "version": self.version,
@@ -69,11 +131,11 @@ class DftbplusEngine:
             "angular_momenta": dict(self.parameters.angular_momenta),
             "template": self.template,
             "start_ratio": START_RATIO,
-            "gates_not_checked": list(NEED_EVIDENCE),
+            "gates_not_checked": list(NEED_DIAGNOSTICS),
         }
 
     def compute(self, name: str) -> Record:
-        """The pair as the program relaxes it.
+        """Return the pair as the program relaxes it.
 
         Raises:
           EngineError: the program failed, or took too long, or what it wrote can't be trusted.
@@ -84,24 +146,30 @@ class DftbplusEngine:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(directory)
         os.rename(attempt, directory)
+        if code != 0 and shutil.disk_usage(self.raw).free < _LEAST_FREE_BYTES:
+            raise InputError(f"{self.raw}: no space left for the program's outputs")
         if code is None:
-            raise EngineError(f"timeout: {PROGRAM} was not ready after {self.timeout_s:g} s")
+            raise EngineError(
+                FailureKind.TIMEOUT, f"{PROGRAM} was not ready after {self.timeout_s:g} s"
+            )
         if code < 0:
             words = process.last_words(directory)
-            raise EngineError(f"crash: {PROGRAM} was ended by signal {-code} after: {words}")
-        failure = f"exit: {PROGRAM} left with exit code {code} after: "
+            raise EngineError(
+                FailureKind.CRASH, f"{PROGRAM} was ended by signal {-code} after: {words}"
+            )
         try:
             record = read_pair(directory)
         except EngineError as error:
-            if code and str(error).startswith(UNREADABLE):
-                raise EngineError(failure + process.last_words(directory)) from error
-            raise
-        if code:
-            raise EngineError(failure + process.last_words(directory))
-        return record
+            if not code or error.failure.kind is not FailureKind.FILES:
+                raise
+        else:
+            if not code:
+                return record
+        words = process.last_words(directory)
+        raise EngineError(FailureKind.EXIT, f"{PROGRAM} left with exit code {code} after: {words}")
 
     def _attempt(self, name: str) -> str:
-        """A new directory with the input of the pair, and nothing else."""
+        """Make a new directory with the input of the pair, and nothing else."""
         os.makedirs(self.raw, exist_ok=True)
         _sign(self.raw, self.provenance())
         for entry in os.listdir(self.raw):
@@ -125,22 +193,15 @@ class DftbplusEngine:
 
 
 def _is_running(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not yet asked for does not (on Linux)."""
+    """Return whether a process runs; one that has ended and was not yet asked for does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:  # somebody else's
-        pass
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:  # it has just ended, or this is no Linux and nothing tells
-        return not os.path.isdir("/proc/self")
 
 
 def _sign(raw: str, run: Mapping[str, Any]) -> None:
-    """Says in the tree who made it, so that no other run takes it for its own."""
+    """Say in the tree who made it, so that no other run takes it for its own."""
     path = os.path.join(raw, RUN)
     if not os.path.exists(path):
         own = f"{path}.{os.getpid()}"  # several workers may be here at once, with the same text
@@ -150,7 +211,7 @@ def _sign(raw: str, run: Mapping[str, Any]) -> None:
 
 
 def _check_raw(raw: str, run: Mapping[str, Any]) -> None:
-    """Raises InputError where outputs that are not of this run would be replaced."""
+    """Raise InputError where outputs that are not of this run would be replaced."""
     path = os.path.join(raw, RUN)
     advice = "choose another directory for the raw outputs (--raw), or delete it"
     try:
@@ -168,45 +229,3 @@ def _check_raw(raw: str, run: Mapping[str, Any]) -> None:
         raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
     if differ := differing(begun, run):
         raise InputError(f"{raw}: holds outputs of a run with other {', '.join(differ)}; {advice}")
-
-
-def create(
-    *,
-    skf: str | None = None,
-    raw: str | None = None,
-    symbols: Sequence[str] | None = None,
-    template: str | None = None,
-    angular_momenta: Mapping[str, str] | None = None,
-    timeout_s: float = TIMEOUT_S,
-) -> DftbplusEngine:
-    """The engine for all pairs of some elements, after all that can be wrong has been looked at.
-
-    Args:
-      skf: directory of Slater-Koster files.
-      raw: directory for the outputs; where it exists it must be of a run with the same settings.
-      symbols: elements; all that have a homonuclear file unless given.
-      template: path of a text for the input (`input_file.FIELDS`); that of the published data
-        unless given.
-      angular_momenta: 's', 'p', 'd' or 'f' by element, where the files do not tell.
-      timeout_s: when a pair is given up.
-
-    Raises:
-      InputError: the program is not there, files are missing or damaged, `raw` is taken.
-    """
-    if skf is None:
-        raise InputError(
-            "engine 'dftbplus' needs --skf=DIR, a directory of Slater-Koster files like H-O.skf"
-        )
-    if raw is None:
-        raise InputError("engine 'dftbplus' needs --raw=DIR, where it keeps the outputs")
-    executable, version = process.find_program()
-    engine = DftbplusEngine(
-        slater_koster.open_set(skf, symbols, angular_momenta),
-        os.path.abspath(raw),
-        input_file.read_template(template),
-        executable,
-        version,
-        timeout_s,
-    )
-    _check_raw(engine.raw, engine.provenance())
-    return engine

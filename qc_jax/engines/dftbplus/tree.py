@@ -9,18 +9,18 @@ from typing import Any
 from qc_jax.data.table import PairTable
 from qc_jax.engines.dftbplus import tables
 from qc_jax.engines.dftbplus.pair import pair_of, read
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import NEED_EVIDENCE, Gates
+from qc_jax.engines.engine import EngineError, Failure
 from qc_jax.engines.record import Record, to_table
+from qc_jax.engines.sanity import NEED_DIAGNOSTICS, SanityChecks
 from qc_jax.errors import InputError
 
-_GATES = Gates()
+_GATES = SanityChecks()
 
 
 def read_tree(
     directory: str | os.PathLike,
     *,
-    gates: Gates = _GATES,
+    gates: SanityChecks = _GATES,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PairTable:
     """The pairs whose DFTB+ outputs stand in `directory`/<A>_<B>/, as `read_pair` reads each.
@@ -50,7 +50,7 @@ def read_tree(
     folders = _folders(path)
     labels, distances = tables.read_labels(path), tables.read_distances(path)
     records: list[Record] = []
-    left_out: dict[str, str] = {}
+    left_out: dict[str, Failure] = {}
     releases: set[str] = set()
     from_csv: collections.Counter[str] = collections.Counter()
     progress(0, len(folders))
@@ -58,7 +58,7 @@ def read_tree(
         try:
             reading = read(os.path.join(path, folder), labels.rows.get(folder) if labels else None)
         except EngineError as error:
-            left_out[folder] = str(error)
+            left_out[folder] = error.failure
         else:
             failure = gates.failure(reading.record)
             if failure is None:
@@ -69,14 +69,14 @@ def read_tree(
             else:
                 left_out[folder] = failure
         progress(done, len(folders))
-    kinds = collections.Counter(reason.partition(":")[0] for reason in left_out.values())
+    kinds = collections.Counter(str(failure.kind) for failure in left_out.values())
     provenance: dict[str, Any] = {
         "engine": "dftbplus",
         "version": ", ".join(sorted(releases)),
         "directory": os.path.basename(os.path.abspath(path)),
         "gates": dataclasses.asdict(gates),
-        "gates_not_checked": list(NEED_EVIDENCE),
-        "left_out": left_out,
+        "gates_not_checked": list(NEED_DIAGNOSTICS),
+        "left_out": {folder: str(failure) for folder, failure in left_out.items()},
         "counts": {
             "directories": len(folders),
             "read": len(records),

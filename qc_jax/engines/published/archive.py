@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -15,6 +16,10 @@ MOST_ROWS = 50_000
 # Of a row's labels or metadata. The 37 published labels take 0.4 to 1.2 kB and 80 opcodes.
 MOST_BYTES_A_ROW = 4096
 MOST_OPCODES_A_ROW = 600
+# What the objects of labels or of metadata may take in memory: those of the published file take
+# 5 kB a row. 50,000 rows of NumPy's scalars, each with what the pickle remembers, would take 1 GB.
+MOST_MEMORY_A_ROW = 24_000
+MOST_MEMORY = 300_000_000
 _FOR_THE_REST = 65_536  # what a pickle and its array need beside the rows
 _LONGEST_HEADER = 1024  # of an .npy member; NumPy writes 128
 
@@ -39,26 +44,40 @@ MEMBERS = {
 _LONGEST_TEXT = 16  # characters of a symbol or name; the longest pair has 5
 
 
-def read_arrays(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a published file by name; object arrays hold plain data only.
+def read_arrays(
+    path: str,
+    before_images: Callable[[dict[str, np.ndarray]], None] = lambda arrays: None,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a published file by name; object arrays hold plain data only.
 
     Sizes are checked against the limits above and against one another before anything is read.
+
+    Args:
+      path: of the file.
+      before_images: called with the other arrays before the images are read, which are large; its
+        InputError gets the path in front.
 
     Raises:
       InputError: the file is missing, cut short, damaged, hostile, or another kind of file.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with files.open_regular(path, "rb") as file, zipfile.ZipFile(file) as archive:
             infos = _members(archive)
             headers = {name: _header(archive, name, info) for name, info in infos.items()}
             rows = _rows(headers)
             for name, info in infos.items():
                 _check_size(name, info, headers[name], rows)
-            return {name: _array(archive, name, info, rows) for name, info in infos.items()}
+            small = {
+                name: _array(archive, name, info, rows)
+                for name, info in infos.items()
+                if name != "images"
+            }
+            before_images(small)
+            return small | {"images": _array(archive, "images", infos["images"], rows)}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: expected a published file, got a directory") from error
+    except files.NotRegularError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except files.DAMAGE as error:
@@ -95,7 +114,7 @@ class _Header(NamedTuple):
 
 
 def _header(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> _Header:
-    """What the beginning of a member says of it; reads no more than that."""
+    """Return what the beginning of a member says of it; reads no more than that."""
     with archive.open(info) as member:
         start = io.BytesIO(member.read(_LONGEST_HEADER))
     version = np.lib.format.read_magic(start)
@@ -157,7 +176,11 @@ def _array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo, rows: int
         data = member.read(info.file_size)
         _check_end(name, member)
     try:
-        objects = loads(data, rows * MOST_OPCODES_A_ROW + _FOR_THE_REST)
+        objects = loads(
+            data,
+            rows * MOST_OPCODES_A_ROW + _FOR_THE_REST,
+            min(rows * MOST_MEMORY_A_ROW + 100 * _FOR_THE_REST, MOST_MEMORY),
+        )
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     if not (isinstance(objects, np.ndarray) and objects.dtype == object):

@@ -43,11 +43,13 @@ METADATA: tuple[str, ...] = (
 
 _MOST_LABELS = 200
 _LONGEST_TEXT = 200  # an array of text is as wide as its longest
+# All columns of text together, as arrays; one of the published file takes 60 kB.
+MOST_TEXT_BYTES = 200_000_000
 _LABEL_NAME = re.compile(r"[\w.+()-]{1,64}")
 
 
 def label_columns(rows: np.ndarray, names: list[str]) -> tuple[dict[str, np.ndarray], dict]:
-    """The labels as columns, and in how many rows one of the 37 is missing, where it is in any.
+    """Return the labels as columns, and in how many rows one of the 37 is missing.
 
     Args:
       rows: [N] objects: each a dict, name → number, text or None.
@@ -78,17 +80,26 @@ def label_columns(rows: np.ndarray, names: list[str]) -> tuple[dict[str, np.ndar
             if label in present:
                 present[label] += 1
     columns = {}
+    text_bytes = 0
     for label, values in found.items():
         known_text = label == TEXT_LABEL
         unknown_text = label not in LABELS and any(isinstance(value, str) for value in values)
         convert = _text if known_text or unknown_text else _number
+        if convert is _text:
+            longest = max((len(value) for value in values if isinstance(value, str)), default=0)
+            text_bytes += 4 * len(values) * min(longest, _LONGEST_TEXT)
+            if text_bytes > MOST_TEXT_BYTES:
+                raise InputError(
+                    f"labels of text, {label!r} among them, would take more than "
+                    f"{MOST_TEXT_BYTES / 1e6:.0f} MB as columns of {len(values)} rows"
+                )
         columns[label] = _column(f"label {label!r}", values, convert, names)
     missing = {label: len(rows) - n for label, n in present.items() if n < len(rows)}
     return columns, missing
 
 
 def metadata_columns(rows: np.ndarray, names: list[str]) -> tuple[dict[str, np.ndarray], dict]:
-    """The metadata as columns, and in how many rows a field is missing or None.
+    """Return the metadata as columns, and in how many rows a field is missing or None.
 
     Args:
       rows: [N] objects: each a dict.

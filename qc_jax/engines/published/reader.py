@@ -9,6 +9,7 @@ import numpy as np
 from qc_jax.canvas import FEATURES, decode
 from qc_jax.chem import elements
 from qc_jax.chem.units import EBOHR_DEBYE
+from qc_jax.data import files
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.engines.published.archive import read_arrays
@@ -23,11 +24,11 @@ PUBLISHED_MD5 = "a35d349814ca9e12a8413289c015de49"  # as its authors state it
 _MISSING_ELEMENT = "X"  # what the authors' builder writes where there is no geometry
 # A canvas holds numbers of electrons, 10 times a charge at most: hundreds.
 _MOST_PIXEL = 1e6
-_DECODED_AT_ONCE = 4096  # canvases; 1 GB with what decoding needs
+_AT_ONCE = 1024  # canvases that are turned or decoded: 250 MB with what decoding needs
 
 
 def read(path: str | os.PathLike) -> PairTable:
-    """The table of a file in the format of the published `dataset_combined.npz`, in its row order.
+    """Return the table of a file like the published `dataset_combined.npz`, in its row order.
 
     The file holds pickles; they are read without `pickle`, and can build nothing but plain data.
     Populations by orbital are not in it (NaN): the canvases are the stored ones, and charges are
@@ -52,20 +53,25 @@ def read(path: str | os.PathLike) -> PairTable:
         no row is left.
     """
     path = os.fspath(path)
-    arrays = read_arrays(path)
-    names = [_printable(str(name)) for name in arrays["pair_names"]]
-    try:
-        labels, missing_labels = label_columns(arrays["labels"], names)
-        metadata, missing_metadata = metadata_columns(arrays["metadata"], names)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    columns: dict[str, Any] = {}
+
+    def read_columns(arrays: dict[str, np.ndarray]) -> None:
+        names = [_printable(str(name)) for name in arrays["pair_names"]]
+        columns["names"] = names
+        columns["labels"] = label_columns(arrays.pop("labels"), names)
+        columns["metadata"] = metadata_columns(arrays.pop("metadata"), names)
+
+    arrays = read_arrays(path, read_columns)
+    names: list[str] = columns["names"]
+    labels, missing_labels = columns["labels"]
+    metadata, missing_metadata = columns["metadata"]
     dipole = _dipoles(labels, metadata)
     reasons = [_unfit(arrays, names[row], dipole, row) for row in range(len(names))]
     keep = np.flatnonzero([reason is None for reason in reasons])
     if not len(keep):
         raise InputError(f"{path}: none of its {len(names)} rows can be read; {reasons[0]}")
 
-    canvases = np.ascontiguousarray(arrays["images"][keep].transpose(0, 2, 3, 1))
+    canvases = _channels_last(arrays.pop("images"), keep)
     features, residual = _decode(canvases)
     rows = Rows(
         names=np.array([names[row] for row in keep]),
@@ -103,8 +109,19 @@ def read(path: str | os.PathLike) -> PairTable:
     )
 
 
+def _channels_last(images: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Return the rows `keep` (rising) with the channels last, in the memory of `images`."""
+    n, channels, height, width = images.shape
+    turned = images.reshape(n, height, width, channels)
+    for start in range(0, len(keep), _AT_ONCE):
+        # A row moves to its own place or to one before it, which has been read already.
+        block = images[keep[start : start + _AT_ONCE]].transpose(0, 2, 3, 1)
+        turned[start : start + len(block)] = block
+    return turned[: len(keep)]
+
+
 def _unfit(arrays: dict[str, np.ndarray], name: str, dipole: np.ndarray, row: int) -> str | None:
-    """Why a row of the file cannot be a row of a table, or None."""
+    """Return why a row of the file cannot be a row of a table, or None."""
     symbols = [_printable(str(symbol)) for symbol in arrays["elements"][row]]
     if _MISSING_ELEMENT in symbols:
         return f"element: {_MISSING_ELEMENT!r}, which stands for a missing geometry"
@@ -128,7 +145,7 @@ def _unfit(arrays: dict[str, np.ndarray], name: str, dipole: np.ndarray, row: in
 
 
 def _dipoles(labels: dict[str, np.ndarray], metadata: dict[str, np.ndarray]) -> np.ndarray:
-    """[N, 3] Debye."""
+    """Return the dipoles, [N, 3] Debye."""
     stated = np.stack([labels[f"dipole_{axis}_d"] for axis in "xyz"], axis=-1)
     known = np.isfinite(stated).all(axis=-1, keepdims=True)
     return np.where(known, stated, metadata["dipole_moment"] * EBOHR_DEBYE)
@@ -137,8 +154,8 @@ def _dipoles(labels: dict[str, np.ndarray], metadata: dict[str, np.ndarray]) -> 
 def _decode(canvases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     features = np.empty((len(canvases), len(FEATURES)), np.float32)
     residual = np.empty(len(canvases), np.float32)
-    for start in range(0, len(canvases), _DECODED_AT_ONCE):
-        some = slice(start, start + _DECODED_AT_ONCE)
+    for start in range(0, len(canvases), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
         features[some], residual[some] = decode(canvases[some])
     return features, residual
 
@@ -149,7 +166,7 @@ def _atomic_numbers(symbols: np.ndarray) -> np.ndarray:
 
 
 def _by_name(names: list[str], by_row: dict[int, Any]) -> dict[str, Any]:
-    """The same by name; a name that is taken gets its row behind it."""
+    """Return the same by name; a name that is taken gets its row behind it."""
     named: dict[str, Any] = {}
     for row, value in by_row.items():
         name = names[row]
@@ -158,7 +175,7 @@ def _by_name(names: list[str], by_row: dict[int, Any]) -> dict[str, Any]:
 
 
 def _digests(path: str) -> dict[str, str | None]:
-    with open(path, "rb") as file:
+    with files.open_regular(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

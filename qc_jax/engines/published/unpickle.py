@@ -11,6 +11,7 @@ import enum
 import math
 import pickletools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -64,8 +65,8 @@ _VALUES = frozenset(
 )
 
 
-def loads(data: bytes, most_opcodes: int) -> Any:
-    """The plain data that a pickle of protocol 3 to 5 describes; NumPy writes 3 or 4.
+def loads(data: bytes, most_opcodes: int, most_memory: int = 300_000_000) -> Any:
+    """Return the plain data that a pickle of protocol 3 to 5 describes; NumPy writes 3 or 4.
 
     Builds None, bool, int, float, str, list, tuple, dict with str as keys, and NumPy arrays and
     scalars of numbers, text or such objects; nothing else.
@@ -73,7 +74,8 @@ def loads(data: bytes, most_opcodes: int) -> Any:
     Args:
       data: the pickle, nothing behind it.
       most_opcodes: how long a program is still run. One opcode of one byte makes an object of
-        dozens, so this and not the length bounds the memory.
+        dozens, so this and not the length bounds the time.
+      most_memory: bytes that the objects may take, and what the pickle remembers of them.
 
     Raises:
       InputError: the pickle asks for anything else (a global is named), is cut short or damaged.
@@ -86,6 +88,12 @@ def loads(data: bytes, most_opcodes: int) -> Any:
             if opcode.name == "STOP" and (position or 0) + 1 != len(data):
                 raise InputError(f"{len(data)} bytes, of which the pickle is {(position or 0) + 1}")
             machine.step(opcode.name, argument)
+            machine.memory += _COSTS.get(opcode.name) or _size(argument)
+            if machine.memory > most_memory:
+                raise InputError(
+                    f"its objects take more than {most_memory / 1e6:.0f} MB; expected less of a "
+                    "file of its size"
+                )
         return _plain(machine.result())
     except InputError:
         raise
@@ -94,6 +102,18 @@ def loads(data: bytes, most_opcodes: int) -> Any:
         raise InputError(
             f"not a pickle of plain data, or cut short or damaged: {str(error)[:200]}"
         ) from error
+
+
+# Bytes of an object, as CPython 3.11 makes them, with its place on the stack or in a memo.
+_COSTS = (
+    dict.fromkeys(("EMPTY_DICT", "EMPTY_LIST", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 100)
+    | dict.fromkeys(("MEMOIZE", "BINPUT", "LONG_BINPUT", "SETITEM"), 100)
+    | dict.fromkeys(("REDUCE", "BUILD"), 150)
+)
+
+
+def _size(argument: Any) -> int:
+    return 8 + (sys.getsizeof(argument) if isinstance(argument, str | bytes | bytearray) else 32)
 
 
 class _Dtype:
@@ -123,6 +143,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under each open MARK
         self.memo: dict[int, Any] = {}
+        self.memory = 0  # bytes
 
     def step(self, name: str, argument: Any) -> None:
         """Carries out one opcode."""
@@ -184,6 +205,7 @@ class _Machine:
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
             raise InputError("a key of what is no dict")
+        self.memory += 50 * len(items)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is not str:  # the hash of a deep tuple overruns the C stack
                 raise InputError(f"a dict with a key of type {type(key).__name__}, expected text")

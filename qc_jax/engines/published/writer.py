@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qc_jax import canvas
-from qc_jax.canvas import FEATURES
+from qc_jax.canvas import FEATURES, SOUND_RESIDUAL
 from qc_jax.chem import elements
 from qc_jax.chem.units import EBOHR_DEBYE, HARTREE_EV
 from qc_jax.data import files
@@ -19,7 +19,7 @@ _CHARGE_DECIMALS = 4  # charges of a sound pair add up to a whole number within 
 
 
 def write(table: PairTable, path: str | os.PathLike) -> None:
-    """Writes the authors' format, whole or not at all: their loader reads it unchanged.
+    """Write the authors' format, whole or not at all: their loader reads it unchanged.
 
     A label that the table does not have, or that is undefined, is None. Labels that follow from a
     table are filled in: total charge, number of atoms, the dipole's components, metal_like (the gap
@@ -32,7 +32,7 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
 
     Raises:
       InputError: a pair stands in several rows (the format names a row by its pair), a row's canvas
-        is not known, there is no row, or the file cannot be written.
+        or its electrons are not known, there is no row, or the file cannot be written.
     """
     if not len(table):
         raise InputError(f"{os.fspath(path)}: the table has no rows, and such a file none to read")
@@ -54,6 +54,13 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
         )
     images = canvas.canvases(table)
     electrons = _electrons(table, features)
+    if not np.isfinite(electrons).all():
+        row = int(np.argmin(np.isfinite(electrons).all(axis=1)))
+        raise InputError(
+            f"{os.fspath(path)}: the electrons of {table.names[row]} are not known: neither its "
+            "populations are, nor is its stored canvas one of a pair (residual above "
+            f"{SOUND_RESIDUAL:g})"
+        )
     arrays: dict[str, Any] = {
         "images": np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32),
         "geometries": np.concatenate(
@@ -72,7 +79,7 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
 
 
 def _electrons(table: PairTable, features: np.ndarray) -> np.ndarray:
-    """[N, 2]: the population of each atom; that of the canvas where the table does not know it."""
+    """Return [N, 2]: the population of each atom, else that of its canvas."""
     columns = [[feature.name for feature in FEATURES].index(f"population_{i}") for i in (0, 1)]
     known = table.populations.sum(axis=-1)
     return np.where(np.isnan(known), features[:, columns], known)

@@ -55,5 +55,5 @@ def test_files(tmp_path):
     assert read_text(path, errors="replace") == "ab\ufffd\x00"
     path.unlink()
     path.mkdir()
-    with pytest.raises(EngineError, match=r"files: band\.out cannot be read: Is a directory"):
+    with pytest.raises(EngineError, match=r"files: band\.out cannot be read: expected a file, got"):
         read_text(path)

@@ -10,7 +10,7 @@ import pytest
 from qc_jax.engines.dftbplus import read_pair
 from qc_jax.engines.dftbplus.pair import pair_of, read
 from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import Gates
+from qc_jax.engines.sanity import SanityChecks
 from tests.engines.dftbplus.outputs import SAMPLES, edit, needs_samples
 from tests.fixtures.dftbplus import make
 
@@ -52,7 +52,7 @@ def test_unpolarised():
     assert record.charges == [-0.34, 0.34]
     assert record.populations[0][:9] == [1.9, 1.86, 1.75, 1.84, 0.01, -0.005, -0.02, -0.007, 0.012]
     assert record.dipole == pytest.approx([0, 0, 3.5928], abs=1e-4)
-    assert record.evidence is None and record.forces is None
+    assert record.diagnostics is None and record.forces is None
     assert record.targets == pytest.approx(
         {
             "e_homo_ev": -3.125,
@@ -83,7 +83,7 @@ def test_unpolarised():
         "n_atoms": 2.0,
         "system_id_guess": "Cl_Mg",
     }
-    assert Gates().failure(record) is None
+    assert SanityChecks().failure(record) is None
 
 
 def test_polarised():
@@ -101,7 +101,7 @@ def test_polarised():
     expected = {"n_levels": 16.0, "max_occupancy": 1.0, "metal_like": 0.0}
     assert record.extras | expected == record.extras
     assert record.extras["system_id_guess"] == "N_O_spin"
-    assert Gates().failure(record) is None
+    assert SanityChecks().failure(record) is None
 
 
 def test_no_empty_orbital():
@@ -109,7 +109,7 @@ def test_no_empty_orbital():
     assert record.targets["e_homo_ev"] == -15.25
     assert np.isnan(record.targets["e_lumo_ev"])
     assert record.extras["no_virtual_in_basis"] == 1 and record.extras["metal_like"] == 0
-    assert Gates().failure(record) is None
+    assert SanityChecks().failure(record) is None
 
 
 def test_atoms_in_the_other_order_are_put_in_that_of_the_name():

@@ -82,11 +82,14 @@ def test_too_long_ends_the_whole_group(tmp_path, sleeper):
     wait_until(lambda: not any(map(is_alive, pids(said))))
 
 
+def _pair(path, directory, name):
+    process.run(path, directory, 100)
+
+
 def _worker(path, directory):
     process.run(path, directory, 100)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
 def test_a_killed_worker_takes_the_program_along(tmp_path):
     path = program(tmp_path / "p", "echo $$ > new\nmv new pids\nexec sleep 1000")
     worker = multiprocessing.get_context("spawn").Process(
@@ -104,13 +107,12 @@ def test_a_worker_whose_run_is_gone_ends_the_program(tmp_path, sleeper):
     path, said = sleeper
     script = tmp_path / "main.py"
     script.write_text(
-        "import multiprocessing\n"
-        "from tests.engines.dftbplus.test_process import _worker\n"
+        "import functools\n"
+        "from qc_jax.engines.pool import answer_all\n"
+        "from tests.engines.dftbplus.test_process import _pair\n"
         "if __name__ == '__main__':\n"
-        "    context = multiprocessing.get_context('spawn')\n"
-        f"    worker = context.Process(target=_worker, args=({path!r}, {str(tmp_path)!r}))\n"
-        "    worker.start()\n"
-        "    worker.join()\n"
+        f"    compute = functools.partial(_pair, {path!r}, {str(tmp_path)!r})\n"
+        "    list(answer_all(compute, ['H_H'], 1, 100))\n"
     )
     root = pathlib.Path(__file__).parents[3]
     main = subprocess.Popen(

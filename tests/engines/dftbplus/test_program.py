@@ -13,10 +13,9 @@ import pytest
 
 from qc_jax.engines import pool
 from qc_jax.engines.dftbplus import program, read_pair, read_tree
-from qc_jax.engines.dftbplus.program import create
-from qc_jax.engines.engine import EngineError
-from qc_jax.engines.gates import NEED_EVIDENCE
+from qc_jax.engines.engine import EngineError, Failure, FailureKind
 from qc_jax.engines.generate import create_engine, generate, verify
+from qc_jax.engines.sanity import NEED_DIAGNOSTICS
 from qc_jax.errors import InputError
 from tests.engines.dftbplus import skf
 from tests.engines.dftbplus.stand_in import StandIn
@@ -37,14 +36,14 @@ def stand_in(tmp_path, monkeypatch):
 @pytest.fixture
 def engine(stand_in, tmp_path):
     skf.write(tmp_path / "set", MOMENTA)
-    return create(skf=str(tmp_path / "set"), raw=str(tmp_path / "raw"))
+    return create_engine("dftbplus", skf=str(tmp_path / "set"), raw=str(tmp_path / "raw"))
 
 
 def test_a_pair(engine, tmp_path):
     assert engine.symbols == ("F", "H", "Li")
     record = engine.compute("F_Li")
     assert record == read_pair(FIXTURES / "F_Li")
-    assert record.evidence is None and engine.gates.failure(record) is None
+    assert record.diagnostics is None and engine.gates.failure(record) is None
     kept = tmp_path / "raw" / "F_Li"
     recorded = {path.name for path in (FIXTURES / "F_Li").iterdir()}
     assert set(os.listdir(kept)) == recorded | {"dftb_in.hsd", "dftb.log", "skfiles"}
@@ -62,10 +61,12 @@ def test_provenance(engine, tmp_path):
     assert said["angular_momenta"] == MOMENTA
     assert said["slater_koster"]["files"] == 9
     assert "Temperature [Kelvin] = 300" in said["template"] and said["start_ratio"] == 1.1
-    assert said["gates_not_checked"] == list(NEED_EVIDENCE)
+    assert said["gates_not_checked"] == list(NEED_DIAGNOSTICS)
     path = tmp_path / "set" / "F-H.skf"
     path.write_text(path.read_text() + "<Documentation>\n")
-    again = create(skf=str(tmp_path / "set"), raw=str(tmp_path / "raw")).provenance()
+    again = create_engine(
+        "dftbplus", skf=str(tmp_path / "set"), raw=str(tmp_path / "raw")
+    ).provenance()
     assert {key for key in said if said[key] != again[key]} == {"slater_koster"}
 
 
@@ -99,8 +100,11 @@ def test_failures(engine, stand_in, tmp_path, how, reason):
 def test_runs_that_did_not_converge(engine, tmp_path):
     StandIn(tmp_path / "bin", SHARED)
     skf.write(tmp_path / "set", {"F": "p", "P": "d", "S": "d", "Cl": "d"})
-    engine = create(
-        skf=str(tmp_path / "set"), raw=str(tmp_path / "raw"), symbols=["Cl", "P", "F", "S"]
+    engine = create_engine(
+        "dftbplus",
+        skf=str(tmp_path / "set"),
+        raw=str(tmp_path / "raw"),
+        symbols=["Cl", "P", "F", "S"],
     )
     reasons = {}
     for name in ("Cl_P", "F_S", "F_P"):
@@ -129,22 +133,22 @@ def test_outputs_of_others_are_not_replaced(engine, stand_in, tmp_path):
     given = {"skf": str(tmp_path / "set"), "raw": str(tmp_path / "raw")}
     engine.compute("H_H")
     before = (tmp_path / "raw" / "H_H" / "detailed.out").stat().st_mtime_ns
-    assert create(**given) == engine
+    assert create_engine("dftbplus", **given) == engine
     own = tmp_path / "own.hsd"
     own.write_text(engine.template + "# mine\n")
     with pytest.raises(InputError, match=r"raw: holds outputs of a run with other template; "):
-        create(**given, template=str(own))
+        create_engine("dftbplus", **given, template=str(own))
     with pytest.raises(InputError, match="with other angular_momenta, slater_koster; choose"):
-        create(**given, symbols=["H"])
+        create_engine("dftbplus", **given, symbols=["H"])
     StandIn(stand_in.home, FIXTURES, version="24.1")
     with pytest.raises(InputError, match="with other version; choose another directory"):
-        create(**given)
+        create_engine("dftbplus", **given)
     (tmp_path / "raw" / "run.json").unlink()
     with pytest.raises(InputError, match="raw: holds something else than outputs of this engine"):
-        create(**given)
+        create_engine("dftbplus", **given)
     (tmp_path / "raw" / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run.json: cannot be read"):
-        create(**given)
+        create_engine("dftbplus", **given)
     assert (tmp_path / "raw" / "H_H" / "detailed.out").stat().st_mtime_ns == before
 
 
@@ -152,7 +156,7 @@ def test_table(engine, stand_in, tmp_path):
     out = str(tmp_path / "table.npz")
     stand_in.behave({"F_F": "crash", "Li_Li": "wrong"})
     assert pickle.loads(pickle.dumps(engine)) == engine
-    table = generate(engine, engine.symbols, out, workers=2)
+    table = generate(dataclasses.replace(engine, workers=2), engine.symbols, out)
     assert list(table.names) == ["F_Li", "H_H"]
     assert list(table.left_out) == ["F_F", "F_H", "H_Li", "Li_Li"]
     assert table.left_out["F_H"] == "program: 'nothing is recorded for F_H' in dftb.log"
@@ -178,7 +182,7 @@ def test_goes_on_with_the_same_settings_only(engine, stand_in, tmp_path):
         generate(engine, engine.symbols, out, progress=stop)
     path = tmp_path / "set" / "F-F.skf"
     path.write_text(path.read_text() + "\n")
-    changed = create(skf=str(tmp_path / "set"), raw=str(tmp_path / "other"))
+    changed = create_engine("dftbplus", skf=str(tmp_path / "set"), raw=str(tmp_path / "other"))
     with pytest.raises(InputError, match="begun by a run with other slater_koster; finish that"):
         generate(changed, changed.symbols, out)
     assert len(generate(engine, engine.symbols, out)) == 2
@@ -186,17 +190,17 @@ def test_goes_on_with_the_same_settings_only(engine, stand_in, tmp_path):
 
 def test_own_timeout_comes_first(engine, stand_in):
     stand_in.behave({"F_Li": "hang"})
-    engine = dataclasses.replace(engine, timeout_s=2)
-    answers = dict(pool.compute_pairs(engine, ["F_Li", "H_H"], 2, 30))
-    assert answers["F_Li"] == "timeout: dftb+ was not ready after 2 s"
+    engine = dataclasses.replace(engine, timeout_s=2, workers=2)
+    answers = dict(engine.compute_all(["F_Li", "H_H"], lambda *counts: None))
+    assert answers["F_Li"] == Failure(FailureKind.TIMEOUT, "dftb+ was not ready after 2 s")
     assert answers["H_H"] == read_pair(FIXTURES / "H_H")
     assert not any(is_alive(pid) for _, pid in stand_in.started())
 
 
 def test_a_killed_worker_leaves_no_program(engine, stand_in):
     stand_in.behave({"F_Li": "hang"})
-    answers = pool.compute_pairs(engine, ["F_Li"], 1, 1.0)
-    assert dict(answers)["F_Li"] == "timeout: not ready after 1 s"
+    answers = pool.answer_all(engine.compute, ["F_Li"], 1, 1.0)
+    assert dict(answers)["F_Li"] == Failure(FailureKind.TIMEOUT, "not ready after 1 s")
     wait_until(lambda: stand_in.started() and not is_alive(stand_in.started()[0][1]))
 
 
@@ -212,8 +216,8 @@ def test_all_is_checked_before_anything_runs(stand_in, tmp_path):
     (tmp_path / "set" / "F-Li.skf").unlink()
     given = {"skf": str(tmp_path / "set"), "raw": str(tmp_path / "raw")}
     with pytest.raises(InputError, match=r"1 of the 9 files .* missing: F-Li.skf"):
-        create(**given)
-    assert create(**given, symbols=["F", "H"]).symbols == ("F", "H")
+        create_engine("dftbplus", **given)
+    assert create_engine("dftbplus", **given, symbols=["F", "H"]).symbols == ("F", "H")
     assert stand_in.started() == [] and not (tmp_path / "raw").exists()
 
 

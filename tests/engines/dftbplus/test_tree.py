@@ -12,7 +12,7 @@ import pytest
 from qc_jax.chem import elements
 from qc_jax.data.table import PairTable
 from qc_jax.engines.dftbplus import read_pair, read_tree, tables
-from qc_jax.engines.gates import NEED_EVIDENCE, Gates
+from qc_jax.engines.sanity import NEED_DIAGNOSTICS, SanityChecks
 from qc_jax.errors import InputError
 from tests.engines.dftbplus.outputs import BONDS, CL_MG, SAMPLES, edit, needs_samples, write
 from tests.fixtures.dftbplus import make
@@ -52,7 +52,7 @@ def test_provenance():
     assert provenance["version"] == "25.1"
     assert provenance["directory"] == "tree"
     assert provenance["gates"]["max_charge_e"] == 1.0
-    assert provenance["gates_not_checked"] == list(NEED_EVIDENCE)
+    assert provenance["gates_not_checked"] == list(NEED_DIAGNOSTICS)
     assert provenance["counts"] == {"directories": 5, "read": 5, "left_out": {}}
     assert provenance["left_out"] == provenance["disagreements"] == {}
     assert provenance["csv"] == provenance["from_csv"] == {}
@@ -83,7 +83,7 @@ def test_what_cannot_be_trusted_is_left_out_with_its_reason(tree):
 
 
 def test_gates_are_applied(tree):
-    table = read_tree(tree, gates=Gates(max_charge_e=0.4, min_ratio=0.91))
+    table = read_tree(tree, gates=SanityChecks(max_charge_e=0.4, min_ratio=0.91))
     assert table.left_out == {
         "Cl_Mg": (
             "bond length: 2.20 Å, expected at least 0.91 times the sum of the "
@@ -217,7 +217,9 @@ def test_the_published_number_of_directories_takes_seconds(tmp_path):
     start = time.monotonic()
     table = read_tree(
         tmp_path,
-        gates=Gates(min_ratio=0, min_ratio_metals=0, min_ratio_noble=0, min_ratio_one_noble=0),
+        gates=SanityChecks(
+            min_ratio=0, min_ratio_metals=0, min_ratio_noble=0, min_ratio_one_noble=0
+        ),
     )
     assert time.monotonic() - start < 20
     assert len(table) > 2000

@@ -11,10 +11,11 @@ import zlib
 import numpy as np
 import pytest
 
-from qc_jax.engines.published import archive
+from qc_jax.engines import published
+from qc_jax.engines.published import archive, columns
 from qc_jax.engines.published.archive import MOST_ROWS, read_arrays
 from qc_jax.errors import InputError
-from tests.engines.published.helpers import FIXTURE
+from tests.engines.published.helpers import FIXTURE, arrays, read
 
 
 def members() -> dict[str, bytes]:
@@ -277,7 +278,7 @@ def test_damaged_bytes_are_one_clear_error_or_mean_nothing(tmp_path):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         read_arrays(str(tmp_path / "none.npz"))
-    with pytest.raises(InputError, match="expected a published file, got a directory"):
+    with pytest.raises(InputError, match="expected a file, got a directory"):
         read_arrays(str(tmp_path))
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(InputError, match=r"text\.npz: not a published file, or cut short"):
@@ -285,3 +286,25 @@ def test_what_is_no_file(tmp_path):
     np.savez(tmp_path / "other.npz", images=np.zeros(3), other=np.zeros(3))
     with pytest.raises(InputError, match=r"it holds 'other\.npy'"):
         read_arrays(str(tmp_path / "other.npz"))
+
+
+def test_text_that_many_rows_share_is_refused_before_it_is_spread(tmp_path, monkeypatch):
+    """The pickle holds each text once; a column of text has it in every row."""
+    monkeypatch.setattr(columns, "MOST_TEXT_BYTES", 3 * 4 * 200 * 4)
+    content = arrays()
+    for row in content["labels"]:
+        row.update({f"text_{number}": "x" * 200 for number in range(4)})
+    with pytest.raises(InputError, match=r"labels of text, 'text_\d' among them, would take more"):
+        read(tmp_path, content)
+
+
+def test_objects_that_take_too_much_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_MEMORY", 20_000)
+    with pytest.raises(InputError, match=r"its objects take more than 0 MB; expected less"):
+        read(tmp_path, arrays())
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(InputError, match=r"pipe.npz: expected a file, got a named pipe"):
+        published.read(tmp_path / "pipe.npz")

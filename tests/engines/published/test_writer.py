@@ -11,7 +11,7 @@ from qc_jax.canvas.reference import encode
 from qc_jax.data.table import PairTable
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from tests.engines.published.helpers import C_O, FIXTURE, H_H, O_TI, arrays
+from tests.engines.published.helpers import C_O, FIXTURE, H_H, O_TI, arrays, read
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +150,25 @@ def test_what_cannot_be_written_is_refused(small_table, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         published.write(small_table, tmp_path / "nowhere" / "out.npz")
     assert os.listdir(tmp_path) == []
+
+
+def test_rounding_in_the_angular_channel_loses_no_electrons(tmp_path):
+    """A sound row of which the angular channel holds 1e-34, the size of rounding."""
+    content = arrays()
+    sigma = np.exp(-((np.arange(32) - 16.0) ** 2) / 18)
+    content["images"][C_O, 1] = 1e-34 * sigma[:, None] * np.exp(-((np.arange(32) - 11.0) ** 2) / 18)
+    table = read(tmp_path, content)
+    row = table.row("C_O")
+    assert np.isfinite(canvas.features(table)[row]).all()
+    published.write(table, tmp_path / "again.npz")
+    with np.load(tmp_path / "again.npz", allow_pickle=True) as file:
+        electrons = file["geometries"][row, :, 3]
+    np.testing.assert_allclose(electrons, arrays()["geometries"][C_O, :, 3], atol=1e-5)
+
+
+def test_electrons_that_nobody_knows_are_not_written(table, tmp_path):
+    table = table.take(np.arange(len(table)))
+    table.canvases[0, ..., 2] = np.random.default_rng(0).random((32, 32))
+    with pytest.raises(InputError, match=f"the electrons of {table.names[0]} are not known"):
+        published.write(table, tmp_path / "bad.npz")
+    assert list(tmp_path.iterdir()) == []

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from experiments.study import __main__ as study
 from experiments.study import common, elements, learning_curve, modality, ood
@@ -14,7 +12,7 @@ from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines
 from qc_jax.runs import results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 from tests import planted
 
 RUN = ("-m", "experiments.study")
@@ -189,7 +187,9 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
         (("elements", "--models=vision_only"), "vision_only reads no elements"),
         (("giveaway", "--models=schnet"), "giveaway is of no model"),
         (("giveaway", "--as-published"), "there is no published flaw to repeat"),
-        (("ood", "--split=by_type"), "--split is none of a study's flags"),
+        (("ood", "--split=by_type"), "Unknown command line flag 'split'"),
+        (("ood", "--pretrained=a=b"), "--pretrained is of transfer; ood does not use it"),
+        (("ood", "--repeats=3"), "--repeats is of channels, elements, modality, timing; ood"),
         (("elements", "--workdir=nowhere"), "nowhere is not there"),
         (("channels",), "has no training of a model for channels"),
         (("giveaway", "--targets=e_x"), "unknown target 'e_x'"),
@@ -200,10 +200,10 @@ def test_bad_input(folder, arguments, words):
     ask(folder, "elements")
     name, *more = arguments
     given = (f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}", *more)
-    with flagsaver.flagsaver():
-        flags.FLAGS(["study", *given])
-        with pytest.raises(InputError) as caught:
-            study.asked_of(name, lambda: False)
+    study.FLAGS.reset()
+    with pytest.raises(InputError) as caught:
+        study.FLAGS.parse(list(given))
+        study.asked_of(name, lambda: False)
     assert words in str(caught.value)
 
 

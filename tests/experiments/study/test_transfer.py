@@ -27,6 +27,23 @@ def test_the_data_must_be_structures():
         transfer.card("gfn2_xtb")
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"pretrained": ["a"]}, "expected ARM=DIR with different names, got 'a'"),
+        ({"pretrained": []}, "--pretrained: expected at least one"),
+        ({"sizes": ["0"]}, "--sizes: expected numbers from 1 up, or all, got '0'"),
+        ({"rates": ["nan"]}, "--rates: expected numbers above 0, got 'nan'"),
+        ({"rates": []}, "expected at least one of each"),
+    ],
+)
+def test_bad_options(changed, words):
+    given = {"pretrained": ["a=b"], "sizes": ["20", "all"], "rates": ["1e-3"], "force_weight": 0.0}
+    assert transfer.options(**given).sizes == [20, 0]
+    with pytest.raises(InputError, match=words):
+        transfer.options(**(given | changed))
+
+
 @pytest.mark.slow
 def test_the_study(small_table, run_python, tmp_path):
     pre = pretrain(tmp_path, small_table)

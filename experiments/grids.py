@@ -1,0 +1,177 @@
+"""Grids of trainings by the cards: what the benchmark and its studies share."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.errors import InputError, choose
+from qc_jax.runs import building, cli, sweep
+from qc_jax.runs import cards as experiment_cards
+
+CARDS = pathlib.Path(__file__).parent / "configs"
+SEEDS = (42, 123, 456)
+# The eight architectures of the published benchmark, whose 'egnn' is what is called gcn here.
+PUBLISHED = (
+    *("schnet", "faenet", "gcn", "gatv2", "dimenet", "vit", "quantumshellnet", "multimodal"),
+)
+
+
+def cards() -> tuple[str, ...]:
+    """Return the names of the experiment cards, which are those of the models."""
+    return experiment_cards.names(CARDS)
+
+
+def card(model: str) -> dict[str, Any]:
+    """Return the configuration of a model's card.
+
+    Raises:
+      InputError: there is no such card.
+    """
+    choose("model", model, cards())
+    return experiment_cards.load(CARDS / f"{model}.py").to_dict()
+
+
+def trainings(
+    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], **changed: Any
+) -> dict[str, dict[str, Any]]:
+    """Return the configurations of a grid of trainings, by names like 'egnn-e_homo_ev-seed42'.
+
+    Args:
+      names: of models.
+      targets: each is learned alone.
+      seeds: of splits and trainings.
+      **changed: of the fields of every card. Another split than the random one, which the published
+        benchmark has, is told in the names.
+
+    Raises:
+      InputError: an unknown model.
+    """
+    suffix = "" if changed.get("split", "random") == "random" else f"-{changed['split']}"
+    found = {}
+    for name in names:
+        config = {**card(name), **changed}
+        config["sweep"] |= {
+            "target": ",".join(targets),
+            "seed": ",".join(map(str, seeds)),
+        }
+        for own, one in sweep.expand(config).items():
+            found[f"{name}-{own}{suffix}"] = one
+    return found
+
+
+def left_out(
+    names: Sequence[str], targets: Sequence[str], seeds: Sequence[int], epochs: int | None
+) -> list[str]:
+    """Return lines that say what of all models, targets and seeds was not asked for.
+
+    Args:
+      names: of the models that were.
+      targets: that were.
+      seeds: that were.
+      epochs: that each training has at most, or None for those of the cards.
+    """
+    lines = []
+    for what, asked, all_of in (
+        ("models", names, cards()),
+        ("targets", targets, BENCHMARK_TARGETS),
+        ("seeds", seeds, SEEDS),
+    ):
+        missing = [str(one) for one in all_of if one not in asked]
+        if missing:
+            lines.append(f"left out: {len(missing)} of {len(all_of)} {what}: {', '.join(missing)}")
+    if epochs is not None:
+        lines.append(f"trained for {epochs} epochs at most, whatever the cards say")
+    return lines
+
+
+def note_command(directory: str | os.PathLike, **more: Any) -> None:
+    """Add this process's command to commands.jsonl, with its time, machine and code."""
+    line = {
+        "command": shlex.join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": building.versions(),
+        **more,
+    }
+    with open(os.path.join(directory, "commands.jsonl"), "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _module() -> list[str]:
+    spec = sys.modules["__main__"].__spec__
+    return [spec.name.removesuffix(".__main__")] if spec else []
+
+
+class GridFlags:
+    """The flags that say which trainings: models, targets, seeds, data, and how they are trained.
+
+    Args:
+      flags: of the script, which get them.
+    """
+
+    def __init__(self, flags: cli.Flags):
+        self.workdir = flags.string("workdir", None, "Where the benchmark is kept.", required=True)
+        self._models = flags.strings("models", None, "Cards of experiments/configs, or 'all'.")
+        self._targets = flags.strings("targets", None, "Targets, or 'all' of the benchmark.")
+        self._seeds = flags.strings("seeds", None, "Each seeds a split and a training.")
+        self._data = flags.string("data", "gfn2_xtb", "As --config.data; 'ptbp' is TFDS's.")
+        self._data_dir = flags.string(
+            "data_dir", "", "Of TFDS, where --data is 'ptbp' or 'tfds:…'."
+        )
+        self.epochs = flags.integer(
+            "epochs", None, "At most, instead of each card's; for a look.", lower_bound=1
+        )
+        self.stack = flags.integer(
+            "stack", 0, "Trainings in one program; 0 takes what is good.", lower_bound=0
+        )
+        self._parallel = flags.enum(
+            "parallel", "auto", ("auto", "data", "replicas"), "As --config.parallel."
+        )
+        self._precision = flags.string("precision", "float32", "As --config.precision.")
+
+    def asked(
+        self, names: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+        """Return models, targets and seeds by the flags, or those given where there is no flag.
+
+        Raises:
+          InputError: none, one of them twice, or a seed that is no number.
+        """
+        if self._models.value is not None:
+            names = cards() if self._models.value == ["all"] else self._models.value
+        if self._targets.value is not None:
+            all_of = self._targets.value == ["all"]
+            targets = BENCHMARK_TARGETS if all_of else self._targets.value
+        if self._seeds.value is not None:
+            try:
+                seeds = [int(text) for text in self._seeds.value]
+            except ValueError:
+                given = ",".join(self._seeds.value)
+                raise InputError(
+                    f"--seeds: expected whole numbers like 42,123, got {given}"
+                ) from None
+        for flag, values in (("models", names), ("targets", targets), ("seeds", seeds)):
+            if not values or len(set(values)) < len(values):
+                given = ", ".join(map(str, values)) or "none"
+                raise InputError(f"--{flag}: expected different values, got {given}")
+        return tuple(names), tuple(targets), tuple(seeds)
+
+    def changes(self) -> dict[str, Any]:
+        """Return what the flags change in every card, but for the split."""
+        data = "tfds:quantum_canvas/ptbp" if self._data.value == "ptbp" else self._data.value
+        changed: dict[str, Any] = {
+            "data": data,
+            "data_dir": self._data_dir.value,
+            "parallel": self._parallel.value,
+            "precision": self._precision.value,
+        }
+        if self.epochs.value is not None:
+            changed["epochs"] = self.epochs.value
+        return changed

@@ -1,0 +1,293 @@
+"""Bond lengths of many pairs at once: downhill from a start, or the lowest minimum on the bond."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from qc_jax.chem import elements, units
+from qc_jax.dftb import pairs as two
+from qc_jax.dftb import scc
+from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.hamiltonian import Repulsion, Tables
+from qc_jax.dftb.pairs import Pairs
+from qc_jax.dftb.parametrization import Parametrization
+
+LANES = 128  # pairs that a device works on at a time: one compiled shape
+STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
+FIRST_STEP, LAST_STEP = 0.1, 0.4  # bohr, of the walk downhill
+FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
+REACH = 14.0  # bohr beyond the start where a walk outwards is given up
+# How a walk goes on.
+WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED = range(6)
+_KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+
+
+class Walk(NamedTuple):
+    """Where the search of each pair stands; bohr, hartree.
+
+    Attributes:
+      status: of the six above.
+      distance: where the energy is asked for next, or was last.
+      step: of the walk; the sign is the direction.
+      ends: of the bracket: gradient not positive at the first, not negative at the second.
+      gradients: at both.
+      gradient: at `best`.
+      best: distance of the smallest gradient so far.
+      excess: charges at the last distance.
+      limits: of the distances that are allowed.
+      kept: which end the last step kept, +1 or −1.
+    """
+
+    status: Int[Array, " n"]
+    distance: Float[Array, " n"]
+    step: Float[Array, " n"]
+    ends: Float[Array, "n 2"]
+    gradients: Float[Array, "n 2"]
+    gradient: Float[Array, " n"]
+    best: Float[Array, " n"]
+    excess: Float[Array, "n 2"]
+    limits: Float[Array, "n 2"]
+    kept: Int[Array, " n"]
+
+
+def begin(start: Float[np.ndarray, " n"], limits: Float[np.ndarray, "n 2"]) -> Walk:
+    """Return walks that begin at distances (bohr)."""
+    n = len(start)
+    return Walk(
+        status=np.full(n, WALKING, dtype=np.int32),
+        distance=np.array(start, dtype=np.float64),
+        step=np.zeros(n),
+        ends=np.zeros((n, 2)),
+        gradients=np.zeros((n, 2)),
+        gradient=np.full(n, np.inf),
+        best=np.array(start, dtype=np.float64),
+        excess=np.zeros((n, 2)),
+        limits=np.array(limits, dtype=np.float64),
+        kept=np.zeros(n, dtype=np.int32),
+    )
+
+
+def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, kt: Any) -> Walk:
+    """Return the walk of one pair after one more gradient."""
+    here = two.point(pair, tables, repulsion, walk.distance, walk.excess, kt)
+    g = here.gradient
+    good = here.charges.converged & jnp.isfinite(g)
+    first = walk.step == 0.0
+    walking = walk.status == WALKING
+    direction = jnp.where(first, -jnp.sign(g), jnp.sign(walk.step))
+    # Turned: the minimum lies between the last distance, kept in ends[0], and this one.
+    turned = walking & ~first & (g * direction > 0)
+    pair_ends = jnp.stack([walk.ends[0], walk.distance])
+    pair_gradients = jnp.stack([walk.gradients[0], g])
+    rising = direction > 0
+    sorted_ends = jnp.where(rising, pair_ends, pair_ends[::-1])
+    sorted_gradients = jnp.where(rising, pair_gradients, pair_gradients[::-1])
+    # Within a bracket: Illinois' regula falsi, which halves the gradient of an end kept twice.
+    side = jnp.where(g > 0, 1, -1)
+    half = jnp.where(side == walk.kept, 0.5, 1.0)
+    narrowed_ends = jnp.where(
+        g > 0, jnp.stack([walk.ends[0], walk.distance]), jnp.stack([walk.distance, walk.ends[1]])
+    )
+    narrowed_gradients = jnp.where(
+        g > 0,
+        jnp.stack([walk.gradients[0] * half, g]),
+        jnp.stack([g, walk.gradients[1] * half]),
+    )
+    bracketed = turned | (walk.status == BRACKETED)
+    ends = jnp.where(turned, sorted_ends, narrowed_ends)
+    gradients = jnp.where(turned, sorted_gradients, narrowed_gradients)
+    width = ends[1] - ends[0]
+    spread = gradients[1] - gradients[0]
+    falsi = ends[0] - gradients[0] * width / jnp.where(spread > 0, spread, 1.0)
+    falsi = jnp.clip(falsi, ends[0] + 1e-3 * width, ends[1] - 1e-3 * width)
+    size = jnp.where(first, FIRST_STEP, jnp.minimum(1.25 * jnp.abs(walk.step), LAST_STEP))
+    step = jnp.where(walking, direction * size, walk.step)
+    following = jnp.where(bracketed, falsi, walk.distance + step)
+    # A flat gradient far out is that of atoms apart, not of a bond.
+    found = (jnp.abs(g) < FLAT) & bracketed | (bracketed & (width < 1e-9))
+    status = jnp.where(bracketed, BRACKETED, WALKING)
+    status = jnp.where(~bracketed & (following > walk.limits[1]), NO_MINIMUM, status)
+    status = jnp.where(~bracketed & (following < walk.limits[0]), TOO_CLOSE, status)
+    status = jnp.where(found, FOUND, status)
+    status = jnp.where(good, status, NOT_CONVERGED)
+    better = jnp.abs(g) < jnp.abs(walk.gradient)
+    new = Walk(
+        status=status.astype(walk.status.dtype),
+        distance=jnp.where((status == BRACKETED) | (status == WALKING), following, walk.distance),
+        step=step,
+        ends=jnp.where(bracketed, ends, jnp.stack([walk.distance, walk.ends[1]])),
+        gradients=jnp.where(bracketed, gradients, jnp.stack([g, walk.gradients[1]])),
+        gradient=jnp.where(better, g, walk.gradient),
+        best=jnp.where(better, walk.distance, walk.best),
+        excess=jnp.where(good, here.charges.excess, walk.excess),
+        limits=walk.limits,
+        kept=jnp.where(turned, 0, side).astype(walk.kept.dtype),
+    )
+    active = (walk.status == WALKING) | (walk.status == BRACKETED)
+    return jax.tree.map(lambda a, b: jnp.where(active, a, b), new, walk)
+
+
+@jax.jit
+def _advance(walks: Walk, pairs: Pairs, tables: Tables, repulsion: Repulsion, kt: Any) -> Walk:
+    def once(_, now):
+        return jax.vmap(_advance_one, in_axes=(0, 0, None, None, None))(
+            now, pairs, tables, repulsion, kt
+        )
+
+    return jax.lax.fori_loop(0, STEPS, once, walks)
+
+
+@jax.jit
+def _describe(pairs, tables, repulsion, distances, excess, kt):
+    return jax.vmap(two.describe, in_axes=(0, None, None, 0, 0, None))(
+        pairs, tables, repulsion, distances, excess, kt
+    )
+
+
+def _take(tree: Any, rows: np.ndarray) -> Any:
+    return jax.tree.map(lambda x: np.asarray(x)[rows], tree)
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """Return the rows, the first one again until there are `LANES`."""
+    return np.concatenate([rows, np.full(LANES - len(rows), rows[0])])
+
+
+def default_start(names: Sequence[tuple[str, str]]) -> Float[np.ndarray, " pairs"]:
+    """Return the sums of the covalent radii, bohr."""
+    return np.array(
+        [sum(elements.element(s).covalent_radius_ang for s in n) / units.BOHR_ANG for n in names]
+    )
+
+
+def relax(
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    start: Float[np.ndarray, " pairs"] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Walk:
+    """Return where the energy of each pair is lowest, downhill along the bond from a start.
+
+    To be called within `jax.enable_x64(True)`, as everything here.
+
+    Args:
+      names: pairs of symbols.
+      parametrization: of their elements.
+      kt: electronic temperature, hartree.
+      start: bohr; the sums of the covalent radii unless given.
+      progress: is told how many pairs are done, and of how many.
+
+    Returns:
+      A finished walk of each; `status` says how it ended, `distance` is that of the minimum.
+    """
+    start = default_start(names) if start is None else np.asarray(start, dtype=np.float64)
+    pairs = two.build(list(names), parametrization)
+    tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
+    limits = np.stack([parametrization.shortest[pairs.row], start + REACH], axis=1)
+    walks = begin(start, limits)
+    while len(active := np.flatnonzero(walks.status <= BRACKETED)):
+        rows = active[:LANES]
+        lanes = _padded(rows)
+        new = _advance(_take(walks, lanes), _take(pairs, lanes), tables, repulsion, kt)
+        for old, fresh in zip(walks, new, strict=True):
+            old[rows] = np.asarray(fresh)[: len(rows)]
+        if progress is not None:
+            progress(int(np.sum(walks.status > BRACKETED)), len(names))
+    return walks
+
+
+def scan(
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    distances: Float[np.ndarray, "pairs points"],
+    excess: Float[np.ndarray, "pairs points 2"] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return everything of pairs at distances (bohr): `pairs.describe`, with axes [pairs, points].
+
+    Charges that do not settle at the temperature asked for are led there from higher ones.
+    """
+    pairs = two.build(list(names), parametrization)
+    n, points = distances.shape
+    lane_pairs = np.repeat(np.arange(n), points)
+    flat = distances.ravel()
+    starts = np.zeros((n * points, 2)) if excess is None else excess.reshape(-1, 2).copy()
+    tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
+
+    def run(rows: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
+        chunks = []
+        for at in range(0, len(rows), LANES):
+            some = rows[at : at + LANES]
+            lanes = _padded(some)
+            count = len(some)
+            out = _describe(
+                _take(pairs, lane_pairs[lanes]),
+                tables,
+                repulsion,
+                flat[lanes],
+                starts[lanes],
+                temperature,
+            )
+            chunks.append({key: np.asarray(x)[:count] for key, x in out.items()})
+        return {key: np.concatenate([one[key] for one in chunks]) for key in chunks[0]}
+
+    result = run(np.arange(n * points), kt)
+    left = np.flatnonzero(~(result["residual"] < scc.TOLERANCE))
+    if len(left):
+        starts[left] = 0.0
+        for kelvin in _KELVINS:
+            hot = run(left, max(kelvin * units.KELVIN_HARTREE, kt))
+            settled = hot["residual"] < scc.TOLERANCE
+            starts[left[settled]] = hot["excess"][settled]
+        again = run(left, kt)
+        for key, values in again.items():
+            result[key][left] = values
+    return {key: values.reshape(n, points, *values.shape[1:]) for key, values in result.items()}
+
+
+def lowest(
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    step: float = 0.1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Walk:
+    """Return the lowest minimum of each pair along the bond: a scan, then `relax` from its best.
+
+    Args:
+      names: pairs of symbols.
+      parametrization: of their elements.
+      kt: electronic temperature, hartree.
+      step: bohr, of the scan from 0.4 to 2.5 times the sum of the covalent radii.
+      progress: see `relax`.
+    """
+    sums = default_start(names)
+    points = int(np.ceil(2.1 * sums.max() / step)) + 1
+    distances = sums[:, None] * np.linspace(0.4, 2.5, points)
+    pairs = two.build(list(names), parametrization)
+    distances = np.maximum(distances, parametrization.shortest[pairs.row][:, None])
+    seen = scan(names, parametrization, kt, distances)
+    settled = seen["residual"] < scc.TOLERANCE
+    energies = np.where(settled, seen["mermin_free_energy"], np.inf)
+    inner = energies[:, 1:-1]
+    is_minimum = (inner <= energies[:, :-2]) & (inner <= energies[:, 2:])
+    best = np.where(is_minimum.any(axis=1), np.where(is_minimum, inner, np.inf).argmin(axis=1), 0)
+    start = distances[np.arange(len(names)), best + 1]
+    return relax(names, parametrization, kt, start, progress)
+
+
+def failure(walk: Walk, row: int) -> str | None:
+    """Return why the walk of a row found no minimum, or None where it did."""
+    at = f"{walk.distance[row] * units.BOHR_ANG:.2f} Å"
+    low, high = walk.limits[row] * units.BOHR_ANG
+    return {
+        FOUND: None,
+        TOO_CLOSE: f"no minimum: the energy falls to where the tables begin, {low:.2f} Å",
+        NO_MINIMUM: f"no minimum: the energy falls out to {high:.1f} Å",
+        NOT_CONVERGED: f"the charges do not settle at {at}",
+    }[int(walk.status[row])]

@@ -1,0 +1,249 @@
+"""Levels, Fermi filling and density matrices of a Hamiltonian, with derivatives that are stable.
+
+A system's matrices come in blocks that do not mix: one for a molecule, σ, π and δ for a pair of
+atoms, where π and δ count twice. Derivatives are those of perturbation theory with divided
+differences of the Fermi function, so that degenerate levels, filled in part or not, are no
+exception: S. L. Adler, Phys. Rev. 126, 413 (1962), N. Wiser, ibid. 129, 62 (1963). Levels' own are
+those of single levels: of degenerate ones that a change parts, the diagonal in the basis at hand.
+
+All is meant to run within `jax.enable_x64(True)`. First derivatives of all that is here and second
+ones of the free energy are supported; higher ones are not.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg as linalg
+from jaxtyping import Float
+
+from qc_jax.dftb.arrays import Array
+
+Matrices = tuple[Float[Array, "m m"], ...]  # one a block
+
+
+class Eigensystem(NamedTuple):
+    """Levels ε (hartree) and orbitals C of H C = S C ε, one array a block."""
+
+    levels: tuple[Float[Array, " m"], ...]
+    orbitals: Matrices
+
+
+class Filling(NamedTuple):
+    """Occupations of the levels.
+
+    Attributes:
+      fermi_level: hartree.
+      occupations: 0 to 1, one array a block.
+      slopes: −kT ∂f/∂ε, not negative.
+      entropy: S/k_B, of both spins.
+    """
+
+    fermi_level: Float[Array, ""]
+    occupations: tuple[Float[Array, " m"], ...]
+    slopes: tuple[Float[Array, " m"], ...]
+    entropy: Float[Array, ""]
+
+
+def diagonalize(h: Matrices, s: Matrices) -> Eigensystem:
+    """Return the levels and orbitals; NaN where an overlap matrix is not positive definite."""
+    levels, orbitals = [], []
+    for one_h, one_s in zip(h, s, strict=True):
+        lower = jnp.linalg.cholesky(one_s)
+        half = linalg.solve_triangular(lower, one_h, lower=True)
+        reduced = linalg.solve_triangular(lower, half.T, lower=True)
+        energies, vectors = jnp.linalg.eigh((reduced + reduced.T) / 2)
+        levels.append(energies)
+        orbitals.append(linalg.solve_triangular(lower.T, vectors, lower=False))
+    return Eigensystem(tuple(levels), tuple(orbitals))
+
+
+def fill(
+    levels: tuple[Float[Array, " m"], ...],
+    weights: tuple[float, ...],
+    electrons: Float[Array, ""],
+    kt: Float[Array, ""],
+) -> Filling:
+    """Return the Fermi filling with that many electrons.
+
+    Args:
+      levels: hartree, one array a block.
+      weights: how often each block counts.
+      electrons: of both spins.
+      kt: electronic temperature, hartree.
+    """
+    energies = jnp.concatenate(levels)
+    counts = jnp.concatenate([jnp.full_like(e, w) for e, w in zip(levels, weights, strict=True)])
+    order = jnp.argsort(energies)
+    ordered, filled = energies[order], jnp.cumsum(counts[order])
+    pairs = electrons / 2
+    top = jnp.argmax(filled >= pairs - 1e-9)  # the highest level with electrons at T = 0
+    full = jnp.abs(filled[top] - pairs) < 1e-9
+    homo = ordered[top]
+    lumo = jnp.where(full, ordered[jnp.minimum(top + 1, len(ordered) - 1)], homo)
+    middle = (homo + lumo) / 2
+
+    def excess(mu):
+        return jnp.sum(counts * jax.nn.sigmoid((mu - energies) / kt)) - pairs
+
+    def bisect(_, ends):
+        low, high = ends
+        mu = (low + high) / 2
+        above = excess(mu) > 0
+        return jnp.where(above, low, mu), jnp.where(above, mu, high)
+
+    margin = 40 * kt
+    low, high = jax.lax.fori_loop(0, 56, bisect, (ordered[0] - margin, ordered[-1] + margin))
+    mu = jnp.where(jnp.abs(excess(middle)) < 1e-13, middle, (low + high) / 2)
+    mu = jnp.where(filled[-1] <= pairs + 1e-9, ordered[-1] + 200 * kt, mu)  # every orbital is full
+    occupations = tuple(jax.nn.sigmoid((mu - e) / kt) for e in levels)
+    slopes = tuple(
+        f * jax.nn.sigmoid((e - mu) / kt) for f, e in zip(occupations, levels, strict=True)
+    )
+    entropy = sum(
+        2 * w * jnp.sum(_entropy(jnp.abs(e - mu) / kt))
+        for w, e in zip(weights, levels, strict=True)
+    )
+    return Filling(mu, occupations, slopes, entropy)
+
+
+def _entropy(x):
+    """−f ln f − (1 − f) ln(1 − f) at |ε − μ| / kT = x."""
+    small = jnp.exp(-x)
+    return jnp.log1p(small) + jnp.where(x < 700, x, 0) * small / (1 + small)
+
+
+def divided_difference(
+    levels: Float[Array, " m"], mu: Float[Array, ""], kt: Float[Array, ""]
+) -> Float[Array, "m m"]:
+    """Return (f_i − f_j) / (ε_i − ε_j), its limit ∂f/∂ε where levels are equal; 1/hartree."""
+    x = (levels - mu) / kt
+    low, high = jnp.minimum(x[:, None], x[None, :]), jnp.maximum(x[:, None], x[None, :])
+    apart = high - low
+    safe = jnp.where(apart < 1e-8, 1.0, apart)
+    ratio = jnp.where(apart < 1e-8, -1 + apart / 2, jnp.expm1(-safe) / safe)
+    return jax.nn.sigmoid(-low) * jax.nn.sigmoid(high) * ratio / kt
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def free_energy(
+    h: Matrices,
+    s: Matrices,
+    weights: tuple[float, ...],
+    electrons: Float[Array, ""],
+    kt: Float[Array, ""],
+) -> Float[Array, ""]:
+    """Return Σ f ε − T S of both spins, hartree; differentiable by `h` and `s`."""
+    system = diagonalize(h, s)
+    filling = fill(system.levels, weights, electrons, kt)
+    return band_energy(system, filling, weights) - kt * filling.entropy
+
+
+@free_energy.defjvp
+def _(weights, primals, tangents):
+    h, s, electrons, kt = primals
+    dh, ds = tangents[:2]
+    density, weighted = density_matrices(h, s, weights, electrons, kt)
+    change = sum(
+        w * (jnp.sum(p * a) - jnp.sum(e * b))
+        for w, p, e, a, b in zip(weights, density, weighted, dh, ds, strict=True)
+    )
+    return free_energy(h, s, weights, electrons, kt), change
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def density_matrices(
+    h: Matrices,
+    s: Matrices,
+    weights: tuple[float, ...],
+    electrons: Float[Array, ""],
+    kt: Float[Array, ""],
+) -> tuple[Matrices, Matrices]:
+    """Return the density matrices and the energy-weighted ones, of both spins, block by block."""
+    system = diagonalize(h, s)
+    filling = fill(system.levels, weights, electrons, kt)
+    zipped = list(zip(system.levels, system.orbitals, filling.occupations, strict=True))
+    return (
+        tuple(2 * (c * f) @ c.T for _, c, f in zipped),
+        tuple(2 * (c * (f * e)) @ c.T for e, c, f in zipped),
+    )
+
+
+@density_matrices.defjvp
+def _(weights, primals, tangents):
+    h, s, electrons, kt = primals
+    dh, ds = tangents[:2]
+    system = diagonalize(h, s)
+    filling = fill(system.levels, weights, electrons, kt)
+    mu = filling.fermi_level
+    moved, overlaps = [], []
+    for e, c, a, b in zip(*system, dh, ds, strict=True):
+        overlap = c.T @ b @ c
+        overlaps.append(overlap)
+        moved.append(c.T @ a @ c - (e[:, None] + e[None, :]) / 2 * overlap)
+    slope = sum(w * jnp.sum(g) for w, g in zip(weights, filling.slopes, strict=True))
+    dmu = sum(
+        w * jnp.sum(g * jnp.diag(m)) for w, g, m in zip(weights, filling.slopes, moved, strict=True)
+    ) / jnp.maximum(slope, 1e-200)
+    changes, weighted_changes = [], []
+    for e, c, f, g, m, o in zip(
+        *system, filling.occupations, filling.slopes, moved, overlaps, strict=True
+    ):
+        divided = divided_difference(e, mu, kt)
+        change = divided * m + jnp.diag(g / kt * dmu) - o * (f[:, None] + f[None, :]) / 2
+        energy = (e[:, None] + e[None, :]) / 2
+        of_energy = (f[:, None] + f[None, :]) / 2 + energy * divided
+        ef = e * f
+        weighted = of_energy * m + jnp.diag(e * g / kt * dmu) - o * (ef[:, None] + ef[None, :]) / 2
+        changes.append(2 * c @ change @ c.T)
+        weighted_changes.append(2 * c @ weighted @ c.T)
+    zipped = list(zip(*system, filling.occupations, strict=True))
+    primal = (
+        tuple(2 * (c * f) @ c.T for _, c, f in zipped),
+        tuple(2 * (c * (f * e)) @ c.T for e, c, f in zipped),
+    )
+    return primal, (tuple(changes), tuple(weighted_changes))
+
+
+@jax.custom_jvp
+def eigenvalues(h: Matrices, s: Matrices) -> tuple[Float[Array, " m"], ...]:
+    """Return the levels, hartree, rising in each block."""
+    return diagonalize(h, s).levels
+
+
+@eigenvalues.defjvp
+def _(primals, tangents):
+    system = diagonalize(*primals)
+    changes = tuple(
+        jnp.einsum("mi,mn,ni->i", c, a, c) - e * jnp.einsum("mi,mn,ni->i", c, b, c)
+        for e, c, a, b in zip(*system, *tangents, strict=True)
+    )
+    return system.levels, changes
+
+
+def band_energy(
+    system: Eigensystem, filling: Filling, weights: tuple[float, ...]
+) -> Float[Array, ""]:
+    """Return Σ f ε of both spins, hartree."""
+    return sum(
+        2 * w * jnp.sum(e * f)
+        for w, e, f in zip(weights, system.levels, filling.occupations, strict=True)
+    )
+
+
+def reported_fermi_level(
+    levels: Float[Array, " m"],
+    electrons: Float[Array, ""],
+    kt: Float[Array, ""],
+    mu: Float[Array, ""],
+) -> Float[Array, ""]:
+    """Return the Fermi level as DFTB+ says it: mid-gap where that fills within 1e-7 electrons."""
+    ordered = jnp.sort(levels)
+    pairs = electrons / 2
+    at = jnp.round(pairs).astype(int)
+    inside = (at >= 1) & (at < len(ordered)) & (jnp.abs(at - pairs) < 1e-9)
+    low = ordered[jnp.clip(at - 1, 0, len(ordered) - 1)]
+    middle = (low + ordered[jnp.clip(at, 0, len(ordered) - 1)]) / 2
+    off = jnp.abs(2 * jnp.sum(jax.nn.sigmoid((middle - ordered) / kt)) - electrons)
+    return jnp.where(inside & (off < 1e-7), middle, mu)

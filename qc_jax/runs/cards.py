@@ -1,0 +1,171 @@
+"""Experiment cards: Python files whose `get_config(preset)` returns a ConfigDict.
+
+`--config=NAME`, `--config=FILE.py` and either with `:PRESET` behind it name a card;
+`--config.FIELD=VALUE` changes one of its fields.
+"""
+
+import ast
+import pathlib
+import runpy
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from qc_jax import models
+from qc_jax.errors import InputError, choose
+from qc_jax.runs.config import published
+
+__all__ = ["change", "find", "load", "names", "published", "published_structures"]
+
+
+def published_structures(
+    preset: str, lr_scratch: float, lr_finetune: float, **fields: Any
+) -> ConfigDict:
+    """Return the published protocol of a collection of larger structures, locked.
+
+    Args:
+      preset: the name of a model, whose hyper-parameters are then fields; '' is the model of the
+        pretrained work directory, 'quick' that and two epochs.
+      lr_scratch: learning rate of a training that starts from random weights.
+      lr_finetune: of one that starts from those of another.
+      **fields: that differ from those of the pairs' cards.
+    """
+    choose("preset", preset, ("", "quick", *models.available()))
+    model = "" if preset in ("", "quick") else preset
+    config = published(model or "schnet", "", quick={}).unlock()
+    if not model:
+        config.model = ConfigDict({"name": ""})
+    for name in ("train_fraction", "scale_on", "canvas_size"):  # they are of pairs
+        del config[name]
+    config.data = ""
+    config.split = "collection"  # its own published one
+    config.lr = 0.0  # `transfer.lr_scratch` or `transfer.lr_finetune`
+    # Å; 0 is the model's own for crystals, and none for molecules: all atoms are neighbours.
+    config.neighbor_cutoff = 0.0
+    config.train_rows = 0  # the first so many of the training rows; 0 is all
+    config.stream = False  # leave the structures on disk, for sets larger than memory
+    config.transfer = ConfigDict(
+        {
+            "source": "scratch",  # or the work directory of a finished training
+            "head": "new",  # or 'kept': the layers called out, out_0, output_1, …
+            "embeddings": "kept",  # of the elements, or 'new'
+            "scaling": "new",  # of the labels: fitted on these training rows, or 'kept'
+            "lr_scratch": lr_scratch,
+            "lr_finetune": lr_finetune,
+        }
+    )
+    config.update(fields)
+    if preset == "quick":
+        config.epochs = 2
+    return config.lock()
+
+
+def names(folder: pathlib.Path) -> tuple[str, ...]:
+    """Return the names of a folder's cards, without those of the folders in it."""
+    return tuple(sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"))
+
+
+def find(text: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
+    """Return the file and the preset that 'NAME:PRESET' or 'FILE.py:PRESET' names.
+
+    Args:
+      text: of the flag.
+      folder: of the cards that are known by name, like 'egnn' or 'finetune/md17'.
+
+    Raises:
+      InputError: there is no such card or file.
+    """
+    name, _, preset = text.partition(":")
+    if name.endswith(".py"):
+        path = pathlib.Path(name)
+        if not path.is_file():
+            raise InputError(
+                f"--config={name}: no such file; expected a card's name, like egnn, or FILE.py"
+            )
+        return path, preset
+    known = {
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in folder.rglob("*.py")
+        if path.stem != "__init__"
+    }
+    if name not in known:
+        raise InputError(
+            f"--config={name}: expected FILE.py or the name of a card: {', '.join(sorted(known))}"
+        )
+    return folder / f"{name}.py", preset
+
+
+def load(path: pathlib.Path, preset: str = "") -> ConfigDict:
+    """Return the configuration of a card.
+
+    Raises:
+      InputError: the file is no card, or raises an error of its own.
+    """
+    try:
+        made = runpy.run_path(str(path)).get("get_config")
+        if made is None:
+            raise InputError("expected a function get_config(preset), got none")
+        config = made(preset) if preset else made()
+    except InputError as error:
+        raise InputError(f"--config={path}: {error}") from error
+    except Exception as error:  # it is the user's code
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"line {error.lineno}" if isinstance(error, SyntaxError) else f"line {last.lineno}"
+        raise InputError(f"--config={path}: {where}: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"--config={path}: expected a ConfigDict of get_config, got {type(config).__name__}"
+        )
+    return config
+
+
+def _fields(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        yield prefix + name
+        if hasattr(value, "items"):
+            yield from _fields(value, f"{prefix}{name}.")
+
+
+def change(config: ConfigDict, field: str, text: str) -> None:
+    """Set one field to the value that a text says, of the type that the card has there.
+
+    Args:
+      config: of a card; changed in place.
+      field: like 'lr' or 'model.hidden'; 'model' takes the name of a model and sets its defaults.
+      text: of the value.
+
+    Raises:
+      InputError: no such field, or the text is of another type.
+    """
+    choose("field of --config", field, _fields(config))
+    if field == "model":
+        with config.unlocked():
+            config.model = ConfigDict({"name": text, **models.defaults(text)})
+        return
+    *parents, name = field.split(".")
+    where: Any = config
+    for parent in parents:
+        where = where[parent]
+    if isinstance(where[name], ConfigDict):
+        raise InputError(f"--config.{field}: expected one of its fields, like --config.{field}.…")
+    with config.ignore_type():
+        where[name] = _value(f"--config.{field}", where[name], text)
+
+
+def _value(flag: str, before: Any, text: str) -> Any:
+    """Return the value of a text, of the type of what the field holds."""
+    what = {bool: "true or false", int: "a whole number", float: "a number"}
+    try:
+        match before:
+            case bool():
+                return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            case int() | float():
+                return type(before)(text)
+            case list() | tuple():
+                return type(before)(ast.literal_eval(text))
+    except (KeyError, SyntaxError, TypeError, ValueError):
+        expected = what.get(type(before), f"a {type(before).__name__} as Python writes it")
+        raise InputError(f"{flag}: expected {expected}, got {text!r}") from None
+    return text

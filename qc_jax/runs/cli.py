@@ -1,0 +1,327 @@
+"""Start scripts: flags of their own, errors in one line, signals and exit codes.
+
+A script ends with 0; with 1 for a bug in qc_jax, whose traceback it shows; with 2 for what the user
+or the machine got wrong, told in one line; with 130 after Ctrl-C; or with 143 after SIGTERM, which
+clouds send beforehand, while there is work left.
+"""
+
+import contextlib
+import errno
+import functools
+import io
+import logging as python_logging
+import os
+import pathlib
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+from absl import flags, logging
+
+from qc_jax.errors import InputError
+from qc_jax.runs import cards
+from qc_jax.train import loop
+
+# What to install for a module that not all users need.
+EXTRAS = {
+    "apache_beam": "beam",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "pandas": "report",
+    "pebble": "engines",
+    "PIL": "report",
+    "pyarrow": "report",
+    "sklearn": "boosting",
+    "tabulate": "report",
+    "tblite": "engines",
+    "tensorflow": "tf",
+    "torch": "torch",
+}
+# What a machine may refuse anywhere; also in the words of libraries that are not Python's.
+_REFUSED = {
+    code: os.strerror(code)
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+}
+_HELP = {"-h", "-help", "--help", "--helpfull", "-?"}
+
+
+class Card:
+    """The card that a script's --config names, with its changed fields.
+
+    Args:
+      folder: of the cards that are known by name.
+      default: returns the name of the card where the flag is not given; None where it must be.
+    """
+
+    def __init__(self, folder: pathlib.Path, default: Callable[[], str | None] | None = None):
+        self._folder, self._default = folder, default
+        self.changes: dict[str, str] = {}
+        self.text: Callable[[], str | None] = lambda: None
+
+    @functools.cached_property
+    def value(self) -> dict[str, Any]:
+        """The configuration.
+
+        Raises:
+          InputError: no such card, or a field or value that it can't have.
+        """
+        text = self.text() or (self._default() if self._default else None)
+        if text is None:
+            if not self.changes:
+                return {}
+            raise InputError(f"--config.{next(iter(self.changes))}: expected --config=CARD, too")
+        config = cards.load(*cards.find(text, self._folder))
+        for field in sorted(self.changes, key=lambda field: field != "model"):
+            cards.change(config, field, self.changes[field])
+        return config.to_dict()
+
+
+class Flags:
+    """The flags of one script, of which no other script in the process knows.
+
+    Args:
+      about: what --help shows above them; the script's docstring.
+    """
+
+    def __init__(self, about: str | None = None):
+        self._about, self._values = about or "", flags.FlagValues()
+        self._card = Card(pathlib.Path())
+        self._values.set_gnu_getopt()
+
+    def _define(self, kind: Callable[..., flags.FlagHolder], *args: Any, **more: Any):
+        return kind(*args, flag_values=self._values, **more)
+
+    string = functools.partialmethod(_define, flags.DEFINE_string)
+    integer = functools.partialmethod(_define, flags.DEFINE_integer)
+    number = functools.partialmethod(_define, flags.DEFINE_float)
+    boolean = functools.partialmethod(_define, flags.DEFINE_boolean)
+    enum = functools.partialmethod(_define, flags.DEFINE_enum)
+    strings = functools.partialmethod(_define, flags.DEFINE_list)
+
+    def card(
+        self,
+        folder: pathlib.Path,
+        about: str = "Experiment card: its name or FILE.py; ':quick' behind it for seconds.",
+        required: bool = True,
+        default: Callable[[], str | None] | None = None,
+    ) -> Card:
+        """Define --config and --config.FIELD; see `Card`."""
+        self._card = Card(folder, default)
+        holder = self.string("config", None, about, required=required)
+        self._card.text = lambda: holder.value
+        return self._card
+
+    def reset(self) -> None:
+        """Forget a command line."""
+        self._values.unparse_flags()
+        for name in self._values:
+            self._values[name].unparse()
+        self._card.changes.clear()
+        self._card.__dict__.pop("value", None)
+
+    def given(self) -> set[str]:
+        """Return the names of the flags that the command line holds."""
+        return {name for name in self._values if self._values[name].present}
+
+    def parse(self, words: list[str]) -> list[str]:
+        """Take the flags off the words of a command line, and return what is left.
+
+        Raises:
+          InputError: an unknown flag, or a wrong value.
+        """
+        if _HELP & set(words):
+            print(self.help())
+            sys.exit(0)
+        if "config" in self._values:
+            words = self._take_changes(words)
+        try:
+            return self._values([sys.argv[0], *words])[1:]
+        except flags.Error as error:
+            missing = re.search(r"--(\w+)=None: Flag --\w+ must have a value", str(error))
+            if missing:
+                about = self._values[missing[1]].help
+                raise InputError(f"expected --{missing[1]}: {about}") from error
+            raise InputError(str(error).replace("flag --", "--")) from error
+
+    def _take_changes(self, words: list[str]) -> list[str]:
+        """Take off '--config.FIELD=VALUE', and '--config.FIELD VALUE'."""
+        rest, todo = [], list(words)
+        while todo:
+            word = todo.pop(0)
+            if not word.startswith(("--config.", "-config.")):
+                rest.append(word)
+                continue
+            field, equals, text = word.lstrip("-").removeprefix("config.").partition("=")
+            if not equals:
+                text = todo.pop(0) if todo and not todo[0].startswith("--") else "true"
+            self._card.changes[field] = text
+        return rest
+
+    def help(self) -> str:
+        """Return the text of --help."""
+        lines = [self._about.strip(), ""]
+        for name in sorted(set(self._values) - {"flagfile", "undefok"}):
+            flag = self._values[name]
+            default = "" if flag.default in (None, "", [], False) else f" (default: {flag.default})"
+            lines += [f"  --{name}", f"      {flag.help}{default}"]
+        return "\n".join(lines)
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the line that tells what went wrong, or None where it is a bug in qc_jax."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError | flags.Error):
+        return text
+    if isinstance(error, ModuleNotFoundError):
+        module = str(error.name).partition(".")[0]
+        if module in EXTRAS:
+            return f"{module} is not installed; `pip install 'qc-jax[{EXTRAS[module]}]'` brings it"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED: Out of memory" in text:
+        free = psutil.virtual_memory().available / 2**30
+        return f"not enough memory, {free:.1f} GiB are free here: {text or 'expected more'}"
+    if _lacks_device(error):
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        return (
+            f"JAX_PLATFORMS={platforms}: JAX finds no such device here; unset it, or install JAX "
+            f"for it (`pip install 'qc-jax[cuda]'` or 'qc-jax[tpu]')"
+        )
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno in _REFUSED:
+            where = "" if inner.filename is None else f"{inner.filename}: "
+            return f"{where}{inner.strerror}"
+        inner = inner.__cause__ or inner.__context__
+    for words in _REFUSED.values():
+        if words in text:
+            return text
+    return None
+
+
+def _lacks_device(error: BaseException) -> bool:
+    """Return whether JAX failed to find devices of the kind that JAX_PLATFORMS asks for."""
+    frames = traceback.extract_tb(error.__traceback__)
+    in_search = bool(frames) and pathlib.Path(frames[-1].filename).name == "xla_bridge.py"
+    return in_search and bool(os.environ.get("JAX_PLATFORMS"))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Tell an error in its line, or a bug by its traceback, and end with the exit code of it."""
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            print("a bug in qc_jax, please report it with the lines below:", file=sys.stderr)
+            traceback.print_exc()
+            _leave(1)
+        print(f"error: {line}", file=sys.stderr)
+        _leave(2)
+
+
+def _leave(code: int) -> None:
+    """Exit, also where the last words on standard output have no place, as on a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def prepare_streams() -> None:
+    """Let output in ASCII replace what it can't write, and hide what libraries tell in passing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    logging.set_verbosity(logging.WARNING)  # absl may start at INFO, where orbax tells every step
+    python_logging.getLogger("absl").addFilter(
+        lambda record: "Using custom data configuration" not in str(record.msg)
+    )
+
+
+def run(
+    main: Callable[[list[str]], None], own: Flags | None = None, words: str | None = None
+) -> None:
+    """Run a script's `main` with the words of the command line that are no flags.
+
+    Args:
+      main: of the script.
+      own: its flags; absl's global ones where not given.
+      words: what they are, like 'PAIR …'; None refuses any.
+    """
+    prepare_streams()
+    with told():
+        if own is None:
+            rest = flags.FLAGS(sys.argv)[1:]
+        else:
+            rest = own.parse(sys.argv[1:])
+            if rest and words is None:
+                known = rest[0].partition("=")[1] and not rest[0].startswith("-")
+                hint = f"; did you mean --{rest[0]}?" if known else ""
+                raise InputError(f"expected flags only, got {rest[0]!r}{hint}")
+        main(rest)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C or SIGTERM has asked to stop.
+
+    Where the block raises `loop.Interrupted`, all is saved: says so and exits with 130 or 143. A
+    second Ctrl-C stops at once.
+    """
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            os.write(2, b"\nstopping after this epoch, to save it; Ctrl-C again stops at once\n")
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    except loop.Interrupted:
+        by = asked[0] if asked else signal.SIGTERM  # or another process of the run was asked
+        name = "Ctrl-C" if by == signal.SIGINT else "SIGTERM"
+        print(f"stopped by {name}, and all is saved: the same command goes on")
+        sys.exit(128 + by)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_out(path: pathlib.Path) -> None:
+    """Raise InputError unless `path`, of --out, is an empty directory or not there."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"--out: expected an empty or new directory, got {path}")
+
+
+def make_out(path: pathlib.Path) -> None:
+    """Make the directory of --out where it is not there; raise InputError where it can't be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: {path}: cannot be written: {error.strerror}") from error
+
+
+def draw(picture: Callable[[], None]) -> None:
+    """Draw a picture beside results that are worth keeping where Matplotlib is not installed."""
+    try:
+        picture()
+    except ModuleNotFoundError as error:
+        line = explain(error)
+        if line is None:
+            raise
+        print(f"no picture: {line}", file=sys.stderr)

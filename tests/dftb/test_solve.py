@@ -1,0 +1,146 @@
+"""Energies, levels, charges and forces as DFTB+ gives them, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qc_jax.data.table import ORBITAL_L, ORBITAL_M
+from qc_jax.dftb import NotConverged, solve
+from qc_jax.errors import InputError
+from tests.dftb import reference
+
+_, PAIRS, MOLECULES = reference.of_fixture()
+WATER = MOLECULES[0]
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> str:
+    """A directory with the Slater-Koster files of H and O."""
+    directory = tmp_path_factory.mktemp("skf") / "published"
+    reference.write(directory, reference.of_fixture()[0])
+    return str(directory)
+
+
+def compare(found, run: dict, energy=1e-5, level=1e-5, charge=1e-6, dipole=1e-5, force=1e-4):
+    for name in ("total_energy_ev", "mermin_free_energy_ev"):
+        assert getattr(found, name) == pytest.approx(run[name], abs=energy), name
+    np.testing.assert_allclose(found.charges_e, run["charges_e"], atol=charge)
+    np.testing.assert_allclose(found.dipole_d, run["dipole_d"], atol=dipole)
+    forces = np.reshape(run["forces_ev_ang"], (-1, 3))
+    np.testing.assert_allclose(found.forces_ev_ang, forces, atol=force)
+    levels = np.array(run["eigenvalues_ev"])
+    # An antibonding level far up feels the digits of the file that DFTB+ had: 4e-7 of it.
+    assert np.all(np.abs(found.levels_ev - levels) < level + 4e-7 * np.abs(levels))
+    np.testing.assert_allclose(found.occupations, run["fillings"], atol=1e-8)
+
+
+def compare_pair(run: dict, parameters: str, **tolerances) -> None:
+    found = solve(run["pair"].split("_"), run["distance_ang"], parameters, max_l=run["max_l"])
+    compare(found, run, **tolerances)
+    for name in ("band_energy_ev", "repulsive_energy_ev", "fermi_level_ev"):
+        assert getattr(found, name) == pytest.approx(run[name], abs=1e-5), name
+    expected = np.zeros((2, 16))
+    for atom, *lm, electrons in run["populations_atom_l_m"]:
+        expected[atom - 1, (lm[0] == ORBITAL_L) & (lm[1] == ORBITAL_M)] = electrons
+    np.testing.assert_allclose(found.populations, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("run", PAIRS, ids=lambda run: f"{run['pair']} {run['distance_ang']}")
+def test_pairs_as_dftbplus(files, run):
+    compare_pair(run, files)
+
+
+def test_a_molecule_as_dftbplus(files):
+    compare(solve(WATER["symbols"], WATER["positions_ang"], files), WATER)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not reference.SHARED.is_dir(), reason="needs ../shared/ptbp")
+def test_all_given_tables_as_dftbplus(tmp_path):
+    tables = np.load(reference.SHARED / "tables_published.npz")
+    reference.write(tmp_path, {name: tables[name] for name in tables.files})
+    runs = json.loads((reference.SHARED / "pairs.json").read_text())["pairs"]
+    runs = [run for run in runs if run["pair"].replace("_", "-") in tables.files]
+    assert len(runs) == 30
+    for run in runs:
+        compare_pair(run, str(tmp_path))
+
+
+@pytest.mark.parametrize("run", [run for run in PAIRS if run["relaxed"]], ids=lambda r: r["pair"])
+def test_pairs_relax_as_in_dftbplus(files, run):
+    found = solve(run["pair"].split("_"), run["distance_ang"] * 1.1, files, relax=True)
+    assert found.distance_ang == pytest.approx(run["distance_ang"], abs=5e-5)
+    assert np.abs(found.forces_ev_ang).max() < 1e-4
+    along = np.array([1.0, -2.0, 0.5]) / np.sqrt(5.25)
+    tilted = solve(run["pair"].split("_"), [[1, 1, 1], 1 + 1.3 * along], files, relax="global")
+    assert tilted.distance_ang == pytest.approx(found.distance_ang, abs=1e-5)
+    assert tilted.total_energy_ev == pytest.approx(found.total_energy_ev, abs=1e-7)
+
+
+def test_forces_are_the_gradient(files):
+    places, step = np.array(WATER["positions_ang"]), 2e-3
+    forces = solve(WATER["symbols"], places, files).forces_ev_ang
+    for atom, axis in ((0, 1), (2, 2)):
+        energies = []
+        for k in (-2, -1, 1, 2):
+            moved = places.copy()
+            moved[atom, axis] += k * step
+            energies.append(solve(WATER["symbols"], moved, files).mermin_free_energy_ev)
+        slope = np.dot([1, -8, 8, -1], energies) / (12 * step)
+        assert forces[atom, axis] == pytest.approx(-slope, abs=1e-6)
+
+
+def test_a_molecule_relaxes(files):
+    found = solve(WATER["symbols"], WATER["positions_ang"], files, relax=True)
+    assert np.abs(found.forces_ev_ang).max() < 1e-3
+    assert found.total_energy_ev < WATER["total_energy_ev"]
+
+
+def test_shells_with_charges_of_their_own(files):
+    found = solve(WATER["symbols"], WATER["positions_ang"], files, shell_resolved=True)
+    atoms = solve(WATER["symbols"], WATER["positions_ang"], files)
+    assert 0.01 < abs(found.charges_e[0] - atoms.charges_e[0]) < 0.3
+    np.testing.assert_allclose(found.populations.sum(1) + found.charges_e, [6, 1, 1], atol=1e-8)
+
+
+@pytest.mark.parametrize("temperature", [0, 5000])
+def test_temperatures(files, temperature):
+    found = solve(["O", "H"], 1.0, files, temperature=temperature)
+    entropy = found.total_energy_ev - found.mermin_free_energy_ev
+    assert entropy == pytest.approx(2.2493 * 8.617333e-5 * temperature, rel=0.01, abs=1e-4)
+
+
+def test_no_minimum(files):
+    with pytest.raises(NotConverged, match="no minimum: the energy falls out to"):
+        solve(["H", "H"], 5.0, files, max_l="s", temperature=20000, relax=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"symbols": ["H", "Xx"]}, "unknown element symbol 'Xx'"),
+        ({"symbols": ["H", "C"]}, "unknown element of the Slater-Koster files .*: H, O"),
+        ({"symbols": ["H", "C", "O"]}, "unknown element of the Slater-Koster files"),
+        ({"symbols": []}, "expected one atom or more"),
+        ({"positions": [[0, 0, 0]]}, r"expected shape \(2, 3\) for 2 atoms, got \(1, 3\)"),
+        ({"positions": [[0, 0, 0], [0, 0, np.nan]]}, "atom 1 is not finite"),
+        (
+            {"positions": 0.1},
+            r"atoms 0 \(O\) and 1 \(H\) are 0.100 Å apart, closer than",
+        ),
+        ({"positions": "near"}, "positions: expected"),
+        ({"max_l": {"O": "d"}}, "max_l of O: expected at most 'p', .* got 'd'"),
+        ({"max_l": {"O": 7}}, "max_l of O: expected 0, 1, 2 or 's', 'p', 'd', got 7"),
+        ({"max_l": {"Xx": 1}}, "unknown element symbol 'Xx'"),
+        ({"temperature": -1}, "temperature: expected 0 or more kelvin, got -1"),
+        ({"temperature": np.nan}, "temperature: expected 0 or more"),
+        ({"charge": 1}, "charge: only 0 is supported"),
+        ({"spin": 1}, "spin: only 0 is supported"),
+        ({"relax": "up"}, "relax: expected False, True"),
+        ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
+    ],
+)
+def test_bad_input(files, arguments, message):
+    with pytest.raises(InputError, match=message):
+        solve(**{"symbols": ["O", "H"], "positions": 1.0, "parameters": files} | arguments)

@@ -1,0 +1,205 @@
+"""How a script ends: 0, 2 with one line, 1 with a traceback for a bug, or by a signal."""
+
+import errno
+import json
+import os
+import signal
+import textwrap
+
+import pytest
+
+from qc_jax.errors import InputError
+from qc_jax.runs import cli
+from qc_jax.train import loop
+
+CARD = """
+    import ml_collections
+    from qc_jax.errors import choose
+
+    def get_config(preset=""):
+        choose("preset", preset, ("", "quick"))
+        model = {"name": "egnn", "hidden": 8}
+        return ml_collections.ConfigDict({"rate": 0.1, "steps": 3, "on": False, "model": model})
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs a script's `main` with a command line: its exit code, output and errors."""
+    (tmp_path / "configs").mkdir()
+    for name in ("configs/known.py", "own.py"):
+        (tmp_path / name).write_text(textwrap.dedent(CARD))
+    (tmp_path / "broken.py").write_text("def get_config():\n    return 1 / 0\n")
+    (tmp_path / "README.md").write_text("# no card\n")
+    (tmp_path / "empty.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args, main=None, words=None, needed=False, config=False):
+        flags = cli.Flags("About it.")
+        count = flags.integer("count", 1, "How many.", lower_bound=1)
+        flags.enum("engine", "tblite", ["tblite", "published"], "Which one.")
+        flags.string("needed", None, "What has no default.", required=needed)
+        card = flags.card(tmp_path / "configs", required=False)
+        shown = (
+            (lambda _: print(json.dumps(card.value)))
+            if config
+            else (lambda rest: print(count.value, rest))
+        )
+        monkeypatch.setattr("sys.argv", ["script", *args])
+        code = 0
+        try:
+            cli.run(main or shown, flags, words)
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def raising(error):
+    def main(_):
+        raise error
+
+    return main
+
+
+def test_a_good_run(run):
+    assert run("Ag", "--count=3", "Al", words="A B") == (0, "3 ['Ag', 'Al']\n", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--conut=3"], ["conut", "count"]),
+        (["--count=three"], ["count", "three"]),
+        (["--count=0"], ["count", "0"]),
+        (["--engine=psi4"], ["psi4", "tblite"]),
+        (["--count"], ["count"]),
+        (["config.epochs=3"], ["got 'config.epochs=3'; did you mean --config.epochs=3?"]),
+        (["more"], ["expected flags only, got 'more'\n"]),
+        (["--config=own.py", "--config.rat=0.2"], ["'rat'", "choose one of: model, model.hidden"]),
+        (["--config=own.py:slow"], ["own.py: unknown preset 'slow'; choose one of: '', quick\n"]),
+        (["--config=own.py", "--confg.rate=0.2"], ["confg.rate"]),
+        (["--config=own.py", "--config.steps=many"], ["--config.steps: expected a whole", "many"]),
+        (["--config=own.py", "--config.steps=1.5"], ["expected a whole number, got '1.5'"]),
+        (["--config=own.py", "--config.on=maybe"], ["expected true or false, got 'maybe'"]),
+        (["--config=own.py", "--config.rate=fast"], ["expected a number, got 'fast'"]),
+        (["--config.rate=1"], ["--config.rate: expected --config=CARD, too"]),
+        (["--config=none.py"], ["none.py: no such file; expected a card's name"]),
+        (["--config=README.md"], ["expected FILE.py or the name of a card: known\n"]),
+        (["--config=egn"], ["--config=egn: expected FILE.py or the name of a card: known\n"]),
+        (["--config=broken.py"], ["broken.py: line 2: ZeroDivisionError: division by zero"]),
+        (["--config=empty.py"], ["empty.py: expected a function get_config(preset), got none"]),
+    ],
+    ids=lambda item: " ".join(item).strip(),
+)
+def test_a_wrong_flag_is_one_line(run, args, words):
+    code, out, err = run(*args, config=args[0].startswith("--config"))
+    assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+def test_cards_by_name_and_by_file_and_their_fields(run):
+    whole = {"rate": 0.1, "steps": 3, "on": False, "model": {"name": "egnn", "hidden": 8}}
+    for name in ("known", "own.py", "known:quick"):
+        assert json.loads(run(f"--config={name}", config=True)[1]) == whole
+    changed = (
+        "--config.rate",
+        "1e-3",
+        "--config.on",
+        "--config.steps=4",
+        "--config.model.hidden=16",
+    )
+    expected = {"rate": 1e-3, "steps": 4, "on": True, "model": {"name": "egnn", "hidden": 16}}
+    assert json.loads(run(*changed, "--config=known", config=True)[1]) == expected
+    _, out, _ = run("--config=known", "--config.model.hidden=9", "--config.model=gcn", config=True)
+    model = json.loads(out)["model"]
+    assert model["name"] == "gcn" and model["hidden"] == 9
+
+
+def test_a_required_flag_is_one_line(run):
+    assert run(needed=True) == (2, "", "error: expected --needed: What has no default.\n")
+
+
+def test_an_input_error_is_one_line_even_if_its_message_is_not(run):
+    error = InputError("table.npz: cut\n  short")
+    assert run(main=raising(error)) == (2, "", "error: table.npz: cut short\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.npz"), "a.npz: No space left on"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a"), "a: Permission denied"),
+        (ValueError("write: Read-only file system [errno 30]"), "Read-only file system"),
+        (
+            ModuleNotFoundError("No module named 'tblite'", name="tblite.interface"),
+            "qc-jax[engines]",
+        ),
+        (MemoryError("Unable to allocate 37 GiB"), "GiB are free here: Unable to allocate 37 GiB"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(run, error, words):
+    code, _, err = run(main=raising(error))
+    assert code == 2 and words in err and err.count("\n") == 1, err
+
+
+def test_a_device_that_is_not_there(run_python):
+    """JAX itself says so by an AssertionError without a word."""
+    code = "from qc_jax.runs import cli; import jax; cli.run(lambda _: print(jax.devices()))"
+    done = run_python("-c", code, JAX_PLATFORMS="cuda")
+    assert done.returncode == 2 and done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: JAX_PLATFORMS=cuda: JAX finds no such device here; unset it")
+
+
+@pytest.mark.parametrize("bug", [ValueError("a bug"), KeyError("a bug"), OSError("a bug")])
+def test_a_bug_shows_its_traceback(run, bug):
+    code, _, err = run(main=raising(bug))
+    assert code == 1 and err.startswith("a bug in qc_jax, please report it")
+    assert "Traceback" in err and "a bug" in err
+
+
+def test_help_lists_the_flags(run):
+    code, out, _ = run("--help", needed=True)
+    assert code == 0 and "About it." in out and "--count" in out and "(default: 1)" in out
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_signal_asks_to_stop(run, number, code, name):
+    before = signal.getsignal(number)
+
+    def main(_):
+        with cli.stop_on_signals() as stop:
+            assert not stop()
+            os.kill(os.getpid(), number)
+            assert stop()
+            raise loop.Interrupted
+
+    words = f"stopped by {name}, and all is saved: the same command goes on\n"
+    assert run(main=main)[:2] == (code, words)
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_does_not_wait(run):
+    def main(_):
+        with cli.stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            raise AssertionError("it went on")
+
+    code, _, err = run(main=main)
+    assert code == 130 and err.endswith("stopped by Ctrl-C\n")
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_output_in_ascii(run_python):
+    """As a shell redirects."""
+    code = "from qc_jax.runs import cli; cli.run(lambda _: print('Å'))"
+    done = run_python("-c", code, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "?\n", "")
+    full = f"import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); {code}"
+    done = run_python("-c", full)
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")

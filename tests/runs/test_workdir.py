@@ -1,0 +1,116 @@
+"""One directory, one run."""
+
+import subprocess
+import sys
+
+import pytest
+
+from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
+
+CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
+
+
+def test_claim_is_repeatable(tmp_path):
+    work = Workdir(tmp_path / "a" / "b")
+    work.claim(CONFIG)
+    work.claim(CONFIG)
+    assert work.result() is None
+    work.write_result({"model": "egnn", "test": {}})
+    assert work.result() == {"model": "egnn", "test": {}}
+
+
+def test_tuples_are_lists_on_disk(tmp_path):
+    for _ in range(2):
+        Workdir(tmp_path).claim({"model": {"channels": (0, 1)}})
+    with pytest.raises(InputError, match=r"model\.channels is \[0, 1\] there, \[0, 2\] asked"):
+        Workdir(tmp_path).claim({"model": {"channels": (0, 2)}})
+
+
+def test_another_run_is_refused_and_nothing_is_touched(tmp_path):
+    work = Workdir(tmp_path)
+    work.claim(CONFIG)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    other = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 16}}
+    with pytest.raises(InputError, match=r"model\.hidden is 94 there, 16 asked"):
+        work.claim(other)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_places_that_cannot_be_claimed(tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        Workdir(tmp_path).claim(CONFIG)
+    with pytest.raises(InputError, match="expected a directory, got a file"):
+        Workdir(tmp_path / "note.txt").claim(CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_one_process_trains_at_a_time(tmp_path):
+    """And one that was killed is in nobody's way."""
+    work = Workdir(tmp_path)
+    work.claim(CONFIG)
+    code = "from qc_jax.runs.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
+    other = subprocess.Popen(
+        [sys.executable, "-c", code + "print('held', flush=True); sys.stdin.read()", tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another process trains here"):
+        work.lock()
+    Workdir(tmp_path, writes=False).lock()  # this one would write nothing
+    other.kill()
+    other.communicate()
+    work.lock()
+    work.lock()
+
+
+def test_a_claim_that_was_killed_is_made_again(tmp_path):
+    (tmp_path / "config.json.partial").write_text('{"tar')
+    Workdir(tmp_path).claim(CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"not a work directory of experiments\.train"):
+        Workdir(tmp_path).config()
+    (tmp_path / "config.json").write_text('{"target": ')
+    with pytest.raises(InputError, match=r"config\.json: not JSON, or cut short"):
+        Workdir(tmp_path).config()
+    with pytest.raises(InputError, match="expected 2 epochs, as in the checkpoint, got 0"):
+        Workdir(tmp_path).history(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("config.json", "[]", r"config\.json: expected fields and their values, got \[\]"),
+        ("config.json", "{}", "expected a run's schema, got none"),
+        ("config.json", '{"schema": 99, "model": {"name": "egnn"}}', "made by a newer qc_jax"),
+        ("config.json", '{"schema": 1}', "model: expected its name and hyper-parameters, got none"),
+        ("config.json", '{"schema": 1, "model": "egnn"}', "model: expected a name and hyper-param"),
+        ("config.json", '{"schema": 1, "model": {"name": ""}}', "expected the name of a model"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "epochs": "many"}', "epochs: exp"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "split": null}', "split: expec"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "data": 3}', "data: expected te"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "dta": "x"}', "unknown field 'd"),
+        ("result.json", "[]", r"result\.json: expected fields and their values"),
+        ("result.json", "{}", "expected a field 'model', got none"),
+        ("failure.json", "[]", r"failure\.json: expected fields and their values"),
+    ],
+)
+def test_json_of_another_kind(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    work = Workdir(tmp_path)
+    read = {"config.json": work.config, "result.json": work.result, "failure.json": work.failure}
+    with pytest.raises(InputError, match=words):
+        read[name]()
+
+
+def test_metrics_that_are_none(tmp_path):
+    for text in ("garbage\n", "[1]\n", '{"loss": 1}\n'):
+        (tmp_path / "metrics.jsonl").write_text(text)
+        with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected what epoch 1"):
+            Workdir(tmp_path).history(1)
