@@ -7,7 +7,7 @@ import pytest
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import grid, loop
-from qc_jax.train.stack import key
+from qc_jax.train.stack import static_signature
 from tests.train.test_stack import training
 
 
@@ -25,7 +25,7 @@ def test_waves(trainings, tmp_path):
     plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
     assert [wave.names for wave in plan] == [("a0", "a1", "a2"), ("a3", "a4"), ("b0", "b1")]
     for wave in plan:
-        assert len({key(trainings[name]) for name in wave.names}) == 1
+        assert len({static_signature(trainings[name]) for name in wave.names}) == 1
     assert len({wave.directory for wave in plan}) == 3
     # What has been decided stays, whatever is asked for later.
     assert grid.plan_stacks(trainings, tmp_path, stack_size=1) == plan
