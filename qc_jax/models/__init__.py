@@ -171,4 +171,5 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
     if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
-    return _torch.convert(name, shapes, names, model.torch_constants(), state_dict)
+    weights = _torch.rename(state_dict, model.torch_aliases)
+    return _torch.convert(name, shapes, names, model.torch_constants(), weights)
