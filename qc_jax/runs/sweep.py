@@ -44,7 +44,9 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
-            words.append(value if name in ("model", "target") else f"{name}{value:g}")
+            words.append(
+                value.replace(":", ".") if name in ("model", "target") else f"{name}{value:g}"
+            )
             match name:
                 case "model":
                     one["model"] = {"name": value, **models.defaults(value)}
