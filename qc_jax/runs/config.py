@@ -43,7 +43,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, given: Any) -> "ModelConfig":
-        """Return the configuration of `{"name": "egnn", "hidden": 64}` or 'egnn', defaults filled in.
+        """Return that of `{"name": "egnn", "hidden": 64}` or of a name alone, defaults filled in.
 
         Raises:
           InputError: It is something else, or a value is wrong.
@@ -84,7 +84,7 @@ class ModelConfig:
 
     @property
     def known_as(self) -> str:
-        """Return what `models.create` takes: the name, or the source where that is another's here."""
+        """Return what `models.create` takes: the name, or the source where it is another here."""
         if not self.source:
             return self.name
         try:

@@ -160,7 +160,7 @@ def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(InputError, match="it holds no config.json"):
+    with pytest.raises(InputError, match=r"it holds no config\.json"):
         qc_jax.load(tmp_path)
-    with pytest.raises(InputError, match="it holds no config.json"):
+    with pytest.raises(InputError, match=r"it holds no config\.json"):
         qc_jax.load(tmp_path / "nowhere")
