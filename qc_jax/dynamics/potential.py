@@ -43,7 +43,7 @@ def energy_column(run: SavedRun) -> int:
     """Return which output of a model is the energy that its forces belong to.
 
     Raises:
-      InputError: none is, or the model is no smooth function of positions (`Model.rough`).
+      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
     """
     name, model = run.config.model.name, run.model
     if "positions" not in model.inputs:
@@ -54,7 +54,7 @@ def energy_column(run: SavedRun) -> int:
             f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
             "expected a model of elements and positions alone"
         )
-    rough = getattr(model, "rough", "")
+    rough = model.not_smooth_reason
     if rough:
         raise InputError(f"{name} is no smooth function of positions: {rough}")
     for energy in ENERGIES:
@@ -108,7 +108,7 @@ class Potential:
         self._variables, self._scaler = jax.tree.map(self._cast, state)
         self.numbers = np.asarray(structure.atomic_numbers, np.int32)
         self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
-        self.cutoff: float | None = run.record.cutoff or getattr(run.model, "cutoff", None)
+        self.cutoff: float | None = run.record.cutoff or run.model.cutoff
         if self.cell is not None and self.cutoff is None:
             raise InputError(
                 f"{run.config.model.name} has no cutoff and sees all atoms of a "
