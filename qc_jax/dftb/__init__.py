@@ -7,8 +7,10 @@ from typing import Any
 _HOMES: dict[str, str] = {
     "PseudoAtom": "qc_jax.dftb.pseudo",
     "covered_symbols": "qc_jax.dftb.parameters",
+    "energy_function": "qc_jax.dftb.calculator",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
+    "Calculator": "qc_jax.dftb.calculator",
     "NotConverged": "qc_jax.dftb.solver",
     "Solution": "qc_jax.dftb.solver",
     "solve": "qc_jax.dftb.solver",

@@ -75,10 +75,12 @@ def fill(
     """
     energies = jnp.concatenate(levels)
     counts = jnp.concatenate([jnp.full_like(e, w) for e, w in zip(levels, weights, strict=True)])
-    order = jnp.argsort(energies)
-    ordered, filled = energies[order], jnp.cumsum(counts[order])
+    ordered, sorted_counts = jax.lax.sort((energies, counts), num_keys=1)
+    filled = jnp.cumsum(sorted_counts)
     pairs = electrons / 2
-    top = jnp.argmax(filled >= pairs - 1e-9)  # the highest level with electrons at T = 0
+    # The highest level with electrons at T = 0. Indices are int32 throughout: others cannot be
+    # lowered where the caller's JAX is not in 64 bits.
+    top = jnp.minimum(jnp.sum(filled < pairs - 1e-9, dtype=jnp.int32), len(ordered) - 1)
     full = jnp.abs(filled[top] - pairs) < 1e-9
     homo = ordered[top]
     lumo = jnp.where(full, ordered[jnp.minimum(top + 1, len(ordered) - 1)], homo)
@@ -241,7 +243,7 @@ def reported_fermi_level(
     """Return the Fermi level as DFTB+ says it: mid-gap where that fills within 1e-7 electrons."""
     ordered = jnp.sort(levels)
     pairs = electrons / 2
-    at = jnp.round(pairs).astype(int)
+    at = jnp.round(pairs).astype(jnp.int32)
     inside = (at >= 1) & (at < len(ordered)) & (jnp.abs(at - pairs) < 1e-9)
     low = ordered[jnp.clip(at - 1, 0, len(ordered) - 1)]
     middle = (low + ordered[jnp.clip(at, 0, len(ordered) - 1)]) / 2
