@@ -12,9 +12,9 @@ listed with the others; the baselines are fitted on the training rows of that sp
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
-from qc_jax.runs import building, cli, scoring
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import cli, scoring
+from qc_jax.runs.saved import load
+from qc_jax.runs.workdir import Workdir
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string(
@@ -37,21 +37,7 @@ def main(_: list[str]) -> None:
     elif _DATA_DIR.value:
         raise InputError("--data_dir is of --data, which was not given")
 
-    workdir = Workdir(_WORKDIR.value)
-    config = workdir.config()
-    trained = building.from_config(config)
-    if trained.config["data_fingerprint"] != config["data_fingerprint"]:
-        raise InputError(f"{config['data']} has changed since the model of {workdir.path} was made")
-    state = restore(workdir, trained.model, trained.settings)
-    run = trained
-    if changes:
-        other = building.from_config({**config, **changes})
-        run = other._replace(task=scoring.unseen(other.task, known=trained.task))
-
-    seconds = (workdir.result() or {}).get("seconds", {})
-    scored = scoring.score(run, state, seconds)
-    if changes:
-        scored.result["trained_on"] = scoring.about_data(trained)
+    scored = scoring.score_saved(load(_WORKDIR.value), **changes)
     if out is not None:
         cli.make_out(out.path)
         plot_scored(out.path / "parity.png", scored.result, scored.predictions)

@@ -33,10 +33,10 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import number, show_result
-from qc_jax.runs import building, cli, scoring, torch_checkpoint
+from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.state import init, of_one
-from qc_jax.train.workdir import Workdir
 
 CARDS = pathlib.Path(__file__).parent / "configs"
 
@@ -78,9 +78,8 @@ def main(_: list[str]) -> None:
         checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
     )
     run = run._replace(
-        config={
-            **run.config,
-            "imported": {
+        config=run.config.replace(
+            imported={
                 "file": os.path.basename(checkpoint.path),
                 "sha256": checkpoint.sha256,
                 "label_min": labels.low.tolist(),
@@ -88,11 +87,11 @@ def main(_: list[str]) -> None:
                 "scaled_by": labels.source,
                 "presumed": "trained and chosen on the training and validation rows of split "
                 f"{config['split']}, seed {config['seed']}, of {config['data']}",
-            },
-        }
+            }
+        )
     )
     workdir = Workdir(_WORKDIR.value)
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     result = workdir.result()
     if result is None:
         scaler = Scaler(
@@ -113,6 +112,14 @@ def main(_: list[str]) -> None:
         scored.write(workdir)
         result = scored.result
     show_result(result)
+    for key, value in models.resolve(name).published.items():
+        if hyper_parameters.get(key) != value:
+            print(
+                f"WARNING: the published {name} has {key}={value}, here it is "
+                f"{hyper_parameters.get(key, models.defaults(name)[key])}"
+            )
+        else:
+            print(f"{key}={value}, as published; the default here is {models.defaults(name)[key]}")
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")
@@ -126,7 +133,7 @@ def _warn(run: building.Run, labels: torch_checkpoint.LabelRange) -> None:
     for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):
         if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
             print(
-                f"WARNING: {name} of {run.config['data']} lies between {number(c)} and {number(d)},"
+                f"WARNING: {name} of {run.config.data} lies between {number(c)} and {number(d)},"
                 f" the range of these weights is {number(a)} to {number(b)}: they were trained on "
                 "other data, or scaled by some of the rows"
             )

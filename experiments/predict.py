@@ -9,21 +9,12 @@ The reference is the table's label, which belongs to that bond length alone.
 
 import math
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from qc_jax import canvas
-from qc_jax.chem.elements import element, pair_name
-from qc_jax.data.batch import Batch, from_arrays
-from qc_jax.data.dataset import Task, prepare
-from qc_jax.data.table import PairTable
+from qc_jax.chem.elements import pair_name
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
-from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building, cli, sources
-from qc_jax.train.restore import open_trained
+from qc_jax.runs import cli
+from qc_jax.runs.saved import load
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string(
@@ -43,58 +34,30 @@ def main(arguments: list[str]) -> None:
     if distance is not None and not (math.isfinite(distance) and distance > 0):
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
 
-    config, model, targets, settings, state = open_trained(_WORKDIR.value)
-    table = sources.read_table(config["data"], config["data_dir"])
-    # Without a distance the pair must be in the table; where it is not, `row` says why.
-    row = table.row(name) if distance is None or name in table.names else None
-    bond = math.nan if row is None else float(table.targets["distance_ang"][row])
-    distance = bond if distance is None else distance
-
-    features = None
-    if "canvas" in model.inputs:
-        if _DISTANCE.value is not None:
-            raise InputError(
-                "--distance: this model reads the canvas, which is known at the bond length alone"
-            )
-        features = jnp.asarray(canvas.features(table.take(np.array([row]))))
-    structure = _pair(name, distance, features).replace(canvas_size=config["canvas_size"])
-    predicted = predict(model, state.best_variables, state.scaler, structure, batch_size=1)[0]
+    run = load(_WORKDIR.value)
+    predicted = run.predict([name], distance)[0]
+    row = None
+    if run.pairs is not None and (distance is None or name in run.pairs.names):
+        row = run.pairs.row(name, run.record.left_out)
+    labels = [math.nan] * len(run.targets) if row is None else run.pairs.labels[row]
+    shown = distance if distance is not None else run.pairs.distance(row)
     rows = [
-        (key, number(float(value)), _reference(table, row, key), target(key).unit)
-        for key, value in zip(targets, predicted, strict=True)
+        (key, number(float(value)), _reference(row, label), target(key).unit)
+        for key, value, label in zip(run.targets, predicted, labels, strict=True)
     ]
-    show(f"{name} at {distance:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
+    show(f"{name} at {shown:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
     if row is not None:
-        if table.fingerprint() != config["data_fingerprint"]:
-            seen = "the data have changed since the model was trained"
-        else:
-            fields = building.data_fields(config)
-            task = prepare(table, targets, settings.seed, split=config["split"], **fields)
-            seen = _part(task, name)
-            if "imported" in config:
-                seen += ", if the imported weights were trained on this split"
-        print(f"reference: {config['data']}, at {bond:.3f} Å; {seen}")
+        seen = run.part_of(name)
+        if run.config.imported is not None:
+            seen += ", if the imported weights were trained on this split"
+        bond = run.pairs.distance(row)
+        print(f"reference: {run.config.data}, at {bond:.3f} Å; {seen}")
 
 
-def _pair(name: str, distance: float, features: jax.Array | None) -> Batch:
-    numbers = np.array([[element(symbol).atomic_number for symbol in name.split("_")]])
-    return from_arrays(numbers, np.array([[[0, 0, 0], [0, 0, distance]]]), features)
-
-
-def _part(task: Task, name: str) -> str:
-    """Whether the model has seen the pair."""
-    for part, rows in task.split.parts().items():
-        if name in task.names[rows]:
-            return f"of the {part} split"
-    reason = task.left_out.get(name, "in no part of the split")
-    return f"left out ({reason}), so this model has not seen it"
-
-
-def _reference(table: PairTable, row: int | None, key: str) -> str:
+def _reference(row: int | None, label: float) -> str:
     if row is None:
         return "-"
-    label = float(table.targets[key][row])
-    return number(label) if math.isfinite(label) else "undefined"
+    return number(float(label)) if math.isfinite(label) else "undefined"
 
 
 if __name__ == "__main__":

@@ -30,9 +30,8 @@ from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building, cli, progress
-from qc_jax.train.restore import open_trained
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import cli, progress
+from qc_jax.runs.saved import load
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string("workdir", None, "Of experiments.train.", required=True)
@@ -153,15 +152,10 @@ def _potential(double: bool) -> tuple[Potential, Structure]:
 
 def _maker() -> tuple[Callable[[Structure, bool], Potential], TrainingDomain]:
     """What makes potentials of the trained model, and the distances that it was trained on."""
-    trained = open_trained(_WORKDIR.value)
-    column = energy_column(trained)  # before the data are read
-    run = building.from_config(trained.config)
-    if run.config["data_fingerprint"] != trained.config["data_fingerprint"]:
-        raise InputError(f"{run.config['data']} has changed since the model was trained")
-    task = run.task
-    known = TrainingDomain.of_dataset(task.dataset, task.split.train)
-    offset = task.offsets[column] if task.offsets else 0.0
-    return lambda structure, double: Potential(trained, structure, double, known, offset), known
+    run = load(_WORKDIR.value)
+    column = energy_column(run)
+    known, offset = run.domain, float(run.offsets[column])
+    return lambda structure, double: Potential(run, structure, double, known, offset), known
 
 
 def _numbers() -> np.ndarray:
@@ -180,7 +174,7 @@ def _frequency() -> None:
     numbers = _numbers()
     make, known = _maker()
     ours = vibration.of_pair(make(_pair(numbers, 1.0), True), *known.range_of(*numbers))
-    name = Workdir(_WORKDIR.value).config()["model"]["name"]
+    name = load(_WORKDIR.value).config.model.name
     found = {
         name: ours,
         f"{name}, by ASE": _by_ase(numbers, ours.distance_ang),

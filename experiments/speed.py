@@ -49,7 +49,7 @@ from qc_jax.evaluate.grid_timing import product_gigaflops, time_grid
 from qc_jax.evaluate.model_timing import ModelTiming, time_model
 from qc_jax.evaluate.stream_timing import time_stream
 from qc_jax.runs import cli
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 
 def _canvas() -> None:
@@ -69,7 +69,7 @@ def _canvas() -> None:
 def _models() -> None:
     names = _names()
     batch = _batch_of("models")
-    settings = Settings(batch_size=batch)
+    settings = TrainConfig(batch_size=batch)
     modules = {name: _reference(name) for name in names} if flags.FLAGS.reference else {}
     tasks = _tasks(settings)
     rows = len(tasks[False].split.train)
@@ -106,7 +106,7 @@ def _grid() -> None:
     names = _names() if flags.FLAGS.models else ("schnet",)
     sizes = _whole_numbers("stack", flags.FLAGS.stack or ["1", "4", "16"])
     batch = _batch_of("a grid")
-    settings = Settings(batch_size=batch, parallel="replicas")
+    settings = TrainConfig(batch_size=batch, parallel="replicas")
     tasks = _tasks(settings)
     devices = jax.local_device_count()
     # The devices of a CPU share its cores.
@@ -153,7 +153,7 @@ def _stream() -> None:
         start = time.perf_counter()
         stream = molecules.open_stream(flags.FLAGS.data_dir or folder, count)
         print(f"{count:,} molecules there in {time.perf_counter() - start:.0f} s")
-        got = time_stream(models.create(name), stream, Settings(batch_size=batch), epoch_rows)
+        got = time_stream(models.create(name), stream, TrainConfig(batch_size=batch), epoch_rows)
     print(
         f"{name}: {epoch_rows:,} of them, drawn from all, in {got.seconds:.1f} s: "
         f"{epoch_rows / got.seconds:,.0f} molecules/s; waited for input {100 * got.waited:.2f} % "
@@ -200,7 +200,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _trained(name: str) -> bool:
-    return not hasattr(models.create(name), "solve")
+    return not models.create(name).closed_form
 
 
 def _reference(name: str) -> types.ModuleType | None:
@@ -235,7 +235,7 @@ def _of_references(name: str) -> types.ModuleType:
         ) from error
 
 
-def _tasks(settings: Settings) -> dict[bool, Task]:
+def _tasks(settings: TrainConfig) -> dict[bool, Task]:
     """Whether the canvas is read → the shipped table's task."""
     table = open_table("gfn2_xtb")
     features = {False: None, True: canvas.features(table)}

@@ -17,10 +17,11 @@ from typing import Any
 
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show_result, show_sweep
-from qc_jax.runs import building, cli, distributed, initial, progress, scoring, sweep
+from qc_jax.runs import building, cli, distributed, initial, progress, saved, scoring, sweep
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
+from qc_jax.train.observers import Callbacks
 from qc_jax.train.parallel import Devices
-from qc_jax.train.workdir import Workdir
 
 CARDS = pathlib.Path(__file__).parent / "configs"
 
@@ -56,7 +57,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
         )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
     with hosts.in_turn("claim"):
-        workdir.claim(run.config)
+        saved.claim(run, workdir)
         result = workdir.result()
         if result is None:
             workdir.lock()
@@ -78,11 +79,12 @@ def _plot(workdir: Workdir, scored: scoring.Scored) -> None:
     plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
 
 
-def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.Trained:
+def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.FitResult:
     epochs, task = run.settings.epochs, run.task
-    with progress.Bar("epochs", run.config["model"]["name"], hosts.first()) as bar:
+    with progress.Bar("epochs", run.config.model.name, hosts.first()) as bar:
         on_epoch = progress.of_training(bar, epochs, task.targets[0], len(task.split.train))
-        return loop.fit(run.model, task, run.settings, workdir, on_epoch, stop, initial=run.initial)
+        observers = [workdir, Callbacks(on_epoch, stop)]
+        return loop.fit(run.model, task, run.settings, observers, initial=run.initial)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from qc_jax.data import splits
 from qc_jax.data.atoms import from_ase
-from qc_jax.data.batch import from_table
-from qc_jax.data.domain import TrainingDomain
-from qc_jax.data.table import PairTable, open_table
 from qc_jax.dynamics.potential import Potential, energy_column
 from qc_jax.errors import InputError
-from qc_jax.train.restore import Trained, open_trained
+from qc_jax.runs.saved import SavedRun, load
 
 try:
     from ase import Atoms
@@ -29,7 +25,7 @@ class Calculator(calculator.Calculator):
     Warns, once for each two elements, of distances that the model was not trained on.
 
     Args:
-      workdir: of a training on an energy, or what `open_trained` gives for it.
+      run: of a training on an energy, or its directory.
       double: whether to calculate in float64.
       **kwargs: of ASE's calculators.
 
@@ -46,14 +42,13 @@ class Calculator(calculator.Calculator):
         "forces",
     ]
 
-    def __init__(self, workdir: str | os.PathLike | Trained, double: bool = True, **kwargs: Any):
+    def __init__(self, run: str | os.PathLike | SavedRun, double: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.double = double
         self.outside: list[str] = []
         self._warned: set[str] = set()
-        self._trained = workdir if isinstance(workdir, Trained) else open_trained(workdir)
-        energy_column(self._trained)
-        self._domain = _domain(self._trained)
+        self._run = run if isinstance(run, SavedRun) else load(run)
+        self._offset = float(self._run.offsets[energy_column(self._run)])
         self._potential: Potential | None = None
 
     def calculate(
@@ -72,7 +67,7 @@ class Calculator(calculator.Calculator):
         assert self.atoms is not None
         if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
             self._potential = Potential(
-                self._trained, from_ase(self.atoms), self.double, self._domain
+                self._run, from_ase(self.atoms), self.double, self._run.domain, self._offset
             )
         energy, forces = self._potential.energy_and_forces(self.atoms.positions)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
@@ -82,31 +77,3 @@ class Calculator(calculator.Calculator):
             if name not in self._warned:
                 self._warned.add(name)
                 warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)
-
-
-def _domain(trained: Trained) -> TrainingDomain | None:
-    """The distances of the training rows, where its table can be opened here."""
-    data = trained.config["data"]
-    try:
-        return of_training(trained, open_table(data))
-    except InputError as error:
-        warnings.warn(
-            "distances are not compared with those that the model was trained on, and energies "
-            f"lack what the training may have taken off all of them: {error}",
-            stacklevel=3,
-        )
-        return None
-
-
-def of_training(trained: Trained, table: PairTable) -> TrainingDomain:
-    """Return the domain of the rows of `table` that the model was trained on.
-
-    Raises:
-      InputError: the table is not the one that it was trained on.
-    """
-    config = trained.config
-    if table.fingerprint() != config["data_fingerprint"]:
-        raise InputError(f"{config['data']} has changed since the model was trained")
-    split = splits.make_split(config["split"], table, trained.targets, trained.settings.seed)
-    split = splits.with_fraction(split, config["train_fraction"], trained.settings.seed)
-    return TrainingDomain.of_structures(from_table(table.take(split.train)))

@@ -9,11 +9,11 @@ from ase.calculators.fd import calculate_numerical_forces
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations
 
-from qc_jax.ase import Calculator, of_training
+from qc_jax.ase import Calculator
 from qc_jax.dynamics import vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError
-from qc_jax.train.restore import open_trained
+from qc_jax.runs.saved import load
 from tests.dynamics import toys
 
 
@@ -76,9 +76,9 @@ def test_bad_input(morse, tmp_path):
 @pytest.mark.slow
 def test_a_trained_model_vibrates(workdir, tmp_path):
     """As the second derivative says, at the distance where GFN2-xTB has its minimum."""
-    trained, table = open_trained(workdir), toys.curve()
+    trained, table = load(workdir), toys.curve()
     potential = Potential(trained, toys.pair(1.0, (7, 7)), double=True)
-    ours = vibration.of_pair(potential, *of_training(trained, table).range_of(7, 7))
+    ours = vibration.of_pair(potential, *trained.domain.range_of(7, 7))
     atoms = n2(1.25)
     wavenumber = vibrate(atoms, Calculator(workdir), tmp_path)
     assert atoms.get_distance(0, 1) == pytest.approx(ours.distance_ang, abs=1e-4)

@@ -22,8 +22,8 @@ from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building, cli, sources
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.workdir import Workdir
 
 from .. import grids
 from . import (

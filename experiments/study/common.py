@@ -21,9 +21,9 @@ from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, progress, results, sweep
+from qc_jax.runs.saved import restore
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
 
 from .. import grids
 
@@ -273,7 +273,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
             continue
         run = building.from_config(found.config, asked.table)
         try:
-            state = restore(found.workdir, run.model, run.settings)
+            state = restore(found.workdir, run.model, run.config)
         except InputError as error:  # a damaged checkpoint is no reason to lose the others
             rows.append(shared | own | {"metric": "mae", "status": str(error)})
             continue

@@ -33,7 +33,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     for found in there:
         shared = found.shared(asked.study)
         made += (of_training := found.rows(asked.study))
-        lines = found.workdir.metrics(found.result["epochs"])
+        lines = found.workdir.history(found.result["epochs"])
         last = found.config["keep"] == "last"
         line = lines[-1 if last else found.result["best_epoch"] - 1]
         for target, inside in line["validation_mae"].items():

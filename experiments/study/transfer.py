@@ -22,7 +22,7 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cards, initial, results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 from .. import grids
 from . import common
@@ -145,7 +145,7 @@ def _of_size(size: int) -> str:
 
 def _validation(found: common.Found, target: str) -> list[float]:
     """The validation MAE of every epoch."""
-    lines = found.workdir.metrics(found.result["epochs"])
+    lines = found.workdir.history(found.result["epochs"])
     return [line["validation_mae"][target] for line in lines]
 
 

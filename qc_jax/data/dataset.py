@@ -1,6 +1,7 @@
 """Dataset: everything a training reads, on the device, float32."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -48,6 +49,8 @@ class Task(NamedTuple):
       offsets: [T] what was taken off the labels and has to be added to a prediction; None is
         nothing.
       notes: lines on how the data were made ready, for the reader of a result.
+      table: what the rows are of; None where nobody said.
+      spec: how the task was made of it, fields of `qc_jax.runs.RunConfig`.
     """
 
     targets: tuple[str, ...]
@@ -58,6 +61,8 @@ class Task(NamedTuple):
     left_out: dict[str, str]
     offsets: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    table: Any = None
+    spec: Mapping[str, Any] | None = None
 
 
 def prepare(

@@ -42,6 +42,7 @@ class Structures:
       split: the rule of the collection.
       provenance: what they were made from.
       periodic: whether they have cells, so that neighbours need a cutoff.
+      opened_as: the name that they were opened by, of `--data`; '' where nobody knows.
     """
 
     names: np.ndarray
@@ -52,6 +53,7 @@ class Structures:
     split: SplitRule
     provenance: Mapping[str, Any]
     periodic: bool = False
+    opened_as: str = ""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -66,6 +66,7 @@ class PairTable:
       forces: [N, 2, 3] eV/Å on each atom, or None.
       canvases: [N, 32, 32, 10] float32 as a file holds them, where populations that would draw
         them are not known, or None.
+      opened_as: the name that it was opened by, of `--data`; '' where nobody knows.
       extras: further columns [N] of a file by name, numbers (NaN where unknown) or text: what it
         says of a row beside the targets.
 
@@ -84,6 +85,7 @@ class PairTable:
     forces: np.ndarray | None = None
     canvases: np.ndarray | None = None
     extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    opened_as: str = ""
 
     def __post_init__(self):
         n = len(self.names)

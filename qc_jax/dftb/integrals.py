@@ -133,9 +133,22 @@ def pair_integrals(
       points: made for the ratio of distance to scale.
       exact: the form.
     """
-    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale
+    left, right = (at_atom(a, 0.0, scale, points), at_atom(b, distance, scale, points))
+    return combine(left, right, scale, points, exact)
+
+
+def at_atom(
+    atom: radial.AtomSplines, place: Float[Array, ""], scale: Float[Array, ""], points: Points
+) -> "OneAtom":
+    """Evaluate at all points an atom that is at z = `place`, bohr; `scale` is in bohr."""
+    return _atom(atom, jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place)
+
+
+def combine(
+    left: "OneAtom", right: "OneAtom", scale: Float[Array, ""], points: Points, exact: bool
+) -> Integrals:
+    """Return the integrals of two atoms from their functions at the points."""
     weight = jnp.asarray(points.weight) * scale**3
-    left, right = _atom(a, x, z), _atom(b, x, z - distance)
     rho_x, rho_z = left.rho_x + right.rho_x, left.rho_z + right.rho_z
     _, e_rho, e_sigma = xc.pbe(left.rho + right.rho, rho_x**2 + rho_z**2)
     potential = left.potential + right.potential + e_rho
@@ -166,7 +179,7 @@ def pair_integrals(
     return Integrals(overlap, hamiltonian, reverse)
 
 
-class _Atom(NamedTuple):
+class OneAtom(NamedTuple):
     """One atom at all points; lists by m = 0, 1, 2 of [3 - m, points], shells by ascending l.
 
     An orbital is R times the part of its angular function in the half-plane, with factors such that
@@ -184,7 +197,7 @@ class _Atom(NamedTuple):
 
 def _atom(
     atom: radial.AtomSplines, x: Float[Array, " points"], z: Float[Array, " points"]
-) -> _Atom:
+) -> OneAtom:
     """Evaluate an atom at points of the half-plane, relative to its nucleus."""
     r = jnp.sqrt(x**2 + z**2)
     # The barrier keeps XLA from evaluating the splines anew for each of their many uses.
@@ -209,7 +222,7 @@ def _atom(
         outwards = at.slopes[m:] * value
         around = at.orbitals[m:] * by_angle / r
         gradient.append((outwards * sin + around * cos, outwards * cos - around * sin))
-    return _Atom(
+    return OneAtom(
         [at.orbitals[m:] * value for m, (value, _) in enumerate(angular)],
         [at.kinetic[m:] * value for m, (value, _) in enumerate(angular)],
         gradient,

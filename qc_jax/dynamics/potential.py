@@ -17,7 +17,7 @@ from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.models._radial import length
-from qc_jax.train.restore import Trained
+from qc_jax.runs.saved import SavedRun
 
 # What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
 ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
@@ -38,13 +38,13 @@ class Links(NamedTuple):
     shifts: Any
 
 
-def energy_column(trained: Trained) -> int:
+def energy_column(trained: SavedRun) -> int:
     """Which output of a model is the energy that its forces belong to.
 
     Raises:
-      InputError: none is, or the model is no smooth function of positions (`Model.rough`).
+      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
     """
-    name, model = trained.config["model"]["name"], trained.model
+    name, model = trained.config.model.name, trained.model
     if "positions" not in model.inputs:
         raise InputError(f"{name} reads no positions, so it has no forces")
     others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
@@ -53,7 +53,7 @@ def energy_column(trained: Trained) -> int:
             f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
             "expected a model of elements and positions alone"
         )
-    rough = getattr(model, "rough", "")
+    rough = model.not_smooth_reason
     if rough:
         raise InputError(f"{name} is no smooth function of positions: {rough}")
     for energy in ENERGIES:
@@ -92,7 +92,7 @@ class Potential:
 
     def __init__(
         self,
-        trained: Trained,
+        trained: SavedRun,
         structure: Structure,
         double: bool = False,
         domain: TrainingDomain | None = None,
@@ -106,10 +106,10 @@ class Potential:
         self._variables, self._scaler = jax.tree.map(self._cast, state)
         self.numbers = np.asarray(structure.atomic_numbers, np.int32)
         self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
-        self.cutoff: float | None = getattr(trained.model, "cutoff", None)
+        self.cutoff: float | None = trained.model.cutoff
         if self.cell is not None and self.cutoff is None:
             raise InputError(
-                f"{trained.config['model']['name']} has no cutoff and sees all atoms of a "
+                f"{trained.config.model.name} has no cutoff and sees all atoms of a "
                 "structure; in a cell they are endless: expected a model with one, like schnet"
             )
         atoms = len(self.numbers)
@@ -220,7 +220,7 @@ def _energy(
     neighbor: Links,
 ) -> jax.Array:
     batch = _batch(numbers, positions, neighbor)
-    cutoff = getattr(model, "cutoff", None)
+    cutoff = model.cutoff
     if cutoff is not None:  # who waits beyond it is not there yet, as in training
         near = length(batch.displacements(batch.positions)) <= cutoff
         batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, len(numbers)))

@@ -217,7 +217,7 @@ class DftbEngine:
 
         symbols = sorted({symbol for pair in pairs for symbol in pair})
         max_l = {symbol: letter for symbol, letter in self.max_l.items() if symbol in symbols}
-        return load(self.parameters, symbols, self.form, max_l, pairs)
+        return load(self.parameters, symbols, self.form, max_l, pairs, smooth=True)
 
     def _relaxed(
         self, pairs: Sequence[tuple[str, str]]

@@ -12,10 +12,10 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Task
-from qc_jax.evaluate.timing import NOWHERE, take_turns
+from qc_jax.evaluate.timing import take_turns
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
-from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
@@ -46,7 +46,7 @@ class GridTiming:
 def time_grid(
     model: nn.Module,
     task: Task,
-    settings: Settings,
+    settings: TrainConfig,
     sizes: list[int],
     rounds: int,
     reference: Callable[[], Any] | None = None,
@@ -111,18 +111,15 @@ def product_gigaflops() -> float:
     return 2 * size**3 / float(np.median(seconds)) / 1e9
 
 
-def _program(model: nn.Module, task: Task, settings: Settings, size: int) -> Program:
+def _program(model: nn.Module, task: Task, settings: TrainConfig, size: int) -> Program:
     stack = Stack(
-        [
-            Training(model, task, dataclasses.replace(settings, seed=seed), NOWHERE)
-            for seed in range(size)
-        ]
+        [Training(model, task, dataclasses.replace(settings, seed=seed)) for seed in range(size)]
     )
     devices = Devices(settings.parallel, size, settings.batch_size)
     return Program(stack, devices, stack.first_states())
 
 
-def _operations(model: nn.Module, task: Task, settings: Settings) -> float:
+def _operations(model: nn.Module, task: Task, settings: TrainConfig) -> float:
     """Of an epoch's training steps and validation, by XLA's count of a whole batch."""
     rows = np.arange(settings.batch_size) % len(task.dataset)
     batch = task.dataset.take(rows).structures

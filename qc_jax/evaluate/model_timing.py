@@ -12,10 +12,10 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.evaluate.predict import batches_of
-from qc_jax.evaluate.timing import NOWHERE, take_turns
+from qc_jax.evaluate.timing import take_turns
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
-from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, take
 
@@ -69,7 +69,7 @@ class ModelTiming:
 def time_model(
     model: nn.Module,
     task: Task,
-    settings: Settings,
+    settings: TrainConfig,
     rounds: int,
     reference: Reference | None = None,
 ) -> ModelTiming:
@@ -85,7 +85,7 @@ def time_model(
       rounds: in which ours and the reference take turns; fewer where they would take long.
       reference: what takes turns with it.
     """
-    one = Stack([Training(model, task, settings, NOWHERE)])
+    one = Stack([Training(model, task, settings)])
     states = one.first_states()
     variables = take(states, 0).variables
 
@@ -94,7 +94,7 @@ def time_model(
     rows, batches = _rows_to_time(predict, all_rows, settings.batch_size)
 
     split = dataclasses.replace(task.split, train=rows, validation=rows[:1])
-    some = Stack([Training(model, task._replace(split=split), settings, NOWHERE)])
+    some = Stack([Training(model, task._replace(split=split), settings)])
     program = Program(some, Devices(settings.parallel, 1, settings.batch_size), states)
 
     def train() -> Any:

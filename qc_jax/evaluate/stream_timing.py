@@ -11,10 +11,9 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import Split
 from qc_jax.data.stream import Stream
-from qc_jax.evaluate.timing import NOWHERE
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Streamed
-from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
 
 
@@ -33,7 +32,7 @@ class StreamTiming:
     compile_seconds: float
 
 
-def time_stream(model: nn.Module, stream: Stream, settings: Settings, rows: int) -> StreamTiming:
+def time_stream(model: nn.Module, stream: Stream, settings: TrainConfig, rows: int) -> StreamTiming:
     """Times an epoch over `rows` random rows of a stream.
 
     Args:
@@ -50,7 +49,7 @@ def time_stream(model: nn.Module, stream: Stream, settings: Settings, rows: int)
     scaler = scaling.fit(np.asarray(stream.labels)[chosen], targets)
     dataset: Any = stream
     task = Task(targets, names, dataset, split, scaler, {})
-    stack = Stack([Training(model, task, settings, NOWHERE)])
+    stack = Stack([Training(model, task, settings)])
     devices = Devices(settings.parallel, 1, settings.batch_size)
     program = Streamed(stack, devices, stack.first_states())
     start = time.perf_counter()

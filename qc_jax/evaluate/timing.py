@@ -1,18 +1,12 @@
 """Ratios of run times that hold on a busy machine: the candidates take turns, medians count."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
-
-from qc_jax.train.workdir import Workdir
-
-# Of trainings that are only timed: nothing is written.
-NOWHERE = Workdir(os.devnull)
 
 
 def take_turns(

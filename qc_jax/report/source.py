@@ -15,7 +15,7 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard
 from qc_jax.runs import results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 PACKAGED = "leaderboard.parquet"
 _PLACE = re.compile(r"(--?(?:workdir|data_dir|out)[= ])('[^']*'|\S+)")

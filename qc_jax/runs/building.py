@@ -1,119 +1,202 @@
-"""From a configuration to its parts: what the scripts share beside `qc_jax.train.restore`."""
+"""From a configuration to its parts: data, model and task."""
 
 import functools
 import os
 import pathlib
 import platform
 import subprocess
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 
 from qc_jax import canvas, models
-from qc_jax.canvas.basis import check_size
-from qc_jax.data import structures
-from qc_jax.data.dataset import Task, prepare
+from qc_jax.data import dataset, structures
+from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
+from qc_jax.runs.config import COLLECTION, RunConfig
 from qc_jax.runs.sources import read_data
-from qc_jax.train.restore import model_of
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.transfer import Matched
-from qc_jax.train.workdir import ADDED
 
-COLLECTION = "collection"  # the split of larger structures, each collection's published own
+# Fields of a configuration that say nothing of pairs, and those that say nothing of larger
+# structures, with what they have to be there.
+_OF_STRUCTURES = {"neighbor_cutoff": 0.0, "train_rows": 0, "stream": False}
+_OF_PAIRS = {"train_fraction": 1.0, "scale_on": "train", "canvas_size": 32}
+# What a task keeps of how it was made.
+SPEC = ("data", "data_dir", "split", *_OF_STRUCTURES, *_OF_PAIRS)
 
 
 class Run(NamedTuple):
     """The parts of one training, made from its configuration."""
 
-    config: dict[str, Any]
+    config: RunConfig
     table: PairTable | Structures
     model: nn.Module
     task: Task
-    settings: Settings
     initial: models.Variables | None = None  # see `runs.initial`
     matched: Matched | None = None  # what of other weights `initial` is, where it is of a training
 
+    @property
+    def settings(self) -> TrainConfig:
+        """Return how it is trained."""
+        return self.config.train
 
-def from_config(config: Mapping[str, Any], table: PairTable | Structures | None = None) -> Run:
-    """Builds what a configuration asks for; `table`, where given, is the one of its data.
+
+def from_config(
+    config: RunConfig | Mapping[str, Any], table: PairTable | Structures | None = None
+) -> Run:
+    """Build what a configuration asks for; `table`, where given, is the one of its data.
 
     Raises:
-      InputError: a value in it is wrong.
+      InputError: A value in it is wrong.
     """
-    config = {**ADDED, **config}
-    model, targets, settings = model_of(config)
+    if not isinstance(config, RunConfig):
+        config = RunConfig.from_dict(config)
+    model = config.architecture()
     if table is None:
-        table = read_data(config["data"], config["data_dir"])
-    if isinstance(table, Structures):
-        task = _of_structures(config, table, model, targets)
-    else:
-        _require_usual(config, _OF_STRUCTURES, "larger structures")
-        check_size(config["canvas_size"])
-        features = canvas.features(table) if "canvas" in model.inputs else None
-        fields = data_fields(config)
-        task = prepare(table, targets, settings.seed, features, config["split"], **fields)
+        table = read_data(config.data, config.data_dir)
+    task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
-    return Run({**config, "data_fingerprint": table.fingerprint()}, table, model, task, settings)
+    return Run(config.replace(data_fingerprint=table.fingerprint()), table, model, task)
 
 
-# Fields that say nothing of pairs, and those that say nothing of larger structures.
-_OF_STRUCTURES = ("neighbor_cutoff", "train_rows", "stream")
-_OF_PAIRS = ("train_fraction", "scale_on", "canvas_size")
+def prepare(
+    table: PairTable | Structures,
+    targets: str | Sequence[str],
+    split: str = "random",
+    seed: int = 42,
+    **fields: Any,
+) -> Task:
+    """Make a task of a table: the rows with finite labels, split by the seed, labels scaled.
+
+    Args:
+      table: Of pairs, or larger structures.
+      targets: A target, or several for one model.
+      split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
+      seed: Of the split.
+      **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on` and `canvas_size` of
+        pairs, `neighbor_cutoff` (Å), `train_rows` and `stream` of larger structures.
+
+    Raises:
+      InputError: A target is unknown, or the rows cannot be split like this.
+
+    Example:
+      >>> import qc_jax
+      >>> table = qc_jax.open_table("gfn2_xtb")
+      >>> task = qc_jax.prepare(table, ["e_homo_ev", "e_lumo_ev"], split="by_period")
+      >>> task.targets
+      ('e_homo_ev', 'e_lumo_ev')
+    """
+    names = (targets,) if isinstance(targets, str) else tuple(targets)
+    known = RunConfig.from_dict(
+        {
+            **{name: fields[name] for name in fields},
+            "model": {"name": "pair_mean"},  # any: rows depend on none
+            "targets": ",".join(names),
+            "data": table.opened_as,
+            "split": split,
+            "seed": seed,
+        }
+    )
+    return _prepare(table, known, None)
 
 
-def _require_usual(config: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
-    for name in names:
-        if config[name] != ADDED[name]:
+def for_model(task: Task, model: nn.Module) -> Task:
+    """Return the task with what the model reads; for one that reads canvases, they are added."""
+    if "canvas" not in model.inputs or task.spec is None or not isinstance(task.table, PairTable):
+        return task
+    if task.dataset.structures.canvas_features is not None:
+        return task
+    config = RunConfig.from_dict(
+        {**task.spec, "targets": ",".join(task.targets), "model": {"name": "pair_mean"}}
+    )
+    return _prepare(task.table, config, model)
+
+
+def _prepare(table: PairTable | Structures, config: RunConfig, model: nn.Module | None) -> Task:
+    fields = {name: getattr(config, name) for name in SPEC}
+    seed = config.train.seed if config.split_seed < 0 else config.split_seed
+    if isinstance(table, Structures):
+        _require_usual(fields, _OF_PAIRS, "pairs")
+        task = _of_structures(config, table, model, seed)
+    else:
+        _require_usual(fields, _OF_STRUCTURES, "larger structures")
+        reads = model is not None and "canvas" in model.inputs
+        task = dataset.prepare(
+            table,
+            config.target_names,
+            seed,
+            canvas.features(table) if reads else None,
+            config.split,
+            **{name: fields[name] for name in _OF_PAIRS},
+        )
+    return task._replace(table=table, spec={**fields, "seed": seed})
+
+
+def _require_usual(fields: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> None:
+    for name, value in usual.items():
+        if fields[name] != value:
             raise InputError(
-                f"{name} is of {what}; expected {ADDED[name]!r} for data {config['data']!r}, "
-                f"got {config[name]!r}"
+                f"{name} is of {what}; expected {value!r} for data {fields['data']!r}, "
+                f"got {fields[name]!r}"
             )
 
 
-def _of_structures(
-    config: Mapping[str, Any], found: Structures, model: nn.Module, targets: tuple[str, ...]
-) -> Task:
-    """Crystals have neighbours within `neighbor_cutoff` or the model's own, molecules have all."""
-    _require_usual(config, _OF_PAIRS, "pairs")
-    if config["split"] not in ("random", COLLECTION):
-        raise InputError(
-            f"split {config['split']!r}: expected {COLLECTION!r}, that of the collection itself"
-        )
-    cutoff = config["neighbor_cutoff"] or (getattr(model, "cutoff", 0) if found.periodic else 0)
-    if found.periodic and not cutoff:
+def neighbor_cutoff(config: RunConfig, model: nn.Module | None, periodic: bool) -> float | None:
+    """Return the distance (Å) within which atoms of larger structures are neighbours.
+
+    It is `neighbor_cutoff` or, of crystals, the model's own; None where all atoms are.
+
+    Raises:
+      InputError: Crystals, and neither is there.
+    """
+    own = (model.cutoff if model is not None else None) or 0.0
+    cutoff = config.neighbor_cutoff or (own if periodic else 0.0)
+    if periodic and not cutoff:
         raise InputError("neighbor_cutoff: expected a length in Å for crystals and a model without")
+    return cutoff or None
+
+
+def _of_structures(
+    config: RunConfig, found: Structures, model: nn.Module | None, seed: int
+) -> Task:
+    if config.split not in ("random", COLLECTION):
+        raise InputError(
+            f"split {config.split!r}: expected {COLLECTION!r}, that of the collection itself"
+        )
     return structures.prepare(
         found,
-        targets,
-        config["seed"],
-        cutoff=cutoff or None,
-        train=config["train_rows"] or None,
-        stream=config["stream"],
+        config.target_names,
+        seed,
+        cutoff=neighbor_cutoff(config, model, found.periodic),
+        train=config.train_rows or None,
+        stream=config.stream,
     )
 
 
-def data_fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a configuration that `prepare` takes by their names."""
-    return {name: config[name] for name in ("train_fraction", "scale_on", "canvas_size")}
+def usable_cores() -> int:
+    """Return how many cores of a CPU this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def use_a_device_per_core() -> None:
-    """Makes each core of a CPU a device: trainings that share nothing run side by side on them.
+    """Make each core of a CPU a device: trainings that share nothing run side by side on them.
 
     Does nothing where XLA_FLAGS says how many there are. Called before JAX knows its devices.
     """
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", usable_cores())
 
 
 def versions() -> dict[str, str]:
-    """What the numbers of a run depend on beside the code: packages and the device."""
+    """Return what the numbers of a run depend on beside the code: packages and the device."""
     packages = ("qc-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     device = jax.local_devices()[0]
     where = f"{jax.local_device_count()} x {device.platform} ({device.device_kind})"
@@ -121,15 +204,22 @@ def versions() -> dict[str, str]:
         where += f" for each of {jax.process_count()} processes"
     return {
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _version(package) for package in packages},
         "device": where,
         "commit": _commit(),
     }
 
 
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a folder, without being installed
+        return "not installed"
+
+
 @functools.cache
 def _commit() -> str:
-    """Of the repository that this file is part of, with a + where files have changed since."""
+    """Return that of the repository of this file, with a + where files have changed."""
     root = pathlib.Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""

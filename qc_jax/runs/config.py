@@ -1,52 +1,372 @@
-"""What all experiment cards share: the published protocol, and how `:quick` shrinks a run."""
+"""The configuration of a run: one typed, checked thing for cards, saved runs and Python.
+
+`RunConfig.from_dict` takes the flat form that cards and config.json have (`epochs` beside `data`),
+`RunConfig.to_dict` gives it.
+"""
 
 import dataclasses
+import functools
+import math
+import typing
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 from ml_collections import ConfigDict
 
 from qc_jax import models
-from qc_jax.errors import choose
-from qc_jax.train.settings import Settings
+from qc_jax.canvas.basis import check_size
+from qc_jax.data.targets import BENCHMARK_TARGETS, target
+from qc_jax.errors import InputError, choose
+from qc_jax.train.config import TrainConfig
 
+SCHEMA = 1  # of config.json and run.json; a newer one is refused
 # What `config.sweep` can vary.
 SWEPT = ("model", "target", "seed", "lr", "weight_decay", "dropout")
+COLLECTION = "collection"  # the split of larger structures, each collection's published own
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """An architecture and its hyper-parameters.
+
+    Attributes:
+      name: That `models.create` knows, or 'module:Class' of a model of one's own.
+      hyper_parameters: All of them, but for `outputs`.
+      source: 'module:Class' of a model that was registered under its name; else ''.
+    """
+
+    name: str
+    hyper_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    source: str = ""
+
+    @classmethod
+    def from_dict(cls, given: Any) -> "ModelConfig":
+        """Return the configuration of `{"name": "egnn", "hidden": 64}`, defaults filled in.
+
+        Raises:
+          InputError: It is something else, or a value is wrong.
+        """
+        if not isinstance(given, Mapping):
+            raise InputError(f"model: expected a name and hyper-parameters, got {given!r}")
+        values = dict(given)
+        name, source = values.pop("name", ""), values.pop("source", "")
+        if not isinstance(name, str) or not name:
+            raise InputError(f"model.name: expected the name of a model, got {name!r}")
+        if not isinstance(source, str):
+            raise InputError(f"model.source: expected 'module:Class', got {source!r}")
+        made = cls(name, values, source)
+        defaults = models.defaults(made.known_as)
+        for key in values:
+            choose(f"hyper-parameter of {name}", key, defaults)
+        made = dataclasses.replace(made, hyper_parameters={**defaults, **values})
+        made.create(1)
+        return made
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "ModelConfig":
+        """Return the configuration of an architecture."""
+        kind = type(model)
+        fields = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
+        hyper_parameters = {
+            name: getattr(model, name) for name in sorted(fields - {"parent", "name", "outputs"})
+        }
+        own, source = _name_of(kind), f"{kind.__module__}:{kind.__qualname__}"
+        if own is None:
+            return cls(source, hyper_parameters)
+        shipped = kind.__module__ == f"{models.__name__}.{own}"
+        return cls(own, hyper_parameters, "" if shipped else source)
+
+    @property
+    def known_as(self) -> str:
+        """Return what `models.create` takes: the name, or the source of one not known here."""
+        return self.source if self.source and self.name not in models.available() else self.name
+
+    def create(self, outputs: int) -> nn.Module:
+        """Return the architecture.
+
+        Raises:
+          InputError: No such model here, or a hyper-parameter is wrong.
+        """
+        return models.create(self.known_as, **self.hyper_parameters, outputs=outputs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` takes."""
+        source = {"source": self.source} if self.source else {}
+        return {"name": self.name, **source, **self.hyper_parameters}
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepConfig:
+    """Values with commas between; every combination is one training.
+
+    Attributes:
+      model, target, seed, lr, weight_decay, dropout: '' varies nothing; 'all' targets are the
+        benchmark's.
+      stack: Trainings in one program, at most; 0 takes as many as memory holds.
+    """
+
+    model: str = ""
+    target: str = ""
+    seed: str = ""
+    lr: str = ""
+    weight_decay: str = ""
+    dropout: str = ""
+    stack: int = 0
+
+    def __post_init__(self):
+        if self.stack < 0:
+            raise InputError(f"sweep.stack: expected at least 0, got {self.stack}")
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferConfig:
+    """What a training takes over from another one; see `qc_jax.train.transfer`.
+
+    Attributes:
+      source: The directory of a finished training, or 'scratch'.
+      head: 'new' or 'kept': the layers called out, out_0, output_1, ….
+      embeddings: Of the elements, likewise.
+      scaling: Of the labels: 'new', fitted on these training rows, or 'kept'.
+      lr_scratch: Learning rate of a training that starts from random weights.
+      lr_finetune: Of one that starts from those of another.
+      weights_sha256: Of the weights that it starts from; '' before they are read.
+    """
+
+    source: str = "scratch"
+    head: str = "new"
+    embeddings: str = "kept"
+    scaling: str = "new"
+    lr_scratch: float = 1e-4
+    lr_finetune: float = 1e-5
+    weights_sha256: str = ""
+
+    def __post_init__(self):
+        for name in ("head", "embeddings", "scaling"):
+            choose(f"transfer.{name}", getattr(self, name), ("kept", "new"))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What a run is: data, targets, split, model and training.
+
+    Attributes:
+      model: The architecture.
+      train: How it is trained.
+      data: What `open_data` takes; '' for a table without a name.
+      data_dir: Of TFDS; '' is TFDS's own choice.
+      target: What is learned.
+      targets: Several in one model, 'e_homo_ev,e_lumo_ev', or 'all' of the benchmark; wins over
+        `target`.
+      split: A name of `qc_jax.data.splits.SPLITS`: 'random' is the published benchmark's,
+        'by_period' and others are out of distribution, 'k_fold:1/5' to 'k_fold:5/5' cross-validate;
+        of larger structures 'collection'.
+      split_seed: Of the split; -1 is the seed of the training.
+      train_fraction: Of the training rows, drawn with the seed.
+      scale_on: The rows that label scaling is fitted on, 'train'; 'all' is published.
+      canvas_size: Pixels along each side.
+      neighbor_cutoff: Å, of larger structures; 0 is the model's own for crystals, and none for
+        molecules: all atoms are neighbours.
+      train_rows: The first so many of the training rows of larger structures; 0 is all.
+      stream: Leave larger structures on disk.
+      image_weights: A file of weights that multimodal's ResNet starts from; '' starts from random
+        ones.
+      sweep: Several trainings.
+      transfer: Of a fine-tuning.
+      imported: Where weights were imported from, and how.
+      data_fingerprint: Of the data that it was trained on; '' before they are read.
+      image_weights_sha256: Likewise of `image_weights`.
+    """
+
+    model: ModelConfig
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    data: str = "gfn2_xtb"
+    data_dir: str = ""
+    target: str = "e_homo_ev"
+    targets: str = ""
+    split: str = "random"
+    split_seed: int = -1
+    train_fraction: float = 1.0
+    scale_on: str = "train"
+    canvas_size: int = 32
+    neighbor_cutoff: float = 0.0
+    train_rows: int = 0
+    stream: bool = False
+    image_weights: str = ""
+    sweep: SweepConfig = SweepConfig()
+    transfer: TransferConfig | None = None
+    imported: Mapping[str, Any] | None = None
+    data_fingerprint: str = ""
+    image_weights_sha256: str = ""
+
+    def __post_init__(self):
+        choose("scale_on", self.scale_on, ("train", "all"))
+        check_size(self.canvas_size)
+        if not 0 < self.train_fraction <= 1:
+            raise InputError(f"train_fraction: expected above 0 to 1, got {self.train_fraction}")
+        if not 0 <= self.neighbor_cutoff < math.inf:
+            raise InputError(f"neighbor_cutoff: expected at least 0 Å, got {self.neighbor_cutoff}")
+        if self.train_rows < 0:
+            raise InputError(f"train_rows: expected at least 0, got {self.train_rows}")
+        if not -1 <= self.split_seed < 2**32:
+            raise InputError(f"split_seed: expected -1 to 2**32 - 1, got {self.split_seed}")
+        for name in self.target_names:
+            target(name)
+
+    @functools.cached_property
+    def target_names(self) -> tuple[str, ...]:
+        """Return the targets by their names.
+
+        Raises:
+          InputError: One is named twice.
+        """
+        if not self.targets:
+            return (self.target,)
+        if self.targets == "all":
+            return BENCHMARK_TARGETS
+        names = tuple(name.strip() for name in self.targets.split(","))
+        if len(set(names)) < len(names):
+            raise InputError(f"targets {self.targets!r} name a target twice")
+        return names
+
+    def architecture(self) -> nn.Module:
+        """Return the untrained model, an output a target."""
+        return self.model.create(len(self.target_names))
+
+    @classmethod
+    def from_dict(cls, given: Any) -> "RunConfig":
+        """Return the configuration of a card's fields, of config.json, or of a dict of one's own.
+
+        Fields that are left out have their defaults.
+
+        Raises:
+          InputError: A field is unknown, or of another type or out of range, or the schema is newer
+            than this code.
+        """
+        if not isinstance(given, Mapping):
+            raise InputError(f"expected fields and their values, got {given!r:.60}")
+        values = dict(given)
+        schema = values.pop("schema", SCHEMA)
+        if type(schema) is not int or schema < 1:
+            raise InputError(f"schema: expected a whole number from 1, got {schema!r}")
+        if schema > SCHEMA:
+            raise InputError(
+                f"made by a newer qc_jax (schema {schema}, this one reads up to {SCHEMA}); "
+                "update qc_jax"
+            )
+        own = [field.name for field in dataclasses.fields(cls) if field.name != "train"]
+        train = [field.name for field in dataclasses.fields(TrainConfig)]
+        for key in values:
+            choose("field", key, [*own, *train])
+        if "model" not in values:
+            raise InputError("model: expected its name and hyper-parameters, got none")
+        model = ModelConfig.from_dict(values.pop("model"))
+        nested: dict[str, Any] = {}
+        sweep, transfer = values.pop("sweep", {}), values.pop("transfer", None)
+        if isinstance(sweep, Mapping):
+            # ml_collections makes a number of '42', and of '42,123' text.
+            sweep = {
+                key: value if key == "stack" or isinstance(value, str) else _text(value)
+                for key, value in sweep.items()
+            }
+        nested["sweep"] = _build(SweepConfig, sweep, "sweep.")
+        if transfer is not None:
+            nested["transfer"] = _build(TransferConfig, transfer, "transfer.")
+        imported = values.pop("imported", None)
+        if not isinstance(imported, Mapping | None):
+            raise InputError(f"imported: expected fields and their values, got {imported!r:.60}")
+        settings = {key: values.pop(key) for key in train if key in values}
+        return cls(
+            model=model,
+            train=_build(TrainConfig, settings),
+            imported=imported,
+            **_typed(cls, values),
+            **nested,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the flat form that `from_dict` takes; optional parts only where they are."""
+        own = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("model", "train", "sweep", "transfer", "imported")
+        }
+        for name in ("data_fingerprint", "image_weights_sha256"):
+            if not own[name]:
+                del own[name]
+        return {
+            "schema": SCHEMA,
+            **own,
+            **dataclasses.asdict(self.train),
+            "model": self.model.to_dict(),
+            "sweep": dataclasses.asdict(self.sweep),
+            **({} if self.transfer is None else {"transfer": dataclasses.asdict(self.transfer)}),
+            **({} if self.imported is None else {"imported": dict(self.imported)}),
+        }
+
+    def replace(self, **fields: Any) -> "RunConfig":
+        """Return the configuration with other values of fields, named as in `to_dict`."""
+        return RunConfig.from_dict({**self.to_dict(), **fields})
+
+
+def _name_of(kind: type) -> str | None:
+    """Return the name that an architecture is known under here; None for one of a user's own."""
+    name = kind.__module__.removeprefix(f"{models.__name__}.")
+    return name if name in models.available() and kind.__name__ == "Model" else None
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, bool) or value is None else str(value)
+
+
+def _build(cls: Any, given: Any, prefix: str = "") -> Any:
+    """Return the dataclass of these values, each checked."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"{prefix[:-1]}: expected fields and their values, got {given!r:.60}")
+    for key in given:
+        choose(f"field of {prefix[:-1]}", key, [field.name for field in dataclasses.fields(cls)])
+    return cls(**_typed(cls, given, prefix))
+
+
+def _typed(cls: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values, each of the type that its field has."""
+    kinds = typing.get_type_hints(cls)
+    found = {}
+    for key, value in given.items():
+        kind = kinds[key]
+        value = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise InputError(f"{prefix}{key}: expected {_WORDS[kind]}, got {value!r:.60}")
+        found[key] = value
+    return found
+
+
+# Fields that cards of pairs do not show, as they are of larger structures or of saved runs.
+_NOT_OF_PAIRS = ("schema", "split_seed", "neighbor_cutoff", "train_rows", "stream", "image_weights")
 
 
 def published(
     model: str, preset: str, quick: Mapping[str, Any], **hyper_parameters: Any
 ) -> ConfigDict:
-    """The published protocol for one model, locked: an unknown field is an error.
+    """Return the published protocol for one model, locked: an unknown field is an error.
 
     Args:
-      model: a name of `qc_jax.models.available()`; all its hyper-parameters are fields.
-      preset: what stands behind the colon of `--config=FILE:PRESET`; '' or 'quick', which ends in
+      model: A name of `qc_jax.models.available()`; all its hyper-parameters are fields.
+      preset: What stands behind the colon of `--config=FILE:PRESET`; '' or 'quick', which ends in
         seconds and is worth nothing but a look.
-      quick: hyper-parameters of the quick run.
-      **hyper_parameters: of every run, those that differ from the model's defaults.
+      quick: Hyper-parameters of the quick run.
+      **hyper_parameters: Of every run, those that differ from the model's defaults.
     """
     choose("preset", preset, ("", "quick"))
-    config = ConfigDict(dataclasses.asdict(Settings()))
-    config.target = "e_homo_ev"
-    # Several at once in one model, 'e_homo_ev,e_lumo_ev', or 'all' of the benchmark; wins over
-    # `target`.
-    config.targets = ""
-    # The shipped table, a path to an .npz, 'published:FILE', 'dftbplus:DIR', or
-    # 'tfds:quantum_canvas/gfn2_xtb'.
-    config.data = "gfn2_xtb"
-    config.data_dir = ""  # of TFDS; '' is TFDS's own choice
-    # A name of `qc_jax.data.splits.SPLITS`: 'random' is the published benchmark's, 'by_period' and
-    # others are out of distribution, 'k_fold:1/5' to 'k_fold:5/5' cross-validate.
-    config.split = "random"
-    config.train_fraction = 1.0  # of the training rows, drawn with the seed
-    config.scale_on = "train"  # the rows that label scaling is fitted on; 'all' is published
-    config.canvas_size = 32  # pixels along each side
-    config.model = ConfigDict({"name": model, **models.defaults(model), **hyper_parameters})
-    # Commas between several: every combination is trained, many at once as one program.
-    # --config.sweep.target=all --config.sweep.seed=42,123,456
-    config.sweep = ConfigDict({name: "" for name in SWEPT})
-    config.sweep.stack = 0  # trainings in one program; 0 takes as many as memory holds
+    made = RunConfig(model=ModelConfig.from_dict({"name": model, **hyper_parameters}))
+    fields = {key: value for key, value in made.to_dict().items() if key not in _NOT_OF_PAIRS}
+    config = ConfigDict(fields)
     if preset == "quick":
         config.epochs = 2
         config.model.update(quick)

@@ -15,13 +15,13 @@ import jax
 import numpy as np
 
 from qc_jax import models
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError
 from qc_jax.models import multimodal
 from qc_jax.runs import building, torch_checkpoint
+from qc_jax.runs.saved import load
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import transfer
-from qc_jax.train.restore import open_trained
 from qc_jax.train.state import State
-from qc_jax.train.workdir import Workdir
 
 SCRATCH = "scratch"
 _FIRST_MODEL = "schnet"  # of the published comparison
@@ -59,16 +59,16 @@ def read(run: building.Run) -> building.Run:
     Raises:
       InputError: no such file or work directory, or its weights do not fit the model.
     """
-    if run.config.get("transfer", {}).get("source", SCRATCH) != SCRATCH:
+    if run.config.transfer is not None and run.config.transfer.source != SCRATCH:
         return _of_training(run)
-    path = run.config.get("image_weights", "")
+    path = run.config.image_weights
     if not path:
         return run
     if not isinstance(run.model, multimodal.Model):
-        name = run.config["model"]["name"]
+        name = run.config.model.name
         raise InputError(f"image_weights: expected the model multimodal, got {name}")
     initial, sha256 = _image_weights(path, run.model.clone(outputs=1, dropout=0.0))
-    return run._replace(config={**run.config, "image_weights_sha256": sha256}, initial=initial)
+    return run._replace(config=run.config.replace(image_weights_sha256=sha256), initial=initial)
 
 
 @functools.lru_cache(maxsize=1)  # the trainings of a sweep share them
@@ -86,23 +86,23 @@ def _image_weights(path: str, model: multimodal.Model) -> tuple[models.Variables
 
 def _of_training(run: building.Run) -> building.Run:
     """The run that starts from another one's best weights, and perhaps its label scaling."""
-    asked = run.config["transfer"]
-    choose("transfer.scaling", asked["scaling"], ("kept", "new"))
-    state, targets, sha256 = _pretrained(asked["source"])
+    asked = run.config.transfer
+    assert asked is not None
+    state, targets, sha256 = _pretrained(asked.source)
     sample = run.task.dataset.take(np.arange(1)).structures
     shapes = jax.eval_shape(lambda: run.model.init(jax.random.key(0), sample))
-    matched = transfer.match(state.best_variables, shapes, asked["head"], asked["embeddings"])
+    matched = transfer.match(state.best_variables, shapes, asked.head, asked.embeddings)
     if not matched.taken:
         raise InputError(f"--from={asked['source']}: none of its weights fits the model")
     task = run.task
-    if asked["scaling"] == "kept":
+    if asked.scaling == "kept":
         if targets != task.targets or any(task.offsets or ()):
             raise InputError(
                 f"transfer.scaling=kept: expected labels as {asked['source']} has them, "
                 f"{', '.join(targets)}; got {', '.join((*task.targets, *task.notes))}"
             )
         task = task._replace(scaler=state.scaler)
-    assert asked["weights_sha256"] == sha256, "`resolve` has read them"
+    assert asked.weights_sha256 == sha256, "`resolve` has read them"
     return run._replace(task=task, initial=matched.initial, matched=matched)
 
 
@@ -113,7 +113,7 @@ def _pretrained(path: str) -> tuple[State, tuple[str, ...], str]:
     workdir.config()
     if workdir.result() is None:
         raise InputError(f"--from={path}: expected a training that has ended, it has no result")
-    trained = open_trained(path)
+    trained = load(path)
     state = jax.device_get(trained.state)
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(state.best_variables):

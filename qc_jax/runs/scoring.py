@@ -15,9 +15,10 @@ from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.runs import building
+from qc_jax.runs.saved import SavedRun
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces
 from qc_jax.train.state import State, count_parameters
-from qc_jax.train.workdir import Workdir
 
 _SEEN = "this model was trained or chosen on the pair"
 
@@ -86,7 +87,7 @@ def score(
         tested[name] |= {"mae_low": low, "mae_high": high}
 
     result = {
-        "model": run.config["model"]["name"],
+        "model": run.config.model.name,
         "targets": task.targets,
         "units": {name: target(name).unit for name in task.targets},
         **about_data(run),
@@ -99,12 +100,13 @@ def score(
         "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
         "versions": building.versions(),
-        **({"imported": run.config["imported"]} if "imported" in run.config else {}),
+        **({} if run.config.imported is None else {"imported": dict(run.config.imported)}),
     }
     if not is_pairs:
         result |= {"rows": rows_are(run), "notes": list(task.notes)}
-    if "transfer" in run.config:
-        result["transfer"] = {**run.config["transfer"], "layer_lr": run.settings.layer_lr}
+    if run.config.transfer is not None:
+        transfer = dataclasses.asdict(run.config.transfer)
+        result["transfer"] = {**transfer, "layer_lr": run.settings.layer_lr}
     if run.matched is not None:
         result["transfer"] |= {"taken": run.matched.taken, "not_taken": run.matched.left}
     if not forces.reason_against(run.model, task.targets, test.forces):
@@ -149,10 +151,10 @@ def about_data(run: building.Run) -> dict[str, Any]:
     """The part of result.json that says which rows of what a run trains, validates and tests on."""
     split = run.task.split
     return {
-        "dataset": run.config["data"],
-        "data_fingerprint": run.config["data_fingerprint"],
+        "dataset": run.config.data,
+        "data_fingerprint": run.config.data_fingerprint,
         "seed": run.settings.seed,
-        "split": run.config["split"],
+        "split": run.config.split,
         "split_description": split.description,
         "split_sizes": {part: len(rows) for part, rows in split.parts().items()},
     }
@@ -179,3 +181,33 @@ def unseen(task: Task, known: Task) -> Task:
     )
     left_out = dict.fromkeys(map(str, task.names[test[seen]]), _SEEN)
     return task._replace(split=split, left_out={**task.left_out, **left_out})
+
+
+def score_saved(run: SavedRun, table: Any = None, **changes: Any) -> Scored:
+    """Score a saved run on the test rows of its data, or of others.
+
+    Args:
+      run: What was trained.
+      table: That of the run's data, where they have no name or moved.
+      **changes: Other fields of its configuration, as `data` or `split`: then test rows of pairs
+        that the model was trained or chosen on are left out.
+
+    Raises:
+      InputError: The data are gone or have changed, or no test row is left.
+    """
+    if table is not None:
+        parts = building.from_config(run.config, table)
+        if parts.config.data_fingerprint != run.config.data_fingerprint:
+            raise InputError("table: expected the one that the run was trained on, got another")
+    else:
+        parts = run.parts()
+    asked = parts
+    if changes:
+        fields = {**run.config.to_dict(), **changes}
+        fields.pop("data_fingerprint", None)
+        other = building.from_config(fields)
+        asked = other._replace(task=unseen(other.task, known=parts.task))
+    scored = score(asked, run.state, run.seconds)
+    if changes:
+        scored.result["trained_on"] = about_data(parts)
+    return scored

@@ -1,13 +1,15 @@
 """Data by their names: every form of `--data` and `config.data`, opened in one place."""
 
 import collections
+import dataclasses
 import sys
 from collections.abc import Callable
 
 from qc_jax.data import pairs
+from qc_jax.data import table as tables
 from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
-from qc_jax.data.table import PairTable, open_table
+from qc_jax.data.table import PairTable
 from qc_jax.engines import dftbplus, published
 from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
@@ -26,14 +28,46 @@ def read_data(data: str, data_dir: str) -> PairTable | Structures:
     Raises:
       InputError: no such data.
     """
-    if not is_structures(data):
-        return read_table(data, data_dir)
-    from qc_jax.datasets import open_structures  # imports TFDS
+    if is_structures(data):
+        from qc_jax.datasets import open_structures  # imports TFDS
 
-    return open_structures(data, data_dir)
+        return dataclasses.replace(open_structures(data, data_dir), opened_as=data)
+    return open_table(data, data_dir)
 
 
 def read_table(data: str, data_dir: str) -> PairTable:
+    """As `open_table`."""
+    return open_table(data, data_dir)
+
+
+def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
+    """Open pairs or larger structures by a name of `--data`, prefixes included.
+
+    Raises:
+      InputError: No such data.
+    """
+    return read_data(name, data_dir)
+
+
+def open_table(name: str, data_dir: str = "") -> PairTable:
+    """Open a table of pairs by a name of `--data`, prefixes included.
+
+    Args:
+      name: A shipped table, a path to an .npz, 'published:FILE', 'dftbplus:DIR' or 'tfds:DATASET'.
+      data_dir: Of TFDS; '' is its own choice.
+
+    Raises:
+      InputError: No such data, or they are no pairs.
+
+    Example:
+      >>> import qc_jax
+      >>> len(qc_jax.open_table("gfn2_xtb"))
+      2671
+    """
+    return dataclasses.replace(_read_table(name, data_dir), opened_as=name)
+
+
+def _read_table(data: str, data_dir: str) -> PairTable:
     """The table that `config.data` names; of a file that is not ours, tells what is wrong with it.
 
     Args:
@@ -57,7 +91,7 @@ def read_table(data: str, data_dir: str) -> PairTable:
             table = read(data.removeprefix(prefix))
             print("\n".join(account(table, most=5)), file=sys.stderr)
             return table
-    return pairs.read(data) if data.endswith((".csv", ".npz")) else open_table(data)
+    return pairs.read(data) if data.endswith((".csv", ".npz")) else tables.open_table(data)
 
 
 def _read_tree(directory: str) -> PairTable:

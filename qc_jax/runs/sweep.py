@@ -10,15 +10,14 @@ from typing import Any
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.runs import building, initial, results, scoring, sources
-from qc_jax.runs.config import SWEPT
+from qc_jax.runs import building, initial, results, saved, scoring, sources
+from qc_jax.runs.config import SWEPT, ModelConfig, RunConfig, SweepConfig
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.restore import targets_of
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.stack import Training
 from qc_jax.train.state import of_one
-from qc_jax.train.workdir import ADDED, Workdir
 
 _LOOK_SECONDS = 1.0  # between two looks for what other processes have ended
 
@@ -41,7 +40,7 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for chosen in itertools.product(
         *([(name, value) for value in values[name]] for name in SWEPT if values[name])
     ):
-        nothing = {**dict.fromkeys(SWEPT, ""), "stack": 0}
+        nothing = dataclasses.asdict(SweepConfig())
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
@@ -124,11 +123,13 @@ class Sweep:
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
             self.workdir.lock()
             for name, run in all_runs.items():
-                self._workdirs[name].claim(run.config)
+                saved.claim(run, self._workdirs[name])
             if hosts.first():
                 self._stop.unlink(missing_ok=True)
             trainings = {
-                name: Training(run.model, run.task, run.settings, self._workdirs[name], run.initial)
+                name: Training(
+                    run.model, run.task, run.settings, (self._workdirs[name],), run.initial
+                )
                 for name, run in all_runs.items()
             }
             plan = grid.waves(trainings, self.workdir.path, stack)
@@ -168,7 +169,7 @@ class Sweep:
         for name in self._ended:
             on_end(name)
 
-        def end(name: str, what: loop.Trained | InputError) -> None:
+        def end(name: str, what: loop.FitResult | InputError) -> None:
             self._end(name, what)
             self._ended[name] = self._lines(name)
             for other in self._look():
@@ -191,7 +192,7 @@ class Sweep:
                 on_end(name)
                 self._write()
 
-    def _end(self, name: str, what: loop.Trained | InputError) -> None:
+    def _end(self, name: str, what: loop.FitResult | InputError) -> None:
         """Scores a training and writes what it ended with."""
         workdir, run = self._workdirs[name], self._runs[name]
         if isinstance(what, InputError):
@@ -243,7 +244,10 @@ def lines(workdir: Workdir) -> list[dict[str, Any]]:
     own = about(workdir.path.name, config)
     if result is not None:
         return results.rows(own, result)
-    return [own | {"status": failure, "target": target} for target in targets_of(config)]
+    return [
+        own | {"status": failure, "target": target}
+        for target in RunConfig.from_dict(config).target_names
+    ]
 
 
 def about(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,8 +274,8 @@ def setting(config: Mapping[str, Any]) -> str:
     What the table has columns for is not named.
     """
     model = dict(config["model"])
-    usual = {**ADDED, **dataclasses.asdict(Settings()), **models.defaults(model.pop("name"))}
-    source = [f"from {config['transfer']['source']}"] if "transfer" in config else []
+    usual = _usual(model.pop("name"), model.pop("source", ""))
+    source = [f"from {config['transfer']['source']}"] if config.get("transfer") else []
     return ", ".join(
         source
         + [
@@ -282,3 +286,12 @@ def setting(config: Mapping[str, Any]) -> str:
             and (tuple(value) if isinstance(value, list) else value) != usual[key]
         ]
     )
+
+
+def _usual(name: str, source: str) -> dict[str, Any]:
+    """The published values of what a setting may depart from."""
+    usual = RunConfig(ModelConfig.from_dict({"name": name, "source": source})).to_dict()
+    usual |= usual["model"]
+    keys = (*building.SPEC, "split_seed", *dataclasses.asdict(TrainConfig()), *usual["model"])
+    aside = ("data", "data_dir", "split", "name", "source")
+    return {key: usual[key] for key in keys if key not in aside}

@@ -149,6 +149,7 @@ def configure(
             raise InputError("expected --model or --config")
         choose("model", model, models.available())
         config = published(model, "", quick={}).to_dict()
+        config["model"] |= models.resolve(model).published
         config["target"] = target or about.get("target")
         if not config["target"]:
             raise InputError(f"{path} does not say which target it predicts; give --target")
@@ -199,7 +200,7 @@ def label_range(
       InputError: nobody says it, or several, or it is no range.
     """
     path, stored = checkpoint.path, checkpoint.about.get("normalization_stats")
-    targets, data = run.task.targets, run.config["data"]
+    targets, data = run.task.targets, run.config.data
     of_table = f"the range of all labels of {data}, test rows included"
     said: dict[str, tuple[Any, Any]] = {}
     if stored is not None:
@@ -254,7 +255,7 @@ def _numbers(
 def table_range(run: building.Run) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and largest finite label [T] of a run's whole table."""
     if not isinstance(run.table, PairTable):
-        raise InputError(f"expected a table of pairs, got {run.config['data']!r}")
+        raise InputError(f"expected a table of pairs, got {run.config.data!r}")
     columns = run.table.columns(run.task.targets)
     finite = np.isfinite(columns)
     return (

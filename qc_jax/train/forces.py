@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.errors import InputError
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 FORCES = "force_ev_ang"  # the name that errors of forces are told under, of `data.targets`
 ENERGY = "total_energy_ev"  # what forces are the slope of
@@ -41,14 +41,14 @@ def reason_against(model: nn.Module, targets: tuple[str, ...], forces: Any) -> s
     """Why a model of these targets has no forces that could be compared with `forces`, if so."""
     if targets != (ENERGY,):
         return f"expected {ENERGY} as the only target, got {', '.join(targets)}"
-    if "positions" not in model.inputs or hasattr(model, "solve"):
+    if "positions" not in model.inputs or model.closed_form:
         return "expected a model that reads positions and is trained by steps"
     if forces is None:
         return "these data have none"
     return None
 
 
-def known(model: nn.Module, task: Task, settings: Settings) -> jax.Array | None:
+def known(model: nn.Module, task: Task, settings: TrainConfig) -> jax.Array | None:
     """The forces [N, A, 3] eV/Å that a training learns; None where it learns none.
 
     Raises:

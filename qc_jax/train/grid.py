@@ -72,6 +72,11 @@ def waves(
     """
     path = os.path.join(directory, "waves.json")
     stacks = files.read_json(path) if os.path.exists(path) else []
+    if not isinstance(stacks, list) or not all(
+        isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+        for names in stacks
+    ):
+        raise InputError(f"{path}: expected lists of the trainings' names, got {stacks!r:.60}")
     for wave in stacks:
         other = [name for name in wave if name not in trainings]
         if 0 < len(other) < len(wave):
@@ -107,7 +112,7 @@ def fitting(trainings: Sequence[Training]) -> int:
     By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
     are good for.
     """
-    if len(trainings) == 1 or hasattr(trainings[0].model, "solve"):
+    if len(trainings) == 1 or trainings[0].model.closed_form:
         return 1  # what is solved is solved one by one, and kept one by one
     stack = Stack(trainings[:1])
     settings = stack.settings
@@ -132,7 +137,7 @@ def fit_grid(
     plan: Sequence[Wave],
     done: Callable[[str], bool],
     on_epoch: Callable[[str, dict[str, Any]], None] = lambda name, line: None,
-    on_end: Callable[[str, loop.Trained | InputError], None] = lambda name, trained: None,
+    on_end: Callable[[str, loop.FitResult | InputError], None] = lambda name, trained: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains what is not done, wave after wave; see `loop.fit_stack`.

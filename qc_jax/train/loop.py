@@ -1,5 +1,6 @@
 """THE training loop: of one training, or of a stack of them as one program."""
 
+import contextlib
 import operator
 import os
 import time
@@ -11,20 +12,21 @@ import jax
 import numpy as np
 
 from qc_jax import models
+from qc_jax.canvas import CHANNELS
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.forces import FORCES
+from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program, Solved, Streamed
-from qc_jax.train.settings import Settings
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.state import State, take
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.state import State, count_parameters, take
 
 
-class Trained(NamedTuple):
+class FitResult(NamedTuple):
     """What a training ends with.
 
     Attributes:
@@ -51,35 +53,29 @@ class Interrupted(Exception):
 def fit(
     model: nn.Module,
     task: Task,
-    settings: Settings,
-    workdir: Workdir,
-    on_epoch: Callable[[dict[str, Any]], None] = lambda line: None,
-    stop: Callable[[], bool] = lambda: False,
+    config: TrainConfig = PUBLISHED,
+    observers: Sequence[Observer] = (),
+    *,
     initial: Mapping[str, Any] | None = None,
-) -> Trained:
-    """Trains one model: `fit_stack` of a stack of one, its checkpoints in the work directory.
+) -> FitResult:
+    """Train one model: `fit_stack` of a stack of one.
 
     Args:
-      model: its outputs are the task's targets.
-      task: the data.
-      settings: how.
-      workdir: claimed for this run.
-      on_epoch: told of every epoch, those before an interruption included.
-      stop: asked after every epoch whether to save and to stop.
-      initial: variables that the training starts from instead of those that follow from the seed:
+      model: Its outputs are the task's targets.
+      task: The data.
+      config: How.
+      observers: Told of it; the first that has `checkpoints` keeps its states.
+      initial: Variables that the training starts from instead of those that follow from the seed:
         a part of the model's, as nested dicts.
 
     Raises:
-      InputError: the devices don't divide the batch, the model can't take a structure or the
+      InputError: The devices don't divide the batch, the model can't take a structure or the
         initial variables, a loss is not finite, or a checkpoint can't be read.
-      Interrupted: `stop` said so.
+      Interrupted: An observer said so.
     """
-    (trained,) = fit_stack(
-        [Training(model, task, settings, workdir, initial)],
-        workdir.checkpoints,
-        on_epoch=lambda _, line: on_epoch(line),
-        stop=stop,
-    )
+    kept = [observer.checkpoints for observer in observers if observer.checkpoints is not None]
+    training = Training(model, task, config, tuple(observers), initial)
+    (trained,) = fit_stack([training], kept[0] if kept else None)
     if isinstance(trained, InputError):
         raise trained
     assert trained is not None
@@ -88,18 +84,18 @@ def fit(
 
 def fit_stack(
     trainings: Sequence[Training],
-    directory: str | os.PathLike,
+    directory: str | os.PathLike | None = None,
     done: Sequence[bool] | None = None,
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, line: None,
-    on_end: Callable[[int, Trained | InputError], None] = lambda index, trained: None,
+    on_end: Callable[[int, FitResult | InputError], None] = lambda index, trained: None,
     stop: Callable[[], bool] = lambda: False,
-) -> list[Trained | InputError | None]:
+) -> list[FitResult | InputError | None]:
     """Trains all until the last epoch or the early stop, from the newest checkpoint on.
 
     An interrupted training that is called again with the same arguments, on as many devices, ends
     in the same bits. Where devices of several processes share the batches, all of them call it. A
-    model with `solve` is solved at once from the training rows instead, as one
-    epoch. What each epoch measured goes to each training's metrics.jsonl and to `on_epoch`:
+    model of closed form is solved at once from the training rows instead, as one
+    epoch. What each epoch measured goes to each training's observers and to `on_epoch`:
     `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit (that
     of forces, where they are learned, too), `lr`,
     `seconds` (the stack's, divided by the trainings that were not over), and of structures that
@@ -107,7 +103,7 @@ def fit_stack(
 
     Args:
       trainings: R of them whose `stack.key` is the same.
-      directory: where the checkpoints of their states are kept.
+      directory: where the checkpoints of their states are kept; None keeps none.
       done: [R], True for those that are finished and not to be trained again.
       on_epoch: told of every epoch of every training, those before an interruption included.
       on_end: told once of each training that ends, as soon as it does.
@@ -127,26 +123,31 @@ def fit_stack(
         models.check(stack.model, stack.structures, first.task.names)
     devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
-    ended: list[Trained | InputError | None] = [None] * len(stack)
+    ended: list[FitResult | InputError | None] = [None] * len(stack)
     histories: list[list[dict[str, Any]]] = [[] for _ in trainings]
 
-    def end(index: int, what: Trained | InputError) -> None:
+    def end(index: int, what: FitResult | InputError) -> None:
         ended[index], active[index] = what, False
         on_end(index, what)
 
     if not active.any():
         return ended
-    with Checkpoints(directory, devices.everywhere) as checkpoints:
-        states = checkpoints.latest(like=jax.eval_shape(stack.first_states))
+    shapes = jax.eval_shape(stack.first_states)
+    _require_memory(stack, devices, shapes)
+    with contextlib.ExitStack() as opened:
+        checkpoints = states = None
+        if directory is not None:
+            checkpoints = opened.enter_context(Checkpoints(directory, devices.everywhere))
+            states = checkpoints.latest(like=shapes)
         if states is None:
             states = stack.first_states()
         for index in np.flatnonzero(active).tolist():
             state = take(states, index)
-            histories[index] = trainings[index].workdir.metrics(int(state.epoch))
+            histories[index] = _resume(trainings[index], int(state.epoch))
             for line in histories[index]:
                 on_epoch(index, line)
             if _finished(stack, len(histories[index]), int(state.best_epoch)):
-                end(index, Trained(state, histories[index], 0.0))
+                end(index, FitResult(state, histories[index], 0.0))
         if not active.any():
             return ended
 
@@ -165,20 +166,23 @@ def fit_stack(
                     end(index, InputError(wrong))
                     continue
                 line = _line(trainings[index], len(histories[index]) + 1, mine, seconds)
-                trainings[index].workdir.append_metrics(line)
+                for observer in trainings[index].observers:
+                    observer.on_epoch(line, resumed=False)
                 histories[index].append(line)
                 on_epoch(index, line)
                 if _finished(stack, line["epoch"], int(mine["best_epoch"])):
                     state = program.state(index)
-                    end(index, Trained(state, histories[index], program.compile_seconds))
-            stopping = stop()
+                    end(index, FitResult(state, histories[index], program.compile_seconds))
+            asked = [watch.stop() for index in running for watch in trainings[index].observers]
+            stopping = stop() or any(asked)
             settings = stack.settings
             due = epoch % settings.checkpoint_every == 0 or (
                 0 < 60 * settings.checkpoint_minutes < time.monotonic() - saved
             )
             if devices.everywhere:  # clocks and signals are each process's own
                 due, stopping = hosts.agree(due, stopping)
-            if due or stopping or (not active.any() and any(map(_is_trained, ended))):
+            over = not active.any() and any(map(_is_trained, ended))
+            if checkpoints is not None and (due or stopping or over):
                 checkpoints.save(epoch, program.states())
                 saved = time.monotonic()
             if stopping and active.any():
@@ -186,8 +190,40 @@ def fit_stack(
         return ended
 
 
+def _resume(training: Training, epochs: int) -> list[dict[str, Any]]:
+    """What the epochs of a restored state measured, which all observers are told of."""
+    if not epochs:
+        return []
+    told = (observer.history(epochs) for observer in training.observers)
+    lines = next((found for found in told if found is not None), None)
+    if lines is None:
+        raise InputError(f"the checkpoint has {epochs} epochs, and no observer knows of them")
+    for line in lines:
+        for observer in training.observers:
+            observer.on_epoch(line, resumed=True)
+    return lines
+
+
+def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
+    """Raise InputError where a device cannot hold what a step certainly needs."""
+    each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(stack)
+    weights = count_parameters(states.params) / len(stack)
+    need, what = each * devices.each, f"{weights:.3g} weights and what Adam remembers of them"
+    if "canvas" in stack.model.inputs and stack.structures is not None:
+        pixels = stack.structures.canvas_size**2
+        rows = stack.settings.batch_size / devices.sharing
+        need += 4.0 * pixels * len(CHANNELS) * rows
+        what += f", canvases of {stack.structures.canvas_size} pixels for {rows:g} rows"
+    there = devices.memory()
+    if need > there:
+        raise InputError(
+            f"memory: a device needs at least {need / 1e9:.3g} GB ({what}), and has "
+            f"{there / 1e9:.3g} GB; expected a smaller model, canvas_size or batch_size"
+        )
+
+
 def _program(stack: Stack) -> type[Program | Streamed | Solved]:
-    if hasattr(stack.model, "solve"):
+    if stack.model.closed_form:
         return Solved
     return Program if stack.stream is None else Streamed
 
@@ -213,13 +249,13 @@ def _line(
     return line
 
 
-def _is_trained(what: Trained | InputError | None) -> bool:
-    return isinstance(what, Trained)
+def _is_trained(what: FitResult | InputError | None) -> bool:
+    return isinstance(what, FitResult)
 
 
 def _finished(stack: Stack, epoch: int, best_epoch: int) -> bool:
     settings = stack.settings
-    last = 1 if hasattr(stack.model, "solve") else settings.epochs
+    last = 1 if stack.model.closed_form else settings.epochs
     return epoch >= last or epoch - best_epoch >= settings.early_stopping_patience
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from qc_jax.errors import InputError
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 
-def adam(settings: Settings) -> optax.GradientTransformation:
+def adam(settings: TrainConfig) -> optax.GradientTransformation:
     """Adam whose learning rate and weight decay are part of its state.
 
     Trainings that run as one program may differ in them; the learning rate is set anew every epoch.
@@ -34,7 +34,7 @@ def adam(settings: Settings) -> optax.GradientTransformation:
     )
 
 
-def _by_layer(settings: Settings, frozen: bool = False) -> optax.GradientTransformation:
+def _by_layer(settings: TrainConfig, frozen: bool = False) -> optax.GradientTransformation:
     """Multiplies what is to be done to each layer by its factor; `frozen`: by 0 or 1 alone."""
 
     def update(updates, params):
@@ -45,8 +45,8 @@ def _by_layer(settings: Settings, frozen: bool = False) -> optax.GradientTransfo
     return optax.stateless(update)
 
 
-def layer_factors(settings: Settings, params: Any) -> Any:
-    """The factor of the learning rate for each leaf of the weights, by `Settings.layer_lr`.
+def layer_factors(settings: TrainConfig, params: Any) -> Any:
+    """The factor of the learning rate for each leaf of the weights, by `TrainConfig.layer_lr`.
 
     Raises:
       InputError: a pattern fits none of them.
@@ -91,7 +91,7 @@ class Schedule:
       lr: the rate at the start, which may be traced.
     """
 
-    def __init__(self, settings: Settings, lr: jax.Array | float):
+    def __init__(self, settings: TrainConfig, lr: jax.Array | float):
         self._settings, self._lr = settings, lr
         # PyTorch lowers the rate after more than `patience` bad epochs, optax after `patience`.
         # Both compare with the best value by a relative threshold of 1e-4.

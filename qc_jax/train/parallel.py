@@ -1,13 +1,13 @@
 """Devices: the only file that names pmap, which JAX may retire one day."""
 
 import math
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+import psutil
 
 from qc_jax.errors import InputError
 from qc_jax.train.steps import AXIS
@@ -93,8 +93,7 @@ class Devices:
         stats = self._devices[0].memory_stats() if self._devices[0].platform != "cpu" else None
         if stats and "bytes_limit" in stats:
             return stats["bytes_limit"]
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return free / len(self._devices)
+        return psutil.virtual_memory().available / len(self._devices)
 
     def put(self, stack: T) -> T:
         """Arrays [R, ...] → [D, trainings of each device, ...], on the devices."""

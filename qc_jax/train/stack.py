@@ -15,10 +15,10 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.train import forces, optimizer
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.observers import Observer
 from qc_jax.train.state import State, init, start_from, take
 from qc_jax.train.steps import Replica
-from qc_jax.train.workdir import Workdir
 
 # What the trainings of a stack may differ in, beside their task and the model's rate of dropout.
 _OWN_SETTINGS = ("seed", "lr", "weight_decay")
@@ -31,22 +31,22 @@ class Training(NamedTuple):
       model: its outputs are the task's targets.
       task: the data.
       settings: how.
-      workdir: claimed for it.
+      observers: told of it.
       initial: variables that it starts from instead of those that follow from the seed: a part of
         the model's, or None. A training that goes on from a checkpoint has them already.
     """
 
     model: nn.Module
     task: Task
-    settings: Settings
-    workdir: Workdir
+    settings: TrainConfig
+    observers: Sequence[Observer] = ()
     initial: Mapping[str, Any] | None = None
 
 
 def key(training: Training) -> tuple[Any, ...]:
     """What trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
-    if hasattr(model, "dropout"):
+    if model.dropout is not None:
         model = model.clone(dropout=0.0)
     shared = {
         name: value
@@ -62,7 +62,7 @@ def key(training: Training) -> tuple[Any, ...]:
         len(split.train),
         len(split.validation),
         # Structures from disk come in the order of one training: it is alone.
-        training.workdir.path if isinstance(dataset, Stream) else dataset.structures.canvas_size,
+        id(dataset) if isinstance(dataset, Stream) else dataset.structures.canvas_size,
     )
 
 
@@ -81,7 +81,7 @@ class Stack:
         assert len({key(training) for training in trainings}) == 1
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
-        rates = [getattr(training.model, "dropout", None) for training in trainings]
+        rates = [training.model.dropout for training in trainings]
         dataset = tasks[0].dataset
         self.stream = dataset if isinstance(dataset, Stream) else None
         self.structures = dataset.structures if isinstance(dataset, Dataset) else None
@@ -111,7 +111,7 @@ class Stack:
         return self.trainings[0].model
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> TrainConfig:
         """Those that all trainings share, and the first one's own."""
         return self.trainings[0].settings
 
@@ -144,7 +144,7 @@ class Stack:
         initial = [training.initial for training in self.trainings]
         if all(variables is None for variables in initial):
             return states
-        if hasattr(self.model, "solve"):
+        if self.model.closed_form:
             raise InputError("a model that is solved at once starts from no weights")
         each = []
         for index, variables in enumerate(initial):

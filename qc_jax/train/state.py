@@ -15,7 +15,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.train import optimizer
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 Params = Any  # a nested dict of arrays
 T = TypeVar("T")
@@ -31,8 +31,8 @@ class State(flax.struct.PyTreeNode):
         has none.
       opt_state: Adam's moments and learning rate.
       schedule_state: of the learning-rate schedule.
-      best_params: at the best epoch, or the last one where `Settings.keep` says so; a copy, not a
-        view of `params`.
+      best_params: at the best epoch, or the last one where `TrainConfig.keep` says so; a copy,
+        not a view of `params`.
       best_statistics: likewise.
       best_loss: () validation loss there, scaled.
       best_epoch: () int32, from 1; 0 before the first.
@@ -67,7 +67,7 @@ def init(
     model: nn.Module,
     sample: Batch,
     scaler: Scaler,
-    settings: Settings,
+    settings: TrainConfig,
     seed: jax.Array | None = None,
 ) -> State:
     """The state before the first epoch; weights follow from the seed.

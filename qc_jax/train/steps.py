@@ -19,8 +19,8 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
+from qc_jax.train.config import PRODUCTS, TrainConfig
 from qc_jax.train.forces import with_slope
-from qc_jax.train.settings import PRODUCTS, Settings
 from qc_jax.train.state import State, of_one, take
 
 AXIS = "devices"
@@ -71,7 +71,7 @@ class Steps:
       devices: how many share each batch; where it is 1, no collective axis is needed.
     """
 
-    def __init__(self, model: nn.Module, settings: Settings, devices: int = 1):
+    def __init__(self, model: nn.Module, settings: TrainConfig, devices: int = 1):
         self._model, self._settings, self._devices = model, settings, devices
         self._adam = optimizer.adam(settings)
         self._axis = AXIS if devices > 1 else None

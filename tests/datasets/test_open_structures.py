@@ -11,9 +11,9 @@ from qc_jax import models
 from qc_jax.data.structures import prepare
 from qc_jax.datasets import md17, open_structures
 from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.config import TrainConfig
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 
@@ -37,7 +37,7 @@ def _train(task, workdir, **settings):
     model = models.create("schnet", hidden=8, filters=8, interactions=1, gaussians=4)
     work = Workdir(workdir)
     work.claim({})
-    return loop.fit(model, task, Settings(batch_size=8, **settings), work)
+    return loop.fit(model, task, TrainConfig(batch_size=8, **settings), [work])
 
 
 def test_qm9(qm9):

@@ -15,18 +15,19 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
-from qc_jax.models import _radial
-from qc_jax.runs import building
+from qc_jax.models import Architecture, _radial
+from qc_jax.runs import building, saved
+from qc_jax.runs.config import ModelConfig, RunConfig
+from qc_jax.runs.saved import Record, SavedRun
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import Trained
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.state import init
-from qc_jax.train.workdir import ADDED, Workdir
 
 DEPTH, STEEPNESS, BOND = 4.0, 1.5, 1.2  # eV, 1/Å, Å
 
 
-class Morse(nn.Module):
+class Morse(Architecture):
     """DEPTH (1 − exp(−STEEPNESS (d − BOND)))² of each two neighbours; no cutoff."""
 
     inputs = ("atomic_numbers", "positions")
@@ -42,7 +43,7 @@ class Morse(nn.Module):
         return scale * energy[:, None]
 
 
-class Soft(nn.Module):
+class Soft(Architecture):
     """(1 − d/cutoff)³ of each two neighbours within the cutoff: atoms push each other."""
 
     inputs = ("atomic_numbers", "positions")
@@ -58,15 +59,18 @@ class Soft(nn.Module):
         return scale * energy[:, None]
 
 
-def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -> Trained:
+def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -> SavedRun:
     """The model as if it had been trained; labels are not scaled."""
-    settings = Settings()
+    settings = TrainConfig()
     some = jnp.ones(len(targets))
     scaler = Scaler(low=-some, high=some, log=jnp.zeros(len(targets), bool))
     sample = Batch(jnp.array([[6, 8]]), jnp.eye(2, 3)[None], jnp.array([[[1], [0]]]))
     state = init(model, sample, scaler, settings)
-    config = {"model": {"name": type(model).__name__}, "data": "gone.npz"}
-    return Trained(config, model, targets, settings, state)
+    config = RunConfig(
+        ModelConfig(type(model).__name__), settings, "gone.npz", targets=",".join(targets)
+    )
+    nothing = Record((0.0,) * len(targets), None, {}, "", {}, False, None, {})
+    return SavedRun(config, model, state, nothing)
 
 
 def pair(distance: float, numbers: tuple[int, int] = (6, 8)) -> Structure:
@@ -85,8 +89,8 @@ def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
     curve().save(folder / "curve.npz")
     run = building.from_config(config(folder, epochs))
     workdir = Workdir(folder / "run")
-    workdir.claim(run.config)
-    loop.fit(run.model, run.task, run.settings, workdir)
+    saved.claim(run, workdir)
+    loop.fit(run.model, run.task, run.settings, [workdir])
     return workdir.path
 
 
@@ -95,6 +99,6 @@ def config(folder: pathlib.Path, epochs: int = 1) -> dict:
     config = schnet.get_config().to_dict()
     config |= {"data": str(folder / "curve.npz"), "target": "total_energy_ev", "lr": 5e-3}
     config |= {"batch_size": 16, "epochs": epochs, "early_stopping_patience": epochs}
-    config |= {"schedule": "cosine", "checkpoint_every": epochs, **ADDED}
+    config |= {"schedule": "cosine", "checkpoint_every": epochs}
     config["model"] |= {"hidden": 16, "filters": 16, "interactions": 2, "gaussians": 30}
     return config

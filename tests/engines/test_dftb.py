@@ -53,7 +53,7 @@ def test_records_as_dftbplus(answers, name):
 
 
 def test_what_has_no_minimum_says_so(files):
-    engine = create_engine("dftb", parameters=files, temperature=40000.0)
+    engine = create_engine("dftb", parameters=files, temperature=200000.0)
     ((name, answer),) = engine.compute_all(["H_H"], lambda done, total: None)
     assert isinstance(answer, Failure) and answer.kind is FailureKind.NO_MINIMUM
     assert judged(engine, name, answer)[1] == {"H_H": str(answer)}

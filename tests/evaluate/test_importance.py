@@ -13,9 +13,9 @@ from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation, importance
 from qc_jax.evaluate.predict import predict
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.config import TrainConfig
 from tests import planted
 
 
@@ -26,7 +26,7 @@ def asked(tmp_path_factory):
     task = dataset.prepare(table, (planted.CHANNEL, planted.NOISE), 42, canvas.features(table))
     model = models.create("tabular_mlp", outputs=2, hidden=(64,), element_embedding=1, dropout=0.0)
     workdir = Workdir(tmp_path_factory.mktemp("importance"))
-    trained = loop.fit(model, task, Settings(epochs=30, lr=3e-3), workdir)
+    trained = loop.fit(model, task, TrainConfig(epochs=30, lr=3e-3), [workdir])
     test = task.dataset.take(task.split.test)
     return ablation.errors(
         functools.partial(predict, model, trained.state.best_variables, task.scaler),

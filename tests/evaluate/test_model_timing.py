@@ -6,7 +6,7 @@ from qc_jax import models
 from qc_jax.data.dataset import prepare
 from qc_jax.evaluate import model_timing
 from qc_jax.evaluate.model_timing import Rate, time_model
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 
 class Counting:
@@ -35,7 +35,7 @@ MODEL = models.create("geometry_only", hidden=8, layers=1)
 @pytest.mark.slow
 def test_ours_and_the_reference_do_the_same_work(task):
     reference = Counting()
-    got = time_model(MODEL, task, Settings(batch_size=4), 3, reference)
+    got = time_model(MODEL, task, TrainConfig(batch_size=4), 3, reference)
     rows = task.split.train
     assert len(rows) % 4, "the last batch is to be a part of one"
     assert got.batches == got.all_batches == -(-len(rows) // 4)
@@ -53,11 +53,11 @@ def test_a_slow_model_gets_fewer_whole_batches(task, monkeypatch):
     monkeypatch.setattr(model_timing, "_EPOCH_SECONDS", 0.0)
     monkeypatch.setattr(model_timing, "_LEAST_BATCHES", 3)
     reference = Counting()
-    got = time_model(MODEL, task, Settings(batch_size=4), 1, reference)
+    got = time_model(MODEL, task, TrainConfig(batch_size=4), 1, reference)
     assert got.batches == 3 < got.all_batches
     assert {len(rows) for rows in reference.trained} == {12}
 
 
 def test_without_a_reference(task):
-    got = time_model(MODEL, task, Settings(batch_size=4), 1)
+    got = time_model(MODEL, task, TrainConfig(batch_size=4), 1)
     assert isinstance(got.ours, Rate) and got.reference is None

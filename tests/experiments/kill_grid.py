@@ -22,8 +22,8 @@ import jax
 import numpy as np
 
 from qc_jax.runs import building
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.saved import restore
+from qc_jax.runs.workdir import Workdir
 
 SWEEP = (
     "--config.early_stopping_patience=100",
@@ -59,7 +59,7 @@ def weights(workdir: pathlib.Path) -> list[np.ndarray]:
     leaves = []
     for path in sorted((workdir / "trainings").iterdir()):
         run = building.from_config(Workdir(path).config())
-        state = restore(Workdir(path), run.model, run.settings)
+        state = restore(Workdir(path), run.model, run.config)
         leaves += map(np.asarray, jax.tree.leaves(state))
     return leaves
 

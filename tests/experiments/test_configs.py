@@ -9,10 +9,10 @@ import pytest
 from experiments import configs
 from qc_jax import models
 from qc_jax.errors import InputError
-from qc_jax.runs import building, scoring
+from qc_jax.runs import building, saved, scoring
+from qc_jax.runs.config import RunConfig
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import model_of
-from qc_jax.train.workdir import Workdir
 
 FOLDER = pathlib.Path(configs.__file__).parent
 CARDS = sorted({path.stem for path in FOLDER.glob("*.py")} - {"__init__"})
@@ -31,7 +31,7 @@ def test_a_card_says_how_to_run_it_and_what_to_expect(name):
     text = importlib.import_module(f"experiments.configs.{name}").__doc__
     assert f"--config={name}" in text
     assert "e_homo_ev" in text and "parameters" in text
-    model, _, _ = model_of(card(name).to_dict())
+    model = RunConfig.from_dict(card(name).to_dict()).architecture()
     counted = models.describe(card(name).model.name).parameters
     if model == models.create(card(name).model.name):
         assert f"{counted:,} parameters" in text
@@ -44,7 +44,7 @@ def test_the_quick_run_is_of_a_smaller_model(name):
     assert set(quick["model"]) == {"name", *models.defaults(whole["model"]["name"])}
     assert quick["epochs"] == 2 and whole["epochs"] == 50
     assert quick["model"] != whole["model"] or set(whole["model"]) == {"name"}
-    model_of(quick)
+    RunConfig.from_dict(quick)
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_the_quick_run(name, tmp_path):
     """On a part of the shipped table, scored; the scripts around it have tests of their own."""
     run = building.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
     workdir = Workdir(tmp_path / "run")
-    workdir.claim(run.config)
-    trained = loop.fit(run.model, run.task, run.settings, workdir)
+    saved.claim(run, workdir)
+    trained = loop.fit(run.model, run.task, run.settings, [workdir])
     result = scoring.score(run, trained.state, {}).result
-    assert result["epochs"] == (1 if hasattr(run.model, "solve") else 2)
+    assert result["epochs"] == (1 if run.model.closed_form else 2)
     assert 0 < result["test"]["e_homo_ev"]["mae"] < 10
 
 

@@ -11,10 +11,10 @@ from experiments import finetune
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.runs import building, initial, results, scoring, sources
+from qc_jax.runs import building, initial, results, saved, scoring, sources
+from qc_jax.runs.saved import load
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.restore import open_trained
-from qc_jax.train.workdir import Workdir
 from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
@@ -36,8 +36,8 @@ def pretrain(folder: pathlib.Path, small_table) -> pathlib.Path:
     config["model"] |= {"hidden": 8, "filters": 8, "interactions": 1, "gaussians": 4}
     run = building.from_config(config)
     workdir = Workdir(folder / "pre")
-    workdir.claim(run.config)
-    trained = loop.fit(run.model, run.task, run.settings, workdir)
+    saved.claim(run, workdir)
+    trained = loop.fit(run.model, run.task, run.settings, [workdir])
     scoring.score(run, trained.state, {}).write(workdir)
     return workdir.path
 
@@ -76,7 +76,7 @@ def test_the_run_takes_the_weights_over(folder):
     run = initial.read(building.from_config(config))
     head = [f"params/out_{i}/{leaf}" for i in (0, 1) for leaf in ("bias", "kernel")]
     assert list(run.matched.left) == head and len(run.matched.taken) == 10
-    assert len(run.config["transfer"]["weights_sha256"]) == 64
+    assert len(run.config.transfer.weights_sha256) == 64
     assert [len(rows) for rows in run.task.split.parts().values()] == [47, 2, 51]
     kept = initial.read(
         building.from_config(initial.resolve(asked(folder, transfer={"head": "kept"})))
@@ -138,7 +138,7 @@ def test_as_a_user_starts_it(folder, run_python, tmp_path):
     np.testing.assert_allclose(
         energies.errors("total_energy_ev").mean(), result["test"]["total_energy_ev"]["mae"]
     )
-    state = open_trained(workdir.path).state
+    state = load(workdir.path).state
     before, _, _ = initial._pretrained(str(folder / "pre"))
     frozen = (each.params["elements"]["embedding"] for each in (state, before))
     np.testing.assert_array_equal(next(frozen), next(frozen))

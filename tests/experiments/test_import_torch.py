@@ -10,8 +10,8 @@ import pytest
 from qc_jax.data.batch import from_arrays
 from qc_jax.evaluate.predict import predict
 from qc_jax.runs import building
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.saved import restore
+from qc_jax.runs.workdir import Workdir
 
 SCRIPT = ("-m", "experiments.import_torch")
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "reference" / "schnet.npz"
@@ -66,7 +66,7 @@ def restored(workdir: pathlib.Path):
     """Model and state of a work directory."""
     work = Workdir(workdir)
     run = building.from_config(work.config())
-    return run, restore(work, run.model, run.settings)
+    return run, restore(work, run.model, run.config)
 
 
 def unscaled(outputs, low, high):
@@ -184,7 +184,7 @@ def test_a_published_checkpoint(folder, weights, reference, run_python, tmp_path
     assert done.returncode == 0, done.stderr
     assert "as the checkpoint says: {'hidden_channels': 24, 'cutoff': 3.0}" in done.stdout
     run, state = restored(tmp_path / "run")
-    assert run.config["imported"]["scaled_by"] == "the range in the checkpoint"
+    assert run.config.imported["scaled_by"] == "the range in the checkpoint"
     pairs = from_arrays(reference["pairs/atomic_numbers"], reference["pairs/positions"])
     got = predict(run.model, state.best_variables, state.scaler, pairs)
     expected = unscaled(reference["pairs/outputs"], -15.5, -2.5)

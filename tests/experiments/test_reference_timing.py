@@ -7,7 +7,7 @@ import pytest
 
 from qc_jax import canvas, models
 from qc_jax.data.dataset import prepare
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 torch = pytest.importorskip("torch", reason="references need PyTorch")
 pytest.importorskip("torch_geometric", reason="references need PyTorch Geometric")
@@ -28,7 +28,7 @@ def trainer(small_table):
         task = prepare(small_table, ("e_homo_ev",), 0, features)
         hyper = models.defaults(name) | SMALL[name] | {"dropout": 0.0}
         module = importlib.import_module(f"tests.references.{name}")
-        return Trainer(module, hyper, task, Settings(batch_size=batch_size, lr=0.01)), task
+        return Trainer(module, hyper, task, TrainConfig(batch_size=batch_size, lr=0.01)), task
 
     return make
 

@@ -8,9 +8,10 @@ from qc_jax import models, testing
 from qc_jax.data import scaling
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.splits import Split
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.observers import Callbacks
 from tests.models import structures
 from tests.models.rows import rows
 
@@ -40,18 +41,20 @@ def test_overfits_sixteen_pairs_and_compiles_once(name, small_table, tmp_path):
         left_out={},
     )
     settings = {"batch_size": 6, "epochs": 300, "lr": 3e-3, "early_stopping_patience": 300}
-    settings = Settings(**settings | {"checkpoint_every": 1000} | row.training)
+    settings = TrainConfig(**settings | {"checkpoint_every": 1000} | row.training)
     model = models.create(row.model, **row.small, outputs=len(TARGETS))
     work = Workdir(tmp_path / "run")
     work.claim({})
     compilations = []
     with testing.count_compilations() as seconds:
-        trained = loop.fit(model, task, settings, work, lambda _: compilations.append(len(seconds)))
+        trained = loop.fit(
+            model, task, settings, [work, Callbacks(lambda _: compilations.append(len(seconds)))]
+        )
     assert compilations[0] == compilations[-1]
     losses = [line["validation_loss"] for line in trained.history]
-    if hasattr(model, "solve"):
+    if model.closed_form:
         assert len(losses) == 1 and losses[0] < row.fits
-        again = loop.fit(model, task, settings, work)
+        again = loop.fit(model, task, settings, [work])
         assert again.history == trained.history
     else:
         assert min(losses) < row.fits < losses[0] / 2, (losses[0], min(losses))

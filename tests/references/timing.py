@@ -19,7 +19,7 @@ from torch_geometric.loader import DataLoader
 
 from qc_jax import canvas
 from qc_jax.data.dataset import Task
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from tests.references.structures import Structures
 
 
@@ -61,7 +61,11 @@ class Trainer:
     """
 
     def __init__(
-        self, reference: types.ModuleType, hyper: Mapping[str, Any], task: Task, settings: Settings
+        self,
+        reference: types.ModuleType,
+        hyper: Mapping[str, Any],
+        task: Task,
+        settings: TrainConfig,
     ):
         """Builds the network and lists its data.
 

@@ -13,7 +13,7 @@ from qc_jax.evaluate import metrics, statistics
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import source
 from qc_jax.runs import results, sweep
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 
 NAMES = np.array(
     [

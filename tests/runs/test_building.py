@@ -13,15 +13,16 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from qc_jax.runs import building, sources
+from qc_jax.models import Architecture
+from qc_jax.runs import building, saved, sources
 from qc_jax.runs.sources import account
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.workdir import Workdir
 
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
 
 
-class CanvasMean(nn.Module):
+class CanvasMean(Architecture):
     """Linear in the mean of each canvas channel; the canvas is rendered in the model's own jit."""
 
     inputs = ("canvas",)
@@ -48,8 +49,8 @@ def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
         run.task.dataset.structures.canvas_features, canvas.features(run.table)
     )
     work = Workdir(tmp_path)
-    work.claim(run.config)
-    history = loop.fit(run.model, run.task, run.settings, work).history
+    saved.claim(run, work)
+    history = loop.fit(run.model, run.task, run.settings, [work]).history
     errors = [line["validation_mae"]["dipole_mag_d"] for line in history]
     assert min(errors) < 0.15 * np.ptp(run.table.targets["dipole_mag_d"]) / 4
     assert errors[0] > 3 * min(errors)
@@ -65,8 +66,8 @@ def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, t
     features = np.asarray(run.task.dataset.structures.canvas_features)
     np.testing.assert_allclose(features, canvas.features(small_table), rtol=1e-5, atol=1e-6)
     work = Workdir(tmp_path / "work")
-    work.claim(run.config)
-    history = loop.fit(run.model, run.task, run.settings, work).history
+    saved.claim(run, work)
+    history = loop.fit(run.model, run.task, run.settings, [work]).history
     assert np.isfinite([line["loss"] for line in history]).all() and len(history) == 2
 
 
@@ -81,7 +82,7 @@ def test_targets():
 
 def test_split():
     published = building.from_config(config())
-    assert published.config["split"] == "random"
+    assert published.config.split == "random"
     assert len(published.task.split.train) == int(0.8 * len(published.table))
     by_period = building.from_config(config(split="by_period"))
     heavy = by_period.task.dataset.structures.atomic_numbers.max(axis=1) > 36

@@ -8,9 +8,9 @@ import pytest
 from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
-from qc_jax.runs import building, initial, sweep
-from qc_jax.train.restore import restore
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs import building, initial, saved, sweep
+from qc_jax.runs.saved import restore
+from qc_jax.runs.workdir import Workdir
 
 WIDTHS = (4, 4, 8, 8)  # of the card's quick run
 
@@ -75,7 +75,7 @@ def test_the_configuration_remembers_the_file(files, tmp_path, capsys):
     got = run.initial["params"]["resnet"]["convolution"]["kernel"]
     np.testing.assert_allclose(got, state_dict()["conv1.weight"].transpose(2, 3, 1, 0), rtol=1e-6)
     workdir = Workdir(tmp_path / "run")
-    workdir.claim(run.config)
+    saved.claim(run, workdir)
     # A finished run is read without the file.
     assert building.from_config(workdir.config()).initial is None
     initial._image_weights.cache_clear()
@@ -127,7 +127,7 @@ def test_training_starts_from_them(files, run_python, tmp_path):
     workdir = Workdir(tmp_path / "run")
     assert len(json.loads((workdir.path / "config.json").read_text())["image_weights_sha256"]) == 64
     run = building.from_config(workdir.config())
-    state = restore(workdir, run.model, run.settings)
+    state = restore(workdir, run.model, run.config)
     kernel = state.params["resnet"]["convolution"]["kernel"]
     expected = state_dict()["conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_allclose(kernel, expected, atol=1e-3)

@@ -12,17 +12,18 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Dataset
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict, predict_forces
+from qc_jax.models import Architecture
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces, loop
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.stack import Training
-from qc_jax.train.workdir import Workdir
 from tests.train.conftest import Noisy
 
 STIFFNESS, LENGTH = 3.0, 1.5  # eV/Å², Å
-SETTINGS = Settings(epochs=20, batch_size=32, lr=0.05, force_weight=0.5)
+SETTINGS = TrainConfig(epochs=20, batch_size=32, lr=0.05, force_weight=0.5)
 
 
-class Spring(nn.Module):
+class Spring(Architecture):
     """stiffness (d − length)² + level."""
 
     inputs = ("atomic_numbers", "positions")
@@ -54,13 +55,13 @@ def springs(task):
 def run(task, path, **changes):
     work = Workdir(path)
     work.claim({})
-    return Training(Spring(), springs(task), dataclasses.replace(SETTINGS, **changes), work)
+    return Training(Spring(), springs(task), dataclasses.replace(SETTINGS, **changes), (work,))
 
 
 def test_the_loss_and_what_is_learned(task, tmp_path):
     """Both errors of the last epoch are those of the predictions; both fall."""
     model, made, settings, work, _ = run(task, tmp_path / "run")
-    trained = loop.fit(model, made, settings, work)
+    trained = loop.fit(model, made, settings, [work])
     first, last = trained.history[0], trained.history[-1]
     for name in (forces.ENERGY, forces.FORCES):
         assert last["validation_mae"][name] < 0.3 * first["validation_mae"][name]
@@ -96,8 +97,8 @@ print(json.dumps([one.history[-1]["validation_mae"] for one in (*stacked, loop.f
 
 def test_what_has_no_forces_to_learn(task):
     made = springs(task)
-    settings = Settings(force_weight=1.0)
-    assert forces.known(Spring(), made, Settings()) is None
+    settings = TrainConfig(force_weight=1.0)
+    assert forces.known(Spring(), made, TrainConfig()) is None
     without = made._replace(dataset=made.dataset.replace(forces=None))
     with pytest.raises(InputError, match="force_weight: these data have none"):
         forces.known(Spring(), without, settings)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.settings import Settings
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.config import TrainConfig
 from tests.together import Together
 
 
@@ -24,15 +24,15 @@ def fit_both(folder: str) -> dict[str, list]:
     with hosts.in_turn("claim"):
         work.claim({})
     for epochs in (3, 5):
-        settings = Settings(epochs=epochs, batch_size=32, lr=0.05, checkpoint_every=2)
-        trained = loop.fit(conftest.Noisy(), task, settings, work)
+        settings = TrainConfig(epochs=epochs, batch_size=32, lr=0.05, checkpoint_every=2)
+        trained = loop.fit(conftest.Noisy(), task, settings, [work])
     results = {"data": [[line["loss"], line["validation_loss"]] for line in trained.history]}
 
     with hosts.in_turn("make"):
         trainings = dict(enumerate(test_stack.trainings(task, f"{folder}/replicas")))
         trainings = {str(name): training for name, training in trainings.items()}
         plan = grid.waves(trainings, folder)
-    ended: dict[str, loop.Trained] = {}
+    ended: dict[str, loop.FitResult] = {}
     stops = iter([False, True])
     for stop in (lambda: next(stops), lambda: False):
         try:

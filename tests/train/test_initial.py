@@ -7,13 +7,14 @@ import pytest
 
 from qc_jax import models
 from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.observers import Callbacks
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.workdir import Workdir
 
 PATHS = (("params", "Dense_0", "kernel"), ("batch_stats", "BatchNorm_0", "mean"))
-SETTINGS = Settings(epochs=3, batch_size=32, lr=0.05, checkpoint_every=1)
+SETTINGS = TrainConfig(epochs=3, batch_size=32, lr=0.05, checkpoint_every=1)
 
 
 def part(shapes: dict[tuple[str, ...], tuple[int, ...]]) -> dict:
@@ -40,11 +41,11 @@ def leaves(tree) -> dict[tuple[str, ...], np.ndarray]:
 
 def test_a_part_is_replaced(noisy, task, workdir, initial):
     """In weights, averages and the best of both; nothing else moves, nor does a neighbour."""
-    settings = Settings()
+    settings = TrainConfig()
     stack = Stack(
-        [Training(noisy, task, settings, workdir, each) for each in (None, initial, None)]
+        [Training(noisy, task, settings, (workdir,), each) for each in (None, initial, None)]
     )
-    plain = Stack([Training(noisy, task, settings, workdir)] * 3).first_states()
+    plain = Stack([Training(noisy, task, settings, (workdir,))] * 3).first_states()
     states = stack.first_states()
     for name in ("variables", "best_variables"):
         before, after = leaves(getattr(plain, name)), leaves(getattr(states, name))
@@ -63,11 +64,11 @@ def test_a_part_is_replaced(noisy, task, workdir, initial):
 
 def test_the_training_starts_there(model, task, workdir):
     """At hardly any learning rate it ends there, too."""
-    settings = Settings(epochs=1, batch_size=32, lr=1e-9, min_lr=0)
+    settings = TrainConfig(epochs=1, batch_size=32, lr=1e-9, min_lr=0)
     initial = part(
         {("params", "Embed_0", "embedding"): (20, 2), ("params", "Dense_0", "bias"): (2,)}
     )
-    trained = loop.fit(model, task, settings, workdir, initial=initial)
+    trained = loop.fit(model, task, settings, [workdir], initial=initial)
     np.testing.assert_allclose(
         trained.state.params["Embed_0"]["embedding"],
         initial["params"]["Embed_0"]["embedding"],
@@ -80,12 +81,12 @@ def test_the_training_starts_there(model, task, workdir):
 
 
 def test_interrupted_it_goes_on_from_its_checkpoint(noisy, task, workdir, tmp_path, initial):
-    whole = loop.fit(noisy, task, SETTINGS, workdir, initial=initial)
+    whole = loop.fit(noisy, task, SETTINGS, [workdir], initial=initial)
     other = Workdir(tmp_path / "interrupted")
     other.claim({})
     with pytest.raises(loop.Interrupted):
-        loop.fit(noisy, task, SETTINGS, other, stop=lambda: True, initial=initial)
-    resumed = loop.fit(noisy, task, SETTINGS, other, initial=initial)
+        loop.fit(noisy, task, SETTINGS, [other, Callbacks(stop=lambda: True)], initial=initial)
+    resumed = loop.fit(noisy, task, SETTINGS, [other], initial=initial)
     assert len(resumed.history) == 3
     jax.tree.map(np.testing.assert_array_equal, resumed.state, whole.state)
 
@@ -95,7 +96,7 @@ def test_what_does_not_fit_is_listed(noisy, task, workdir, initial):
     initial["params"]["Dense_7"] = {"kernel": np.zeros(2)}
     initial["batch_stats"]["BatchNorm_0"]["mean"] = np.full(8, np.nan)
     with pytest.raises(InputError) as error:
-        loop.fit(noisy, task, SETTINGS, workdir, initial=initial)
+        loop.fit(noisy, task, SETTINGS, [workdir], initial=initial)
     for words in (
         "these initial weights are not of the model: ",
         "params/Dense_0/kernel has shape (3, 8), expected (7, 8)",
@@ -108,4 +109,4 @@ def test_what_does_not_fit_is_listed(noisy, task, workdir, initial):
 def test_a_model_that_is_solved_has_none(task, workdir):
     model = models.create("pair_mean", outputs=2)
     with pytest.raises(InputError, match="solved at once starts from no weights"):
-        loop.fit(model, task, SETTINGS, workdir, initial={"params": {}})
+        loop.fit(model, task, SETTINGS, [workdir], initial={"params": {}})

@@ -12,11 +12,12 @@ from qc_jax import models, testing
 from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.observers import Callbacks
 from qc_jax.train.state import init
-from qc_jax.train.workdir import Workdir
 
 
 def equal(one, other):
@@ -52,9 +53,9 @@ def plain_adam(model, task, settings, epochs):
 
 def test_equals_a_plain_loop(model, task, workdir):
     """The last batch too, which 164 training rows leave with 4 rows of 32."""
-    settings = Settings(epochs=3, batch_size=32, lr=0.05)
+    settings = TrainConfig(epochs=3, batch_size=32, lr=0.05)
     assert len(task.split.train) % settings.batch_size
-    trained = loop.fit(model, task, settings, workdir)
+    trained = loop.fit(model, task, settings, [workdir])
     params, validation = plain_adam(model, task, settings, epochs=3)
     got = [line["validation_loss"] for line in trained.history]
     np.testing.assert_allclose(got, validation, rtol=1e-5)
@@ -67,8 +68,8 @@ def test_equals_a_plain_loop(model, task, workdir):
 
 def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
     """Not the last ones, and not an alias of them."""
-    settings = Settings(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6)
-    trained = loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6)
+    trained = loop.fit(model, task, settings, [workdir])
     losses = [line["validation_loss"] for line in trained.history]
     best = int(np.argmin(losses)) + 1
     assert int(trained.state.best_epoch) == best
@@ -84,8 +85,8 @@ def test_best_weights_are_kept_and_training_stops_early(model, task, workdir):
 
 def test_the_published_best_is_the_last(model, task, workdir):
     """Nothing else changes: the best epoch is still told, and stops the training."""
-    settings = Settings(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6, keep="last")
-    trained = loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=60, batch_size=32, lr=0.3, early_stopping_patience=6, keep="last")
+    trained = loop.fit(model, task, settings, [workdir])
     losses = [line["validation_loss"] for line in trained.history]
     assert int(trained.state.best_epoch) == int(np.argmin(losses)) + 1 == len(losses) - 6
     assert equal(trained.state.best_params, trained.state.params)
@@ -93,8 +94,8 @@ def test_the_published_best_is_the_last(model, task, workdir):
 
 def test_batch_norm_and_dropout(noisy, task, workdir):
     """Averages move in training, stand still in validation, and are kept with the best weights."""
-    settings = Settings(epochs=12, batch_size=32, lr=0.1, early_stopping_patience=20)
-    trained = loop.fit(noisy, task, settings, workdir)
+    settings = TrainConfig(epochs=12, batch_size=32, lr=0.1, early_stopping_patience=20)
+    trained = loop.fit(noisy, task, settings, [workdir])
     state = trained.state
     best = int(state.best_epoch)
     assert best < 12 and not equal(state.best_statistics, state.statistics)
@@ -113,11 +114,11 @@ def test_a_model_is_not_trained_on_what_it_cannot_take(model, task, workdir):
     structures = task.dataset.structures.replace(positions=positions)
     broken = task._replace(dataset=task.dataset.replace(structures=structures))
     with pytest.raises(InputError, match="row_3: expected finite positions"):
-        loop.fit(model, broken, Settings(epochs=1, batch_size=32), workdir)
+        loop.fit(model, broken, TrainConfig(epochs=1, batch_size=32), [workdir])
 
 
 def test_learns(model, task, workdir):
-    trained = loop.fit(model, task, Settings(epochs=40, batch_size=32, lr=0.03), workdir)
+    trained = loop.fit(model, task, TrainConfig(epochs=40, batch_size=32, lr=0.03), [workdir])
     test = task.dataset.take(task.split.test)
     predicted = predict(model, trained.state.best_variables, task.scaler, test.structures)
     mae = np.abs(predicted - np.asarray(test.labels)).mean(axis=0)
@@ -130,17 +131,17 @@ def test_resumes_to_the_same_bits(noisy, task, workdir, tmp_path):
     Batch norm's averages and dropout's keys come back too.
     """
     model = noisy
-    settings = Settings(epochs=7, batch_size=32, checkpoint_every=2)
-    whole = loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=7, batch_size=32, checkpoint_every=2)
+    whole = loop.fit(model, task, settings, [workdir])
 
     cut = Workdir(tmp_path / "cut")
     shutil.copytree(workdir.path, cut.path)
     shutil.rmtree(cut.checkpoints)
-    loop.fit(model, task, Settings(epochs=4, batch_size=32, checkpoint_every=2), cut_copy(cut))
+    loop.fit(model, task, TrainConfig(epochs=4, batch_size=32, checkpoint_every=2), [cut_copy(cut)])
     lines = (workdir.path / "metrics.jsonl").read_text().splitlines(keepends=True)
     (cut.path / "metrics.jsonl").write_text("".join(lines[:5]) + lines[5][:20])
     told = []
-    resumed = loop.fit(model, task, settings, cut, told.append)
+    resumed = loop.fit(model, task, settings, [cut, Callbacks(told.append)])
     assert equal(resumed.state, whole.state)
 
     def timeless(line):
@@ -157,10 +158,10 @@ def cut_copy(cut: Workdir) -> Workdir:
 
 
 def test_a_finished_training_is_not_trained_again(model, task, workdir):
-    settings = Settings(epochs=2, batch_size=32)
-    first = loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=2, batch_size=32)
+    first = loop.fit(model, task, settings, [workdir])
     with testing.count_compilations() as compilations:
-        again = loop.fit(model, task, settings, workdir)
+        again = loop.fit(model, task, settings, [workdir])
     assert equal(again.state, first.state) and again.history == first.history
     assert again.compile_seconds == 0
     assert len(compilations) <= 3  # restoring, not training
@@ -179,14 +180,19 @@ def streamed(task):
 @pytest.mark.slow
 def test_structures_from_disk_give_the_same(noisy, task, workdir, tmp_path):
     """Batch order, dropout and the last batch too; and it resumes."""
-    settings = Settings(epochs=5, batch_size=32, lr=0.03, checkpoint_every=2)
-    whole = loop.fit(noisy, task, settings, workdir)
+    settings = TrainConfig(epochs=5, batch_size=32, lr=0.03, checkpoint_every=2)
+    whole = loop.fit(noisy, task, settings, [workdir])
     read = Workdir(tmp_path / "read")
     read.claim({})
     told = []
     with pytest.raises(loop.Interrupted):
-        loop.fit(noisy, streamed(task), settings, read, told.append, stop=lambda: len(told) == 3)
-    got = loop.fit(noisy, streamed(task), settings, read)
+        loop.fit(
+            noisy,
+            streamed(task),
+            settings,
+            [read, Callbacks(told.append, stop=lambda: len(told) == 3)],
+        )
+    got = loop.fit(noisy, streamed(task), settings, [read])
     assert len(got.history) == 5 and all(0 <= line["waited"] < 1 for line in got.history)
     for line, expected in zip(got.history, whole.history, strict=True):
         assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)
@@ -199,7 +205,7 @@ def test_structures_from_disk_are_checked(model, task, workdir):
     broken = streamed(task)
     broken.dataset._source[3]["positions"] = np.full((2, 3), np.nan)
     with pytest.raises(InputError, match="expected finite positions"):
-        loop.fit(model, broken, Settings(epochs=1, batch_size=32), workdir)
+        loop.fit(model, broken, TrainConfig(epochs=1, batch_size=32), [workdir])
 
 
 def test_bfloat16_is_near(noisy, task, tmp_path):
@@ -208,8 +214,8 @@ def test_bfloat16_is_near(noisy, task, tmp_path):
     for precision in ("float32", "bfloat16"):
         work = Workdir(tmp_path / precision)
         work.claim({})
-        settings = Settings(epochs=6, batch_size=32, lr=0.03, precision=precision)
-        trained = loop.fit(noisy, task, settings, work)
+        settings = TrainConfig(epochs=6, batch_size=32, lr=0.03, precision=precision)
+        trained = loop.fit(noisy, task, settings, [work])
         histories[precision] = [line["validation_loss"] for line in trained.history]
         dtypes = {leaf.dtype for leaf in jax.tree.leaves(trained.state.best_variables)}
         assert dtypes == {np.dtype("float32")}
@@ -218,8 +224,8 @@ def test_bfloat16_is_near(noisy, task, tmp_path):
 
 
 def test_checkpoints_by_the_clock(model, task, workdir):
-    settings = Settings(epochs=4, batch_size=32, checkpoint_every=1000, checkpoint_minutes=1e-9)
-    loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=4, batch_size=32, checkpoint_every=1000, checkpoint_minutes=1e-9)
+    loop.fit(model, task, settings, [workdir])
     assert sorted(path.name for path in workdir.checkpoints.iterdir()) == ["2", "3", "4"]
 
 
@@ -231,7 +237,7 @@ def test_compiles_once(model, task, tmp_path):
         work = Workdir(tmp_path / str(run))
         work.claim({})
         with testing.count_compilations() as compilations:
-            loop.fit(model, task, Settings(epochs=epochs, batch_size=32), work)
+            loop.fit(model, task, TrainConfig(epochs=epochs, batch_size=32), [work])
         counts.append(len(compilations))
     assert 0 < counts[1] == counts[2]
 
@@ -243,14 +249,14 @@ def test_loss_that_is_not_finite_stops_the_run(model, task, workdir):
         jax.debug_nans(False),
         pytest.raises(InputError, match=r"not finite in epoch 1, step \d of 6, at lr 0.001"),
     ):
-        loop.fit(model, broken, Settings(epochs=3, batch_size=32), workdir)
+        loop.fit(model, broken, TrainConfig(epochs=3, batch_size=32), [workdir])
     with Checkpoints(workdir.checkpoints) as checkpoints:
         assert checkpoints.latest(like={}) is None
 
 
 def test_checkpoint_of_another_model(model, task, workdir):
-    settings = Settings(epochs=1, batch_size=32)
-    loop.fit(model, task, settings, workdir)
+    settings = TrainConfig(epochs=1, batch_size=32)
+    loop.fit(model, task, settings, [workdir])
     narrower = type(model)(outputs=1)
     one = task._replace(
         targets=task.targets[:1],
@@ -261,4 +267,4 @@ def test_checkpoint_of_another_model(model, task, workdir):
         InputError,
         match=r"checkpoints/1: the checkpoint of another model: .* has shape .* there, expected",
     ):
-        loop.fit(narrower, one, settings, workdir)
+        loop.fit(narrower, one, settings, [workdir])

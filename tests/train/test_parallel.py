@@ -13,8 +13,8 @@ SCRIPT = """
 import json, sys
 import jax
 from qc_jax.train import loop
-from qc_jax.train.settings import Settings
-from qc_jax.train.workdir import Workdir
+from qc_jax.train.config import TrainConfig
+from qc_jax.runs.workdir import Workdir
 from tests.train import conftest
 
 task = conftest.task.__wrapped__() if hasattr(conftest.task, "__wrapped__") else conftest.task()
@@ -22,7 +22,7 @@ lines = []
 for model in (conftest.ElementSum(), conftest.Noisy()):
     work = Workdir(f"{sys.argv[1]}/{type(model).__name__}")
     work.claim({})
-    trained = loop.fit(model, task, Settings(epochs=4, batch_size=32, lr=0.05), work)
+    trained = loop.fit(model, task, TrainConfig(epochs=4, batch_size=32, lr=0.05), [work])
     lines += [
         [line["loss"], line["validation_loss"], *line["validation_mae"].values()]
         for line in trained.history

@@ -9,13 +9,13 @@ import pytest
 
 from qc_jax.data import scaling, splits
 from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop, stack
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.workdir import Workdir
 from tests.train.conftest import Noisy
 
-SETTINGS = Settings(
+SETTINGS = TrainConfig(
     epochs=14,
     batch_size=32,
     lr=0.05,
@@ -40,7 +40,7 @@ def training(task, path, dropout=0.2, noise=0.0, **changes) -> Training:
     )
     workdir = Workdir(path)
     workdir.claim({})
-    return Training(Noisy(dropout=dropout), task, settings, workdir)
+    return Training(Noisy(dropout=dropout), task, settings, (workdir,))
 
 
 def trainings(task, folder) -> list[Training]:
@@ -197,7 +197,7 @@ data = table.open_table("gfn2_xtb").take(range(100))
 task = dataset.prepare(data, ("e_homo_ev",), 1)
 model = models.create("dimenet")
 work = workdir.Workdir({str(tmp_path)!r})
-each = [stack.Training(model, task, settings.Settings(seed=seed), work) for seed in range(8)]
+each = [stack.Training(model, task, config.TrainConfig(seed=seed), (work,)) for seed in range(8)]
 jax.block_until_ready(stack.Stack(each).first_states())
 print("done")
 """

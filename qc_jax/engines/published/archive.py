@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -43,10 +44,18 @@ MEMBERS = {
 _LONGEST_TEXT = 16  # characters of a symbol or name; the longest pair has 5
 
 
-def read_arrays(path: str) -> dict[str, np.ndarray]:
+def read_arrays(
+    path: str,
+    before_images: Callable[[dict[str, np.ndarray]], None] = lambda arrays: None,
+) -> dict[str, np.ndarray]:
     """Return the arrays of a published file by name; object arrays hold plain data only.
 
     Sizes are checked against the limits above and against one another before anything is read.
+
+    Args:
+      path: of the file.
+      before_images: called with the other arrays before the images are read, which are large; its
+        InputError gets the path in front.
 
     Raises:
       InputError: the file is missing, cut short, damaged, hostile, or another kind of file.
@@ -58,9 +67,13 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
             rows = _rows(headers)
             for name, info in infos.items():
                 _check_size(name, info, headers[name], rows)
-            # The images last: whatever is wrong with the others is told before they are read.
-            order = sorted(infos, key=lambda name: infos[name].file_size)
-            return {name: _array(archive, name, infos[name], rows) for name in order}
+            small = {
+                name: _array(archive, name, info, rows)
+                for name, info in infos.items()
+                if name != "images"
+            }
+            before_images(small)
+            return small | {"images": _array(archive, "images", infos["images"], rows)}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except files.NotRegularError as error:

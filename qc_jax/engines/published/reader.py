@@ -53,13 +53,18 @@ def read(path: str | os.PathLike) -> PairTable:
         no row is left.
     """
     path = os.fspath(path)
-    arrays = read_arrays(path)
-    names = [_printable(str(name)) for name in arrays["pair_names"]]
-    try:
-        labels, missing_labels = label_columns(arrays["labels"], names)
-        metadata, missing_metadata = metadata_columns(arrays["metadata"], names)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    columns: dict[str, Any] = {}
+
+    def read_columns(arrays: dict[str, np.ndarray]) -> None:
+        names = [_printable(str(name)) for name in arrays["pair_names"]]
+        columns["names"] = names
+        columns["labels"] = label_columns(arrays.pop("labels"), names)
+        columns["metadata"] = metadata_columns(arrays.pop("metadata"), names)
+
+    arrays = read_arrays(path, read_columns)
+    names: list[str] = columns["names"]
+    labels, missing_labels = columns["labels"]
+    metadata, missing_metadata = columns["metadata"]
     dipole = _dipoles(labels, metadata)
     reasons = [_unfit(arrays, names[row], dipole, row) for row in range(len(names))]
     keep = np.flatnonzero([reason is None for reason in reasons])

@@ -12,7 +12,7 @@ from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines
 from qc_jax.runs import results
-from qc_jax.train.workdir import Workdir
+from qc_jax.runs.workdir import Workdir
 from tests import planted
 
 RUN = ("-m", "experiments.study")

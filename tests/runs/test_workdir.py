@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.train.workdir import ADDED, Workdir
+from qc_jax.runs.workdir import Workdir
 
 CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
 
@@ -15,10 +15,9 @@ def test_claim_is_repeatable(tmp_path):
     work = Workdir(tmp_path / "a" / "b")
     work.claim(CONFIG)
     work.claim(CONFIG)
-    assert work.config() == CONFIG
     assert work.result() is None
-    work.write_result({"test": 1})
-    assert work.result() == {"test": 1}
+    work.write_result({"model": "egnn", "test": {}})
+    assert work.result() == {"model": "egnn", "test": {}}
 
 
 def test_tuples_are_lists_on_disk(tmp_path):
@@ -51,7 +50,7 @@ def test_one_process_trains_at_a_time(tmp_path):
     """And one that was killed is in nobody's way."""
     work = Workdir(tmp_path)
     work.claim(CONFIG)
-    code = "from qc_jax.train.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
+    code = "from qc_jax.runs.workdir import Workdir; import sys; Workdir(sys.argv[1]).lock(); "
     other = subprocess.Popen(
         [sys.executable, "-c", code + "print('held', flush=True); sys.stdin.read()", tmp_path],
         stdin=subprocess.PIPE,
@@ -71,7 +70,6 @@ def test_one_process_trains_at_a_time(tmp_path):
 def test_a_claim_that_was_killed_is_made_again(tmp_path):
     (tmp_path / "config.json.partial").write_text('{"tar')
     Workdir(tmp_path).claim(CONFIG)
-    assert Workdir(tmp_path).config() == CONFIG
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
@@ -82,18 +80,37 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: not JSON, or cut short"):
         Workdir(tmp_path).config()
     with pytest.raises(InputError, match="expected 2 epochs, as in the checkpoint, got 0"):
-        Workdir(tmp_path).metrics(2)
+        Workdir(tmp_path).history(2)
 
 
-def test_fields_that_an_earlier_version_had_not_are_what_they_stand_for(tmp_path):
-    """Both ways; another value is another run."""
-    old, new = CONFIG, {**CONFIG, **ADDED}
-    for first, second in ((old, new), (new, old)):
-        work = Workdir(tmp_path / str(len(first)))
-        work.claim(first)
-        work.claim(second)
-        assert work.config() == first
-        with pytest.raises(InputError, match=r"train_fraction is 1\.0 there, 0\.5 asked"):
-            work.claim({**new, "train_fraction": 0.5})
-    with pytest.raises(InputError, match="epochs is None there, 3 asked"):
-        work.claim({**new, "epochs": 3})  # only those fields
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("config.json", "[]", r"config\.json: expected fields and their values, got \[\]"),
+        ("config.json", "{}", "expected a run's schema, got none"),
+        ("config.json", '{"schema": 99, "model": {"name": "egnn"}}', "made by a newer qc_jax"),
+        ("config.json", '{"schema": 1}', "model: expected its name and hyper-parameters, got none"),
+        ("config.json", '{"schema": 1, "model": "egnn"}', "model: expected a name and hyper-param"),
+        ("config.json", '{"schema": 1, "model": {"name": ""}}', "expected the name of a model"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "epochs": "many"}', "epochs: exp"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "split": null}', "split: expec"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "data": 3}', "data: expected te"),
+        ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "dta": "x"}', "unknown field 'd"),
+        ("result.json", "[]", r"result\.json: expected fields and their values"),
+        ("result.json", "{}", "expected a field 'model', got none"),
+        ("failure.json", "[]", r"failure\.json: expected fields and their values"),
+    ],
+)
+def test_json_of_another_kind(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    work = Workdir(tmp_path)
+    read = {"config.json": work.config, "result.json": work.result, "failure.json": work.failure}
+    with pytest.raises(InputError, match=words):
+        read[name]()
+
+
+def test_metrics_that_are_none(tmp_path):
+    for text in ("garbage\n", "[1]\n", '{"loss": 1}\n'):
+        (tmp_path / "metrics.jsonl").write_text(text)
+        with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected what epoch 1"):
+            Workdir(tmp_path).history(1)

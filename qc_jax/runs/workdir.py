@@ -1,27 +1,19 @@
 """The work directory of one training: config.json, metrics.jsonl, checkpoints/, result.json."""
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from qc_jax.data import files
 from qc_jax.errors import InputError
+from qc_jax.runs.config import RunConfig
+from qc_jax.train.observers import Observer
 
-# Fields that the configurations of earlier versions do not have, and what they stand for there.
-ADDED: Mapping[str, Any] = {
-    "canvas_size": 32,
-    "force_weight": 0.0,
-    "keep": "best",
-    "layer_lr": "",
-    "neighbor_cutoff": 0.0,
-    "scale_on": "train",
-    "stream": False,
-    "train_fraction": 1.0,
-    "train_rows": 0,
-}
+_HELD: dict[str, filelock.BaseFileLock] = {}  # by their paths; a lock is gone when the process is
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -34,8 +26,8 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-class Workdir:
-    """One directory, one run.
+class Workdir(Observer):
+    """One directory, one run; as an observer it keeps checkpoints and metrics.jsonl.
 
     Args:
       path: of the directory.
@@ -55,7 +47,7 @@ class Workdir:
         self._config_name = config_name
 
     @property
-    def checkpoints(self) -> Path:
+    def checkpoints(self) -> Path:  # type: ignore[override]
         """Where orbax writes."""
         return self.path / "checkpoints"
 
@@ -69,8 +61,8 @@ class Workdir:
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
             # As it would be read again: JSON has lists for tuples.
-            there = {**ADDED, **_flat(self.config())}
-            asked = {**ADDED, **_flat(json.loads(json.dumps(config)))}
+            there = _flat(self._read(self._config_name, "a work directory of experiments.train"))
+            asked = _flat(json.loads(json.dumps(config)))
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
                 for key in sorted(there.keys() | asked.keys())
@@ -105,29 +97,41 @@ class Workdir:
         Raises:
           InputError: another process trains here.
         """
-        if not self.writes:
+        # Nothing is trained where the result is there, perhaps in a directory for reading alone.
+        if not self.writes or (self.path / "result.json").exists():
             return
-        # Never closed: the lock is gone when the process is.
-        file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
+        name = os.path.realpath(self.path / "lock")
+        lock = _HELD.get(name) or filelock.FileLock(name, timeout=0)
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # as POSIX leaves open
+            lock.acquire()
+        except filelock.Timeout:
             raise InputError(
                 f"{self.path}: another process trains here; wait for its end, or choose another "
                 "work directory"
             ) from None
-        except OSError:  # a file system without locks
+        except NotImplementedError:  # a file system without locks
             return
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+        _HELD[name] = lock
 
     def config(self) -> dict[str, Any]:
-        """The run's configuration."""
-        return self._read(self._config_name, "a work directory of experiments.train")
+        """The fields of the configuration: of a run checked, all of them, as JSON holds them."""
+        found = self._read(self._config_name, "a work directory of experiments.train")
+        if self._config_name != "config.json":
+            return found
+        if "schema" not in found:
+            raise InputError(f"{self.path / self._config_name}: expected a run's schema, got none")
+        try:
+            return RunConfig.from_dict(found).to_dict()
+        except InputError as error:
+            raise InputError(f"{self.path / self._config_name}: {error}") from error
 
     def result(self) -> dict[str, Any] | None:
         """What `write_result` wrote; None while the run is not finished."""
         if not (self.path / "result.json").exists():
             return None
-        return self._read("result.json", "the result of experiments.train")
+        return self._read("result.json", "the result of experiments.train", ("model", "test"))
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json: the run is finished."""
@@ -138,34 +142,63 @@ class Workdir:
         """What `write_failure` wrote; None where the run did not fail."""
         if not (self.path / "failure.json").exists():
             return None
-        return self._read("failure.json", "a run that failed")["error"]
+        return str(self._read("failure.json", "a run that failed", ("error",))["error"])
 
     def write_failure(self, error: str) -> None:
         """Writes failure.json: the run ended without a result and is not tried again."""
         if self.writes:
             files.write_json(self.path / "failure.json", {"error": error})
 
-    def metrics(self, epochs: int) -> list[dict[str, Any]]:
+    def history(self, epochs: int) -> list[dict[str, Any]]:
         """The first `epochs` lines of metrics.jsonl; later ones, of lost work, are cut off."""
         path = self.path / "metrics.jsonl"
         # The last line may be torn by a kill; what a checkpoint covers was complete before it.
-        lines = path.read_text().splitlines()[:epochs] if path.exists() else []
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        lines = text.splitlines()[:epochs]
         if len(lines) < epochs:
             raise InputError(
                 f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
             )
+        found = [_line(path, number, line) for number, line in enumerate(lines, start=1)]
         if self.writes:
             files.write_text(path, "".join(line + "\n" for line in lines))
-        return [json.loads(line) for line in lines]
+        return found
 
-    def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Adds one epoch to metrics.jsonl."""
-        if not self.writes:
+    def on_epoch(self, line: Mapping[str, Any], resumed: bool = False) -> None:
+        """Adds one epoch to metrics.jsonl, unless it stands there."""
+        if resumed or not self.writes:
             return
-        with open(self.path / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
+        path = self.path / "metrics.jsonl"
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{self.path / 'metrics.jsonl'}: cannot be written: {error.strerror}"
+            ) from error
 
-    def _read(self, name: str, what: str) -> dict[str, Any]:
-        if not (self.path / name).exists():
+    def _read(self, name: str, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        path = self.path / name
+        if not path.exists():
             raise InputError(f"{self.path} is not {what}: it holds no {name}")
-        return files.read_json(self.path / name)
+        found = files.read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
+        for key in keys:
+            if key not in found:
+                there = ", ".join(found) or "none"
+                raise InputError(f"{path}: expected a field {key!r}, got {there}")
+        return found
+
+
+def _line(path: Path, number: int, text: str) -> dict[str, Any]:
+    """One epoch of metrics.jsonl."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"epoch", "seconds"} <= found.keys():
+        raise InputError(
+            f"{path}, line {number}: expected what epoch {number} measured, got {text!r:.60}"
+        )
+    return found

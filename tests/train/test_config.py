@@ -1,4 +1,4 @@
-"""Settings: the published defaults, and values out of range."""
+"""TrainConfig: the published defaults, and values out of range."""
 
 import json
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.train.settings import Settings
+from qc_jax.train.config import TrainConfig
 
 PUBLISHED = pathlib.Path(__file__).parents[3] / "shared" / "published" / "configuration.json"
 
@@ -33,13 +33,13 @@ PUBLISHED = pathlib.Path(__file__).parents[3] / "shared" / "published" / "config
 )
 def test_out_of_range(field, value, words):
     with pytest.raises(InputError, match=words):
-        Settings(**{field: value})
+        TrainConfig(**{field: value})
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published configuration is not at hand")
 def test_defaults_are_the_published_ones():
     training = json.loads(PUBLISHED.read_text())["pairs"]["training"]
-    ours = Settings()
+    ours = TrainConfig()
     for name in ("batch_size", "epochs", "lr", "weight_decay", "loss", "early_stopping_patience"):
         assert getattr(ours, name) == training[name], name
     scheduler = training["scheduler"]

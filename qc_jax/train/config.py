@@ -1,4 +1,4 @@
-"""Settings of a training, with the published defaults."""
+"""TrainConfig of a training, with the published defaults."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "float32"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class TrainConfig:
     """How a model is trained; the defaults are the published benchmark's.
 
     Attributes:
@@ -113,3 +113,6 @@ class Settings:
                 )
             found.append((pattern, factor))
         return tuple(found)
+
+
+PUBLISHED = TrainConfig()

@@ -1,0 +1,517 @@
+"""Saved runs: a trained model with all that using it needs, in memory or in a directory.
+
+Beside config.json and checkpoints/ a directory has run.json (targets, what was taken off the
+labels, the domain that training saw, the names of the split) and, of pairs, pairs.npz (positions,
+canvas features and labels by name). Nothing that uses a run opens the data that it was trained on,
+but for scoring.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from qc_jax import models
+from qc_jax.chem.elements import element, pair_name
+from qc_jax.data import files
+from qc_jax.data.batch import Batch, from_arrays
+from qc_jax.data.domain import TrainingDomain, warn_outside
+from qc_jax.data.neighbors import Neighbors
+from qc_jax.data.scaling import Scaler
+from qc_jax.data.stream import Stream
+from qc_jax.data.table import PairTable
+from qc_jax.errors import InputError
+from qc_jax.evaluate import predict
+from qc_jax.runs import building
+from qc_jax.runs.building import Run
+from qc_jax.runs.config import SCHEMA, RunConfig
+from qc_jax.runs.workdir import Workdir
+from qc_jax.train.checkpoint import Checkpoints
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.state import State, init, of_one, take
+
+_RECORD, _PAIRS = "run.json", "pairs.npz"
+_ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as the table
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The pairs of a run's table that stand there once, as its model reads them.
+
+    Attributes:
+      names: [N], sorted.
+      positions: [N, 2, 3] Å.
+      features: [N, F] of their canvases, where the model reads those; else None.
+      labels: [N, T] of the run's targets, NaN where undefined.
+    """
+
+    names: np.ndarray
+    positions: Float[np.ndarray, "pairs 2 3"]
+    features: Float[np.ndarray, "pairs features"] | None
+    labels: Float[np.ndarray, "pairs targets"]
+
+    @classmethod
+    def of(cls, table: PairTable, targets: tuple[str, ...], features: np.ndarray | None) -> "Pairs":
+        """Return those of a table, whose canvas features [rows, F] are given or not."""
+        names, first, counts = np.unique(table.names, return_index=True, return_counts=True)
+        rows = first[counts == 1]
+        return cls(
+            names[counts == 1],
+            np.asarray(table.positions[rows], np.float64),
+            None if features is None else np.asarray(features[rows], np.float32),
+            table.columns(targets)[rows],
+        )
+
+    def row(self, name: str, left_out: Mapping[str, str]) -> int:
+        """Return the row of a pair.
+
+        Raises:
+          InputError: It is not there, with the reason where one is known.
+        """
+        row = int(np.searchsorted(self.names, name))
+        if row < len(self.names) and self.names[row] == name:
+            return row
+        reason = f"was left out of it: {left_out[name]}" if name in left_out else "is not there"
+        raise InputError(
+            f"pair {name!r}: expected one that stands once in the table that the run was trained "
+            f"on ({len(self.names)} do); it {reason}"
+        )
+
+    def distance(self, row: int) -> float:
+        """Return the bond length (Å) of a row."""
+        return float(np.linalg.norm(self.positions[row, 1] - self.positions[row, 0]))
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write an .npz, whole or not at all."""
+        arrays = {key: value for key, value in vars(self).items() if value is not None}
+        with files.atomic_write(path) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Pairs":
+        """Return what `write` wrote.
+
+        Raises:
+          InputError: It is not there, damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            return cls(**{"features": None, **found})
+        except (*files.DAMAGE, KeyError, TypeError) as error:
+            raise InputError(f"{os.fspath(path)}: expected the pairs of a run: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What run.json holds of a training's data.
+
+    Attributes:
+      offsets: [T] what was taken off the labels, and predictions get back.
+      domain: What training saw.
+      split: The names of the rows of each part.
+      description: Of the split, in words.
+      left_out: Rows of the table that have no label or are in no part, by name with the reason.
+      periodic: Whether the structures have cells.
+      cutoff: Å, within which atoms of larger structures are neighbours; None for all.
+      provenance: Of the data, and versions of the code.
+    """
+
+    offsets: tuple[float, ...]
+    domain: TrainingDomain | None
+    split: Mapping[str, Sequence[str]]
+    description: str
+    left_out: Mapping[str, str]
+    periodic: bool
+    cutoff: float | None
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> "Record":
+        """Return that of a training."""
+        task, table = run.task, run.table
+        pairs = isinstance(table, PairTable)
+        periodic = not pairs and table.periodic
+        undefined = table.left_out if isinstance(table, PairTable) else {}
+        return cls(
+            offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
+            domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
+            split={part: task.names[rows].tolist() for part, rows in task.split.parts().items()},
+            description=task.split.description,
+            left_out={**undefined, **task.left_out},
+            periodic=periodic,
+            cutoff=None if pairs else building.neighbor_cutoff(run.config, run.model, periodic),
+            provenance={
+                **{key: table.provenance[key] for key in table.provenance if key not in _ASIDE},
+                "versions": building.versions(),
+            },
+        )
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write it as JSON."""
+        domain = None if self.domain is None else self.domain.to_json()
+        files.write_json(path, {"schema": SCHEMA, **vars(self), "domain": domain})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, targets: int) -> "Record":
+        """Return what `write` wrote.
+
+        Raises:
+          InputError: It is not there, damaged, something else or of a newer schema.
+        """
+        found = files.read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
+        schema = found.pop("schema", None)
+        if type(schema) is not int or schema > SCHEMA:
+            raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if found.keys() != names:
+            odd = sorted(found.keys() ^ names)[0]
+            wanted = ", ".join(sorted(names))
+            raise InputError(f"{path}: expected the fields {wanted}; {odd} is wrong")
+        try:
+            offsets = tuple(float(value) for value in found["offsets"])
+            if len(offsets) != targets or not np.isfinite(offsets).all():
+                raise ValueError(f"offsets: expected {targets} numbers, got {found['offsets']}")
+            domain = found["domain"]
+            for key in ("split", "left_out", "provenance"):
+                if not isinstance(found[key], dict):
+                    raise ValueError(f"{key}: expected fields and their values")
+            return cls(
+                **{
+                    **found,
+                    "offsets": offsets,
+                    "domain": None if domain is None else TrainingDomain.from_json(domain),
+                }
+            )
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def claim(run: Run, workdir: Workdir) -> None:
+    """Make a directory that of a run, with all but its weights; or find that it already is.
+
+    Raises:
+      InputError: It holds another run or other files.
+    """
+    workdir.claim(run.config.to_dict())
+    if not workdir.writes or (workdir.path / _RECORD).exists():
+        return
+    pairs = pairs_of(run)
+    if pairs is not None:
+        pairs.write(workdir.path / _PAIRS)
+    Record.of(run).write(workdir.path / _RECORD)
+
+
+def pairs_of(run: Run) -> Pairs | None:
+    """Return the pairs of a training's table; None where it is none of pairs."""
+    if not isinstance(run.table, PairTable):
+        return None
+    features = None
+    if "canvas" in run.model.inputs:
+        features = building.canvas.features(run.table)
+    return Pairs.of(run.table, run.task.targets, features)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SavedRun:
+    """A trained model, whole: `qc_jax.fit` makes one, `qc_jax.load` opens one.
+
+    Attributes:
+      config: What it is.
+      model: The architecture.
+      state: The last one of the training.
+      record: What it knows of its data.
+      pairs: Of its table; None where it was trained on larger structures.
+      path: The directory; None where it has none yet.
+      history: What each epoch measured; () where that was not asked for.
+      run: The training's parts, where it was made in this process; else None.
+      seconds: What it took, 'compile' and 'train'.
+    """
+
+    config: RunConfig
+    model: nn.Module
+    state: State
+    record: Record
+    pairs: Pairs | None = None
+    path: pathlib.Path | None = None
+    history: Sequence[Mapping[str, Any]] = ()
+    run: Run | None = None
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the names of its outputs."""
+        return self.config.target_names
+
+    @property
+    def settings(self) -> TrainConfig:
+        """Return how it was trained."""
+        return self.config.train
+
+    @property
+    def variables(self) -> models.Variables:
+        """Return the weights that were kept, for `models.apply`."""
+        return self.state.best_variables
+
+    @property
+    def scaler(self) -> Scaler:
+        """Return that of the labels."""
+        return self.state.scaler
+
+    @property
+    def offsets(self) -> Float[np.ndarray, " targets"]:
+        """Return what predictions get on top, float64 in the targets' units."""
+        return np.array(self.record.offsets, np.float64)
+
+    @property
+    def domain(self) -> TrainingDomain | None:
+        """Return what training saw."""
+        return self.record.domain
+
+    @property
+    def split(self) -> Mapping[str, Sequence[str]]:
+        """Return the names of the rows of each part."""
+        return self.record.split
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Return where the data came from, and the versions of the code."""
+        return self.record.provenance
+
+    def part_of(self, name: str) -> str:
+        """Return in words whether the model has seen a row of its table."""
+        for part, names in self.split.items():
+            if name in names:
+                return f"of the {part} split"
+        reason = self.record.left_out.get(name, "in no part of the split")
+        return f"left out ({reason}), so this model has not seen it"
+
+    def structures(self, what: Any, distance: float | None = None) -> Batch:
+        """Return what `predict` takes, as a batch that the model reads.
+
+        Raises:
+          InputError: As `predict`.
+        """
+        if isinstance(what, Batch):
+            return what
+        given = (
+            list(what)
+            if isinstance(what, list | tuple) and not hasattr(what, "_fields")
+            else [what]
+        )
+        if not given:
+            raise InputError("expected pairs or atoms to predict, got none")
+        if all(isinstance(one, str) for one in given):
+            return self._named(given, distance)
+        if distance is not None:
+            raise InputError("distance is of pairs by their names; atoms have positions")
+        if "canvas" in self.model.inputs:
+            raise InputError(
+                f"{self.config.model.name} reads the canvas, which is known of the pairs of its "
+                "table alone; expected their names"
+            )
+        return _of_atoms(given, self.record, self.model)
+
+    def _named(self, names: Sequence[str], distance: float | None) -> Batch:
+        ordered = [pair_name(*_symbols(name)) for name in names]
+        numbers = np.array([[element(s).atomic_number for s in n.split("_")] for n in ordered])
+        features = None
+        if distance is None or "canvas" in self.model.inputs:
+            if distance is not None:
+                raise InputError(
+                    "distance: this model reads the canvas, which is known at the bond length alone"
+                )
+            if self.pairs is None:
+                raise InputError(
+                    f"{names[0]}: this run was trained on larger structures and knows no bond "
+                    "lengths; expected a distance, or atoms"
+                )
+            rows = [self.pairs.row(name, self.record.left_out) for name in ordered]
+            positions = self.pairs.positions[rows]
+            if self.pairs.features is not None:
+                features = jnp.asarray(self.pairs.features[rows])
+        else:
+            if not 0 < distance < np.inf:
+                raise InputError(f"distance: expected a length above 0 Å, got {distance}")
+            positions = np.zeros((len(ordered), 2, 3))
+            positions[:, 1, 2] = distance
+        made = from_arrays(numbers, positions, features)
+        return made.replace(canvas_size=self.config.canvas_size)
+
+    def predict(
+        self, what: Any, distance: float | None = None, batch_size: int = 256
+    ) -> Float[np.ndarray, "structures targets"]:
+        """Predict the targets, in their units, float64.
+
+        Warns of atoms outside of what the model was trained on.
+
+        Args:
+          what: A pair like 'Ag_Al' or several, at the bond lengths of the table that the run was
+            trained on; `ase.Atoms` or several; or a `Batch`.
+          distance: Å between the atoms of pairs by name, instead of the table's.
+          batch_size: Structures at a time.
+
+        Raises:
+          InputError: A pair or an element is not known, or atoms are none that the model can take.
+        """
+        batch = self.structures(what, distance)
+        by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
+        if self.domain is not None and not by_name and "positions" in self.model.inputs:
+            warn_outside(self.domain, batch, self.model.cutoff)
+        found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
+        return np.asarray(found, np.float64) + self.offsets
+
+    @staticmethod
+    def _are_names(what: Any) -> bool:
+        return isinstance(what, str) or (
+            isinstance(what, list | tuple) and all(isinstance(one, str) for one in what)
+        )
+
+    def predict_forces(
+        self, what: Any, batch_size: int = 256
+    ) -> Float[np.ndarray, "structures atoms 3"]:
+        """Predict forces (eV/Å) on atoms as `predict` takes them; zero for padding."""
+        batch = self.structures(what)
+        return predict.predict_forces(self.model, self.variables, self.scaler, batch, batch_size)
+
+    def parts(self) -> Run:
+        """Return the training's parts; opens the data where it was made in another process.
+
+        Raises:
+          InputError: The data are gone or have changed.
+        """
+        if self.run is not None:
+            return self.run
+        if not self.config.data:
+            raise InputError("trained on a table without a name; expected score(table=…)")
+        found = building.from_config(self.config)
+        if found.config.data_fingerprint != self.config.data_fingerprint:
+            raise InputError(
+                f"{self.config.data} has changed since the model of {self.path} was made"
+            )
+        return found
+
+    def score(self, **changes: Any) -> Any:
+        """Score on test rows, with baselines beside; the one method that opens data.
+
+        Args:
+          **changes: Other fields of the configuration, `data` or `split`: then test rows that the
+            model was trained or chosen on are left out; or `table`, that of the run's data.
+
+        Returns:
+          A `scoring.Scored`, of which `result["test"]` has the errors by target.
+        """
+        from qc_jax.runs import scoring  # which needs this module
+
+        return scoring.score_saved(self, **changes)
+
+    def save(self, path: str | os.PathLike) -> "SavedRun":
+        """Write the run to a new or empty directory, with its scores; return it with the path.
+
+        Raises:
+          InputError: The directory holds something else, or cannot be written.
+        """
+        target = pathlib.Path(path)
+        if self.path is not None:
+            if target.exists() and any(target.iterdir()):
+                raise InputError(f"{target}: expected a new or empty directory")
+            shutil.copytree(self.path, target, dirs_exist_ok=True)
+            return dataclasses.replace(self, path=target)
+        assert self.run is not None
+        workdir = Workdir(target)
+        claim(self.run, workdir)
+        for line in self.history:
+            workdir.on_epoch(line)
+        with Checkpoints(workdir.checkpoints) as checkpoints:
+            checkpoints.save(int(self.state.epoch), of_one(self.state))
+        self.score().write(workdir)
+        return dataclasses.replace(self, path=target)
+
+
+def load(path: str | os.PathLike) -> SavedRun:
+    """Open the run that a directory holds; the data that it was trained on are not needed.
+
+    Raises:
+      InputError: It is none, holds no checkpoint or a damaged one, is of a newer qc_jax, or its
+        model's module is not there.
+    """
+    workdir = Workdir(path, writes=False)
+    config = RunConfig.from_dict(workdir.config())
+    if not (workdir.path / _RECORD).exists():
+        raise InputError(f"{workdir.path} is not a whole run: it holds no {_RECORD}")
+    record = Record.read(workdir.path / _RECORD, len(config.target_names))
+    pairs = workdir.path / _PAIRS
+    model = config.architecture()
+    return SavedRun(
+        config=config,
+        model=model,
+        state=restore(workdir, model, config),
+        record=record,
+        pairs=Pairs.read(pairs) if pairs.exists() else None,
+        path=workdir.path,
+        seconds=(workdir.result() or {}).get("seconds", {}),
+    )
+
+
+def restore(workdir: Workdir, model: nn.Module, config: RunConfig) -> State:
+    """Return the newest state that was saved in the directory of a run with this model.
+
+    Raises:
+      InputError: There is none, or it is damaged or of another model.
+    """
+    if not workdir.checkpoints.is_dir():
+        raise InputError(f"{workdir.path} holds no checkpoint; train first")
+    zeros = jnp.zeros(len(config.target_names))
+    scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
+    sample = models.sample(config.canvas_size)
+    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, config.train)))
+    with Checkpoints(workdir.checkpoints) as checkpoints:
+        states = checkpoints.latest(like)
+    if states is None:
+        raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
+    return take(states, 0)
+
+
+def _symbols(name: str) -> list[str]:
+    symbols = name.replace("-", "_").split("_")
+    if len(symbols) != 2:
+        raise InputError(f"expected a pair like 'Ag_Al', got {name!r}")
+    return symbols
+
+
+def _of_atoms(given: Sequence[Any], record: Record, model: nn.Module) -> Batch:
+    """Structures with the neighbours that training structures have."""
+    from qc_jax.data.atoms import Structure, check_structure, from_ase
+
+    found = [one if isinstance(one, Structure) else from_ase(one) for one in given]
+    for one in found:
+        check_structure(one)
+    cells = [one.cell is not None for one in found]
+    if any(cells) and not all(cells):
+        raise InputError("expected structures that all have a cell, or none; predict them apart")
+    own = model.cutoff
+    cutoff = record.cutoff or (own if cells[0] else None)
+    if cells[0] and cutoff is None:
+        raise InputError("the model has no cutoff and sees all atoms; in a cell they are endless")
+    rows = Stream(
+        found,
+        lambda one: {
+            "atomic_numbers": one.atomic_numbers,
+            "positions": one.positions,
+            **({} if one.cell is None else {"cell": one.cell}),
+        },
+        np.zeros((len(found), 0)),
+        max(len(one.atomic_numbers) for one in found),
+        None if cutoff is None else Neighbors(cutoff),
+    )
+    return rows.take(np.arange(len(found))).structures

@@ -1,0 +1,93 @@
+"""Training in Python: `qc_jax.fit`, without a directory."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+
+from qc_jax.data.dataset import Task
+from qc_jax.errors import InputError
+from qc_jax.runs import building, saved
+from qc_jax.runs.config import ModelConfig, RunConfig
+from qc_jax.train import loop
+from qc_jax.train.config import PUBLISHED, TrainConfig
+from qc_jax.train.observers import Observer
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    config: TrainConfig = PUBLISHED,
+    observers: Sequence[Observer] = (),
+    *,
+    initial: Mapping[str, Any] | None = None,
+) -> saved.SavedRun:
+    """Train a model on a task, in the same bits as `experiments.train` does.
+
+    Args:
+      model: Of `qc_jax.create`; it gets an output a target.
+      task: Of `qc_jax.prepare`.
+      config: How.
+      observers: Told of every epoch; a `Workdir` keeps checkpoints.
+      initial: Variables to start from, a part of the model's.
+
+    Returns:
+      The run: `predict`, `score`, `save`.
+
+    Raises:
+      InputError: The task is of other data than the model reads, or the training diverges.
+
+    Example:
+      >>> import qc_jax
+      >>> table = qc_jax.open_table("gfn2_xtb")
+      >>> task = qc_jax.prepare(table, "e_homo_ev", train_fraction=0.1)
+      >>> run = qc_jax.fit(qc_jax.create("pair_mean"), task)
+      >>> run.predict(["Ag_Al"]).shape
+      (1, 1)
+    """
+    run = of_task(model, task, config)
+    trained = loop.fit(run.model, run.task, config, observers, initial=initial)
+    return of_result(run, trained)
+
+
+def of_task(model: nn.Module, task: Task, config: TrainConfig) -> building.Run:
+    """Return the parts of a training of the model on the task.
+
+    Raises:
+      InputError: The task was not made by `qc_jax.prepare`.
+    """
+    if task.table is None or task.spec is None:
+        raise InputError("expected a task that qc_jax.prepare made")
+    count = len(task.targets)
+    if getattr(model, "outputs", count) != count:
+        model = model.clone(outputs=count)
+    task = building.for_model(task, model)
+    fields = dict(task.spec or {})
+    seed = fields.pop("seed")
+    made = RunConfig.from_dict(
+        {
+            **fields,
+            **dataclasses.asdict(config),
+            "model": ModelConfig.of(model).to_dict(),
+            "target": task.targets[0],
+            "targets": "" if count == 1 else ",".join(task.targets),
+            "split_seed": -1 if seed == config.seed else seed,
+            "data_fingerprint": task.table.fingerprint(),
+        }
+    )
+    return building.Run(made, task.table, model, task)
+
+
+def of_result(run: building.Run, trained: loop.FitResult) -> saved.SavedRun:
+    """Return a training that has ended as a run."""
+    return saved.SavedRun(
+        config=run.config,
+        model=run.model,
+        state=trained.state,
+        record=saved.Record.of(run),
+        pairs=saved.pairs_of(run),
+        history=trained.history,
+        run=run,
+        seconds=trained.seconds,
+    )
