@@ -21,7 +21,7 @@ try:
     from ase.calculators import calculator
 except ImportError as error:
     raise InputError(
-        f"qc_jax.dftb.Calculator needs ASE, which cannot be imported ({error}); try: pip install ase"
+        f"qc_jax.dftb.Calculator needs ASE, which is not there ({error}); try: pip install ase"
     ) from error
 
 
@@ -127,9 +127,12 @@ def energy_function(
 
     def double(positions: Array) -> Array:
         places = jnp.concatenate([positions / units.BOHR_ANG, spare])
-        arrays = molecule, parametrization.tables, parametrization.repulsion
+        given = molecule, parametrization.tables, parametrization.repulsion
+        atoms, tables, repulsion = jax.tree.map(jnp.asarray, given)
         energy, rest = solver.free_energy(
-            *jax.tree.map(jnp.asarray, arrays),
+            atoms,
+            tables,
+            repulsion,
             places,
             jnp.float64(kt),
             jnp.zeros(len(molecule.neutral)),
