@@ -112,6 +112,14 @@ def main(_: list[str]) -> None:
         scored.write(workdir)
         result = scored.result
     show_result(result)
+    for key, value in models.resolve(name).published.items():
+        if hyper_parameters.get(key) != value:
+            print(
+                f"WARNING: the published {name} has {key}={value}, here it is "
+                f"{hyper_parameters.get(key, models.defaults(name)[key])}"
+            )
+        else:
+            print(f"{key}={value}, as published; the default here is {models.defaults(name)[key]}")
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")

@@ -42,7 +42,7 @@ def energy_column(trained: SavedRun) -> int:
     """Which output of a model is the energy that its forces belong to.
 
     Raises:
-      InputError: none is, or the model is no smooth function of positions (`Model.rough`).
+      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
     """
     name, model = trained.config.model.name, trained.model
     if "positions" not in model.inputs:
@@ -53,7 +53,7 @@ def energy_column(trained: SavedRun) -> int:
             f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
             "expected a model of elements and positions alone"
         )
-    rough = getattr(model, "rough", "")
+    rough = model.not_smooth_reason
     if rough:
         raise InputError(f"{name} is no smooth function of positions: {rough}")
     for energy in ENERGIES:
@@ -106,7 +106,7 @@ class Potential:
         self._variables, self._scaler = jax.tree.map(self._cast, state)
         self.numbers = np.asarray(structure.atomic_numbers, np.int32)
         self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
-        self.cutoff: float | None = getattr(trained.model, "cutoff", None)
+        self.cutoff: float | None = trained.model.cutoff
         if self.cell is not None and self.cutoff is None:
             raise InputError(
                 f"{trained.config.model.name} has no cutoff and sees all atoms of a "
@@ -220,7 +220,7 @@ def _energy(
     neighbor: Links,
 ) -> jax.Array:
     batch = _batch(numbers, positions, neighbor)
-    cutoff = getattr(model, "cutoff", None)
+    cutoff = model.cutoff
     if cutoff is not None:  # who waits beyond it is not there yet, as in training
         near = length(batch.displacements(batch.positions)) <= cutoff
         batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, len(numbers)))

@@ -14,6 +14,7 @@ import numpy as np
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
+from qc_jax.models._base import Architecture
 from qc_jax.models._pair import pair
 
 
@@ -49,7 +50,7 @@ def features(batch: Batch) -> jax.Array:
     return jnp.concatenate([facts.reshape(len(numbers), -1), distance / 5], axis=1)
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads a pair's elements and bond length; grown at once instead of trained by steps.
 
     Piecewise constant in the bond length: it has no forces.
@@ -57,8 +58,9 @@ class Model(nn.Module):
     0 are, absolute errors have no tree to grow, and all predictions are that number, the median.
     """
 
+    closed_form: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
-    rough: ClassVar[str] = "trees are piecewise constant"
+    not_smooth_reason: ClassVar[str] = "trees are piecewise constant"
     max_atomic_number: ClassVar[int] = MAX_ATOMIC_NUMBER
 
     outputs: int = 1

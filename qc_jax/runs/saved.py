@@ -367,7 +367,7 @@ class SavedRun:
         batch = self.structures(what, distance)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
         if self.domain is not None and not by_name and "positions" in self.model.inputs:
-            warn_outside(self.domain, batch, getattr(self.model, "cutoff", None))
+            warn_outside(self.domain, batch, self.model.cutoff)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         return np.asarray(found, np.float64) + self.offsets
 
@@ -499,7 +499,7 @@ def _of_atoms(given: Sequence[Any], record: Record, model: nn.Module) -> Batch:
     cells = [one.cell is not None for one in found]
     if any(cells) and not all(cells):
         raise InputError("expected structures that all have a cell, or none; predict them apart")
-    own = getattr(model, "cutoff", None)
+    own = model.cutoff
     cutoff = record.cutoff or (own if cells[0] else None)
     if cells[0] and cutoff is None:
         raise InputError("the model has no cutoff and sees all atoms; in a cell they are endless")

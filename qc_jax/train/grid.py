@@ -112,7 +112,7 @@ def fitting(trainings: Sequence[Training]) -> int:
     By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
     are good for.
     """
-    if len(trainings) == 1 or hasattr(trainings[0].model, "solve"):
+    if len(trainings) == 1 or trainings[0].model.closed_form:
         return 1  # what is solved is solved one by one, and kept one by one
     stack = Stack(trainings[:1])
     settings = stack.settings

@@ -94,7 +94,7 @@ def fit_stack(
 
     An interrupted training that is called again with the same arguments, on as many devices, ends
     in the same bits. Where devices of several processes share the batches, all of them call it. A
-    model with `solve` is solved at once from the training rows instead, as one
+    model of closed form is solved at once from the training rows instead, as one
     epoch. What each epoch measured goes to each training's observers and to `on_epoch`:
     `epoch`, `loss`, `validation_loss` (both scaled), `validation_mae` by target in its unit (that
     of forces, where they are learned, too), `lr`,
@@ -223,7 +223,7 @@ def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
 
 
 def _program(stack: Stack) -> type[Program | Streamed | Solved]:
-    if hasattr(stack.model, "solve"):
+    if stack.model.closed_form:
         return Solved
     return Program if stack.stream is None else Streamed
 
@@ -255,7 +255,7 @@ def _is_trained(what: FitResult | InputError | None) -> bool:
 
 def _finished(stack: Stack, epoch: int, best_epoch: int) -> bool:
     settings = stack.settings
-    last = 1 if hasattr(stack.model, "solve") else settings.epochs
+    last = 1 if stack.model.closed_form else settings.epochs
     return epoch >= last or epoch - best_epoch >= settings.early_stopping_patience
 
 

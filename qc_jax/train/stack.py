@@ -46,7 +46,7 @@ class Training(NamedTuple):
 def key(training: Training) -> tuple[Any, ...]:
     """What trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
-    if hasattr(model, "dropout"):
+    if model.dropout is not None:
         model = model.clone(dropout=0.0)
     shared = {
         name: value
@@ -81,7 +81,7 @@ class Stack:
         assert len({key(training) for training in trainings}) == 1
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
-        rates = [getattr(training.model, "dropout", None) for training in trainings]
+        rates = [training.model.dropout for training in trainings]
         dataset = tasks[0].dataset
         self.stream = dataset if isinstance(dataset, Stream) else None
         self.structures = dataset.structures if isinstance(dataset, Dataset) else None
@@ -144,7 +144,7 @@ class Stack:
         initial = [training.initial for training in self.trainings]
         if all(variables is None for variables in initial):
             return states
-        if hasattr(self.model, "solve"):
+        if self.model.closed_form:
             raise InputError("a model that is solved at once starts from no weights")
         each = []
         for index, variables in enumerate(initial):

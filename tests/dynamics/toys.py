@@ -15,7 +15,7 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
-from qc_jax.models import _radial
+from qc_jax.models import Architecture, _radial
 from qc_jax.runs import building, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.runs.saved import Record, SavedRun
@@ -27,7 +27,7 @@ from qc_jax.train.state import init
 DEPTH, STEEPNESS, BOND = 4.0, 1.5, 1.2  # eV, 1/Å, Å
 
 
-class Morse(nn.Module):
+class Morse(Architecture):
     """DEPTH (1 − exp(−STEEPNESS (d − BOND)))² of each two neighbours; no cutoff."""
 
     inputs = ("atomic_numbers", "positions")
@@ -43,7 +43,7 @@ class Morse(nn.Module):
         return scale * energy[:, None]
 
 
-class Soft(nn.Module):
+class Soft(Architecture):
     """(1 − d/cutoff)³ of each two neighbours within the cutoff: atoms push each other."""
 
     inputs = ("atomic_numbers", "positions")
