@@ -229,12 +229,11 @@ def _program(exact: bool) -> "jax.stages.Wrapped":
     """Return the compiled integrals of one atom with `count` of many others, at one ratio."""
 
     def run(a, others, chosen, count, scale, ratio, points):
-        left = integrals.at_atom(a, 0.0, scale, points)
-        left = jax.lax.optimization_barrier(left)
+        left = integrals.at_atom(a, 0.0, scale, points, exact)
 
         def one(k, found):
             b = jax.tree.map(lambda v: v[chosen[k]], others)
-            right = integrals.at_atom(b, ratio * scale, scale, points)
+            right = integrals.at_atom(b, ratio * scale, scale, points, exact)
             return found.at[k].set(_columns(integrals.combine(left, right, scale, points, exact)))
 
         return jax.lax.fori_loop(0, count, one, jnp.zeros((chosen.shape[0], len(_STORED))))
@@ -259,12 +258,13 @@ def _against(
     return np.asarray(found)[: len(chosen)]
 
 
-def _points(form: str, ratio: float) -> quadrature.Points:
-    """Return points padded to one of few sizes."""
+def _points(form: str, ratio: float, many: bool = False) -> quadrature.Points:
+    """Return points padded to one of few sizes; `many` pairs are worth compiling for more sizes."""
     if form == "exact":
         return quadrature.gauss_points(ratio)
     points = quadrature.published_points(ratio)
-    sizes = (5120, quadrature.MOST_PUBLISHED)
+    sizes = (2048, 5120, 7680, 8960) if many else (5120,)
+    sizes += (quadrature.MOST_PUBLISHED,)
     return points.padded(next(size for size in sizes if size >= len(points.x)))
 
 
@@ -291,7 +291,7 @@ def _sample(
         others = jax.tree.map(lambda *v: jnp.stack(v), *(splines[s] for s in symbols))
     found = []
     for k, ratio in enumerate(node_ratios(nodes)):
-        points = jax.tree.map(np.ascontiguousarray, _points(form, ratio))
+        points = _points(form, ratio, many=len(pairs) > 100)
 
         def row(first: str, ratio: float = ratio, points: quadrature.Points = points) -> np.ndarray:
             chosen = [place[second] for second in missing[first]]
