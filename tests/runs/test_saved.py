@@ -76,7 +76,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     run = qc_jax.fit(model, task, config).save(tmp_path / "run")
     scored = run.score().predictions
     if kind in ("md17", "extxyz"):
-        assert run.offsets[0] < -1000  # what the calculator once left out
+        assert run.offsets[0] < -100  # eV: what the calculator once left out
     shutil.rmtree(source)
     shutil.rmtree(cache, ignore_errors=True)
 
@@ -154,7 +154,7 @@ def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
     assert used.stdout == trained.stdout
     assert "distance_net my_models:Distance" in used.stdout
     (tmp_path / "my_models.py").unlink()
-    shutil.rmtree(tmp_path / "__pycache__")
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
     lost = run(USE)
     assert "there is no module my_models where Python looks" in lost.stderr.splitlines()[-1]
 
