@@ -97,8 +97,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
             frame.calc = qc_jax.Calculator(tmp_path / "run")
             assert frame.get_potential_energy() == pytest.approx(expected, abs=2e-3, rel=1e-6)
             given = structures.from_ase(frame)
-            offset = float(opened.offsets[0])
-            potential = Potential(opened, given, True, opened.domain, offset)  # of `simulate`
+            potential = Potential(opened, given, True)  # of `simulate`
             energy, forces = potential.energy_and_forces(positions)
             assert energy == pytest.approx(frame.get_potential_energy(), abs=1e-9)
             found = opened.predict_forces(frame)[0]
