@@ -30,11 +30,8 @@ from qc_jax.train import loop
 EXTRAS = {
     "apache_beam": "beam",
     "jinja2": "report",
-    "matplotlib": "report",
-    "pandas": "report",
     "pebble": "engines",
     "PIL": "report",
-    "pyarrow": "report",
     "sklearn": "boosting",
     "tabulate": "report",
     "tblite": "engines",
@@ -314,14 +311,3 @@ def make_out(path: pathlib.Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out: {path}: cannot be written: {error.strerror}") from error
-
-
-def draw(picture: Callable[[], None]) -> None:
-    """Draw a picture beside results that are worth keeping where Matplotlib is not installed."""
-    try:
-        picture()
-    except ModuleNotFoundError as error:
-        line = explain(error)
-        if line is None:
-            raise
-        print(f"no picture: {line}", file=sys.stderr)
