@@ -31,7 +31,7 @@ from qc_jax.report.tables import show_result
 from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.state import of_one
+from qc_jax.train.state import add_replica_axis
 
 CARDS = pathlib.Path(__file__).parent / "configs"
 
@@ -79,12 +79,20 @@ def main(_: list[str]) -> None:
     if result is None:
         state = torch_checkpoint.state_of(run, variables, labels)
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(int(state.epoch), of_one(state))
+            checkpoints.save(int(state.epoch), add_replica_axis(state))
         scored = scoring.score(run, state, {})
         plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)
         result = scored.result
     show_result(result)
+    for key, value in models.resolve(name).published.items():
+        if hyper_parameters.get(key) != value:
+            print(
+                f"WARNING: the published {name} has {key}={value}, here it is "
+                f"{hyper_parameters.get(key, models.defaults(name)[key])}"
+            )
+        else:
+            print(f"{key}={value}, as published; the default here is {models.defaults(name)[key]}")
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")

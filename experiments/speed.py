@@ -200,7 +200,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _trained(name: str) -> bool:
-    return not hasattr(models.create(name), "solve")
+    return not models.create(name).closed_form
 
 
 def _reference(name: str) -> types.ModuleType | None:

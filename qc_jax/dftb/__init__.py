@@ -5,11 +5,17 @@ from typing import Any
 
 # Public name → the module that holds it, imported on first use.
 _HOMES: dict[str, str] = {
-    "PseudoAtom": "qc_jax.dftb.pseudo",
+    "Calculator": "qc_jax.dftb.calculator",
     "covered_symbols": "qc_jax.dftb.parameters",
+    "energy_function": "qc_jax.dftb.calculator",
+    "NotConverged": "qc_jax.dftb.solver",
+    "pair_tables": "qc_jax.dftb.tables",
+    "PairTables": "qc_jax.dftb.tables",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
-    "NotConverged": "qc_jax.dftb.solver",
+    "PseudoAtom": "qc_jax.dftb.pseudo",
+    "repulsion_width": "qc_jax.dftb.repulsion",
+    "slater_koster_tables": "qc_jax.dftb.tables",
     "Solution": "qc_jax.dftb.solver",
     "solve": "qc_jax.dftb.solver",
     "two_center": "qc_jax.dftb.integrals",

@@ -133,9 +133,31 @@ def pair_integrals(
       points: made for the ratio of distance to scale.
       exact: the form.
     """
-    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale
+    left, right = (at_atom(x, at, scale, points, exact) for x, at in ((a, 0.0), (b, distance)))
+    return combine(left, right, scale, points, exact)
+
+
+def at_atom(
+    atom: radial.AtomSplines,
+    place: Float[Array, ""] | float,
+    scale: Float[Array, ""],
+    points: Points,
+    exact: bool,
+) -> "OneAtom":
+    """Evaluate at all points an atom that is at z = `place`, bohr; `scale` is in bohr.
+
+    A barrier stands behind it: XLA would evaluate the splines anew for each of their many uses.
+    """
+    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place
+    found = _atom(atom, x, z)
+    return jax.lax.optimization_barrier(found if exact else found._replace(gradient=[]))
+
+
+def combine(
+    left: "OneAtom", right: "OneAtom", scale: Float[Array, ""], points: Points, exact: bool
+) -> Integrals:
+    """Return the integrals of two atoms from their functions at the points."""
     weight = jnp.asarray(points.weight) * scale**3
-    left, right = _atom(a, x, z), _atom(b, x, z - distance)
     rho_x, rho_z = left.rho_x + right.rho_x, left.rho_z + right.rho_z
     _, e_rho, e_sigma = xc.pbe(left.rho + right.rho, rho_x**2 + rho_z**2)
     potential = left.potential + right.potential + e_rho
@@ -154,9 +176,9 @@ def pair_integrals(
         if points.basis is None or points.basis_x is None or points.basis_z is None:
             raise ValueError("the published form needs the points' polynomials")
         fit = points.basis.T
-        divergence = points.basis_x @ (fit @ (e_sigma * rho_x))
-        divergence += points.basis_z @ (fit @ (e_sigma * rho_z))
-        potential -= 2 * divergence / scale
+        flow = jax.lax.optimization_barrier((e_sigma * rho_x, e_sigma * rho_z))
+        divergence = points.basis_x @ (fit @ flow[0]) + points.basis_z @ (fit @ flow[1])
+        potential = jax.lax.optimization_barrier(potential - 2 * divergence / scale)
         on_a, on_b = (
             [weight * (potential * f + t) for f, t in zip(side.orbital, side.kinetic, strict=True)]
             for side in (left, right)
@@ -166,14 +188,14 @@ def pair_integrals(
     return Integrals(overlap, hamiltonian, reverse)
 
 
-class _Atom(NamedTuple):
+class OneAtom(NamedTuple):
     """One atom at all points; lists by m = 0, 1, 2 of [3 - m, points], shells by ascending l.
 
     An orbital is R times the part of its angular function in the half-plane, with factors such that
     the angle about the axis integrates to 1 in a product of two.
     """
 
-    orbital: list[Float[Array, "shells points"]]
+    orbital: list[Float[Array, "shells points"]]  # the gradient is empty where nothing needs it
     kinetic: list[Float[Array, "shells points"]]
     gradient: list[tuple[Float[Array, "shells points"], Float[Array, "shells points"]]]
     rho: Float[Array, " points"]
@@ -184,10 +206,9 @@ class _Atom(NamedTuple):
 
 def _atom(
     atom: radial.AtomSplines, x: Float[Array, " points"], z: Float[Array, " points"]
-) -> _Atom:
+) -> OneAtom:
     """Evaluate an atom at points of the half-plane, relative to its nucleus."""
     r = jnp.sqrt(x**2 + z**2)
-    # The barrier keeps XLA from evaluating the splines anew for each of their many uses.
     at = jax.lax.optimization_barrier(radial.at_points(atom, r))
     sin, cos = x / r, z / r
     one = jnp.ones_like(r)
@@ -209,7 +230,7 @@ def _atom(
         outwards = at.slopes[m:] * value
         around = at.orbitals[m:] * by_angle / r
         gradient.append((outwards * sin + around * cos, outwards * cos - around * sin))
-    return _Atom(
+    return OneAtom(
         [at.orbitals[m:] * value for m, (value, _) in enumerate(angular)],
         [at.kinetic[m:] * value for m, (value, _) in enumerate(angular)],
         gradient,

@@ -15,12 +15,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
-from qc_jax.dftb import published_atom
+from qc_jax.dftb import cache, published_atom
 from qc_jax.dftb.parameters import ElementParameters, parameters, quantum_numbers
 from qc_jax.errors import choose
 
 FORMS = ("published", "exact")
 FREE = (40.0, 4.0)  # (r/40)⁴, the weak box of the free atoms, which binds empty shells too
+_SCHEMA = 1  # of what the cache holds; rises with every change of the numbers
 _CONVERGED = 1e-7  # electrons and hartree
 
 
@@ -101,7 +102,7 @@ def pseudo_atom(symbol: str, form: str = "published") -> PseudoAtom:
 
 
 def pseudo_atoms(symbols: Iterable[str], form: str = "published") -> dict[str, PseudoAtom]:
-    """Return the pseudo-atoms of many elements, those that take the same grid in one batch.
+    """Return the pseudo-atoms of many elements, from the cache where they are in it.
 
     Raises:
       InputError: an element without parameters, or an unknown form.
@@ -109,9 +110,14 @@ def pseudo_atoms(symbols: Iterable[str], form: str = "published") -> dict[str, P
     choose("form of pseudo-atoms", form, FORMS)
     wanted = [parameters(symbol) for symbol in symbols]
     missing = [p for p in wanted if (p.symbol, form) not in _made]
-    for group in ([element] for element in missing):
-        for atom in _make(group):
-            _made[atom.symbol, form] = atom
+    for element in missing:
+        key = cache.digest(_SCHEMA, form, dataclasses.asdict(element))
+        name = f"atom-{element.symbol}-{form}"
+        kept = cache.load(name, key)
+        if kept is None:
+            kept = _compute[form](element)
+            cache.store(name, key, kept)
+        _made[element.symbol, form] = _atom(element, form, kept)
     return {p.symbol: _made[p.symbol, form] for p in wanted}
 
 
@@ -120,13 +126,6 @@ _made: dict[tuple[str, str], PseudoAtom] = {}
 
 def _most_nodes(element: ElementParameters) -> int:
     return max(n - angular - 1 for n, angular in map(quantum_numbers, element.configuration))
-
-
-def _batches(elements: Sequence[ElementParameters]) -> list[list[ElementParameters]]:
-    groups: dict[int, list[ElementParameters]] = {}
-    for element in elements:
-        groups.setdefault(_most_nodes(element), []).append(element)
-    return [groups[nodes] for nodes in sorted(groups)]
 
 
 # Shells of the fullest configuration by its most nodes, so that a batch has one shape.
@@ -189,29 +188,44 @@ def run_atoms(
     return atoms
 
 
-def _make(elements: Sequence[ElementParameters]) -> list[PseudoAtom]:
-    count = len(elements)
-    radii = [p.r0_wave for p in elements] + [p.r0_density for p in elements]
-    atoms = run_atoms([*elements, *elements], radii, [p.power for p in elements] * 2)
-    points = atoms.density.shape[1]
-    made = []
-    for row, element in enumerate(elements):
-        index = {shell: list(element.configuration).index(shell) for shell in element.valence}
-        with jax.enable_x64(True):
-            grid = np.asarray(
-                published_atom.make_grid(jnp.float64(element.atomic_number), points).r
-            )
-        made.append(
-            PseudoAtom(
-                symbol=element.symbol,
-                atomic_number=element.atomic_number,
-                form="published",
-                shells=element.valence,
-                levels={shell: float(atoms.levels[row, i]) for shell, i in index.items()},
-                grid=grid,
-                orbitals={shell: atoms.orbitals[row, i] for shell, i in index.items()},
-                density_values=atoms.density[count + row],
-                hartree_values=atoms.hartree[count + row],
-            )
-        )
-    return made
+def grid_of(element: ElementParameters, points: int) -> Float[np.ndarray, " points"]:
+    """Return the published grid of an element, bohr."""
+    with jax.enable_x64(True):
+        return np.asarray(published_atom.make_grid(jnp.float64(element.atomic_number), points).r)
+
+
+def _published(element: ElementParameters) -> dict[str, np.ndarray]:
+    radii = [element.r0_wave, element.r0_density]
+    atoms = run_atoms([element, element], radii, [element.power] * 2)
+    return _fields(element, atoms, grid_of(element, atoms.density.shape[1]))
+
+
+def _fields(
+    element: ElementParameters, atoms: published_atom.Atom, grid: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what a PseudoAtom holds, of two runs: r0_wave's and r0_density's."""
+    valence = [list(element.configuration).index(shell) for shell in element.valence]
+    return {
+        "levels": atoms.levels[0, valence],
+        "grid": grid,
+        "orbitals": atoms.orbitals[0, valence],
+        "density": atoms.density[1],
+        "hartree": atoms.hartree[1],
+    }
+
+
+def _atom(element: ElementParameters, form: str, fields: dict[str, np.ndarray]) -> PseudoAtom:
+    return PseudoAtom(
+        symbol=element.symbol,
+        atomic_number=element.atomic_number,
+        form=form,
+        shells=element.valence,
+        levels=dict(zip(element.valence, map(float, fields["levels"]), strict=True)),
+        grid=fields["grid"],
+        orbitals=dict(zip(element.valence, fields["orbitals"], strict=True)),
+        density_values=fields["density"],
+        hartree_values=fields["hartree"],
+    )
+
+
+_compute = {"published": _published}

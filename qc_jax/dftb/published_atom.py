@@ -214,8 +214,39 @@ def _one_state(
     return step, u, flips.sum(), (ahead < 0).sum()
 
 
+def _inverse_iteration(
+    level: Float[Array, ""],
+    u: Float[Array, " points"],
+    angular: Int[Array, ""],
+    potential: Float[Array, " points"],
+    slope: Float[Array, " points"],
+    grid: Grid,
+    light: float,
+) -> tuple[Float[Array, ""], Float[Array, " points"], Float[Array, ""], Int[Array, ""]]:
+    """Return (level, u, step, nodes) after one Newton step from a state that is nearly right."""
+    rows = lambda e: recursion(e, angular, potential, slope, grid, light)  # noqa: E731
+    (below, diagonal, above), (d_below, d_diagonal, d_above) = jax.jvp(
+        rows, (level,), (jnp.ones_like(level),)
+    )
+    inner = slice(1, -1)
+    change = d_below[inner] * u[:-2] + d_diagonal[inner] * u[inner] + d_above[inner] * u[2:]
+    # u_0 = u_1 (r_0/r_1)^(l+1) and u_{N−1} = 0 leave a tridiagonal system of the inner points.
+    ratio = (grid.r[0] / grid.r[1]) ** (angular + 1.0)
+    middle = diagonal[inner].at[0].add(below[1] * ratio)
+    low, high = below[inner].at[0].set(0.0), above[inner].at[-1].set(0.0)
+    x = jax.lax.linalg.tridiagonal_solve(low, middle, high, change[:, None])[:, 0]
+    x = jnp.concatenate([ratio * x[:1], x, jnp.zeros(1)])
+    overlap = trapezium(u * x, grid)
+    step = -trapezium(u**2, grid) / overlap
+    x = x / jnp.sqrt(trapezium(x**2, grid)) * jnp.sign(x[0])
+    seen = jnp.abs(x) > 1e-9 * jnp.abs(x).max()
+    nodes = ((x[1:] * x[:-1] < 0) & seen[1:] & seen[:-1]).sum()
+    return level + step, x, step, nodes
+
+
 def solve_states(
     guess: Float[Array, " shells"],
+    last: Float[Array, "shells points"],
     configuration: Configuration,
     potential: Float[Array, " points"],
     grid: Grid,
@@ -223,9 +254,27 @@ def solve_states(
 ) -> tuple[Float[Array, " shells"], Float[Array, "shells points"]]:
     """Return levels and orbitals of every shell in a potential, nucleus and confinement included.
 
-    Newton steps from a guess; bisection where one leaves the bracket that counts of nodes give.
+    Inverse iteration from the last orbitals (zero: none yet), and where it fails, Newton steps on
+    the level, by bisection where one leaves the bracket that counts of nodes give.
     """
     slope = spline_slope(potential, grid)
+    shells = guess.shape[0]
+
+    def polish(state):
+        level, u, _, count = state
+        level, u, step, nodes = jax.vmap(
+            _inverse_iteration, in_axes=(0, 0, 0, None, None, None, None)
+        )(level, u, configuration.angular, potential, slope, grid, light)
+        good = (jnp.abs(step) < 1e-12 * jnp.abs(level) + 1e-11) & (nodes == configuration.nodes)
+        return level, u, good, count + 1
+
+    started = jnp.any(last[0] != 0)
+    level, u, good, _ = jax.lax.while_loop(
+        lambda s: ~s[2].all() & (s[3] < 6) & started,
+        polish,
+        (guess, last, jnp.zeros(shells, bool), 0),
+    )
+    guess = jnp.where(good, level, guess)
     one = jax.vmap(_one_state, in_axes=(0, 0, None, None, None, None))
     lowest = -0.75 * configuration.charge**2 - 10.0
     highest = 200.0
@@ -248,26 +297,27 @@ def solve_states(
         u = jnp.where(done[:, None], u, new)
         return level, low, high, u, done | finished, count + 1
 
-    shells = guess.shape[0]
     start = (
         guess,
         jnp.full(shells, 1.0) * lowest,
         jnp.full(shells, highest),
-        jnp.zeros((shells, grid.r.shape[0])),
-        jnp.zeros(shells, bool),
+        u,
+        good,
         0,
     )
     level, _, _, u, _, _ = jax.lax.while_loop(unfinished, improve, start)
     return level, u
 
 
-def first_potential(charge: Float[Array, ""], grid: Grid) -> Float[Array, " points"]:
+def first_potential(
+    charge: Float[Array, ""], r: Float[Array, " points"]
+) -> Float[Array, " points"]:
     """Return V_Hartree + V_xc to start from: Thomas-Fermi's screening (R. Latter, 1955)."""
-    x = grid.r * charge ** (1 / 3) / 0.8853
+    x = r * charge ** (1 / 3) / 0.8853
     t = jnp.sqrt(x)
     inner = 0.2302 + t * (0.007298 + 0.006944 * t)
     screen = 1 + t * (0.02747 + t * (1.243 - t * (0.1486 - t * inner)))
-    return (charge - jnp.maximum(1.0, charge / screen)) / grid.r
+    return (charge - jnp.maximum(1.0, charge / screen)) / r
 
 
 def density_of(
@@ -300,8 +350,8 @@ def solve_atom(
     outer = -configuration.charge / grid.r + (grid.r / radius) ** power
     electrons = configuration.held.sum()
 
-    def respond(inner, guess):
-        levels, orbitals = solve_states(guess, configuration, outer + inner, grid, light)
+    def respond(inner, guess, last):
+        levels, orbitals = solve_states(guess, last, configuration, outer + inner, grid, light)
         density = density_of(orbitals, configuration.held, grid)
         hartree = hartree_potential(density, electrons, grid)
         e, v_xc = xc_potential(density, grid, functional)
@@ -309,12 +359,13 @@ def solve_atom(
 
     n = configuration.nodes + configuration.angular + 1
     guess = -0.5 * (configuration.charge / n) ** 2 / n
-    inner = first_potential(configuration.charge, grid)
-    shapes = jax.eval_shape(respond, inner, guess)[1]
+    inner = first_potential(configuration.charge, grid.r)
+    blank = jnp.zeros((guess.shape[0], points))
+    shapes = jax.eval_shape(respond, inner, guess, blank)[1]
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     state = (guess, *state[1:])
     inner, state, residual, iterations = fixed_point(
-        lambda v, s: respond(v, s[0]),
+        lambda v, s: respond(v, s[0], s[1]),
         inner,
         state,
         scale=grid.r,

@@ -13,7 +13,6 @@ from jaxtyping import Float
 
 ANGLES, RADII = 150, 50  # of the published grid
 MOST_PUBLISHED = 10240  # points that no ratio exceeds
-_TERMS = [(i, j) for i in range(4) for j in range(4)]  # of a bicubic polynomial
 
 
 class Points(NamedTuple):
@@ -108,21 +107,22 @@ def published_points(ratio: float) -> Points:
 def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return bicubic polynomials that are orthonormal on the points, and their derivatives."""
     if not len(x):
-        none = np.zeros((0, len(_TERMS)))
+        none = np.zeros((0, 16))
         return none, none, none
 
-    def powers(v: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Legendre polynomials on the range of v, and their derivatives by v."""
+    def powers(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Legendre polynomials on the range of v, and their derivatives by v, [points, 4]."""
         middle, half = (v.max() + v.min()) / 2, (v.max() - v.min()) / 2 or 1.0
         s = (v - middle) / half
-        values = [np.ones_like(s), s, (3 * s**2 - 1) / 2, (5 * s**3 - 3 * s) / 2]
-        slopes = [np.zeros_like(s), np.ones_like(s), 3 * s, (15 * s**2 - 3) / 2]
-        return values, [slope / half for slope in slopes]
+        one, none = np.ones_like(s), np.zeros_like(s)
+        values = np.stack([one, s, (3 * s**2 - 1) / 2, (5 * s**3 - 3 * s) / 2], axis=1)
+        return values, np.stack([none, one, 3 * s, (15 * s**2 - 3) / 2], axis=1) / half
+
+    def products(of_x: np.ndarray, of_z: np.ndarray) -> np.ndarray:
+        return (of_x[:, :, None] * of_z[:, None, :]).reshape(len(x), -1)
 
     (px, dx), (pz, dz) = powers(x), powers(z)
-    values = np.stack([px[i] * pz[j] for i, j in _TERMS], axis=1)
-    slopes_x = np.stack([dx[i] * pz[j] for i, j in _TERMS], axis=1)
-    slopes_z = np.stack([px[i] * dz[j] for i, j in _TERMS], axis=1)
+    values, slopes_x, slopes_z = products(px, pz), products(dx, pz), products(px, dz)
     # With fewer points than terms, or points in line, some polynomials are not determined.
     size, axes = np.linalg.eigh(values.T @ values)
     found = size > 1e-12 * size[-1]

@@ -33,7 +33,10 @@ Triple = tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]
 
 
 def exchange_correlation(
-    rho: Float[Array, "..."], sigma: Float[Array, "..."], functional: str = "pbe"
+    rho: Float[Array, "..."],
+    sigma: Float[Array, "..."],
+    functional: str = "pbe",
+    lowest: float = LOWEST_DENSITY,
 ) -> Triple:
     """Return (e, ∂e/∂ρ, ∂e/∂σ) of a functional, elementwise.
 
@@ -41,17 +44,20 @@ def exchange_correlation(
       rho: density, electrons/bohr³.
       sigma: squared gradient of the density, bohr⁻⁸.
       functional: 'pbe' or 'lda'.
+      lowest: density up to which all is zero, electrons/bohr³.
 
     Raises:
       InputError: unknown functional.
     """
     choose("functional", functional, FUNCTIONALS)
-    return pbe(rho, sigma) if functional == "pbe" else lda(rho, sigma)
+    return pbe(rho, sigma, lowest) if functional == "pbe" else lda(rho, sigma, lowest)
 
 
-def pbe(rho: Float[Array, "..."], sigma: Float[Array, "..."]) -> Triple:
+def pbe(
+    rho: Float[Array, "..."], sigma: Float[Array, "..."], lowest: float = LOWEST_DENSITY
+) -> Triple:
     """Return (e, ∂e/∂ρ, ∂e/∂σ) of PBE: hartree/bohr³, hartree, hartree·bohr⁵."""
-    present = rho > LOWEST_DENSITY
+    present = rho > lowest
     rho = jnp.where(present, rho, 1.0)
     sigma = jnp.where(present, sigma, 0.0)
     cube_root = jnp.cbrt(rho)
@@ -92,9 +98,11 @@ def pbe(rho: Float[Array, "..."], sigma: Float[Array, "..."]) -> Triple:
     )
 
 
-def lda(rho: Float[Array, "..."], sigma: Float[Array, "..."]) -> Triple:
+def lda(
+    rho: Float[Array, "..."], sigma: Float[Array, "..."], lowest: float = LOWEST_DENSITY
+) -> Triple:
     """Return (e, ∂e/∂ρ, 0) of Slater's exchange with VWN's correlation: hartree/bohr³, hartree."""
-    present = rho > LOWEST_DENSITY
+    present = rho > lowest
     rho = jnp.where(present, rho, 1.0)
     cube_root = jnp.cbrt(rho)
     slater = _SLATER * cube_root

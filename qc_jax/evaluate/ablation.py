@@ -84,7 +84,7 @@ def unchanged(structures: Batch, generator: np.random.Generator) -> Batch:
 
 def last_random(model: nn.Module) -> int:
     """The last element that 'random' draws for a model: 103, or the last of its own tables."""
-    return min(LAST_RANDOM, getattr(model, "max_atomic_number", None) or LAST_RANDOM)
+    return min(LAST_RANDOM, model.max_atomic_number or LAST_RANDOM)
 
 
 def of_elements(model: nn.Module) -> dict[str, Change]:

@@ -1,46 +1,33 @@
-"""Architectures, one a file: `create("egnn", hidden=64)`.
+"""Architectures: `create("egnn", hidden=64)`.
 
 A file `NAME.py` here is one architecture. The first paragraph of its docstring is "Title: its
-source", with its arXiv number, DOI or OpenReview page in it, and it defines `Model`, a Flax module:
-
-* its fields are its hyper-parameters: int, float, bool, `Literal["some", "words"]` or
-  `tuple[int, ...]`, each with a default; `outputs` is how many targets it has. A field called
-  `channels` holds canvas channels, `cutoff` a length, `dropout` a rate: their range is checked.
-  `check()`, where there is one, raises InputError for what does not go together;
-* `Model.inputs`, a class variable or a property: what it reads, in the words of
-  `qc_jax.data.targets.INPUTS`;
-* `Model.rough`, where there is one, a class variable: why its outputs are no smooth function of
-  positions, in words; nothing can then move on them;
-* `Model.max_atomic_number`: the last element of its tables, where it reads elements;
-* `Model(…)(batch, train=False)`: a `Batch` of B structures → [B, outputs].
-* `Model(…).solve(structures, labels)`, where there is one: its variables at once, from the training
-  rows and their scaled labels [N, T] on the host; it is then not trained by steps.
-
-`TORCH` in that file, where a PyTorch reference exists, names its weights: see `_torch.py`. Files
-whose name starts with an underscore hold what architectures share.
+source", with its arXiv number, DOI or OpenReview page in it, and it defines `Model`, a subclass of
+`Architecture`, which tells the contract. Files whose name starts with an underscore hold what
+architectures share. A model of a user's own is any subclass of `Architecture`, made known by
+`register`, by an entry point of the group `qc_jax.models`, or called 'my_module:Model'.
 """
 
 import dataclasses
-import importlib
-import math
-import pkgutil
-import types
-import typing
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from qc_jax.canvas import CHANNELS, FEATURES
+from qc_jax.canvas import FEATURES
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import TARGETS, given_away
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError
 from qc_jax.models import _torch
+from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
+from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
 
 __all__ = [
+    "GROUP",
+    "Architecture",
     "Description",
     "Variables",
     "apply",
@@ -50,46 +37,41 @@ __all__ = [
     "create",
     "defaults",
     "describe",
+    "field",
     "from_torch",
+    "hyper_parameters",
+    "origin",
+    "register",
+    "registered",
+    "resolve",
     "sample",
 ]
 
 Variables = Mapping[str, Any]  # 'params' and the other collections, nested dicts of arrays
 
 
-def available() -> tuple[str, ...]:
-    """The names that `create` knows."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if not name.startswith("_")))
-
-
-def create(name: str, **overrides: Any) -> nn.Module:
-    """The architecture called `name`, its hyper-parameters replaced by `overrides`.
+def create(name: str, **overrides: Any) -> Architecture:
+    """Return the architecture called `name`, its hyper-parameters replaced by `overrides`.
 
     Raises:
       InputError: unknown name or hyper-parameter, or a value of another type than the default's or
         out of range; the message lists the choices.
+
+    Example:
+      >>> create("egnn", hidden=64).hidden
+      64
     """
-    model = _module(name).Model
-    fields = _fields(model)
-    values = {}
-    for key, value in overrides.items():
-        choose(f"hyper-parameter of {name}", key, fields)
-        values[key] = _value(f"hyper-parameter {key} of {name}", fields[key], value)
-    made = model(**values)
-    if hasattr(made, "check"):
-        made.check()
-    return made
+    return build(name, resolve(name), overrides)
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The hyper-parameters of `name` with their defaults, `outputs` left out.
+    """Return the hyper-parameters of `name` with their defaults, `outputs` left out.
 
     Raises:
       InputError: unknown name.
     """
-    fields = _fields(_module(name).Model)
-    return {key: field.default for key, field in fields.items() if key != "outputs"}
+    fields = hyper_parameters(resolve(name))
+    return {key: each.default for key, each in fields.items() if key != "outputs"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +96,15 @@ class Description:
 
 
 def describe(name: str) -> Description:
-    """What the architecture called `name` is, with its default hyper-parameters.
+    """Return what the architecture called `name` is, with its default hyper-parameters.
 
     Raises:
       InputError: unknown name.
     """
     model = create(name)
-    first_paragraph = " ".join((_module(name).__doc__ or "").partition("\n\n")[0].split())
-    title, _, paper = first_paragraph.partition(": ")
+    own = type(model).__module__.startswith(f"{__name__}.")
+    text = (sys.modules[type(model).__module__] if own else type(model)).__doc__ or name
+    title, _, paper = " ".join(text.partition("\n\n")[0].split()).partition(": ")
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
     inputs = tuple(model.inputs)
     return Description(
@@ -135,7 +118,7 @@ def describe(name: str) -> Description:
 
 
 def sample(canvas_size: int = 32) -> Batch:
-    """One pair with a canvas: what a model's shapes can be learned from."""
+    """Return one pair with a canvas, to learn the shapes of a model from."""
     return Batch(
         atomic_numbers=jnp.array([[1, 8]], jnp.int32),
         positions=jnp.array([[[0, 0, 0], [0, 0, 1]]], jnp.float32),
@@ -145,17 +128,17 @@ def sample(canvas_size: int = 32) -> Batch:
     )
 
 
-def apply(model: nn.Module, variables: Variables, batch: Batch) -> jax.Array:
-    """Outputs [B, T] of `model`: without dropout, batch norm by its running averages."""
+def apply(model: Architecture, variables: Variables, batch: Batch) -> Float[Array, "batch outputs"]:
+    """Return the outputs of `model`: without dropout, batch norm by its running averages."""
     outputs = model.apply(variables, batch)
     assert isinstance(outputs, jax.Array)
     return outputs
 
 
 def apply_training(
-    model: nn.Module, variables: Variables, batch: Batch, key: jax.Array
-) -> tuple[jax.Array, dict[str, Any]]:
-    """Outputs [B, T] of `model` as in training, and its collections beside 'params', updated.
+    model: Architecture, variables: Variables, batch: Batch, key: jax.Array
+) -> tuple[Float[Array, "batch outputs"], dict[str, Any]]:
+    """Return the outputs of `model` as in training, and its collections beside 'params', updated.
 
     The same on any number of devices, and whatever fills the batch up (`Batch.row_mask`).
 
@@ -173,7 +156,7 @@ def apply_training(
 
 
 def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
-    """The variables of `create(name, **overrides)` from the weights of its PyTorch reference.
+    """Return the variables of `create(name, **overrides)` with its PyTorch reference's weights.
 
     Args:
       name: of an architecture.
@@ -185,70 +168,10 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
       InputError: the architecture has no reference, or the weights do not fit it: the message lists
         what is missing, unexpected or of another shape.
     """
-    model, module = create(name, **overrides), _module(name)
-    if not hasattr(module, "TORCH"):
+    model = create(name, **overrides)
+    names = model.torch_names()
+    if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
-    constants = module.torch_constants(model) if hasattr(module, "torch_constants") else {}
-    return _torch.convert(name, shapes, module.TORCH, constants, state_dict)
-
-
-_FLAX_FIELDS = ("parent", "name")
-
-
-def _module(name: str) -> types.ModuleType:
-    choose("model", name, available())
-    return importlib.import_module(f"{__name__}.{name}")
-
-
-def _fields(model: Any) -> dict[str, dataclasses.Field]:
-    return {
-        field.name: field for field in dataclasses.fields(model) if field.name not in _FLAX_FIELDS
-    }
-
-
-def _value(what: str, field: dataclasses.Field, value: Any) -> Any:
-    """The value of a hyper-parameter, checked; `what` names it."""
-    kind: Any = field.type
-    if typing.get_origin(kind) is typing.Literal:
-        choose(what, value, typing.get_args(kind))
-        return value
-    if kind is float and type(value) is int:
-        value = float(value)
-    many = typing.get_origin(kind) is tuple
-    parts = list(value) if many and isinstance(value, list | tuple) else [value]  # JSON has lists
-    expected = typing.get_args(kind)[0] if many else kind
-    if any(type(part) is not expected for part in parts) or (many and parts == [value]):
-        shown = f"a tuple of {expected.__name__}" if many else expected.__name__
-        raise InputError(f"{what}: expected {shown} like {field.default!r}, got {value!r}")
-    if field.name == "channels":
-        _check_channels(what, parts)
-    elif expected is int:
-        # Zero is for what may be left out, as the default then says.
-        default: Any = field.default
-        least = min([1, *default] if many else [1, default])
-        if not parts or min(parts) < least:
-            raise InputError(f"{what}: expected at least {least}, got {value}")
-    elif expected is float:
-        _check_float(what, field.name, value)
-    return tuple(parts) if many else value
-
-
-def _check_channels(what: str, channels: list[int]) -> None:
-    known = range(len(CHANNELS))
-    if not channels or not set(channels) <= set(known) or len(set(channels)) < len(channels):
-        raise InputError(
-            f"{what}: expected some of the canvas channels 0 to {known[-1]}, each once, "
-            f"got {tuple(channels)}"
-        )
-
-
-def _check_float(what: str, key: str, value: float) -> None:
-    if key.endswith("dropout"):
-        asked, right = "from 0 to below 1", 0 <= value < 1
-    elif key.endswith("cutoff"):
-        asked, right = "above 0", 0 < value < math.inf
-    else:
-        asked, right = "at least 0", 0 <= value < math.inf
-    if not right:
-        raise InputError(f"{what}: expected {asked}, got {value}")
+    weights = _torch.rename(state_dict, model.torch_aliases)
+    return _torch.convert(name, shapes, names, model.torch_constants(), weights)

@@ -68,7 +68,7 @@ class EncoderLayer(nn.Module):
 
 
 def check_heads(model: str, width: int, heads: int) -> None:
-    """Raises InputError where the heads of `model` cannot share the width."""
+    """Raise InputError where the heads of `model` cannot share the width."""
     if width % heads:
         raise InputError(f"{model}: expected a width that its {heads} heads can share, got {width}")
 

@@ -1,15 +1,15 @@
 """Whether a model can take structures: asked on the host, once, before training or predicting."""
 
-import flax.linen as nn
 import jax
 import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
+from qc_jax.models._base import Architecture
 
 
-def check(model: nn.Module, structures: Batch, names: np.ndarray | None = None) -> None:
-    """Raises InputError unless `model` can take every one of the N `structures`.
+def check(model: Architecture, structures: Batch, names: np.ndarray | None = None) -> None:
+    """Raise InputError unless `model` can take every one of the N `structures`.
 
     What it reads must be there and finite, and each atom in its tables. Not for use inside jit.
 
@@ -20,7 +20,7 @@ def check(model: nn.Module, structures: Batch, names: np.ndarray | None = None) 
     """
     inputs = model.inputs
     numbers = np.asarray(structures.atomic_numbers)
-    largest = getattr(model, "max_atomic_number", None)
+    largest = model.max_atomic_number
     if "atomic_numbers" in inputs and largest is not None:
         above = numbers.max(axis=1, initial=0)
         _require(above <= largest, f"atomic numbers up to {largest}", above, names)

@@ -29,7 +29,7 @@ def patches(batch: Batch, channels: tuple[int, ...], side: int) -> jax.Array:
 
 
 def check_patches(model: str, side: int) -> None:
-    """Raises InputError where the patches of `model` don't fill a canvas."""
+    """Raise InputError where the patches of `model` don't fill a canvas."""
     if _SIDE % side:
         raise InputError(f"{model}: expected patches that 32 pixels divide into, got {side}")
 

@@ -1,6 +1,7 @@
 """DimeNet++: J. Gasteiger et al., NeurIPS 2020 workshop (arXiv 2011.14115)."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _spherical
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._start import dense
 from qc_jax.models._torch import Array
 
@@ -142,7 +144,7 @@ class Output(nn.Module):
         return nn.Dense(self.outputs, False, kernel_init=nn.initializers.zeros, name="out")(x)
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Messages between neighbours within the cutoff (Å), with the angles between them.
 
     A pair has no angles: the weights of the interactions' triplets are idle, and cost nothing. Up
@@ -153,14 +155,14 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
-    hidden: int = 56
+    hidden: int = field(56, at_least=2)
     blocks: int = 3
     int_emb_size: int = 56
     basis_emb_size: int = 8
     out_emb: int = 112
     num_spherical: int = 7
     num_radial: int = 6
-    cutoff: float = 5.0
+    cutoff: float = field(5.0, above=0)
     envelope_exponent: int = 5
     before_skip: int = 1
     after_skip: int = 2
@@ -234,6 +236,10 @@ class Model(nn.Module):
             angular=angular.astype(dtype),
             reverse=reverse,
         )
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 def _reverse(batch: Batch) -> tuple[jax.Array, jax.Array]:

@@ -1,12 +1,14 @@
 """EGNN: V. G. Satorras, E. Hoogeboom, M. Welling, ICML 2021 (arXiv 2102.09844)."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture
 from qc_jax.models._layers import Dense
 
 
@@ -52,7 +54,7 @@ class Layer(nn.Module):
         return h + Dense(self.hidden, name="node_1")(update), x
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """E(n)-equivariant graph network; its outputs are invariant.
 
     Reads squared distances (Å²) and element embeddings; as on QM9 in the paper, atoms' features are
@@ -81,6 +83,10 @@ class Model(nn.Module):
         pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
         pooled = nn.silu(Dense(self.hidden, name="out_0")(pooled))
         return Dense(self.outputs, name="out_1")(pooled)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 # The names of the authors' network for QM9, elements embedded by their number.

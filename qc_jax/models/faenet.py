@@ -6,6 +6,7 @@ axes; `frame_averaging='none'` is the published network.
 """
 
 import itertools
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -16,6 +17,7 @@ import numpy as np
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models import _radial
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._start import dense, embed
 from qc_jax.models._torch import Array
 
@@ -123,7 +125,7 @@ class Interaction(nn.Module):
         return nn.silu(dense(hidden, kernel_init=_glorot, name="update")(gathered))
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads vectors between atoms below the cutoff (Å), and elements, their periods and groups.
 
     A frame is the principal axes of the vectors between neighbours, in order of size, with a sign
@@ -142,31 +144,29 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
-    rough: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
+    published: ClassVar[Mapping[str, Any]] = {"frame_averaging": "none"}
+    not_smooth_reason: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
 
     outputs: int = 1
     hidden: int = 128
-    filters: int = 128
+    filters: int = field(128, at_least=2)
     interactions: int = 4
-    gaussians: int = 8
+    gaussians: int = field(8, at_least=2)
     tag_hidden: int = 8  # of the tag, which marks atoms of a surface: as published all have tag 0
     pg_hidden: int = 8  # of period and group each
-    cutoff: float = 5.0
+    cutoff: float = field(5.0, above=0)
     graph_norm: bool = True
     frame_averaging: Literal["full", "stochastic", "none"] = "full"
     max_atomic_number: int = 119
 
     def check(self) -> None:
-        """Raises InputError where tag, period and group leave no room, or there is one Gaussian."""
+        """Raise InputError where tag, period and group leave no room."""
         taken = self.tag_hidden + 2 * self.pg_hidden
         if self.hidden <= taken:
             raise InputError(
                 f"hidden of faenet: expected more than tag, period and group take, {taken}, "
                 f"got {self.hidden}"
             )
-        for name in ("filters", "gaussians"):
-            if getattr(self, name) < 2:
-                raise InputError(f"{name} of faenet: expected at least 2, got 1")
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
@@ -240,6 +240,19 @@ class Model(nn.Module):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
         return jax.vmap(lambda key: jax.random.rademacher(key, (span,)))(keys)
 
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
+
+    def torch_constants(self) -> dict[str, Any]:
+        """The centres of the Gaussians, which tell the cutoff, and the periodic table."""
+        period, group = periods_and_groups(101)
+        return {
+            "distance_expansion.offset": np.linspace(0, self.cutoff, self.gaussians),
+            "embed_block.phys_emb.period": period,
+            "embed_block.phys_emb.group": group,
+        }
+
 
 TORCH = {
     "elements": "embed_block.emb",
@@ -257,13 +270,3 @@ TORCH = {
     "out_0": "output_block.lin1",
     "out_1": "output_block.lin2",
 }
-
-
-def torch_constants(model: Model) -> dict[str, Any]:
-    """The centres of the Gaussians, which tell the cutoff, and the periodic table."""
-    period, group = periods_and_groups(101)
-    return {
-        "distance_expansion.offset": np.linspace(0, model.cutoff, model.gaussians),
-        "embed_block.phys_emb.period": period,
-        "embed_block.phys_emb.group": group,
-    }

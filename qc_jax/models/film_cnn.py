@@ -5,20 +5,22 @@ pixel left, with a layer norm after its first layer alone, agrees with the numbe
 with the authors' network.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Convolutions of the canvas, modulated by elements and bond length (Å), then an MLP.
 
     Each convolution halves the image and is normalised over the batch. Linear layers that read both
@@ -29,11 +31,11 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     element_embedding: int = 56
     convolutions: tuple[int, ...] = (48, 96, 104, 52)
     hidden: tuple[int, ...] = (256, 128)
-    dropout: float = 0.2
+    dropout: float = field(0.2, at_least=0, below=1)
     max_atomic_number: int = 103
 
     @nn.compact
@@ -66,6 +68,10 @@ class Model(nn.Module):
         for i, width in enumerate(self.hidden[1:]):
             x = nn.relu(dense(width, name=f"head_{2 * i + 5}")(x))
         return dense(self.outputs, name=f"head_{2 * len(self.hidden) + 3}")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {

@@ -4,7 +4,8 @@ As published it reads elements and who is whose neighbour, no positions: a pair'
 same whatever its bond length.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._start import dense, embed
 from qc_jax.models._torch import Array
@@ -62,7 +64,7 @@ class Attention(nn.Module):
         return gathered + self.param("bias", nn.initializers.zeros, self.hidden)
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Embeddings, attention layers with ReLU and dropout, the mean over the atoms, a linear layer.
 
     With `edge_features='distance'` attention also reads Gaussians of the distances, and falls to 0
@@ -70,16 +72,16 @@ class Model(nn.Module):
     neighbour like any other.
     """
 
-    rough: ClassVar[str] = "its ReLUs make forces jump"
+    not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
     hidden: int = 96
     layers: int = 5
     heads: int = 4
-    dropout: float = 0.1  # of features and of attentions
+    dropout: float = field(0.1, at_least=0, below=1)  # of features and of attentions
     edge_features: Literal["none", "distance"] = "none"
-    gaussians: int = 50
-    cutoff: float = 5.0
+    gaussians: int = field(50, at_least=2)
+    cutoff: float = field(5.0, above=0)
     max_atomic_number: int = 99
 
     @property
@@ -110,6 +112,10 @@ class Model(nn.Module):
             h = nn.relu(layer(around, h, weight, edges, train))
             h = Dropout(self.dropout)(h, batch, train)
         return dense(self.outputs, name="out")(batch.pool(h, "mean"))
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 # The names of a network of PyTorch Geometric's layers and a linear head.

@@ -4,7 +4,8 @@ The published benchmark calls this network EGNN. It reads elements and who is wh
 positions: a pair's outputs are the same whatever its bond length.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -12,23 +13,33 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dense, Dropout
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """H' = ReLU(D^(−1/2) (W + I) D^(−1/2) H Θ + b), D_ii = 1 + Σ_j W_ij; mean over atoms; MLP.
 
     W_ij is 1 for every neighbour; with `edge_features='distance'` it is between 0 and 1, learned
     from Gaussians of the distance, and falls to 0 at the cutoff (Å).
     """
 
+    # QuantumCanvas calls the head so, with its dropouts and, in weights that are about, without.
+    torch_aliases: ClassVar[Mapping[str, str]] = {
+        "regressor.0": "head.0",
+        "regressor.2": "head.3",
+        "regressor.3": "head.3",
+        "regressor.4": "head.6",
+        "regressor.6": "head.6",
+    }
+
     outputs: int = 1
-    hidden: int = 180
+    hidden: int = field(180, at_least=4)
     layers: int = 7
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
     edge_features: Literal["none", "distance"] = "none"
-    gaussians: int = 50
-    cutoff: float = 5.0
+    gaussians: int = field(50, at_least=2)
+    cutoff: float = field(5.0, above=0)
     max_atomic_number: int = 99
 
     @property
@@ -60,6 +71,10 @@ class Model(nn.Module):
             pooled = nn.relu(Dense(width, name=f"out_{i}")(pooled))
             pooled = Dropout(self.dropout)(pooled, batch, train)
         return Dense(self.outputs, name="out_2")(pooled)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 # The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.

@@ -1,18 +1,20 @@
 """Geometry only: a baseline of QuantumCanvas (arXiv 2512.01519), without the canvas."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair
 from qc_jax.models._start import dense, embed, layer_norm
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads a pair's two elements and its bond length (Å).
 
     Each atom's embedding goes by itself through h += ReLU(LayerNorm(W h + b)); both atoms' and a
@@ -20,12 +22,12 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
-    rough: ClassVar[str] = "its ReLUs make forces jump"
+    not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
     hidden: int = 192
     layers: int = 5
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
     max_atomic_number: int = 103
 
     @nn.compact
@@ -45,6 +47,10 @@ class Model(nn.Module):
         x = jnp.concatenate([h.reshape(len(h), -1), far], axis=-1)  # [B, 3H]
         x = nn.relu(dense(self.hidden, name="out_0")(x))
         return dense(self.outputs, name="out_1")(dropout(x, batch, train))
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {

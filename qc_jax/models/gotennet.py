@@ -7,6 +7,7 @@ neighbours, and a linear layer behind the mean of the atoms. Their own trainings
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
@@ -17,6 +18,7 @@ import numpy as np
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models import _radial
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._start import dense, embed, layer_norm
 
@@ -198,7 +200,7 @@ class FeedForward(nn.Module):
         return h, tuple(old + gate * new for old, new in zip(x, mixed, strict=True))
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads distances and directions below the cutoff (Å) and element embeddings.
 
     Equivariant tensors inside, invariant outputs. As in the reference an atom attends to itself
@@ -206,28 +208,26 @@ class Model(nn.Module):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
-    rough: ClassVar[str] = "outputs jump where a neighbour crosses the cutoff"
+    not_smooth_reason: ClassVar[str] = "outputs jump where a neighbour crosses the cutoff"
 
     outputs: int = 1
     hidden: int = 64
     interactions: int = 3
     heads: int = 2
     radial: int = 10  # Gaussians
-    max_degree: int = 1  # of the tensors, 1 or 2
-    cutoff: float = 5.0
+    max_degree: int = field(1, at_least=1, at_most=2)  # of the tensors
+    cutoff: float = field(5.0, above=0)
     scale_by_neighbors: bool = True  # attention times √ of how many neighbours the neighbour has
     readout: Literal["add", "mean"] = "mean"
-    dropout: float = 0.0  # of attention
+    dropout: float = field(0.0, at_least=0, below=1)  # of attention
     max_atomic_number: int = 99
 
     def check(self) -> None:
-        """Raises InputError where heads do not divide features or the degree is above 2."""
+        """Raise InputError where heads do not divide features."""
         if self.hidden % self.heads:
             raise InputError(
                 f"hidden of gotennet: expected a multiple of heads, {self.heads}, got {self.hidden}"
             )
-        if self.max_degree > 2:
-            raise InputError(f"max_degree of gotennet: expected at most 2, got {self.max_degree}")
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
@@ -280,6 +280,18 @@ class Model(nn.Module):
         h = nn.silu(layer_norm(name="atom_norm")(_dense(self.hidden, "atom_0")(h)))
         return _dense(self.hidden, "atom_1")(h)
 
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
+
+    def torch_constants(self) -> dict[str, Any]:
+        """Centres and steepness of the Gaussians, which tell the cutoff."""
+        centres, steepness = radial_basis(self.radial, self.cutoff)
+        return {
+            "gotennet.radial_basis.means": centres,
+            "gotennet.radial_basis.betas": np.full(self.radial, steepness),
+        }
+
 
 def _twice(prefix: str, rest: str) -> tuple[str, str]:
     """A layer of the reference's MLPs, which store each under two names."""
@@ -305,12 +317,3 @@ TORCH = {
     "feed_forward_{i}/{k}": "gotennet.eqff_list.{i}.gamma_m.{k}",
     "out": "regressor",
 }
-
-
-def torch_constants(model: Model) -> dict[str, Any]:
-    """Centres and steepness of the Gaussians, which tell the cutoff."""
-    centres, steepness = radial_basis(model.radial, model.cutoff)
-    return {
-        "gotennet.radial_basis.means": centres,
-        "gotennet.radial_basis.betas": np.full(model.radial, steepness),
-    }

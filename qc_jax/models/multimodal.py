@@ -15,12 +15,13 @@ import jax.numpy as jnp
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models import _resnet, _torch, sample, schnet
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pictures
 from qc_jax.models._start import dense
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """An MLP of the atoms' mean features, by SchNet (Å), beside the image's, by ResNet-18.
 
     The canvas gives dipole and charges away, in those of its channels that are read. SchNet's own
@@ -31,19 +32,19 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2)
+    channels: tuple[int, ...] = channels(0, 1, 2)
     widths: tuple[int, ...] = (64, 128, 256, 512)  # of the ResNet's four stages
-    hidden: int = 96  # this and the next four are SchNet's
+    hidden: int = field(96, at_least=2)  # this and the next four are SchNet's
     filters: int = 96
     interactions: int = 6
-    gaussians: int = 50
-    cutoff: float = 5.0
+    gaussians: int = field(50, at_least=2)
+    cutoff: float = field(5.0, above=0)
     fusion: tuple[int, ...] = (256, 128, 64)
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
     max_atomic_number: int = 99
 
     def check(self) -> None:
-        """Raises InputError where the ResNet has another number of stages."""
+        """Raise InputError where the ResNet has another number of stages."""
         if len(self.widths) != _resnet.STAGES:
             raise InputError(
                 f"multimodal: expected {_resnet.STAGES} widths, one a stage, got {self.widths}"
@@ -72,6 +73,16 @@ class Model(nn.Module):
             x = nn.relu(dense(width, name=f"fusion_{3 * i}")(x))
             x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name=f"fusion_{3 * len(self.fusion)}")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
+
+    def torch_constants(self) -> dict[str, Any]:
+        """The centres of SchNet's Gaussians, which tell the cutoff."""
+        geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff)
+        constants = geometry.torch_constants()
+        return {f"schnet.{name}": value for name, value in constants.items()}
 
 
 TORCH = {
@@ -121,10 +132,3 @@ def image_weights(model: Model, state_dict: Mapping[str, Any]) -> dict[str, Any]
     given = {name: value for name, value in state_dict.items() if name not in LAST_LAYER}
     found = _torch.convert("multimodal's ResNet-18", image, _IMAGE_NAMES, {}, given)
     return {name: {"resnet": collection} for name, collection in found.items()}
-
-
-def torch_constants(model: Model) -> dict[str, Any]:
-    """The centres of SchNet's Gaussians, which tell the cutoff."""
-    geometry = schnet.Model(gaussians=model.gaussians, cutoff=model.cutoff)
-    constants = schnet.torch_constants(geometry)
-    return {f"schnet.{name}": value for name, value in constants.items()}

@@ -4,7 +4,8 @@ The published sizes leave the layout open. Two gates, means of the tokens and no
 MLPs of cross-attention agree with the number of parameters and with the authors' network.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -18,6 +19,7 @@ from qc_jax.models._attention import (
     torch_attention,
     torch_encoder_layer,
 )
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair
 from qc_jax.models._patches import check_patches, patches, torch_patches
@@ -42,7 +44,7 @@ class Asking(nn.Module):
         return x + dense(x.shape[-1], name="mlp_1")(hidden)
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """A transformer of patches; patches ask atoms, atoms ask patches; two gates mix their means.
 
     An atom's token comes from its element and the bond length (Å). Nothing tells the first atom
@@ -52,7 +54,7 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     patch: int = 4  # pixels along each side
     hidden: int = 80
     heads: int = 4
@@ -60,11 +62,11 @@ class Model(nn.Module):
     cross_layers: int = 1
     element_embedding: int = 48
     mlp_ratio: int = 4
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
     max_atomic_number: int = 103
 
     def check(self) -> None:
-        """Raises InputError where heads cannot share the width, or patches not the canvas."""
+        """Raise InputError where heads cannot share the width, or patches not the canvas."""
         check_heads("multimodal_v2", self.hidden, self.heads)
         check_patches("multimodal_v2", self.patch)
 
@@ -100,6 +102,10 @@ class Model(nn.Module):
         x = Dropout(self.dropout)(x, batch, train)
         x = nn.relu(dense(self.hidden // 2, name="out_1")(x))
         return dense(self.outputs, name="out_2")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 def _torch_asking(ours: str, attention: str, letter: str) -> dict:

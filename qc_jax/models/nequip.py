@@ -10,7 +10,8 @@ each degree l rather than its IrrepsArray, so that Dense layers act on the last 
 """
 
 import types
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -20,6 +21,7 @@ import numpy as np
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models import _radial, _start
+from qc_jax.models._base import Architecture, field
 
 
 def _e3nn() -> types.ModuleType:
@@ -193,7 +195,7 @@ class Interaction(nn.Module):
         return [scalars, *(gate * x for gate, x in zip(gates, new[1:], strict=True))]
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads distances below the cutoff (Å), directions and element embeddings.
 
     Needs e3nn-jax. With the defaults features are 32x0e + 32x1o + 32x2e. Energies are smooth in the
@@ -203,21 +205,19 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
-    features: int = 32  # of each degree
+    features: int = field(32, at_least=2)  # of each degree
     max_degree: int = 2
     layers: int = 4
     attributes: int = 12  # of each element, in the self-connections
     radial: int = 8  # Bessel functions
     radial_hidden: int = 64
-    cutoff: float = 5.0
-    average_neighbors: float = 1.0  # sums over neighbours are divided by its root
+    cutoff: float = field(5.0, above=0)
+    average_neighbors: float = field(1.0, above=0)  # sums over neighbours are divided by its root
     max_atomic_number: int = 99
 
     def check(self) -> None:
-        """Raises InputError where e3nn-jax is missing or neighbours are none on average."""
+        """Raise InputError where e3nn-jax is missing."""
         _e3nn()
-        if self.average_neighbors == 0:
-            raise InputError("average_neighbors of nequip: expected above 0, got 0.0")
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
@@ -260,6 +260,10 @@ class Model(nn.Module):
         within = jnp.where(batch.neighbor_mask, envelope(distance, self.cutoff), 0)
         radial = bessel(distance, self.radial, self.cutoff) * within[..., None]
         return harmonics.array.astype(dtype), radial.astype(dtype)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 # The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.

@@ -9,6 +9,7 @@ import numpy as np
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture
 
 
 def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,9 +33,10 @@ def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
     return constants, mean
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads elements alone; solved in closed form instead of trained by steps."""
 
+    closed_form: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers",)
     max_atomic_number: ClassVar[int] = MAX_ATOMIC_NUMBER
 

@@ -4,7 +4,8 @@ The published sizes do not say where the last MLP is normalised: layer norms aft
 hidden layers give the published number of parameters.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -12,13 +13,14 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import Attention, check_heads, torch_attention
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """A CNN of the canvas whose result asks both atoms by attention; an MLP reads what comes of it.
 
     Convolutions that halve the image are normalised over the batch; the mean over the pixels that
@@ -30,17 +32,17 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     element_embedding: int = 80
     convolutions: tuple[int, ...] = (64, 128, 112, 56, 32)
     heads: int = 4
     distance_hidden: int = 32
     hidden: tuple[int, ...] = (256, 128)
-    dropout: float = 0.2
+    dropout: float = field(0.2, at_least=0, below=1)
     max_atomic_number: int = 103
 
     def check(self) -> None:
-        """Raises InputError where the heads cannot share the last convolution's channels."""
+        """Raise InputError where the heads cannot share the last convolution's channels."""
         check_heads("qsn_v2", self.convolutions[-1], self.heads)
 
     @nn.compact
@@ -75,6 +77,10 @@ class Model(nn.Module):
             x = dense(width, name=f"fusion_{4 * i}")(x)
             x = activate(layer_norm(name=f"fusion_{4 * i + 1}")(x))
         return dense(self.outputs, name=f"fusion_{4 * len(self.hidden)}")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {

@@ -4,20 +4,22 @@ The sizes are those of QuantumCanvas (arXiv 2512.01519). It reads no positions: 
 the same whatever its bond length.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Convolutions that halve the canvas, then an MLP, with ReLU and dropout after each.
 
     The MLP's layers but the first also read mass number, atomic number and neutrons of the pair.
@@ -28,10 +30,10 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     convolutions: tuple[int, ...] = (80, 160, 96, 48, 24)
     hidden: tuple[int, ...] = (200, 100, 50)
-    dropout: float = 0.3
+    dropout: float = field(0.3, at_least=0, below=1)
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
@@ -57,6 +59,10 @@ class Model(nn.Module):
             x = x if i == 1 else jnp.concatenate([activate(x), facts], axis=1)
             x = dense(width, name=f"dense_{i}")(x)
         return x
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {"conv_{i}": "conv{i}", "dense_{i}": "fc{i}"}

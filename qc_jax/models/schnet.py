@@ -1,5 +1,6 @@
 """SchNet: K. T. Schütt et al., J. Chem. Phys. 148, 241722, 2018 (arXiv 1712.06113)."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
+from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dense
 
 
@@ -50,7 +52,7 @@ class Interaction(nn.Module):
         return Dense(self.hidden, name="update")(gathered)
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric.
 
     Weights start as Flax's layers do. With the reference's start (embeddings of deviation 1 instead
@@ -60,11 +62,11 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
-    hidden: int = 96
+    hidden: int = field(96, at_least=2)
     filters: int = 96
     interactions: int = 6
-    gaussians: int = 50
-    cutoff: float = 5.0
+    gaussians: int = field(50, at_least=2)
+    cutoff: float = field(5.0, above=0)
     readout: Literal["add", "mean"] = "add"
     max_atomic_number: int = 99
 
@@ -94,6 +96,14 @@ class Model(nn.Module):
             h = h + interaction(batch, h, radial, smooth)
         return h
 
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
+
+    def torch_constants(self) -> dict[str, Any]:
+        """The centres of the Gaussians, which tell the cutoff."""
+        return {"distance_expansion.offset": np.linspace(0, self.cutoff, self.gaussians)}
+
 
 TORCH = {
     "elements": "embedding",
@@ -106,8 +116,3 @@ TORCH = {
     "out_0": "lin1",
     "out_1": "lin2",
 }
-
-
-def torch_constants(model: Model) -> dict[str, Any]:
-    """The centres of the Gaussians, which tell the cutoff."""
-    return {"distance_expansion.offset": np.linspace(0, model.cutoff, model.gaussians)}

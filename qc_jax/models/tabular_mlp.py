@@ -1,18 +1,20 @@
 """Tabular MLP: a baseline of QuantumCanvas (arXiv 2512.01519), on the canvas's statistics."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """An MLP with layer norm of 4 numbers a channel, both elements and the bond length (Å).
 
     Mean, deviation, maximum and minimum of a channel's pixels still hold what the canvas gives
@@ -22,10 +24,10 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     element_embedding: int = 64
     hidden: tuple[int, ...] = (512, 256, 256, 128)
-    dropout: float = 0.2
+    dropout: float = field(0.2, at_least=0, below=1)
     max_atomic_number: int = 103
 
     @nn.compact
@@ -45,6 +47,10 @@ class Model(nn.Module):
             x = layer_norm(name=f"mlp_{4 * i + 1}")(dense(width, name=f"mlp_{4 * i}")(x))
             x = Dropout(self.dropout)(nn.relu(x), batch, train)
         return dense(self.outputs, name=f"mlp_{4 * len(self.hidden)}")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}

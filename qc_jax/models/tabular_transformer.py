@@ -1,6 +1,7 @@
 """Tabular transformer: a baseline of QuantumCanvas (arXiv 2512.01519), a token a channel."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -8,13 +9,14 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
 from qc_jax.models._torch import Array
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """A transformer of a class token, a token for each channel and one for each atom.
 
     A channel's token comes from mean, deviation, maximum and minimum of its pixels, which still
@@ -26,17 +28,17 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     element_embedding: int = 64
     hidden: int = 80
     heads: int = 4
     layers: int = 4
     mlp_ratio: int = 4
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
     max_atomic_number: int = 103
 
     def check(self) -> None:
-        """Raises InputError where the heads cannot share the width."""
+        """Raise InputError where the heads cannot share the width."""
         check_heads("tabular_transformer", self.hidden, self.heads)
 
     @nn.compact
@@ -69,6 +71,10 @@ class Model(nn.Module):
         x = nn.relu(dense(self.hidden // 2, name="out_0")(x))
         x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name="out_1")(x)
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {

@@ -4,13 +4,11 @@ Ten channels and three layers give the published number of parameters.
 """
 
 from qc_jax.models import vit
+from qc_jax.models._base import channels
 
 
 class Model(vit.Model):
     """The ViT with all ten channels and three layers; they give dipole and charges away."""
 
-    channels: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    channels: tuple[int, ...] = channels(*range(10))
     layers: int = 3
-
-
-TORCH = vit.TORCH

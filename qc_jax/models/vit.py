@@ -4,7 +4,8 @@ The published model sees three of the canvas's ten channels, and so does this on
 says otherwise. As there, and unlike in the paper, norms follow the sums and the MLPs have ReLU.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -12,12 +13,13 @@ import jax.numpy as jnp
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
+from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, layer_norm
 from qc_jax.models._torch import Array
 
 
-class Model(nn.Module):
+class Model(Architecture):
     """A transformer of a class token and one token a patch of the canvas; the class token is read.
 
     The canvas gives dipole and charges away, in those of its channels that are read.
@@ -26,16 +28,16 @@ class Model(nn.Module):
     inputs: ClassVar[tuple[str, ...]] = ("canvas",)
 
     outputs: int = 1
-    channels: tuple[int, ...] = (0, 1, 2)
+    channels: tuple[int, ...] = channels(0, 1, 2)
     patch: int = 4  # pixels along each side
     hidden: int = 96
     heads: int = 4
     layers: int = 4
     mlp_ratio: int = 4
-    dropout: float = 0.1
+    dropout: float = field(0.1, at_least=0, below=1)
 
     def check(self) -> None:
-        """Raises InputError where heads cannot share the width, or patches not the canvas."""
+        """Raise InputError where heads cannot share the width, or patches not the canvas."""
         check_heads("vit", self.hidden, self.heads)
         check_patches("vit", self.patch)
 
@@ -56,6 +58,10 @@ class Model(nn.Module):
             last = i == self.layers - 1
             tokens = layer(tokens, batch, train, first=1 if last else None)
         return dense(self.outputs, name="out")(layer_norm(name="norm")(tokens[:, 0]))
+
+    def torch_names(self) -> Mapping[str, Any]:
+        """Return the names of its reference's weights."""
+        return TORCH
 
 
 TORCH = {

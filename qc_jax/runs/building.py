@@ -155,7 +155,7 @@ def neighbor_cutoff(config: RunConfig, model: nn.Module | None, periodic: bool) 
     Raises:
       InputError: Crystals, and neither is there.
     """
-    own = getattr(model, "cutoff", None) or 0.0
+    own = (model.cutoff if model is not None else None) or 0.0
     cutoff = config.neighbor_cutoff or (own if periodic else 0.0)
     if periodic and not cutoff:
         raise InputError("neighbor_cutoff: expected a length in Å for crystals and a model without")

@@ -36,7 +36,7 @@ from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
-from qc_jax.train.state import State, init, of_one, take
+from qc_jax.train.state import State, add_replica_axis, init, select_replica
 
 _RECORD, _PAIRS = "run.json", "pairs.npz"
 _ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as the table
@@ -367,7 +367,7 @@ class SavedRun:
         batch = self.structures(what, distance)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
         if self.domain is not None and not by_name and "positions" in self.model.inputs:
-            warn_outside(self.domain, batch, getattr(self.model, "cutoff", None))
+            warn_outside(self.domain, batch, self.model.cutoff)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         return np.asarray(found, np.float64) + self.offsets
 
@@ -433,7 +433,7 @@ class SavedRun:
         for line in self.history:
             workdir.on_epoch(line)
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(int(self.state.epoch), of_one(self.state))
+            checkpoints.save(int(self.state.epoch), add_replica_axis(self.state))
         self.score().write(workdir)
         return dataclasses.replace(self, path=target)
 
@@ -474,12 +474,12 @@ def restore(workdir: Workdir, model: nn.Module, config: RunConfig) -> State:
     zeros = jnp.zeros(len(config.target_names))
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
     sample = models.sample(config.canvas_size)
-    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, config.train)))
+    like = jax.eval_shape(lambda: add_replica_axis(init(model, sample, scaler, config.train)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
         states = checkpoints.latest(like)
     if states is None:
         raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
-    return take(states, 0)
+    return select_replica(states, 0)
 
 
 def _symbols(name: str) -> list[str]:
@@ -499,7 +499,7 @@ def _of_atoms(given: Sequence[Any], record: Record, model: nn.Module) -> Batch:
     cells = [one.cell is not None for one in found]
     if any(cells) and not all(cells):
         raise InputError("expected structures that all have a cell, or none; predict them apart")
-    own = getattr(model, "cutoff", None)
+    own = model.cutoff
     cutoff = record.cutoff or (own if cells[0] else None)
     if cells[0] and cutoff is None:
         raise InputError("the model has no cutoff and sees all atoms; in a cell they are endless")

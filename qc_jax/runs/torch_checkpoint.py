@@ -154,6 +154,7 @@ def configure(
             raise InputError("expected --model or --config")
         choose("model", model, models.available())
         config = published(model, "", quick={}).to_dict()
+        config["model"] |= models.resolve(model).published
         config["target"] = target or about.get("target")
         if not config["target"]:
             raise InputError(f"{path} does not say which target it predicts; give --target")

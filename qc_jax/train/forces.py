@@ -41,7 +41,7 @@ def reason_against(model: nn.Module, targets: tuple[str, ...], forces: Any) -> s
     """Why a model of these targets has no forces that could be compared with `forces`, if so."""
     if targets != (ENERGY,):
         return f"expected {ENERGY} as the only target, got {', '.join(targets)}"
-    if "positions" not in model.inputs or hasattr(model, "solve"):
+    if "positions" not in model.inputs or model.closed_form:
         return "expected a model that reads positions and is trained by steps"
     if forces is None:
         return "these data have none"

@@ -11,11 +11,12 @@ import numpy as np
 from experiments.configs import schnet
 from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import Batch
+from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
-from qc_jax.models import _radial
+from qc_jax.models import Architecture, _radial
 from qc_jax.runs import building, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.runs.saved import Record, SavedRun
@@ -27,7 +28,7 @@ from qc_jax.train.state import init
 DEPTH, STEEPNESS, BOND = 4.0, 1.5, 1.2  # eV, 1/Å, Å
 
 
-class Morse(nn.Module):
+class Morse(Architecture):
     """DEPTH (1 − exp(−STEEPNESS (d − BOND)))² of each two neighbours; no cutoff."""
 
     inputs = ("atomic_numbers", "positions")
@@ -43,7 +44,7 @@ class Morse(nn.Module):
         return scale * energy[:, None]
 
 
-class Soft(nn.Module):
+class Soft(Architecture):
     """(1 − d/cutoff)³ of each two neighbours within the cutoff: atoms push each other."""
 
     inputs = ("atomic_numbers", "positions")
@@ -59,7 +60,12 @@ class Soft(nn.Module):
         return scale * energy[:, None]
 
 
-def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -> SavedRun:
+def trained(
+    model: nn.Module,
+    targets: tuple[str, ...] = ("total_energy_ev",),
+    domain: TrainingDomain | None = None,
+    offset: float = 0.0,
+) -> SavedRun:
     """The model as if it had been trained; labels are not scaled."""
     settings = TrainConfig()
     some = jnp.ones(len(targets))
@@ -69,7 +75,7 @@ def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -
     config = RunConfig(
         ModelConfig(type(model).__name__), settings, "gone.npz", targets=",".join(targets)
     )
-    nothing = Record((0.0,) * len(targets), None, {}, "", {}, False, None, {})
+    nothing = Record((offset,) * len(targets), domain, {}, "", {}, False, None, {})
     return SavedRun(config, model, state, nothing)
 
 

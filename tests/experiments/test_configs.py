@@ -65,7 +65,7 @@ def test_the_quick_run(name, tmp_path):
     saved.claim(run, workdir)
     trained = loop.fit(run.model, run.task, run.settings, [workdir])
     result = scoring.score(run, trained.state, {}).result
-    assert result["epochs"] == (1 if hasattr(run.model, "solve") else 2)
+    assert result["epochs"] == (1 if run.model.closed_form else 2)
     assert 0 < result["test"]["e_homo_ev"]["mae"] < 10
 
 

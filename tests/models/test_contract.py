@@ -203,7 +203,7 @@ def test_an_image_is_as_good_as_the_atom(case):
 
 def test_awkward_structures_have_finite_gradients(case):
     """Coincident atoms, atoms on a line, at the cutoff, alone; a canvas without charges."""
-    cutoff = getattr(case.model, "cutoff", 5.0)
+    cutoff = case.model.cutoff or 5.0
     if case.row.molecules:
         batch = structures.awkward(cutoff)
     else:

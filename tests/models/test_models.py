@@ -9,6 +9,7 @@ import pytest
 from qc_jax import models
 from qc_jax.data.targets import INPUTS
 from qc_jax.errors import InputError
+from qc_jax.models._base import Range, channels, hyper_parameters
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,17 @@ from qc_jax.errors import InputError
         ("schnet", {"cutoff": "5"}, "cutoff of schnet: expected float like 5.0, got '5'"),
         ("schnet", {"readout": "max"}, "readout of schnet 'max'; choose one of: add, mean"),
         ("schnet", {"readout": ["add"]}, "readout of schnet"),
-        ("gcn", {"dropout": 1.0}, "dropout of gcn: expected from 0 to below 1, got 1.0"),
-        ("gcn", {"dropout": float("nan")}, "dropout of gcn: expected from 0 to below 1, got nan"),
+        ("gcn", {"dropout": 1.0}, "dropout of gcn: expected at least 0 and below 1, got 1.0"),
+        ("schnet", {"gaussians": 1}, "gaussians of schnet: expected at least 2, got 1"),
+        ("schnet", {"hidden": 1}, "hidden of schnet: expected at least 2, got 1"),
+        ("gotennet", {"max_degree": 3}, "expected at least 1 and at most 2, got 3"),
+        ("nequip", {"average_neighbors": 0}, "of nequip: expected above 0, got 0.0"),
+        ("gcn", {"cutoff": float("inf")}, "cutoff of gcn: expected above 0, got inf"),
+        (
+            "gcn",
+            {"dropout": float("nan")},
+            "dropout of gcn: expected at least 0 and below 1, got nan",
+        ),
     ],
 )
 def test_wrong_hyper_parameters(name, overrides, words):
@@ -37,7 +47,7 @@ def test_wrong_hyper_parameters(name, overrides, words):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ((0, 10), "expected some of the canvas channels 0 to 9, each once, got (0, 10)"),
+        ((0, 10), "expected some of 0 to 9, each once, got (0, 10)"),
         ((-1,), "each once, got (-1,)"),
         ([3, 3], "each once, got (3, 3)"),
         ((), "each once, got ()"),
@@ -66,32 +76,52 @@ def test_a_layer_may_be_left_out_where_the_default_says_so(imaginary):
         models.create("imaginary", extra_layers=-1)
 
 
+class Imaginary(models.Architecture):
+    """Imaginary Network: hyper-parameters of kinds that no other has."""
+
+    channels: tuple[int, ...] = channels(0, 1)
+    heads: int = 2
+    width: int = 8
+    extra_layers: int = 0
+    outputs: int = 1
+
+    def check(self):
+        if self.width % self.heads:
+            raise InputError(f"{self.heads} heads cannot share width {self.width}")
+
+
 @pytest.fixture
-def imaginary(monkeypatch):
-    """A model with hyper-parameters of kinds that no other has."""
-    import types
+def imaginary(registry):
+    models.register("imaginary", Imaginary)
 
-    import flax.linen as nn
 
-    class Model(nn.Module):
-        channels: tuple[int, ...] = (0, 1)
-        heads: int = 2
-        width: int = 8
-        extra_layers: int = 0
-
-        def check(self):
-            if self.width % self.heads:
-                raise InputError(f"{self.heads} heads cannot share width {self.width}")
-
-    module = types.SimpleNamespace(Model=Model)
-    monkeypatch.setattr(models, "_module", lambda name: module)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.available())
+def test_the_least_value_of_each_range_works(name):
+    """Or is refused together with the others' values: no hyper-parameter ends in a traceback."""
+    model, batch = models.resolve(name), models.sample()
+    for key, field in hyper_parameters(model).items():
+        if field.type not in (int, float, tuple[int, ...]) or model.closed_form:
+            continue
+        limits = field.metadata.get("qc_jax_range")
+        least = limits.at_least if isinstance(limits, Range) else min(1, field.default)
+        if field.type is float:
+            least = 1e-3 if isinstance(limits, Range) and limits.above == 0 else 0.0
+        if field.type == tuple[int, ...]:
+            least = (0,) if isinstance(limits, frozenset) else (1,) * len(field.default)
+        try:
+            made = models.create(name, **{key: least})
+        except InputError:
+            continue
+        outputs = jax.jit(lambda made=made: made.init_with_output(jax.random.key(0), batch)[0])()
+        assert np.isfinite(outputs).all(), (key, least)
 
 
 @pytest.mark.parametrize("name", models.available())
 def test_description(name):
     got = models.describe(name)
     assert got.name == name and got.title
-    closed_form = hasattr(models.create(name), "solve")
+    closed_form = models.create(name).closed_form
     assert closed_form or re.search(r"arXiv \d{4}\.\d{4,5}|doi:? ?10\.\S+|openreview", got.paper)
     assert got.inputs and set(got.inputs) <= set(INPUTS)
     model = models.create(name)

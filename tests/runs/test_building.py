@@ -13,6 +13,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
 from qc_jax.engines import published
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 from qc_jax.runs import building, saved, sources
 from qc_jax.runs.sources import account
 from qc_jax.runs.workdir import Workdir
@@ -21,7 +22,7 @@ from qc_jax.train import loop
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
 
 
-class CanvasMean(nn.Module):
+class CanvasMean(Architecture):
     """Linear in the mean of each canvas channel; the canvas is rendered in the model's own jit."""
 
     inputs = ("canvas",)

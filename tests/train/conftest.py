@@ -9,6 +9,7 @@ import pytest
 from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, all_neighbors
 from qc_jax.data.dataset import Dataset, Task
+from qc_jax.models import Architecture
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.runs.workdir import Workdir
 from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
@@ -16,7 +17,7 @@ from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for ev
 TARGETS = ("e_homo_ev", "total_energy_ev")
 
 
-class ElementSum(nn.Module):
+class ElementSum(Architecture):
     """A constant an element and target, summed over the pair, and a term linear in the distance."""
 
     inputs = ("atomic_numbers", "positions")
@@ -28,7 +29,7 @@ class ElementSum(nn.Module):
         return constants + nn.Dense(self.outputs)(batch.positions[:, 1, 2:])
 
 
-class Noisy(nn.Module):
+class Noisy(Architecture):
     """The same with batch norm and dropout before it."""
 
     inputs = ("atomic_numbers", "positions")

@@ -12,6 +12,7 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Dataset
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict, predict_forces
+from qc_jax.models import Architecture
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces, loop
 from qc_jax.train.config import TrainConfig
@@ -22,7 +23,7 @@ STIFFNESS, LENGTH = 3.0, 1.5  # eV/Å², Å
 SETTINGS = TrainConfig(epochs=20, batch_size=32, lr=0.05, force_weight=0.5)
 
 
-class Spring(nn.Module):
+class Spring(Architecture):
     """stiffness (d − length)² + level."""
 
     inputs = ("atomic_numbers", "positions")
