@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -241,6 +242,7 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     logging.set_verbosity(logging.WARNING)  # absl may start at INFO, where orbax tells every step
     python_logging.getLogger("absl").addFilter(
         lambda record: "Using custom data configuration" not in str(record.msg)

@@ -120,7 +120,7 @@ def test_predict(trained, run_python):
         (("--file=missing.csv",), "missing.csv: No such file or directory"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
-        (("Ra", "Th"), "pair 'Ra_Th' is not in the table"),
+        (("Ra", "Th"), "pair 'Ra_Th': expected one that stands once in the table"),
         (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
     ],
 )
