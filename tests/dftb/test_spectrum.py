@@ -42,11 +42,11 @@ def test_derivatives_of_energy_and_density(electrons):
 
     step = 1e-3
     slope = (energy(step) - energy(-step)) / (2 * step)
-    assert jax.grad(energy)(0.0) == pytest.approx(slope, abs=1e-8)
+    assert jax.grad(energy)(0.0) == pytest.approx(float(slope), abs=1e-8)
     change = (density(step) - density(-step)) / (2 * step)
     np.testing.assert_allclose(jax.jacfwd(density)(0.0), change, atol=1e-5)
     bend = (jax.grad(energy)(step) - jax.grad(energy)(-step)) / (2 * step)
-    assert jax.grad(jax.grad(energy))(0.0) == pytest.approx(bend, abs=1e-7)
+    assert jax.grad(jax.grad(energy))(0.0) == pytest.approx(float(bend), abs=1e-7)
     assert jnp.trace(density(0.0) @ s) == pytest.approx(electrons)
 
 
