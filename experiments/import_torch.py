@@ -36,7 +36,7 @@ from qc_jax.report.tables import number, show_result
 from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.state import init, of_one
+from qc_jax.train.state import add_replica_axis, init
 
 CARDS = pathlib.Path(__file__).parent / "configs"
 
@@ -106,7 +106,7 @@ def main(_: list[str]) -> None:
             params=params, best_params=params, statistics=statistics, best_statistics=statistics
         )
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(int(state.epoch), of_one(state))
+            checkpoints.save(int(state.epoch), add_replica_axis(state))
         scored = scoring.score(run, state, {})
         plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)

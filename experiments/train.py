@@ -56,7 +56,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
             " expected parallel=data, or a sweep"
         )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
-    with hosts.in_turn("claim"):
+    with hosts.primary_first("claim"):
         saved.claim(run, workdir)
         result = workdir.result()
         if result is None:

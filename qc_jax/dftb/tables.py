@@ -215,13 +215,9 @@ def _columns(found: integrals.Integrals) -> Float[Array, "34"]:
     ahead = np.array([INTEGRALS.index(kind) for kind in _KINDS])
     back = np.array([INTEGRALS.index((second, first, m)) for first, second, m in _KINDS])
     parity = np.array([(-1) ** (first + second) for first, second, _ in _KINDS])
-    columns = [
-        found.hamiltonian[ahead],
-        parity * found.reverse[back],
-        found.overlap[ahead],
-        parity * found.overlap[back],
-    ]
-    return jnp.concatenate(columns)[np.array(_STORED)]
+    both = jnp.concatenate([found.hamiltonian[ahead], parity * found.reverse[back]])
+    overlaps = jnp.concatenate([found.overlap[ahead], parity * found.overlap[back]])
+    return jnp.concatenate([both, overlaps])[np.array(_STORED)]
 
 
 @functools.cache
@@ -263,8 +259,7 @@ def _points(form: str, ratio: float, many: bool = False) -> quadrature.Points:
     if form == "exact":
         return quadrature.gauss_points(ratio)
     points = quadrature.published_points(ratio)
-    sizes = (2048, 5120, 7680, 8960) if many else (5120,)
-    sizes += (quadrature.MOST_PUBLISHED,)
+    sizes = [*((2048, 5120, 7680, 8960) if many else (5120,)), quadrature.MOST_PUBLISHED]
     return points.padded(next(size for size in sizes if size >= len(points.x)))
 
 
