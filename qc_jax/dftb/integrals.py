@@ -173,11 +173,11 @@ def combine(
         ]
         hamiltonian = reverse = _products(left.orbital, on_b) + _products(on_a, right.orbital)
     else:
-        if points.basis is None or points.basis_x is None or points.basis_z is None:
+        if points.basis is None:
             raise ValueError("the published form needs the points' polynomials")
-        fit = points.basis.T
         flow = jax.lax.optimization_barrier((e_sigma * rho_x, e_sigma * rho_z))
-        divergence = points.basis_x @ (fit @ flow[0]) + points.basis_z @ (fit @ flow[1])
+        fit_x, fit_z = (points.inverse @ (points.basis.T @ part) for part in flow)
+        divergence = points.basis_x @ fit_x + points.basis_z @ fit_z
         potential = jax.lax.optimization_barrier(potential - 2 * divergence / scale)
         on_a, on_b = (
             [weight * (potential * f + t) for f, t in zip(side.orbital, side.kinetic, strict=True)]
