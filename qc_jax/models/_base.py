@@ -96,6 +96,8 @@ class Architecture(nn.Module):
     not_smooth_reason: ClassVar[str] = ""
     # Hyper-parameters of the published network that are not the defaults.
     published: ClassVar[Mapping[str, Any]] = {}
+    # Other names of modules in published weights → the names of `torch_names`.
+    torch_aliases: ClassVar[Mapping[str, str]] = {}
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ A model file names its reference's weights in `TORCH`, by the path of a Flax mod
 are called: `kernel` of a Dense or convolution, `embedding`, `scale`, `bias`, `mean` and `var` of a
 norm. Names in a tuple are one tensor that the reference stores several times.
 
-`torch_constants(model)`, where the file defines it, gives by name what the reference stores and the
-model computes from its hyper-parameters: a checkpoint must hold those numbers.
+`Architecture.torch_constants()` gives by name what the reference stores and the model computes from
+its hyper-parameters: a checkpoint must hold those numbers.
 """
 
 import re
@@ -104,6 +104,21 @@ def convert(
     if problems:
         raise InputError(f"these weights are not of {what}: {'; '.join(problems)}")
     return unflatten_dict(leaves, sep="/")
+
+
+def rename(state_dict: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return the tensors with the modules called as `torch_names` does, whatever the prefix.
+
+    A name stays where the other is there already, for `convert` to say what is too much.
+    """
+    found = {str(name): value for name, value in state_dict.items()}
+    for name in list(found):
+        for theirs, ours in aliases.items():
+            new = re.sub(rf"(^|\.){re.escape(theirs)}\.", rf"\g<1>{ours}.", name)
+            if new not in found:
+                found[new] = found.pop(name)
+                break
+    return found
 
 
 def below(

@@ -144,6 +144,7 @@ class Model(Architecture):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+    published: ClassVar[Mapping[str, Any]] = {"frame_averaging": "none"}
     not_smooth_reason: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
 
     outputs: int = 1

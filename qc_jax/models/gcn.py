@@ -5,7 +5,7 @@ positions: a pair's outputs are the same whatever its bond length.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -23,6 +23,15 @@ class Model(Architecture):
     W_ij is 1 for every neighbour; with `edge_features='distance'` it is between 0 and 1, learned
     from Gaussians of the distance, and falls to 0 at the cutoff (Å).
     """
+
+    # QuantumCanvas calls the head so, with its dropouts and, in weights that are about, without.
+    torch_aliases: ClassVar[Mapping[str, str]] = {
+        "regressor.0": "head.0",
+        "regressor.2": "head.3",
+        "regressor.3": "head.3",
+        "regressor.4": "head.6",
+        "regressor.6": "head.6",
+    }
 
     outputs: int = 1
     hidden: int = field(180, at_least=4)

@@ -113,7 +113,7 @@ def test_temperatures(files, temperature):
 
 def test_no_minimum(files):
     with pytest.raises(NotConverged, match="no minimum: the energy falls out to"):
-        solve(["H", "H"], 5.0, files, max_l="s", temperature=20000, relax=True)
+        solve(["H", "H"], 5.0, files, max_l="s", temperature=200000, relax=True)
 
 
 @pytest.mark.parametrize(

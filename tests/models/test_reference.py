@@ -164,3 +164,22 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
         single, double = differences(name, False), differences(name, True)
         print(name, *(f"{kind}: {single[kind]:.1e} {double[kind]:.1e}" for kind in single))
+
+
+@pytest.mark.parametrize("places", [("0", "3", "6"), ("0", "2", "4")])
+def test_the_published_names_of_the_head_of_gcn(places):
+    """QuantumCanvas's `EGNNRegressor` calls it `regressor`; such weights are shipped both ways."""
+    _, hyper, weights, _ = fixture("gcn")
+    ours = ("head.0.", "head.3.", "head.6.")
+    theirs = tuple(f"regressor.{place}." for place in places)
+    renamed = dict(zip(ours, theirs, strict=True))
+    published = {
+        "module." + renamed.get(name[:7], name[:7]) + name[7:]: value
+        for name, value in weights.items()
+    }
+    assert sum("regressor" in name for name in published) == 6
+    expected = models.from_torch("gcn", weights, **hyper)
+    got = models.from_torch("gcn", published, **hyper)
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
+    with pytest.raises(InputError, match=r"unexpected: .*regressor\.0\.bias"):
+        models.from_torch("gcn", weights | {"regressor.0.bias": np.zeros(1)}, **hyper)

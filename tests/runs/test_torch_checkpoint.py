@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.configs import schnet
+from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.runs import building
 from qc_jax.runs.torch_checkpoint import Checkpoint, configure, label_range, read
@@ -140,6 +141,13 @@ def test_code_in_a_torch_file_is_not_run(torch, tmp_path):
 
 
 # Configurations.
+
+
+def test_the_published_network_is_chosen():
+    """Of FAENet it is without frame averaging, which is the default here."""
+    config = configure(checkpoint(), None, "faenet", "e_g_ev")
+    assert config["model"]["frame_averaging"] == "none"
+    assert models.defaults("faenet")["frame_averaging"] == "full"
 
 
 def test_target_and_model_of_a_checkpoint():

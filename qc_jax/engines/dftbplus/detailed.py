@@ -10,14 +10,17 @@ import re
 from collections.abc import Sequence
 
 from qc_jax.chem import units
-from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.engines.dftbplus.fortran import number
+from qc_jax.engines.dftbplus.populations import (
+    OrbitalRow,
+    by_orbital,
+    check_shells,
+    orbital_rows,
+)
 from qc_jax.engines.engine import EngineError, FailureKind
 
-_COLUMN = {lm: i for i, lm in enumerate(zip(ORBITAL_L.tolist(), ORBITAL_M.tolist(), strict=True))}
 # '(up)' in a heading is the total, unless there is '(down)' too.
 _CHANNELS = (["up"], ["up", "down"])
-_ORBITAL = re.compile(r"([12]) \d+ ([0-3]) (-?[0-3]) (\S+) (.+)")  # atom, l, m, value, label
 _ENERGY = re.compile(r"(.+?):\s*(\S+)\s+H\s+(\S+)\s+eV")
 _OF_CHANNEL = ("Fermi level", "Band energy", "TS")  # one for each spin channel
 _OF_PAIR = (
@@ -47,6 +50,7 @@ class Detailed:
       populations: [2][16] electrons by (l, m), of all shells and both spins.
       atom_populations: [2] electrons.
       orbitals: in the basis.
+      orbital_rows: the populations once more, by spin channel, as they are listed.
       electrons: by spin channel: one channel, or two.
       band_energies_ev: by spin channel.
       fermi_levels_ev: by spin channel.
@@ -64,6 +68,7 @@ class Detailed:
     populations: list[list[float]]
     atom_populations: list[float]
     orbitals: int
+    orbital_rows: list[list[OrbitalRow]]
     electrons: list[float]
     band_energies_ev: list[float]
     fermi_levels_ev: list[float]
@@ -90,7 +95,8 @@ def parse(text: str) -> Detailed:
             f"of {', '.join(channels)} in detailed.out, expected up, or up and down",
         )
     electrons = [number(*file.one(f"Nr. of electrons ({channel})")) for channel in channels]
-    populations, orbitals = _orbital_populations(file, channels)
+    rows = _orbital_rows(file, channels)
+    populations = by_orbital(rows)
     atoms = _atom_populations(file, channels)
     _check_populations(populations, atoms, electrons)
     iteration, *scc = _scc_row(file)
@@ -120,7 +126,8 @@ def parse(text: str) -> Detailed:
         charges=charges,
         populations=populations,
         atom_populations=atoms,
-        orbitals=orbitals,
+        orbitals=len(rows[-1]),
+        orbital_rows=rows,
         electrons=electrons,
         band_energies_ev=ev["Band energy"],
         fermi_levels_ev=ev["Fermi level"],
@@ -193,26 +200,16 @@ def _converged_step(file: _File) -> int:
     return int(step)
 
 
-def _orbital_populations(file: _File, channels: Sequence[str]) -> tuple[list[list[float]], int]:
-    """Populations [2][16], and how many orbitals the basis has."""
-    populations = [[0.0] * len(_COLUMN) for _ in range(2)]
-    orbitals = 0
+def _orbital_rows(file: _File, channels: Sequence[str]) -> list[list[OrbitalRow]]:
+    """Return the orbitals by spin channel, held against the shells where those are listed."""
+    found = []
     for channel in channels:
-        heading = f"Orbital populations ({channel})"
-        rows = file.block(heading)
-        orbitals = len(rows)
-        for row in rows:
-            match = _ORBITAL.fullmatch(" ".join(row))
-            orbital = (int(match[2]), int(match[3])) if match else None
-            if match is None or orbital not in _COLUMN:
-                raise EngineError(
-                    FailureKind.POPULATIONS,
-                    f"row {' '.join(row)!r} of '{heading}' in detailed.out; expected "
-                    "atom 1 or 2, shell, l up to 3, m, population and label",
-                )
-            field = f"the population of {match[5]} of atom {match[1]} in detailed.out"
-            populations[int(match[1]) - 1][_COLUMN[orbital]] += number(match[4], field)
-    return populations, orbitals
+        heading, shells = f"Orbital populations ({channel})", f"l-shell populations ({channel})"
+        rows = orbital_rows(file.block(heading), heading)
+        if shells in file.lines:
+            check_shells(rows, file.block(shells), shells)
+        found.append(rows)
+    return found
 
 
 def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:

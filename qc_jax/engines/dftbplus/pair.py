@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qc_jax.chem import elements
-from qc_jax.engines.dftbplus import band, detailed, geometry, log
+from qc_jax.chem import elements, units
+from qc_jax.engines.dftbplus import band, detailed, geometry, log, results_tag
 from qc_jax.engines.dftbplus.fortran import read_text
 from qc_jax.engines.engine import EngineError, FailureKind
 from qc_jax.engines.record import Record
@@ -40,7 +40,8 @@ def read_pair(directory: str | os.PathLike) -> Record:
     """The pair whose DFTB+ outputs stand in `directory`.
 
     Reads detailed.out, geo_end.xyz and band.out of a relaxation, unpolarised or spin-polarised, and
-    dftb.log where it is there. What stands in several of them must agree.
+    dftb.log and results.tag where they are there. What stands in several of them must agree;
+    results.tag gives most digits and is taken.
 
     Of two spin channels the populations, band energies and entropies are added; the Fermi level is
     the mean of the two; HOMO is the higher and LUMO the lower one (`labels.frontier_levels`).
@@ -88,7 +89,12 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     out = detailed.parse(_need(directory, "detailed.out"))
     where = geometry.parse(_need(directory, "geo_end.xyz"))
     _check_geometry(name, where, out, said.last_step)
-    levels, from_labels = _levels(directory, out, labels)
+    _check_dipole(where, out)
+    bands = _bands(directory, out)
+    tag = read_text(os.path.join(directory, "results.tag"))
+    if tag is not None:
+        out, bands = results_tag.refine(results_tag.parse(tag, len(out.electrons)), out, bands)
+    levels, from_labels = _levels(bands, out, labels)
     order = slice(None) if where.symbols == name.split("_") else slice(None, None, -1)
     positions = where.positions[order]
     targets = {
@@ -163,12 +169,41 @@ def _check_geometry(
             )
 
 
-def _levels(
-    directory: str | os.PathLike, out: detailed.Detailed, labels: Mapping[str, float] | None
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """`OF_BANDS` by name, and which of them come from the labels."""
+def _check_dipole(where: geometry.Geometry, out: detailed.Detailed) -> None:
+    """Hold the dipole against charges times positions, which it is in DFTB.
+
+    That of an ion depends on an origin that the files do not say.
+    """
+    if abs(out.total_charge) > 1e-6:
+        return
+    for axis, said in enumerate(out.dipole):
+        terms = [q * r[axis] for q, r in zip(out.charges, where.positions, strict=True)]
+        expected = sum(terms) / units.BOHR_ANG * units.EBOHR_DEBYE
+        size = sum(abs(r[axis]) for r in where.positions) + sum(map(abs, out.charges))
+        allowed = 1e-6 * abs(said) + 1e-7 * (1 + size)  # eight decimals each
+        if not abs(said - expected) <= allowed:
+            raise EngineError(
+                FailureKind.DIPOLE,
+                f"{said:.8f} Debye along {'xyz'[axis]} in detailed.out, but charges times the "
+                f"positions of geo_end.xyz sum to {expected:.8f} Debye",
+            )
+
+
+def _bands(directory: str | os.PathLike, out: detailed.Detailed) -> band.Bands | None:
+    """Return what band.out says, None where there is none."""
     text = read_text(os.path.join(directory, "band.out"))
     if text is None:
+        return None
+    bands = band.parse(text)
+    band.check(bands, out)
+    return bands
+
+
+def _levels(
+    bands: band.Bands | None, out: detailed.Detailed, labels: Mapping[str, float] | None
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return `OF_BANDS` by name, and which of them come from the labels."""
+    if bands is None:
         if labels is None or not np.isfinite(labels.get("e_homo_ev", np.nan)):
             raise EngineError(
                 FailureKind.BANDS, "no band.out, and no e_homo_ev of this pair in a table"
@@ -176,8 +211,6 @@ def _levels(
         return {label: labels.get(label, np.nan) for label in OF_BANDS}, tuple(
             label for label in OF_BANDS if label in labels
         )
-    bands = band.parse(text)
-    band.check(bands, out)
     homo, lumo = bands.frontier_levels(out.electrons)
     return {
         "e_homo_ev": homo,

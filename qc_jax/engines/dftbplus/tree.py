@@ -98,7 +98,7 @@ def _folders(path: str) -> list[str]:
     """
     try:
         with os.scandir(path) as entries:
-            folders = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            folders = sorted(e.name for e in entries if _is_folder(e) and e.name[0] != ".")
     except OSError as error:
         raise InputError(
             f"{path}: expected a directory with one of DFTB+ outputs a pair: {error.strerror}"
@@ -109,3 +109,11 @@ def _folders(path: str) -> list[str]:
             f"{', '.join(map(repr, folders[:3])) or 'none'}{', …' if folders[3:] else ''}"
         )
     return folders
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a directory, or a link that leads nowhere where one should be."""
+    try:
+        return entry.is_dir() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:  # a link that points to itself: reading it says so
+        return True

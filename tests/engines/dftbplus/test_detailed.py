@@ -140,7 +140,7 @@ REASONS = [
     # Contradictions.
     ("charge:    -0.0", "charge:    -9.0", "charges: they sum to 0.00000000, the total charge in"),
     ("    1      -0.34", "    1      -0.43", "charges: they sum to -0.09000000, the total charge"),
-    ("1.86000000", "1.68000000", "populations: orbitals of atom 1 sum to 7.16000000, the atom"),
+    ("1.86000000", "1.68000000", "populations: shell 2 (l = 1) of atom 1 has 5.45000000 elec"),
     ("(up):      9.0", "(up):      8.0", "atoms sum to 9.00000000, the number of electrons"),
     (
         "          1.0204 eV",
