@@ -3,6 +3,7 @@
     python -m experiments.export --format=published --out=dataset_combined.npz [--data=gfn2_xtb]
     python -m experiments.export --format=csv --out=pairs.csv
     python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
+    python -m experiments.export --format=csv --out=predicted.csv --workdir=runs/egnn
 
 `published` is the format of the authors' PyTorch code, canvases included; its object arrays are
 pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
@@ -10,14 +11,18 @@ pair, and needs ASE (the extra [ase]). --data is what --config.data takes: a shi
 'tfds:DATASET' or 'published:PATH'.
 """
 
+import csv
 import os
 import time
 
-from qc_jax.data import exchange
+import numpy as np
+
+from qc_jax.data import exchange, files
 from qc_jax.data.table import SHIPPED
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.runs import cli, sources
+from qc_jax.runs.saved import SavedRun, load
 
 # How a format is written, and how its files may end.
 _FORMATS = {
@@ -31,6 +36,9 @@ _FORMAT = FLAGS.enum("format", None, list(_FORMATS), "What is written.", require
 _OUT = FLAGS.string("out", None, "The file.", required=True)
 _DATA = FLAGS.string("data", SHIPPED[0], "The table, as in --config.data.")
 _DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
+_WORKDIR = FLAGS.string(
+    "workdir", None, "A trained model's: its predictions of the table's pairs, as csv."
+)
 _OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
 
 
@@ -47,11 +55,32 @@ def main(_: list[str]) -> None:
         raise InputError(f"--out: no such directory: {os.path.dirname(out)}")
     if os.path.exists(out) and not _OVERWRITE.value:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
+    if _WORKDIR.value is not None:
+        if _FORMAT.value != "csv" or FLAGS.given() & {"data", "data_dir"}:
+            raise InputError("--workdir: expected --format=csv, and no --data: a run has its pairs")
+        print(f"{_write_predictions(load(_WORKDIR.value), out)} pairs: {out}")
+        return
     table = sources.read_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
     write(table, out)
     seconds = time.monotonic() - start
     print(f"{len(table)} pairs: {out}, {os.path.getsize(out) / 1e6:.2f} MB in {seconds:.1f} s")
+
+
+def _write_predictions(run: SavedRun, out: str) -> int:
+    """Write the pairs that a run knows, with labels and predictions; return how many."""
+    if run.pairs is None:
+        raise InputError(f"{run.path}: expected a run on pairs; predict takes files of structures")
+    names = run.pairs.names.tolist()
+    parts = {name: part for part, rows in run.split.items() for name in rows}
+    columns = [f"{name}{end}" for name in run.targets for end in ("", "_predicted")]
+    with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["pair", "part", "distance_ang", *columns])
+        for row, (name, predicted) in enumerate(zip(names, run.predict(names), strict=True)):
+            both = np.stack([run.pairs.labels[row], predicted], axis=1).ravel().tolist()
+            lines.writerow([name, parts.get(name, ""), run.pairs.distance(row), *both])
+    return len(names)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ import tempfile
 
 from absl import flags
 
-from experiments import engine_flags
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
 from qc_jax.engines.record import CONTINUOUS
@@ -38,6 +37,8 @@ from qc_jax.errors import InputError
 from qc_jax.runs import cli
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import account
+
+from . import engine_flags
 
 _ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(generate.ENGINES), "who computes")
 _OUT = flags.DEFINE_string("out", None, "path of the table, ending in .npz")

@@ -20,23 +20,18 @@ No checkpoint says which rows it was trained on. The errors are a test's if they
 data, split and seed here; result.json says so, under 'imported'.
 """
 
-import os
 import pathlib
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
 from qc_jax import models
-from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
-from qc_jax.report.tables import number, show_result
+from qc_jax.report.tables import show_result
 from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
-from qc_jax.train.state import init, of_one
+from qc_jax.train.state import add_replica_axis
 
 CARDS = pathlib.Path(__file__).parent / "configs"
 
@@ -77,36 +72,14 @@ def main(_: list[str]) -> None:
     labels = torch_checkpoint.label_range(
         checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
     )
-    run = run._replace(
-        config=run.config.replace(
-            imported={
-                "file": os.path.basename(checkpoint.path),
-                "sha256": checkpoint.sha256,
-                "label_min": labels.low.tolist(),
-                "label_max": labels.high.tolist(),
-                "scaled_by": labels.source,
-                "presumed": "trained and chosen on the training and validation rows of split "
-                f"{config['split']}, seed {config['seed']}, of {config['data']}",
-            }
-        )
-    )
+    run = torch_checkpoint.as_imported(run, checkpoint, labels)
     workdir = Workdir(_WORKDIR.value)
     saved.claim(run, workdir)
     result = workdir.result()
     if result is None:
-        scaler = Scaler(
-            low=jnp.asarray(labels.low, jnp.float32),
-            high=jnp.asarray(labels.high, jnp.float32),
-            log=jnp.zeros(len(targets), bool),
-        )
-        statistics = dict(variables)
-        params = statistics.pop("params")
-        state = jax.jit(lambda: init(run.model, models.sample(), scaler, run.settings))()
-        state = state.replace(
-            params=params, best_params=params, statistics=statistics, best_statistics=statistics
-        )
+        state = torch_checkpoint.state_of(run, variables, labels)
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(int(state.epoch), of_one(state))
+            checkpoints.save(int(state.epoch), add_replica_axis(state))
         scored = scoring.score(run, state, {})
         plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)
@@ -123,20 +96,9 @@ def main(_: list[str]) -> None:
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
         print(f"{name} as imported: {hyper_parameters}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")
-    _warn(run, labels)
+    for line in torch_checkpoint.range_warnings(run, labels):
+        print(f"WARNING: {line}")
     print(f"result.json and parity.png are in {workdir.path}")
-
-
-def _warn(run: building.Run, labels: torch_checkpoint.LabelRange) -> None:
-    """Tells where the labels of the table are not those that the model was trained on."""
-    names, low, high = run.task.targets, *torch_checkpoint.table_range(run)
-    for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):
-        if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
-            print(
-                f"WARNING: {name} of {run.config.data} lies between {number(c)} and {number(d)},"
-                f" the range of these weights is {number(a)} to {number(b)}: they were trained on "
-                "other data, or scaled by some of the rows"
-            )
 
 
 if __name__ == "__main__":

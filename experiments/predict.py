@@ -1,64 +1,82 @@
-"""Predicts the targets of one pair with a trained model.
+"""Predict the targets of pairs, molecules or crystals with a trained model.
 
     python -m experiments.predict --workdir=runs/egnn Ag Al
-    python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag Al
+    python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag_Al C_O
+    python -m experiments.predict --workdir=runs/egnn --file=pairs.csv --json
+    python -m experiments.predict --workdir=runs/ethanol --file=ethanol.xyz
 
-Without --distance the pair stands at the bond length of the table that the model was trained on.
-The reference is the table's label, which belongs to that bond length alone.
+--file is a CSV with a column 'pair' and perhaps 'distance_ang', or an XYZ file of one structure.
+Without a distance a pair stands at the bond length of the table that the model was trained on; the
+reference is the table's label, which belongs to that bond length alone. The data are not opened.
 """
 
-import math
+import json
+from typing import Any
 
-from qc_jax.chem.elements import pair_name
+from qc_jax.data.atoms import read_structure
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
-from qc_jax.runs import cli
-from qc_jax.runs.saved import load
+from qc_jax.runs import cli, queries
+from qc_jax.runs.saved import SavedRun, load
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string(
     "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
 )
 _DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
+_FILE = FLAGS.string("file", None, "Pairs as CSV, or one structure as XYZ, instead of words.")
+_JSON = FLAGS.boolean("json", False, "Print JSON, a list with an object a row.")
 
 
-def main(arguments: list[str]) -> None:
-    """Prints predicted, reference and unit of each target."""
-    if len(arguments) != 2:
-        raise InputError(
-            f"expected two element symbols like 'Ag Al', got {' '.join(arguments) or 'none'}"
+def main(words: list[str]) -> None:
+    """Print predicted, reference and unit of each target."""
+    if _FILE.value is not None and (words or _DISTANCE.value is not None):
+        raise InputError("--file: expected no pairs and no --distance beside it")
+    if _FILE.value is not None and not _FILE.value.endswith(".csv"):
+        structure = read_structure(_FILE.value)
+        run = load(_WORKDIR.value)
+        _show(
+            [{"name": _FILE.value, "predicted": queries.by_target(run, run.predict(structure)[0])}]
         )
-    name = pair_name(*arguments)
-    distance = _DISTANCE.value
-    if distance is not None and not (math.isfinite(distance) and distance > 0):
-        raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
-
+        return
+    asked = (
+        queries.of_words(words, _DISTANCE.value)
+        if _FILE.value is None
+        else queries.of_file(_FILE.value)
+    )
     run = load(_WORKDIR.value)
-    predicted = run.predict([name], distance)[0]
-    row = None
-    if run.pairs is not None and (distance is None or name in run.pairs.names):
-        row = run.pairs.row(name, run.record.left_out)
-    labels = [math.nan] * len(run.targets) if row is None else run.pairs.labels[row]
-    shown = distance if distance is not None else run.pairs.distance(row)
-    rows = [
-        (key, number(float(value)), _reference(row, label), target(key).unit)
-        for key, value, label in zip(run.targets, predicted, labels, strict=True)
+    _show(queries.answer(run, asked), run)
+
+
+def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
+    if _JSON.value:
+        print(json.dumps(rows, indent=2))
+        return
+    if len(rows) > 1:
+        names = tuple(rows[0]["predicted"])
+        lines = [
+            (row["name"], f"{row['distance_ang']:.3f}", *map(_text, row["predicted"].values()))
+            for row in rows
+        ]
+        show("predicted", ("pair", "Å", *(f"{name} {target(name).unit}" for name in names)), lines)
+        return
+    (row,) = rows
+    reference = row.get("reference")
+    lines = [
+        (key, _text(value), "-" if reference is None else _text(reference[key]), target(key).unit)
+        for key, value in row["predicted"].items()
     ]
-    show(f"{name} at {shown:.3f} Å", ("target", "predicted", "reference", "unit"), rows)
-    if row is not None:
-        seen = run.part_of(name)
-        if run.config.imported is not None:
-            seen += ", if the imported weights were trained on this split"
-        bond = run.pairs.distance(row)
-        print(f"reference: {run.config.data}, at {bond:.3f} Å; {seen}")
+    at = f" at {row['distance_ang']:.3f} Å" if "distance_ang" in row else ""
+    show(row["name"] + at, ("target", "predicted", "reference", "unit"), lines)
+    if reference is not None and run is not None:
+        at = f"at {row['reference_distance_ang']:.3f} Å"
+        print(f"reference: {run.config.data}, {at}; {row['seen']}")
 
 
-def _reference(row: int | None, label: float) -> str:
-    if row is None:
-        return "-"
-    return number(float(label)) if math.isfinite(label) else "undefined"
+def _text(value: float | None) -> str:
+    return "undefined" if value is None else number(value)
 
 
 if __name__ == "__main__":
-    cli.run(main, FLAGS, words="A B")
+    cli.run(main, FLAGS, words="A B, or pairs like A_B")

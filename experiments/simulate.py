@@ -14,16 +14,13 @@ directions where its comment has a Lattice. --out gets trajectory.xyz, log.csv a
 
 import pathlib
 import tempfile
-import warnings
-from collections.abc import Callable
 
 import numpy as np
 
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.atoms import Structure, read_structure
-from qc_jax.data.domain import TrainingDomain
 from qc_jax.dynamics import md, vibration
-from qc_jax.dynamics.potential import Potential, energy_column
+from qc_jax.dynamics.potential import Potential
 from qc_jax.dynamics.vibration import Vibration
 from qc_jax.engines import tblite
 from qc_jax.engines.engine import EngineError
@@ -31,7 +28,7 @@ from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, progress
-from qc_jax.runs.saved import load
+from qc_jax.runs.saved import SavedRun, load
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string("workdir", None, "Of experiments.train.", required=True)
@@ -67,7 +64,7 @@ def main(_: list[str]) -> None:
         return
     if _OUT.value is None:
         raise InputError("expected --out=DIR, or --frequency")
-    settings = md.MDConfig(
+    config = md.MDConfig(
         ensemble=_ENSEMBLE.value,
         steps=_STEPS.value,
         dt_fs=_DT.value,
@@ -78,22 +75,26 @@ def main(_: list[str]) -> None:
     )
     out = pathlib.Path(_OUT.value)
     cli.check_out(out)
-    _simulate(settings, out)
+    _simulate(config, out)
 
 
-def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
+def _simulate(config: md.MDConfig, out: pathlib.Path) -> None:
     potential, structure = _potential(_FLOAT64.value)
     cli.make_out(out)
     with progress.Bar("steps") as bar:
         done = md.run(
-            potential, structure.positions, settings, lambda step, _: bar(step, settings.steps)
+            potential, structure.positions, config, lambda step, _: bar(step, config.steps)
         )
     report.write_extxyz(out / "trajectory.xyz", done, potential.numbers, potential.cell)
     report.write_csv(out / "log.csv", done)
     name = pathlib.Path(_SYSTEM.value).stem
-    title = f"{name}, {settings.ensemble} at {settings.temperature:g} K, {settings.dt_fs:g} fs"
+    title = f"{name}, {config.ensemble} at {config.temperature:g} K, {config.dt_fs:g} fs"
     report.plot(out / "energies.png", done, title)
-    print("\n".join(_account(done, settings, potential)))
+    lines = _account(done, config, potential)
+    started = potential.describe_outside(structure.positions)
+    if started and (done.first_outside is None or done.first_outside[0]):
+        lines.append(f"WARNING: the start is not as in training: {'; '.join(started)}")
+    print("\n".join(lines))
     print(f"trajectory.xyz, log.csv and energies.png are in {out}")
     if done.broke:
         raise InputError(
@@ -102,17 +103,17 @@ def _simulate(settings: md.MDConfig, out: pathlib.Path) -> None:
         )
 
 
-def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -> list[str]:
+def _account(done: md.Trajectory, config: md.MDConfig, potential: Potential) -> list[str]:
     steps = int(done.steps[-1])
     rate = steps / max(done.seconds, 1e-9)
     precision = "float64" if potential.double else "float32"
     lines = [
-        f"{steps} steps of {settings.dt_fs:g} fs in {precision}: "
+        f"{steps} steps of {config.dt_fs:g} fs in {precision}: "
         f"compiled in {done.compile_seconds:.1f} s, simulated in {done.seconds:.2f} s "
         f"({rate:.0f} steps/s)",
         f"temperature: mean {done.temperature.mean():.1f} K",
     ]
-    if settings.ensemble == "nve":
+    if config.ensemble == "nve":
         away = np.abs(done.total - done.total[0]).max() / len(potential.numbers)
         lines.append(
             f"total energy: drift {done.drift:.2e} eV per atom per ps, "
@@ -133,29 +134,28 @@ def _account(done: md.Trajectory, settings: md.MDConfig, potential: Potential) -
 
 def _potential(double: bool) -> tuple[Potential, Structure]:
     """The potential of the flags' system, and where its atoms start."""
-    make, known = _maker()
+    run = load(_WORKDIR.value)
     if _SYSTEM.value.endswith(".xyz"):
         if _DISTANCE.value is not None:
             raise InputError("--distance is of a pair; the file has positions")
         structure = read_structure(_SYSTEM.value)
-        return make(structure, double), structure
+        return Potential(run, structure, double), structure
     numbers = _numbers()
     distance = _DISTANCE.value
     if distance is None:
-        at = make(_pair(numbers, 1.0), True)
-        distance = vibration.of_pair(at, *known.range_of(*numbers)).distance_ang
+        at = Potential(run, _pair(numbers, 1.0), double=True)
+        distance = vibration.of_pair(at, *_trained_range(run, numbers)).distance_ang
     if not 0 < distance < np.inf:
         raise InputError(f"--distance: expected a length above 0 Å, got {distance}")
     structure = _pair(numbers, distance)
-    return make(structure, double), structure
+    return Potential(run, structure, double), structure
 
 
-def _maker() -> tuple[Callable[[Structure, bool], Potential], TrainingDomain]:
-    """What makes potentials of the trained model, and the distances that it was trained on."""
-    run = load(_WORKDIR.value)
-    column = energy_column(run)
-    known, offset = run.domain, float(run.offsets[column])
-    return lambda structure, double: Potential(run, structure, double, known, offset), known
+def _trained_range(run: SavedRun, numbers: np.ndarray) -> tuple[float, float]:
+    """Return the distances (Å) between which the model knows two elements."""
+    if run.domain is None:
+        raise InputError(f"{_WORKDIR.value} does not say at which distances it was trained")
+    return run.domain.range_of(int(numbers[0]), int(numbers[1]))
 
 
 def _numbers() -> np.ndarray:
@@ -172,12 +172,13 @@ def _pair(numbers: np.ndarray, distance: float) -> Structure:
 
 def _frequency() -> None:
     numbers = _numbers()
-    make, known = _maker()
-    ours = vibration.of_pair(make(_pair(numbers, 1.0), True), *known.range_of(*numbers))
-    name = load(_WORKDIR.value).config.model.name
+    run = load(_WORKDIR.value)
+    at = Potential(run, _pair(numbers, 1.0), double=True)
+    ours = vibration.of_pair(at, *_trained_range(run, numbers))
+    name = run.config.model.name
     found = {
         name: ours,
-        f"{name}, by ASE": _by_ase(numbers, ours.distance_ang),
+        f"{name}, by ASE": _by_ase(run, numbers, ours.distance_ang),
         tblite.METHOD: _reference(numbers),
     }
     reference = found[tblite.METHOD]
@@ -195,18 +196,17 @@ def _frequency() -> None:
     show(f"{pair_name(*numbers.tolist())}: harmonic vibration at the minimum", columns, rows)
 
 
-def _by_ase(numbers: np.ndarray, start: float) -> Vibration:
+def _by_ase(run: SavedRun, numbers: np.ndarray, start: float) -> Vibration:
     """By the calculator, ASE's relaxation and its differences of forces."""
     from ase import Atoms, units
     from ase.optimize import BFGS
     from ase.vibrations import Vibrations
 
-    from qc_jax.ase import Calculator  # ASE is an extra
+    from qc_jax.ase import Calculator
 
     atoms = Atoms(numbers, _pair(numbers, start).positions)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # of data that only a script can open; it has compared them
-        atoms.calc = Calculator(_WORKDIR.value)
+    with tempfile.TemporaryDirectory() as folder:
+        atoms.calc = Calculator(run)
         BFGS(atoms, logfile=None).run(fmax=1e-5, steps=100)
         modes = Vibrations(atoms, name=f"{folder}/modes", delta=0.005)
         modes.run()

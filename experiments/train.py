@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qc_jax.errors import InputError
+from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.runs import building, cli, distributed, initial, progress, saved, scoring, sweep
 from qc_jax.runs.workdir import Workdir
@@ -56,7 +57,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
             " expected parallel=data, or a sweep"
         )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
-    with hosts.in_turn("claim"):
+    with hosts.primary_first("claim"):
         saved.claim(run, workdir)
         result = workdir.result()
         if result is None:
@@ -66,17 +67,11 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
         if not hosts.first():
             return
         scored = scoring.score(run, trained.state, trained.seconds)
-        cli.draw(lambda: _plot(workdir, scored))
+        plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
         scored.write(workdir)
         result = scored.result
     show_result(result)
     print(f"result.json and parity.png are in {workdir.path}")
-
-
-def _plot(workdir: Workdir, scored: scoring.Scored) -> None:
-    from qc_jax.report.parity import plot_scored  # Matplotlib is an extra
-
-    plot_scored(workdir.path / "parity.png", scored.result, scored.predictions)
 
 
 def _train(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) -> loop.FitResult:

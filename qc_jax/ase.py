@@ -5,41 +5,38 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ase import Atoms
+from ase.calculators import calculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
 from qc_jax.data.atoms import from_ase
 from qc_jax.dynamics.potential import Potential, energy_column
-from qc_jax.errors import InputError
 from qc_jax.runs.saved import SavedRun, load
-
-try:
-    from ase import Atoms
-    from ase.calculators import calculator
-except ImportError as error:
-    raise InputError(
-        f"qc_jax.ase needs ASE, which cannot be imported ({error}); try: pip install 'qc-jax[ase]'"
-    ) from error
 
 
 class Calculator(calculator.Calculator):
-    """Energy (eV) and forces (eV/Å) of free atoms, or of atoms in a cell that is periodic in all.
+    """Calculate energy (eV), forces (eV/Å) and, in a periodic cell, stress (eV/Å³).
 
-    Warns, once for each two elements, of distances that the model was not trained on.
+    The energy is that of `SavedRun.predict`, in float64 unless told otherwise. Warns, once of each
+    two elements or other reason, of atoms outside of what the model was trained on.
 
     Args:
-      run: of a training on an energy, or its directory.
-      double: whether to calculate in float64.
-      **kwargs: of ASE's calculators.
+      run: A trained model, or its directory; the data that it was trained on are not needed.
+      double: Whether to calculate in float64.
+      **kwargs: Of ASE's calculators.
 
     Attributes:
-      outside: such distances in the atoms that were calculated last, a line each two elements.
+      outside: How the atoms that were calculated last leave the training domain, a line each.
 
     Raises:
-      InputError: the work directory holds no model that can do it.
+      InputError: the directory holds no model that can do it.
     """
 
     implemented_properties = [  # noqa: RUF012  (ASE's own is no class variable either)
         "energy",
         "free_energy",
         "forces",
+        "stress",
     ]
 
     def __init__(self, run: str | os.PathLike | SavedRun, double: bool = True, **kwargs: Any):
@@ -48,7 +45,7 @@ class Calculator(calculator.Calculator):
         self.outside: list[str] = []
         self._warned: set[str] = set()
         self._run = run if isinstance(run, SavedRun) else load(run)
-        self._offset = float(self._run.offsets[energy_column(self._run)])
+        energy_column(self._run)
         self._potential: Potential | None = None
 
     def calculate(
@@ -57,23 +54,27 @@ class Calculator(calculator.Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = calculator.all_changes,
     ) -> None:
-        """What ASE calls.
+        """Calculate what ASE asks for.
 
         Raises:
-          InputError: the atoms are periodic in some directions alone, or the model does not know
-            one of them or their number.
+          InputError: a coordinate is not finite, a number is no element's, the atoms are periodic
+            in some directions alone, or the model does not know one of them or their number.
+          PropertyNotImplementedError: the stress of atoms without a cell.
         """
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
+        structure = from_ase(self.atoms)
+        if "stress" in properties and structure.cell is None:
+            raise calculator.PropertyNotImplementedError("stress is of atoms in a periodic cell")
         if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
-            self._potential = Potential(
-                self._run, from_ase(self.atoms), self.double, self._run.domain, self._offset
-            )
-        energy, forces = self._potential.energy_and_forces(self.atoms.positions)
+            self._potential = Potential(self._run, structure, self.double)
+        energy, forces, virial = self._potential.energy_forces_virial(structure.positions)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
-        self.outside = self._potential.describe_outside(self.atoms.positions)
+        if structure.cell is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(virial / self.atoms.get_volume())
+        self.outside = self._potential.describe_outside(structure.positions)
         for line in self.outside:
-            name = line.split(" at ")[0]
-            if name not in self._warned:
-                self._warned.add(name)
+            reason = line.split(" at ")[0]
+            if reason not in self._warned:
+                self._warned.add(reason)
                 warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)

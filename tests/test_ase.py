@@ -5,11 +5,14 @@ import warnings
 import ase
 import numpy as np
 import pytest
-from ase.calculators.fd import calculate_numerical_forces
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations
 
 from qc_jax.ase import Calculator
+from qc_jax.data.batch import from_arrays
+from qc_jax.data.domain import TrainingDomain
 from qc_jax.dynamics import vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError
@@ -29,8 +32,7 @@ def n2(distance: float) -> ase.Atoms:
 @pytest.fixture(scope="module")
 def morse():
     """Of a curve whose answers are known."""
-    with pytest.warns(UserWarning, match=r"distances are not compared .*gone\.npz: no such file"):
-        return Calculator(toys.trained(toys.Morse()))
+    return Calculator(toys.trained(toys.Morse(), offset=-300.0))
 
 
 def vibrate(atoms: ase.Atoms, calculator: Calculator, folder) -> float:
@@ -58,6 +60,52 @@ def test_forces_are_differences_of_energies(morse):
     np.testing.assert_allclose(atoms.get_forces(), expected, atol=1e-6)
     assert np.abs(expected).max() > 0.1
     assert atoms.get_potential_energy(force_consistent=True) == morse.results["energy"]
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.get_stress()
+
+
+@pytest.mark.parametrize(
+    "cell", [np.diag([2.9, 3.2, 3.6]), [[3.1, 0, 0], [0.4, 3.4, 0], [1, 1, 4]]]
+)
+def test_stress_is_the_derivative_by_strain(cell):
+    """Against differences of energies, by ASE; in cells narrower than twice the cutoff."""
+    run = toys.trained(toys.Soft(cutoff=2.8), offset=-40.0)
+    atoms = ase.Atoms("N3", [[0, 0, 0], [0, 0.2, 1.3], [0.4, 1.4, 0.3]], cell=cell, pbc=True)
+    atoms.calc = Calculator(run)
+    expected = calculate_numerical_stress(atoms, eps=1e-5)
+    np.testing.assert_allclose(atoms.get_stress(), expected, atol=1e-7)
+    assert np.abs(expected).max() > 0.01 and np.abs(expected[3:]).max() > 1e-4
+    assert atoms.get_potential_energy() == pytest.approx(run.predict(atoms)[0, 0], abs=1e-4)
+
+
+def test_the_same_energy_as_predict(morse):
+    atoms = n2(1.3)
+    atoms.calc = morse
+    energy = atoms.get_potential_energy()
+    assert energy == pytest.approx(morse._run.predict(atoms)[0, 0], abs=1e-4) and energy < -290
+
+
+def test_atoms_outside_of_the_domain_are_refused_or_told():
+    places = np.array([[[0, 0, 0], [0, 0, far]] for far in (1.10, 1.15)])
+    known = TrainingDomain.of_structures(from_arrays(np.array([[6, 8]] * 2), places))
+    calculator = Calculator(toys.trained(toys.Soft(cutoff=5.0), domain=known))
+    for atoms, message in (
+        (ase.Atoms(), "expected at least one atom, got none"),
+        (ase.Atoms("CX", [[0, 0, 0], [0, 0, 1.1]]), "atom 1: expected an element"),
+        (ase.Atoms("CO", [[0, 0, 0], [0, np.nan, 1.1]]), "atom 1: expected finite coordinates"),
+    ):
+        atoms.calc = calculator
+        with pytest.raises(InputError, match=message):
+            atoms.get_potential_energy()
+    for atoms, message in (
+        (ase.Atoms("O"), "1 atom, trained on structures of 2"),
+        (ase.Atoms("CO", [[0, 0, 0], [0, 0, 9.9]]), "C without a neighbour within the model's"),
+        (ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]]), "C-O at 2.00 Å, trained on 1.10 to 1.15 Å"),
+        (ase.Atoms("CN", [[0, 0, 0], [0, 0, 1.1]]), "N is in no training structure"),
+    ):
+        atoms.calc = calculator
+        with pytest.warns(UserWarning, match=f"outside of what the model was .*: {message}"):
+            atoms.get_potential_energy()
 
 
 def test_bad_input(morse, tmp_path):

@@ -72,6 +72,13 @@ def flags_of(source):
             and (node.func.attr.startswith("DEFINE_") or node.func.attr in KINDS)
         ):
             found.add("config" if node.func.attr == "card" else getattr(node.args[0], "value", ""))
+    if source.stem == "generate":  # whose engines have options of their own
+        for module in (ROOT / "qc_jax/engines").rglob("*.py"):
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and node.name == "Options":
+                    found |= {
+                        each.target.id for each in node.body if isinstance(each, ast.AnnAssign)
+                    }
     return found
 
 

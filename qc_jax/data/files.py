@@ -9,7 +9,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 from qc_jax.errors import InputError
 
@@ -37,7 +37,7 @@ class NotRegularError(OSError):
     """A path names something else than a file; `strerror` says what."""
 
 
-def open_regular(path: str | os.PathLike, mode: str = "r", **options: Any) -> IO[Any]:
+def open_regular(path: str | os.PathLike, mode: str = "r", **options: Any) -> Any:
     """Open a file for reading as `open` does, but nothing else than a file.
 
     A named pipe makes `open` wait for whoever writes to it, a device may never end.

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -63,6 +64,8 @@ def teach_tfds() -> None:
 
 
 teach_tfds()
+if not sys.stderr.isatty():  # a bar is a line a step in a log
+    tfds.disable_progress_bar()
 
 
 class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder):

@@ -5,7 +5,9 @@ from typing import Any
 
 # Public name → the module that holds it, imported on first use.
 _HOMES: dict[str, str] = {
+    "Calculator": "qc_jax.dftb.calculator",
     "covered_symbols": "qc_jax.dftb.parameters",
+    "energy_function": "qc_jax.dftb.calculator",
     "NotConverged": "qc_jax.dftb.solver",
     "pair_tables": "qc_jax.dftb.tables",
     "PairTables": "qc_jax.dftb.tables",

@@ -133,15 +133,24 @@ def pair_integrals(
       points: made for the ratio of distance to scale.
       exact: the form.
     """
-    left, right = (at_atom(a, 0.0, scale, points), at_atom(b, distance, scale, points))
+    left, right = (at_atom(x, at, scale, points, exact) for x, at in ((a, 0.0), (b, distance)))
     return combine(left, right, scale, points, exact)
 
 
 def at_atom(
-    atom: radial.AtomSplines, place: Float[Array, ""], scale: Float[Array, ""], points: Points
+    atom: radial.AtomSplines,
+    place: Float[Array, ""] | float,
+    scale: Float[Array, ""],
+    points: Points,
+    exact: bool,
 ) -> "OneAtom":
-    """Evaluate at all points an atom that is at z = `place`, bohr; `scale` is in bohr."""
-    return _atom(atom, jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place)
+    """Evaluate at all points an atom that is at z = `place`, bohr; `scale` is in bohr.
+
+    A barrier stands behind it: XLA would evaluate the splines anew for each of their many uses.
+    """
+    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place
+    found = _atom(atom, x, z)
+    return jax.lax.optimization_barrier(found if exact else found._replace(gradient=[]))
 
 
 def combine(
@@ -164,12 +173,12 @@ def combine(
         ]
         hamiltonian = reverse = _products(left.orbital, on_b) + _products(on_a, right.orbital)
     else:
-        if points.basis is None or points.basis_x is None or points.basis_z is None:
+        if points.basis is None:
             raise ValueError("the published form needs the points' polynomials")
-        fit = points.basis.T
-        divergence = points.basis_x @ (fit @ (e_sigma * rho_x))
-        divergence += points.basis_z @ (fit @ (e_sigma * rho_z))
-        potential -= 2 * divergence / scale
+        flow = jax.lax.optimization_barrier((e_sigma * rho_x, e_sigma * rho_z))
+        fit_x, fit_z = (points.inverse @ (points.basis.T @ part) for part in flow)
+        divergence = points.basis_x @ fit_x + points.basis_z @ fit_z
+        potential = jax.lax.optimization_barrier(potential - 2 * divergence / scale)
         on_a, on_b = (
             [weight * (potential * f + t) for f, t in zip(side.orbital, side.kinetic, strict=True)]
             for side in (left, right)
@@ -186,7 +195,7 @@ class OneAtom(NamedTuple):
     the angle about the axis integrates to 1 in a product of two.
     """
 
-    orbital: list[Float[Array, "shells points"]]
+    orbital: list[Float[Array, "shells points"]]  # the gradient is empty where nothing needs it
     kinetic: list[Float[Array, "shells points"]]
     gradient: list[tuple[Float[Array, "shells points"], Float[Array, "shells points"]]]
     rho: Float[Array, " points"]
@@ -200,7 +209,6 @@ def _atom(
 ) -> OneAtom:
     """Evaluate an atom at points of the half-plane, relative to its nucleus."""
     r = jnp.sqrt(x**2 + z**2)
-    # The barrier keeps XLA from evaluating the splines anew for each of their many uses.
     at = jax.lax.optimization_barrier(radial.at_points(atom, r))
     sin, cos = x / r, z / r
     one = jnp.ones_like(r)

@@ -140,7 +140,7 @@ def describe(
 
     Returns:
       energies and levels in hartree; 'levels' [18], 'occupations' [18] (0 to 2) and 'present'
-      [18] in rising order; 'populations' [2, 9]; 'excess' [2]; 'distance'.
+      [18], σ before π before δ; 'populations' [2, 9]; 'excess' [2]; 'distance'.
     """
     here = point(pair, tables, repulsion, distance, start, kt)
     what = problem(pair, tables, distance, kt)
@@ -160,7 +160,6 @@ def describe(
     filled = jnp.concatenate(
         [jnp.repeat(2 * f, int(w)) for w, f in zip(WEIGHTS, filling.occupations, strict=True)]
     )
-    order = jnp.argsort(levels)
     band = spectrum.band_energy(system, filling, WEIGHTS)
     return {
         "distance": distance,
@@ -171,9 +170,9 @@ def describe(
         "fermi_level": spectrum.reported_fermi_level(
             levels, what.electrons, kt, filling.fermi_level
         ),
-        "levels": levels[order],
-        "occupations": filled[order],
-        "present": levels[order] < ABSENT / 2,
+        "levels": levels,
+        "occupations": filled,
+        "present": levels < ABSENT / 2,
         "populations": populations,
         "excess": excess,
         "gradient": here.gradient,

@@ -175,6 +175,7 @@ def _shells(
 
 # In the published files atoms' numbers have six decimals.
 _DECIMALS = 6
+_SPACING = 0.02  # bohr, between their rows
 SHORTEST = 0.40  # bohr, where the tables of PTBP begin
 
 
@@ -183,6 +184,7 @@ def from_ptbp(
     form: str = "published",
     max_l: Mapping[str, int | str] | int | str | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
+    smooth: bool = False,
 ) -> Parametrization:
     """Return the PTBP parameters, with tables of our own.
 
@@ -192,6 +194,8 @@ def from_ptbp(
         decimals and a spline as repulsion, or 'exact'.
       max_l: see `highest`.
       pairs: of symbols that are needed; all of them unless given.
+      smooth: in the published form, whether curves are smooth and quickly made, and within about 1
+        meV; otherwise they have every row of the published files, which are jagged.
 
     Raises:
       InputError: an element has no parameters, or not the shells that `max_l` says; no such form.
@@ -203,11 +207,16 @@ def from_ptbp(
     shells = ptbp_shells(symbols, form, max_l)
     pairs = list(pairs_of(symbols) if pairs is None else pairs)
     closed = closed_form(pairs)
+    if form == "published" and not smooth:
+        rows = [tables.slater_koster_tables(*pair, form=form) for pair in pairs]
+        integrals: Tables = interpolation.stack(rows, [(_SPACING, _SPACING)] * len(pairs))
+    else:
+        integrals = tables.pair_tables(pairs, form=form)
     return Parametrization(
         f"ptbp, {form} form",
         shells,
         {pair: row for row, pair in enumerate(pairs)},
-        tables.pair_tables(pairs, form=form),
+        integrals,
         repulsions.published(closed) if form == "published" else closed,
         np.full(len(pairs), SHORTEST),
     )

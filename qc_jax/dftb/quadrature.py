@@ -22,9 +22,10 @@ class Points(NamedTuple):
       x: distance from the axis.
       z: along the axis.
       weight: x times the area that the point stands for; 0 where an array is padded.
-      basis: bicubic polynomials, orthonormal on the points; None where there are none.
+      basis: products of Legendre polynomials, a bicubic's; None where there are none.
       basis_x: their derivatives by x.
       basis_z: their derivatives by z.
+      inverse: of the matrix of their products summed over the points, for least-squares fits.
     """
 
     x: Float[np.ndarray, " points"]
@@ -33,6 +34,7 @@ class Points(NamedTuple):
     basis: Float[np.ndarray, "points 16"] | None = None
     basis_x: Float[np.ndarray, "points 16"] | None = None
     basis_z: Float[np.ndarray, "points 16"] | None = None
+    inverse: Float[np.ndarray, "16 16"] | None = None
 
     def padded(self, size: int) -> "Points":
         """Return the points with others of no weight appended, `size` in all."""
@@ -41,8 +43,13 @@ class Points(NamedTuple):
             shape = ((0, size - len(values)),) + ((0, 0),) * (values.ndim - 1)
             return np.pad(values, shape, constant_values=fill)
 
-        ways = [None if v is None else pad(v) for v in self[3:]]
-        return Points(pad(self.x, 0.5), pad(self.z, 0.5), pad(self.weight), *ways)
+        filled = {field: getattr(self, field) for field in ("basis", "basis_x", "basis_z")}
+        return self._replace(
+            x=pad(self.x, 0.5),
+            z=pad(self.z, 0.5),
+            weight=pad(self.weight),
+            **{field: pad(values) for field, values in filled.items() if values is not None},
+        )
 
 
 def published_points(ratio: float) -> Points:
@@ -104,11 +111,11 @@ def published_points(ratio: float) -> Points:
     return Points(x, z, area * x, *_bicubic(x, z))
 
 
-def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return bicubic polynomials that are orthonormal on the points, and their derivatives."""
+def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return (basis, basis_x, basis_z, inverse) of `Points`."""
     if not len(x):
         none = np.zeros((0, 16))
-        return none, none, none
+        return none, none, none, np.zeros((16, 16))
 
     def powers(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Legendre polynomials on the range of v, and their derivatives by v, [points, 4]."""
@@ -122,12 +129,10 @@ def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
         return (of_x[:, :, None] * of_z[:, None, :]).reshape(len(x), -1)
 
     (px, dx), (pz, dz) = powers(x), powers(z)
-    values, slopes_x, slopes_z = products(px, pz), products(dx, pz), products(px, dz)
+    basis = products(px, pz)
     # With fewer points than terms, or points in line, some polynomials are not determined.
-    size, axes = np.linalg.eigh(values.T @ values)
-    found = size > 1e-12 * size[-1]
-    to_orthonormal = np.where(found, axes / np.sqrt(np.where(found, size, 1.0)), 0.0)
-    return values @ to_orthonormal, slopes_x @ to_orthonormal, slopes_z @ to_orthonormal
+    inverse = np.linalg.pinv(basis.T @ basis, rcond=1e-12, hermitian=True)
+    return basis, products(dx, pz), products(px, dz), inverse
 
 
 def gauss_points(ratio: float, radial: int = 64, angular: int = 24) -> Points:

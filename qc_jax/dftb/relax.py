@@ -247,6 +247,9 @@ def scan(
         again = run(left, kt)
         for key, values in again.items():
             result[key][left] = values
+    order = np.argsort(result["levels"], axis=1, kind="stable")
+    for key in ("levels", "occupations", "present"):
+        result[key] = np.take_along_axis(result[key], order, axis=1)
     return {key: values.reshape(n, points, *values.shape[1:]) for key, values in result.items()}
 
 

@@ -50,7 +50,9 @@ class PublishedForm(NamedTuple):
     def evaluate_one(self, distance: Float[Array, ""], row: Int[Array, ""]) -> Float[Array, ""]:
         """Return the energy in hartree at a distance (bohr) of a row."""
         step = _POINTS[1] - _POINTS[0]
-        at = jnp.clip(jnp.floor((distance - _POINTS[0]) / step), 0, len(_POINTS) - 2).astype(int)
+        at = jnp.clip(jnp.floor((distance - _POINTS[0]) / step), 0, len(_POINTS) - 2).astype(
+            jnp.int32
+        )
         low = _POINTS[0] + step * at
         right = (distance - low) / step
         left = 1 - right
@@ -81,7 +83,7 @@ class Splines(NamedTuple):
     def evaluate_one(self, distance: Float[Array, ""], row: Int[Array, ""]) -> Float[Array, ""]:
         """Return the energy in hartree at a distance (bohr) of a row."""
         starts = self.starts[row]
-        at = jnp.clip(jnp.sum(starts <= distance) - 1, 0)
+        at = jnp.clip(jnp.sum(starts <= distance, dtype=jnp.int32) - 1, 0)
         beyond = distance >= self.cutoffs[row]
         offset = jnp.where(beyond, 0.0, distance - starts[at])
         inside = jnp.polyval(self.coefficients[row, at][::-1], offset)

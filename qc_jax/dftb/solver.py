@@ -91,6 +91,7 @@ def load(
     form: str = "published",
     max_l: MaxL = None,
     pairs: Sequence[tuple[str, str]] | None = None,
+    smooth: bool = False,
 ) -> Parametrization:
     """Return the parameters of some elements: 'ptbp', or a directory of Slater-Koster files.
 
@@ -102,7 +103,7 @@ def load(
     if isinstance(parameters, Parametrization):
         return parameters
     if parameters == "ptbp":
-        found = parametrizations.from_ptbp(symbols, form, max_l, pairs)
+        found = parametrizations.from_ptbp(symbols, form, max_l, pairs, smooth)
     else:
         found = parametrizations.from_directory(parameters, symbols, max_l, pairs)
     rows = len(found.rows)

@@ -75,14 +75,8 @@ def fill(
     """
     energies = jnp.concatenate(levels)
     counts = jnp.concatenate([jnp.full_like(e, w) for e, w in zip(levels, weights, strict=True)])
-    order = jnp.argsort(energies)
-    ordered, filled = energies[order], jnp.cumsum(counts[order])
     pairs = electrons / 2
-    top = jnp.argmax(filled >= pairs - 1e-9)  # the highest level with electrons at T = 0
-    full = jnp.abs(filled[top] - pairs) < 1e-9
-    homo = ordered[top]
-    lumo = jnp.where(full, ordered[jnp.minimum(top + 1, len(ordered) - 1)], homo)
-    middle = (homo + lumo) / 2
+    lowest, highest = jnp.min(energies), jnp.max(energies)
 
     def excess(mu):
         return jnp.sum(counts * jax.nn.sigmoid((mu - energies) / kt)) - pairs
@@ -94,9 +88,11 @@ def fill(
         return jnp.where(above, low, mu), jnp.where(above, mu, high)
 
     margin = 40 * kt
-    low, high = jax.lax.fori_loop(0, 56, bisect, (ordered[0] - margin, ordered[-1] + margin))
-    mu = jnp.where(jnp.abs(excess(middle)) < 1e-13, middle, (low + high) / 2)
-    mu = jnp.where(filled[-1] <= pairs + 1e-9, ordered[-1] + 200 * kt, mu)  # every orbital is full
+    low, high = jax.lax.fori_loop(0, 56, bisect, (lowest - margin, highest + margin))
+    mu = (low + high) / 2
+    middle = _between(energies, mu)  # as good where there is a gap, and well defined
+    mu = jnp.where(jnp.abs(excess(middle)) < 1e-13, middle, mu)
+    mu = jnp.where(jnp.sum(counts) <= pairs + 1e-9, highest + 200 * kt, mu)  # all are full
     occupations = tuple(jax.nn.sigmoid((mu - e) / kt) for e in levels)
     slopes = tuple(
         f * jax.nn.sigmoid((e - mu) / kt) for f, e in zip(occupations, levels, strict=True)
@@ -239,11 +235,15 @@ def reported_fermi_level(
     mu: Float[Array, ""],
 ) -> Float[Array, ""]:
     """Return the Fermi level as DFTB+ says it: mid-gap where that fills within 1e-7 electrons."""
-    ordered = jnp.sort(levels)
-    pairs = electrons / 2
-    at = jnp.round(pairs).astype(int)
-    inside = (at >= 1) & (at < len(ordered)) & (jnp.abs(at - pairs) < 1e-9)
-    low = ordered[jnp.clip(at - 1, 0, len(ordered) - 1)]
-    middle = (low + ordered[jnp.clip(at, 0, len(ordered) - 1)]) / 2
-    off = jnp.abs(2 * jnp.sum(jax.nn.sigmoid((middle - ordered) / kt)) - electrons)
-    return jnp.where(inside & (off < 1e-7), middle, mu)
+    middle = _between(levels, mu)
+    off = jnp.abs(2 * jnp.sum(jax.nn.sigmoid((middle - levels) / kt)) - electrons)
+    whole = jnp.abs(electrons / 2 - jnp.round(electrons / 2)) < 1e-9
+    return jnp.where(whole & (off < 1e-7), middle, mu)
+
+
+def _between(levels: Float[Array, " m"], mu: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the middle of the levels next to μ; μ where there is none on one side."""
+    below = jnp.max(jnp.where(levels <= mu, levels, -jnp.inf))
+    above = jnp.min(jnp.where(levels > mu, levels, jnp.inf))
+    middle = (below + above) / 2
+    return jnp.where(jnp.isfinite(middle), middle, mu)

@@ -24,7 +24,8 @@ from qc_jax.dftb.pseudo import FORMS, PseudoAtom, pseudo_atoms
 from qc_jax.errors import choose
 
 COLUMNS = ("dds", "ddp", "ddd", "pds", "pdp", "pps", "ppp", "sds", "sps", "sss")
-NODES = 96
+# Samples by form; more of the published form would follow its noise no better.
+NODES = {"published": 72, "exact": 96}
 NEAREST, FARTHEST = 0.02, 1.8  # ratios of the first and last node
 _SHIFT = 0.1  # nodes are even in ln(ratio + shift)
 _SCHEMA = 1  # of what the cache holds
@@ -94,7 +95,7 @@ def _first_and_step(nodes: int) -> tuple[float, float]:
     return float(first), float((last - first) / (nodes - 1))
 
 
-def node_ratios(nodes: int = NODES) -> Float[np.ndarray, " nodes"]:
+def node_ratios(nodes: int) -> Float[np.ndarray, " nodes"]:
     """Return the ratios R / r_w that pairs are sampled at."""
     first, step = _first_and_step(nodes)
     return np.exp(first + step * np.arange(nodes)) - _SHIFT
@@ -103,7 +104,7 @@ def node_ratios(nodes: int = NODES) -> Float[np.ndarray, " nodes"]:
 def pair_tables(
     pairs: Sequence[tuple[str, str]],
     form: str = "published",
-    nodes: int = NODES,
+    nodes: int | None = None,
     progress: Progress | None = None,
 ) -> PairTables:
     """Return tables of pairs of elements, from the cache or computed and kept there.
@@ -111,13 +112,14 @@ def pair_tables(
     Args:
       pairs: symbols; the first is the first atom of direction 0.
       form: 'published' or 'exact'.
-      nodes: samples along the distance.
+      nodes: samples along the distance; None for `NODES` of the form.
       progress: called with (samples ready, samples to compute) along the way.
 
     Raises:
       InputError: an element without parameters, or an unknown form.
     """
     choose("form", form, FORMS)
+    nodes = NODES[form] if nodes is None else nodes
     atoms = pseudo_atoms(sorted({symbol for pair in pairs for symbol in pair}), form)
     ranges = {symbol: radial.range_of(atom) for symbol, atom in atoms.items()}
     keys = {symbol: _key(atom, nodes) for symbol, atom in atoms.items()}
@@ -215,13 +217,9 @@ def _columns(found: integrals.Integrals) -> Float[Array, "34"]:
     ahead = np.array([INTEGRALS.index(kind) for kind in _KINDS])
     back = np.array([INTEGRALS.index((second, first, m)) for first, second, m in _KINDS])
     parity = np.array([(-1) ** (first + second) for first, second, _ in _KINDS])
-    columns = [
-        found.hamiltonian[ahead],
-        parity * found.reverse[back],
-        found.overlap[ahead],
-        parity * found.overlap[back],
-    ]
-    return jnp.concatenate(columns)[np.array(_STORED)]
+    both = jnp.concatenate([found.hamiltonian[ahead], parity * found.reverse[back]])
+    overlaps = jnp.concatenate([found.overlap[ahead], parity * found.overlap[back]])
+    return jnp.concatenate([both, overlaps])[np.array(_STORED)]
 
 
 @functools.cache
@@ -229,12 +227,11 @@ def _program(exact: bool) -> "jax.stages.Wrapped":
     """Return the compiled integrals of one atom with `count` of many others, at one ratio."""
 
     def run(a, others, chosen, count, scale, ratio, points):
-        left = integrals.at_atom(a, 0.0, scale, points)
-        left = jax.lax.optimization_barrier(left)
+        left = integrals.at_atom(a, 0.0, scale, points, exact)
 
         def one(k, found):
             b = jax.tree.map(lambda v: v[chosen[k]], others)
-            right = integrals.at_atom(b, ratio * scale, scale, points)
+            right = integrals.at_atom(b, ratio * scale, scale, points, exact)
             return found.at[k].set(_columns(integrals.combine(left, right, scale, points, exact)))
 
         return jax.lax.fori_loop(0, count, one, jnp.zeros((chosen.shape[0], len(_STORED))))
@@ -259,12 +256,12 @@ def _against(
     return np.asarray(found)[: len(chosen)]
 
 
-def _points(form: str, ratio: float) -> quadrature.Points:
-    """Return points padded to one of few sizes."""
+def _points(form: str, ratio: float, many: bool = False) -> quadrature.Points:
+    """Return points padded to one of few sizes; `many` pairs are worth compiling for more sizes."""
     if form == "exact":
         return quadrature.gauss_points(ratio)
     points = quadrature.published_points(ratio)
-    sizes = (5120, quadrature.MOST_PUBLISHED)
+    sizes = [*((2048, 5120, 7680, 8960) if many else (5120,)), quadrature.MOST_PUBLISHED]
     return points.padded(next(size for size in sizes if size >= len(points.x)))
 
 
@@ -291,7 +288,7 @@ def _sample(
         others = jax.tree.map(lambda *v: jnp.stack(v), *(splines[s] for s in symbols))
     found = []
     for k, ratio in enumerate(node_ratios(nodes)):
-        points = jax.tree.map(np.ascontiguousarray, _points(form, ratio))
+        points = _points(form, ratio, many=len(pairs) > 100)
 
         def row(first: str, ratio: float = ratio, points: quadrature.Points = points) -> np.ndarray:
             chosen = [place[second] for second in missing[first]]

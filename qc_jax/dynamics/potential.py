@@ -8,11 +8,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qc_jax import models
-from qc_jax.data.atoms import Structure
+from qc_jax.data.atoms import Structure, check_structure
 from qc_jax.data.batch import Batch, all_neighbors
-from qc_jax.data.domain import TrainingDomain, describe_outside, is_outside
+from qc_jax.data.domain import describe_outside, is_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
@@ -38,13 +39,13 @@ class Links(NamedTuple):
     shifts: Any
 
 
-def energy_column(trained: SavedRun) -> int:
-    """Which output of a model is the energy that its forces belong to.
+def energy_column(run: SavedRun) -> int:
+    """Return which output of a model is the energy that its forces belong to.
 
     Raises:
       InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
     """
-    name, model = trained.config.model.name, trained.model
+    name, model = run.config.model.name, run.model
     if "positions" not in model.inputs:
         raise InputError(f"{name} reads no positions, so it has no forces")
     others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
@@ -57,31 +58,32 @@ def energy_column(trained: SavedRun) -> int:
     if rough:
         raise InputError(f"{name} is no smooth function of positions: {rough}")
     for energy in ENERGIES:
-        if energy in trained.targets:
-            return trained.targets.index(energy)
+        if energy in run.targets:
+            return run.targets.index(energy)
     raise InputError(
-        f"the model predicts {', '.join(trained.targets)}; dynamics needs an energy that "
+        f"the model predicts {', '.join(run.targets)}; dynamics needs an energy that "
         f"atoms move on: expected a training with --config.target={ENERGIES[1]} (or {ENERGIES[0]})"
     )
 
 
 class Potential:
-    """Energy of n atoms in eV by a trained model, free or in a cell.
+    """Calculate the energy of n atoms (eV) by a trained model, free or in a cell.
 
     `energy_fn(positions, neighbor)` is what jax-md takes, with `neighbor` from `links`. Models with
     a cutoff get lists of neighbours, others see all atoms. All is meant to run within `precision`.
 
     Args:
-      trained: the model.
-      structure: the atoms; its positions are not kept.
-      double: whether to calculate in float64.
-      domain: what the model was trained on; None where that is not known.
-      offset: eV, what was taken off the energies that it was trained on, `Task.offsets`.
+      run: The trained model; what was taken off the energies that it was trained on
+        (`run.offsets`) is added to those that are told.
+      structure: The atoms; its positions are not kept.
+      double: Whether to calculate in float64.
 
     Attributes:
+      domain: What the model was trained on; None where that is not known.
+      offset: eV, of `run.offsets`; not part of `energy_fn`, whose float32 would lose digits.
       numbers: [n] int32.
       cell: [3, 3] Å, or None.
-      cutoff: Å, of the model; None for none.
+      cutoff: Å, of the model or of its training's neighbours; None for none.
       lists: whether neighbours change, so that `links` has to be asked again on the way.
       regrown: how often a list had to grow, since atoms had more neighbours than it had room for.
 
@@ -92,41 +94,41 @@ class Potential:
 
     def __init__(
         self,
-        trained: SavedRun,
+        run: SavedRun,
         structure: Structure,
         double: bool = False,
-        domain: TrainingDomain | None = None,
-        offset: float = 0.0,
     ):
-        self._column = energy_column(trained)
-        self._model = trained.model
-        self.double, self.domain, self.offset = double, domain, offset
+        check_structure(structure)
+        self._column = energy_column(run)
+        self._model = run.model
+        self.double, self.domain = double, run.domain
+        self.offset = float(run.offsets[self._column])
         self.dtype = np.float64 if double else np.float32
-        state = jax.device_get((trained.state.best_variables, trained.state.scaler))
+        state = jax.device_get((run.variables, run.scaler))
         self._variables, self._scaler = jax.tree.map(self._cast, state)
         self.numbers = np.asarray(structure.atomic_numbers, np.int32)
         self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
-        self.cutoff: float | None = trained.model.cutoff
+        self.cutoff: float | None = run.record.cutoff or run.model.cutoff
         if self.cell is not None and self.cutoff is None:
             raise InputError(
-                f"{trained.config.model.name} has no cutoff and sees all atoms of a "
+                f"{run.config.model.name} has no cutoff and sees all atoms of a "
                 "structure; in a cell they are endless: expected a model with one, like schnet"
             )
         atoms = len(self.numbers)
         self.lists = self.cutoff is not None and (self.cell is not None or atoms > _FEW)
         self._finder = Neighbors(self.cutoff + SKIN) if self.lists and self.cutoff else None
         self._slots = self.regrown = 0
-        models.check(trained.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
+        models.check(run.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
 
     def _cast(self, leaf: Any) -> Any:
         return leaf.astype(self.dtype) if leaf.dtype.kind == "f" else leaf
 
     def precision(self) -> contextlib.AbstractContextManager:
-        """The context in which JAX has this potential's precision."""
+        """Return the context in which JAX has this potential's precision."""
         return jax.enable_x64(self.double)
 
     def links(self, positions: np.ndarray) -> Links:
-        """Neighbours at positions [n, 3] Å, those beyond the cutoff by up to `SKIN` included.
+        """Return the neighbours at positions in Å, those up to `SKIN` beyond the cutoff included.
 
         Raises:
           InputError: a position is not finite, or the cell is too narrow.
@@ -153,7 +155,7 @@ class Potential:
         return Links(all_neighbors(self.numbers[None])[0], None)
 
     def energy_fn(self, positions: jax.Array, neighbor: Links, **_: Any) -> jax.Array:
-        """The energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
+        """Return the energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
         return _energy(
             self._model,
             self._column,
@@ -162,17 +164,34 @@ class Potential:
             self.numbers,
             positions,
             neighbor,
+            self.cutoff,
         )
 
-    def energy_and_forces(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
-        """Energy in eV and forces [n, 3] eV/Å at positions [n, 3] Å.
+    def energy_and_forces(
+        self, positions: Float[np.ndarray, "atoms 3"]
+    ) -> tuple[float, Float[np.ndarray, "atoms 3"]]:
+        """Return the energy in eV and forces in eV/Å at positions in Å.
+
+        Raises:
+          InputError: as `links`.
+        """
+        energy, forces, _ = self.energy_forces_virial(positions)
+        return energy, forces
+
+    def energy_forces_virial(
+        self, positions: Float[np.ndarray, "atoms 3"]
+    ) -> tuple[float, Float[np.ndarray, "atoms 3"], Float[np.ndarray, "3 3"]]:
+        """Return energy (eV), forces (eV/Å), and the derivative of the energy by the strain (eV).
+
+        A strain ε takes positions and cell to r (1 + ε) (F. H. Nielsen, R. M. Martin, Phys. Rev. B
+        32, 3780, 1985); the derivative is symmetric, and the stress is it over the volume.
 
         Raises:
           InputError: as `links`.
         """
         links = self.links(positions)
         with self.precision():
-            energy, gradient = _energy_and_gradient(
+            energy, (gradient, virial) = _energy_and_gradients(
                 self._model,
                 self._column,
                 self._variables,
@@ -180,11 +199,14 @@ class Potential:
                 self.numbers,
                 jnp.asarray(positions, self.dtype),
                 links,
+                self.cutoff,
             )
-        return float(energy) + self.offset, -np.asarray(gradient, np.float64)
+        virial = np.asarray(virial, np.float64)
+        forces = -np.asarray(gradient, np.float64)
+        return float(energy) + self.offset, forces, (virial + virial.T) / 2
 
     def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
-        """How many links () the training rows do not span; 0 where they are not known."""
+        """Return how many links () the training rows do not span; 0 where they are not known."""
         if self.domain is None:
             return jnp.int32(0)
         batch = _batch(self.numbers, positions, neighbor)
@@ -209,7 +231,7 @@ def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:
     return Batch(one[0], one[1], neighbors=one[2].neighbors, shifts=one[2].shifts)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "column"))
+@functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
 def _energy(
     model: nn.Module,
     column: int,
@@ -218,9 +240,9 @@ def _energy(
     numbers: jax.Array,
     positions: jax.Array,
     neighbor: Links,
+    cutoff: float | None,
 ) -> jax.Array:
     batch = _batch(numbers, positions, neighbor)
-    cutoff = model.cutoff
     if cutoff is not None:  # who waits beyond it is not there yet, as in training
         near = length(batch.displacements(batch.positions)) <= cutoff
         batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, len(numbers)))
@@ -229,8 +251,8 @@ def _energy(
         return scaler.unscale(models.apply(model, variables, batch))[0, column]
 
 
-@functools.partial(jax.jit, static_argnames=("model", "column"))
-def _energy_and_gradient(
+@functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
+def _energy_and_gradients(
     model: nn.Module,
     column: int,
     variables: models.Variables,
@@ -238,8 +260,17 @@ def _energy_and_gradient(
     numbers: jax.Array,
     positions: jax.Array,
     neighbor: Links,
-) -> tuple[jax.Array, jax.Array]:
-    def energy(moved: jax.Array) -> jax.Array:
-        return _energy(model, column, variables, scaler, numbers, moved, neighbor)
+    cutoff: float | None,
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """Return the energy, and its derivatives by positions [n, 3] and by strain [3, 3]."""
 
-    return jax.value_and_grad(energy)(positions)
+    def energy(moved: jax.Array, strain: jax.Array) -> jax.Array:
+        grown = jnp.eye(3, dtype=moved.dtype) + strain
+        links = neighbor
+        if links.shifts is not None:
+            links = links._replace(shifts=jnp.matmul(links.shifts, grown, precision="highest"))
+        where = jnp.matmul(moved, grown, precision="highest")
+        return _energy(model, column, variables, scaler, numbers, where, links, cutoff)
+
+    none = jnp.zeros((3, 3), positions.dtype)
+    return jax.value_and_grad(energy, argnums=(0, 1))(positions, none)

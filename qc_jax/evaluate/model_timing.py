@@ -17,7 +17,7 @@ from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.state import count_parameters, take
+from qc_jax.train.state import count_parameters, select_replica
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0
@@ -87,7 +87,7 @@ def time_model(
     """
     one = Stack([Training(model, task, settings)])
     states = one.first_states()
-    variables = take(states, 0).variables
+    variables = select_replica(states, 0).variables
 
     predict = _compiled_predict(model, variables, task.dataset, settings.batch_size)
     all_rows = task.split.train

@@ -23,7 +23,7 @@ from qc_jax.errors import InputError
 from qc_jax.models import _torch
 from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
-from qc_jax.models._registry import GROUP, available, origin, register, resolve
+from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
 
 __all__ = [
     "GROUP",
@@ -39,8 +39,10 @@ __all__ = [
     "describe",
     "field",
     "from_torch",
+    "hyper_parameters",
     "origin",
     "register",
+    "registered",
     "resolve",
     "sample",
 ]

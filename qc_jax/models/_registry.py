@@ -20,6 +20,11 @@ def available() -> tuple[str, ...]:
     return tuple(sorted({*_own(), *_registered, *_entry_points()}))
 
 
+def registered() -> tuple[str, ...]:
+    """Return the names of models that are not of this package: registered, and entry points."""
+    return tuple(sorted({*_registered, *_entry_points()}))
+
+
 def register(name: str, model: type[Architecture]) -> type[Architecture]:
     """Make a model known under a name, for `create(name)` and the scripts' `--config.model`.
 

@@ -37,6 +37,7 @@ def _facts() -> np.ndarray:
 
 _FACTS = _facts()
 FEATURES = 2 * _FACTS.shape[1] + 1
+_REPEATED = 0.25  # the share of labels that may be one number
 
 
 def features(batch: Batch) -> jax.Array:
@@ -50,12 +51,19 @@ def features(batch: Batch) -> jax.Array:
     return jnp.concatenate([facts.reshape(len(numbers), -1), distance / 5], axis=1)
 
 
+def loss(labels: np.ndarray) -> str:
+    """Return scikit-learn's name of the loss that learns these labels [N]."""
+    most = np.unique(labels, return_counts=True)[1].max() / len(labels)
+    return "squared_error" if most > _REPEATED else "absolute_error"
+
+
 class Model(Architecture):
     """Reads a pair's elements and bond length; grown at once instead of trained by steps.
 
     Piecewise constant in the bond length: it has no forces.
-    Where more than half of the training labels are one number that no other goes below, as gaps of
-    0 are, absolute errors have no tree to grow, and all predictions are that number, the median.
+    Grown by absolute errors; by squared ones where more than a quarter of the training labels are
+    one number, as gaps of 0 are: absolute errors then have the median's side to grow trees on at
+    most, and with more than half of the labels all predictions would be that number.
     """
 
     closed_form: ClassVar[bool] = True
@@ -96,7 +104,7 @@ class Model(Architecture):
         return self.param(name, nn.initializers.zeros, shape)
 
     def solve(self, structures: Batch, labels: np.ndarray) -> dict[str, Any]:
-        """The variables that fit N pairs to scaled labels [N, outputs], by absolute errors.
+        """Return the variables that fit N pairs to scaled labels [N, outputs].
 
         Raises:
           InputError: scikit-learn is not installed.
@@ -112,7 +120,7 @@ class Model(Architecture):
         grown: dict[str, list] = {"feature": [], "threshold": [], "value": [], "start": []}
         for column in labels.T:
             boosted = GradientBoostingRegressor(
-                loss="absolute_error",
+                loss=loss(column),
                 n_estimators=self.trees,
                 max_depth=self.depth,
                 learning_rate=self.learning_rate,

@@ -23,7 +23,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
     there = [name for _, frame in parts for name in leaderboard.targets(frame)]
     found: list[Table | Group | None] = []
     for title, names in leaderboard.families(there).items():
-        name = f"{prefix}-{title.split()[0].lower()}"
+        name = f"{prefix}-{leaderboard.slug(title)}"
         columns = [
             (target, metric)
             for target in names
@@ -38,7 +38,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
     ):
         own: list[Table] = []
         for family, names in leaderboard.families(there).items():
-            name = f"{prefix}-{metric}-{family.split()[0].lower()}"
+            name = f"{prefix}-{metric}-{leaderboard.slug(family)}"
             columns = [(target, metric) for target in names]
             words = "" if own else caption
             own.append(_pivot(name, f"{title}: {family}", parts, columns, words))
@@ -100,6 +100,8 @@ def _pivot(
     floor = leaderboard.baselines(pd.concat([frame for _, frame in parts], ignore_index=True))
     muted = set()
     for rule in leaderboard.BASELINES:
+        if rule == leaderboard.PAIR_MEAN and any(row[0].text == "pair_mean" for row in rows):
+            continue  # the model of that name is the same rule
         values = floor[floor.label == rule].set_index("target")
         cells = [_baseline(values, *column) for column in columns]
         if any(one is not _NOTHING for one in cells):

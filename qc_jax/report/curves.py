@@ -93,10 +93,18 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
         title,
         figure,
         chosen,
-        caption="Validation MAE after each epoch, mean over the seeds"
-        + ("; the band spans them." if len(labels) <= _WITH_BANDS else "."),
+        caption="Validation MAE after each epoch" + _over_seeds(chosen, len(labels)),
         width=700,
     )
+
+
+def _over_seeds(chosen: pd.DataFrame, lines: int) -> str:
+    """Return the end of a caption: what a line is, and its band where there is one."""
+    if not (chosen.seeds > 1).any():
+        return ", one seed."
+    alone = (chosen.groupby(["label", "target"]).seeds.max() == 1).any()
+    words = ", mean over the seeds" + (" where there are several" if alone else "")
+    return words + ("; the band spans them." if lines <= _WITH_BANDS else ".")
 
 
 def draw_skill(

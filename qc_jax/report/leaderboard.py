@@ -271,6 +271,11 @@ def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def slug(title: str) -> str:
+    """Return a family's first word, as names of files have it."""
+    return title.split()[0].strip(",").lower()
+
+
 def families(there: Iterable[str]) -> dict[str, list[str]]:
     """The given targets by family; families without any are left out."""
     known = set(there)

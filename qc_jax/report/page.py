@@ -78,7 +78,7 @@ def build(
         )
     return Report(
         title="QuantumCanvas benchmark",
-        subtitle=f"Results of {first.title}",
+        subtitle=f"Results of {first.title}" if own else "The project's own results",
         warnings=warnings,
         parts=[*parts, *shown, *pictures, made.part(first, project if own else None)],
     )

@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,11 +31,8 @@ from qc_jax.train import loop
 EXTRAS = {
     "apache_beam": "beam",
     "jinja2": "report",
-    "matplotlib": "report",
-    "pandas": "report",
     "pebble": "engines",
     "PIL": "report",
-    "pyarrow": "report",
     "sklearn": "boosting",
     "tabulate": "report",
     "tblite": "engines",
@@ -244,6 +242,7 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     logging.set_verbosity(logging.WARNING)  # absl may start at INFO, where orbax tells every step
     python_logging.getLogger("absl").addFilter(
         lambda record: "Using custom data configuration" not in str(record.msg)
@@ -314,14 +313,3 @@ def make_out(path: pathlib.Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out: {path}: cannot be written: {error.strerror}") from error
-
-
-def draw(picture: Callable[[], None]) -> None:
-    """Draw a picture beside results that are worth keeping where Matplotlib is not installed."""
-    try:
-        picture()
-    except ModuleNotFoundError as error:
-        line = explain(error)
-        if line is None:
-            raise
-        print(f"no picture: {line}", file=sys.stderr)

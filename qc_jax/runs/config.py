@@ -11,7 +11,6 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 from ml_collections import ConfigDict
 
 from qc_jax import models
@@ -44,11 +43,13 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, given: Any) -> "ModelConfig":
-        """Return the configuration of `{"name": "egnn", "hidden": 64}`, defaults filled in.
+        """Return that of `{"name": "egnn", "hidden": 64}` or of a name alone, defaults filled in.
 
         Raises:
           InputError: It is something else, or a value is wrong.
         """
+        if isinstance(given, str):
+            given = {"name": given}
         if not isinstance(given, Mapping):
             raise InputError(f"model: expected a name and hyper-parameters, got {given!r}")
         values = dict(given)
@@ -57,6 +58,8 @@ class ModelConfig:
             raise InputError(f"model.name: expected the name of a model, got {name!r}")
         if not isinstance(source, str):
             raise InputError(f"model.source: expected 'module:Class', got {source!r}")
+        if not source and ":" not in name and models.origin(name) != name:
+            source = models.origin(name)
         made = cls(name, values, source)
         defaults = models.defaults(made.known_as)
         for key in values:
@@ -66,25 +69,30 @@ class ModelConfig:
         return made
 
     @classmethod
-    def of(cls, model: nn.Module) -> "ModelConfig":
+    def of(cls, model: models.Architecture) -> "ModelConfig":
         """Return the configuration of an architecture."""
-        kind = type(model)
-        fields = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
-        hyper_parameters = {
-            name: getattr(model, name) for name in sorted(fields - {"parent", "name", "outputs"})
-        }
-        own, source = _name_of(kind), f"{kind.__module__}:{kind.__qualname__}"
-        if own is None:
-            return cls(source, hyper_parameters)
-        shipped = kind.__module__ == f"{models.__name__}.{own}"
-        return cls(own, hyper_parameters, "" if shipped else source)
+        values = models.hyper_parameters(type(model))
+        given = {name: getattr(model, name) for name in values if name != "outputs"}
+        path = f"{type(model).__module__}:{type(model).__qualname__}"
+        shipped = path.removeprefix(f"{models.__name__}.").removesuffix(":Model")
+        if models.__name__ in path and shipped in models.available():
+            return cls(shipped, given)
+        for name in models.registered():
+            if models.origin(name) == path:
+                return cls(name, given, path)
+        return cls(path, given)
 
     @property
     def known_as(self) -> str:
-        """Return what `models.create` takes: the name, or the source of one not known here."""
-        return self.source if self.source and self.name not in models.available() else self.name
+        """Return what `models.create` takes: the name, or the source where it is another here."""
+        if not self.source:
+            return self.name
+        try:
+            return self.name if models.origin(self.name) == self.source else self.source
+        except InputError:
+            return self.source
 
-    def create(self, outputs: int) -> nn.Module:
+    def create(self, outputs: int) -> models.Architecture:
         """Return the architecture.
 
         Raises:
@@ -231,7 +239,7 @@ class RunConfig:
             raise InputError(f"targets {self.targets!r} name a target twice")
         return names
 
-    def architecture(self) -> nn.Module:
+    def architecture(self) -> models.Architecture:
         """Return the untrained model, an output a target."""
         return self.model.create(len(self.target_names))
 
@@ -309,12 +317,6 @@ class RunConfig:
     def replace(self, **fields: Any) -> "RunConfig":
         """Return the configuration with other values of fields, named as in `to_dict`."""
         return RunConfig.from_dict({**self.to_dict(), **fields})
-
-
-def _name_of(kind: type) -> str | None:
-    """Return the name that an architecture is known under here; None for one of a user's own."""
-    name = kind.__module__.removeprefix(f"{models.__name__}.")
-    return name if name in models.available() and kind.__name__ == "Model" else None
 
 
 def _text(value: Any) -> Any:

@@ -93,12 +93,12 @@ def _of_training(run: building.Run) -> building.Run:
     shapes = jax.eval_shape(lambda: run.model.init(jax.random.key(0), sample))
     matched = transfer.match(state.best_variables, shapes, asked.head, asked.embeddings)
     if not matched.taken:
-        raise InputError(f"--from={asked['source']}: none of its weights fits the model")
+        raise InputError(f"--from={asked.source}: none of its weights fits the model")
     task = run.task
     if asked.scaling == "kept":
         if targets != task.targets or any(task.offsets or ()):
             raise InputError(
-                f"transfer.scaling=kept: expected labels as {asked['source']} has them, "
+                f"transfer.scaling=kept: expected labels as {asked.source} has them, "
                 f"{', '.join(targets)}; got {', '.join((*task.targets, *task.notes))}"
             )
         task = task._replace(scaler=state.scaler)

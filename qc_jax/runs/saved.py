@@ -36,7 +36,7 @@ from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
-from qc_jax.train.state import State, init, of_one, take
+from qc_jax.train.state import State, add_replica_axis, init, select_replica
 
 _RECORD, _PAIRS = "run.json", "pairs.npz"
 _ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as the table
@@ -433,7 +433,7 @@ class SavedRun:
         for line in self.history:
             workdir.on_epoch(line)
         with Checkpoints(workdir.checkpoints) as checkpoints:
-            checkpoints.save(int(self.state.epoch), of_one(self.state))
+            checkpoints.save(int(self.state.epoch), add_replica_axis(self.state))
         self.score().write(workdir)
         return dataclasses.replace(self, path=target)
 
@@ -474,12 +474,12 @@ def restore(workdir: Workdir, model: nn.Module, config: RunConfig) -> State:
     zeros = jnp.zeros(len(config.target_names))
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
     sample = models.sample(config.canvas_size)
-    like = jax.eval_shape(lambda: of_one(init(model, sample, scaler, config.train)))
+    like = jax.eval_shape(lambda: add_replica_axis(init(model, sample, scaler, config.train)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
         states = checkpoints.latest(like)
     if states is None:
         raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
-    return take(states, 0)
+    return select_replica(states, 0)
 
 
 def _symbols(name: str) -> list[str]:

@@ -17,7 +17,7 @@ from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.stack import Training
-from qc_jax.train.state import of_one
+from qc_jax.train.state import add_replica_axis
 
 _LOOK_SECONDS = 1.0  # between two looks for what other processes have ended
 
@@ -44,7 +44,9 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
-            words.append(value if name in ("model", "target") else f"{name}{value:g}")
+            words.append(
+                value.replace(":", ".") if name in ("model", "target") else f"{name}{value:g}"
+            )
             match name:
                 case "model":
                     one["model"] = {"name": value, **models.defaults(value)}
@@ -119,7 +121,7 @@ class Sweep:
         self._runs: dict[str, building.Run] = {}  # of this process's waves
         # A process that is asked to stop asks the others, which train other waves, by this file.
         self._stop = self.workdir.path / "stop"
-        with hosts.in_turn("claim"):
+        with hosts.primary_first("claim"):
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
             self.workdir.lock()
             for name, run in all_runs.items():
@@ -132,13 +134,13 @@ class Sweep:
                 )
                 for name, run in all_runs.items()
             }
-            plan = grid.waves(trainings, self.workdir.path, stack)
+            plan = grid.plan_stacks(trainings, self.workdir.path, stack)
             # Rows of results.csv: those of trainings that an earlier sweep had here, and of each
             # training of this one that has ended.
             self._others = self._lines_of_others()
             self._ended: dict[str, list[dict[str, Any]]] = {}
             self._look()
-        self._plan = grid.own(plan, self._parallel)
+        self._plan = grid.local_stacks(plan, self._parallel)
         # What others train is of no use here, and takes room on a device.
         mine = [name for wave in self._plan for name in wave.names]
         self._runs |= {name: all_runs[name] for name in mine}
@@ -200,7 +202,7 @@ class Sweep:
             return
         everywhere = not grid.shared_out(self._parallel)
         with Checkpoints(workdir.checkpoints, everywhere) as checkpoints:
-            checkpoints.save(int(what.state.epoch), of_one(what.state))
+            checkpoints.save(int(what.state.epoch), add_replica_axis(what.state))
         if workdir.writes:
             scoring.score(run, what.state, what.seconds).write(workdir)
 

@@ -2,20 +2,25 @@
 
 import hashlib
 import math
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from qc_jax import models
 from qc_jax.data import files
+from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building
 from qc_jax.runs.config import published
+from qc_jax.train.state import State, init
 
 # Where a state dict may stand in a checkpoint.
 _STATE_DICTS = ("model_state_dict", "state_dict", "model")
@@ -262,3 +267,47 @@ def table_range(run: building.Run) -> tuple[np.ndarray, np.ndarray]:
         np.where(finite, columns, np.inf).min(axis=0),
         np.where(finite, columns, -np.inf).max(axis=0),
     )
+
+
+def as_imported(run: building.Run, checkpoint: Checkpoint, labels: LabelRange) -> building.Run:
+    """Return the run with where its weights come from in its configuration."""
+    config = run.config
+    imported = {
+        "file": os.path.basename(checkpoint.path),
+        "sha256": checkpoint.sha256,
+        "label_min": labels.low.tolist(),
+        "label_max": labels.high.tolist(),
+        "scaled_by": labels.source,
+        "presumed": "trained and chosen on the training and validation rows of split "
+        f"{config.split}, seed {config.train.seed}, of {config.data}",
+    }
+    return run._replace(config=config.replace(imported=imported))
+
+
+def state_of(run: building.Run, variables: models.Variables, labels: LabelRange) -> State:
+    """Return the state of a training that would have ended with these variables."""
+    scaler = Scaler(
+        low=jnp.asarray(labels.low, jnp.float32),
+        high=jnp.asarray(labels.high, jnp.float32),
+        log=jnp.zeros(len(run.task.targets), bool),
+    )
+    statistics = dict(variables)
+    params = statistics.pop("params")
+    state = jax.jit(lambda: init(run.model, models.sample(), scaler, run.settings))()
+    return state.replace(
+        params=params, best_params=params, statistics=statistics, best_statistics=statistics
+    )
+
+
+def range_warnings(run: building.Run, labels: LabelRange) -> list[str]:
+    """Return a line a target whose labels are not those that the model was trained on."""
+    lines = []
+    names, low, high = run.task.targets, *table_range(run)
+    for name, a, b, c, d in zip(names, labels.low, labels.high, low, high, strict=True):
+        if (a, b) != (-1, 1) and not np.allclose((a, b), (c, d), rtol=1e-5):
+            lines.append(
+                f"{name} of {run.config.data} lies between {c:#.4g} and {d:#.4g}, the range of "
+                f"these weights is {a:#.4g} to {b:#.4g}: they were trained on other data, or "
+                "scaled by some of the rows"
+            )
+    return lines

@@ -123,6 +123,8 @@ class Workdir(Observer):
         if "schema" not in found:
             raise InputError(f"{self.path / self._config_name}: expected a run's schema, got none")
         try:
+            if isinstance(found.get("model"), str):  # that cards may give, and no run writes
+                raise InputError(f"model: expected its hyper-parameters, got {found['model']!r}")
             return RunConfig.from_dict(found).to_dict()
         except InputError as error:
             raise InputError(f"{self.path / self._config_name}: {error}") from error

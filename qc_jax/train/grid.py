@@ -19,7 +19,8 @@ from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.train import loop, steps
 from qc_jax.train.parallel import Devices, bytes_of
-from qc_jax.train.stack import Stack, Training, key
+from qc_jax.train.program import CompileCache
+from qc_jax.train.stack import Stack, Training, static_signature
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
 _PART_OF_MEMORY = 0.6
@@ -29,7 +30,7 @@ _PART_OF_MEMORY = 0.6
 _ON_CPU = 4
 
 
-class Wave(NamedTuple):
+class StackedBatch(NamedTuple):
     """One program.
 
     Attributes:
@@ -46,16 +47,16 @@ def shared_out(parallel: str) -> bool:
     return parallel != "data" and jax.process_count() > 1
 
 
-def own(plan: Sequence[Wave], parallel: str) -> list[Wave]:
+def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBatch]:
     """Those of the waves that this process trains."""
     if not shared_out(parallel):
         return list(plan)
     return list(plan[jax.process_index() :: jax.process_count()])
 
 
-def waves(
+def plan_stacks(
     trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
-) -> list[Wave]:
+) -> list[StackedBatch]:
     """Which trainings run as one program, and after which others.
 
     What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
@@ -88,7 +89,7 @@ def waves(
     groups: dict[Any, list[str]] = {}
     for name, training in trainings.items():
         if name not in planned:
-            groups.setdefault(key(training), []).append(name)
+            groups.setdefault(static_signature(training), []).append(name)
     for names in groups.values():
         first = trainings[names[0]]
         most = stack_size or fitting([trainings[name] for name in names])
@@ -100,7 +101,7 @@ def waves(
     if groups:
         files.write_json(path, stacks)
     return [
-        Wave(tuple(names), os.path.join(directory, "waves", str(number)))
+        StackedBatch(tuple(names), os.path.join(directory, "waves", str(number)))
         for number, names in enumerate(stacks)
         if names[0] in trainings
     ]
@@ -129,12 +130,12 @@ def fitting(trainings: Sequence[Training]) -> int:
     most = int(_PART_OF_MEMORY * devices.memory() / max(each, 1))
     if jax.default_backend() == "cpu":
         most = min(most, _ON_CPU)
-    return min(len(trainings), max(1, most) * devices.holding)
+    return min(len(trainings), max(1, most) * devices.num_replica_groups)
 
 
 def fit_grid(
     trainings: Mapping[str, Training],
-    plan: Sequence[Wave],
+    plan: Sequence[StackedBatch],
     done: Callable[[str], bool],
     on_epoch: Callable[[str, dict[str, Any]], None] = lambda name, line: None,
     on_end: Callable[[str, loop.FitResult | InputError], None] = lambda name, trained: None,
@@ -146,7 +147,7 @@ def fit_grid(
 
     Args:
       trainings: by name.
-      plan: those waves that are this process's `own`.
+      plan: those waves that are this process's `local_stacks`.
       done: says of a name whether its training has ended.
       on_epoch: told of every epoch of every training.
       on_end: told of each training that ends, as soon as it does; `done` must say so from then on.
@@ -156,6 +157,7 @@ def fit_grid(
       InputError: as `loop.fit_stack`; one training that ends in an error stops no other.
       Interrupted: `stop` said so.
     """
+    cache = CompileCache()
     for names, directory in plan:
         over = [done(name) for name in names]
         if not all(over):
@@ -166,6 +168,7 @@ def fit_grid(
                 on_epoch=functools.partial(_by_name, on_epoch, names),
                 on_end=functools.partial(_by_name, on_end, names),
                 stop=stop,
+                cache=cache,
             )
             if jax.process_count() == 1:  # others may still be at it
                 # No training goes on from here, and the states of a grid take gigabytes.

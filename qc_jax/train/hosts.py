@@ -83,7 +83,7 @@ def join(
 
 def leave() -> None:
     """Ends what `join` began, when all have come to it; a process that does not is dead to them."""
-    meet("leave")
+    barrier("leave")
     jax.distributed.shutdown()
 
 
@@ -92,7 +92,7 @@ def first() -> bool:
     return jax.process_index() == 0
 
 
-def meet(where: str) -> None:
+def barrier(where: str) -> None:
     """Waits until all processes have come here; each calls it as often as the others.
 
     JAX ends the waiting process where another one has died.
@@ -102,17 +102,17 @@ def meet(where: str) -> None:
 
 
 @contextlib.contextmanager
-def in_turn(where: str) -> Iterator[None]:
+def primary_first(where: str) -> Iterator[None]:
     """The first process runs the block, then the others do, then all go on."""
     if not first():
-        meet(f"{where}: the first is done")
+        barrier(f"{where}: the first is done")
     yield
     if first():
-        meet(f"{where}: the first is done")
-    meet(f"{where}: all are done")
+        barrier(f"{where}: the first is done")
+    barrier(f"{where}: all are done")
 
 
-def agree(*asked: bool) -> list[bool]:
+def any_process(*asked: bool) -> list[bool]:
     """Of each question, whether any process says yes; all must ask at the same point."""
     answers = multihost_utils.process_allgather(np.array(asked))
     return np.any(answers.reshape(-1, len(asked)), axis=0).tolist()

@@ -21,9 +21,9 @@ from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.forces import FORCES
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
-from qc_jax.train.program import Program, Solved, Streamed
+from qc_jax.train.program import ClosedForm, CompileCache, Program, Streamed
 from qc_jax.train.stack import Stack, Training
-from qc_jax.train.state import State, count_parameters, take
+from qc_jax.train.state import State, count_parameters, select_replica
 
 
 class FitResult(NamedTuple):
@@ -89,6 +89,7 @@ def fit_stack(
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, line: None,
     on_end: Callable[[int, FitResult | InputError], None] = lambda index, trained: None,
     stop: Callable[[], bool] = lambda: False,
+    cache: CompileCache | None = None,
 ) -> list[FitResult | InputError | None]:
     """Trains all until the last epoch or the early stop, from the newest checkpoint on.
 
@@ -102,12 +103,13 @@ def fit_stack(
     stay on disk `waited`, the part of the time that was spent waiting for them.
 
     Args:
-      trainings: R of them whose `stack.key` is the same.
+      trainings: R of them whose `stack.static_signature` is the same.
       directory: where the checkpoints of their states are kept; None keeps none.
       done: [R], True for those that are finished and not to be trained again.
       on_epoch: told of every epoch of every training, those before an interruption included.
       on_end: told once of each training that ends, as soon as it does.
       stop: asked after every epoch whether to save and to stop.
+      cache: programs of stacks before this one.
 
     Returns:
       What each ended with: an InputError where its loss was not finite, None where it was done.
@@ -137,12 +139,12 @@ def fit_stack(
     with contextlib.ExitStack() as opened:
         checkpoints = states = None
         if directory is not None:
-            checkpoints = opened.enter_context(Checkpoints(directory, devices.everywhere))
+            checkpoints = opened.enter_context(Checkpoints(directory, devices.spans_processes))
             states = checkpoints.latest(like=shapes)
         if states is None:
             states = stack.first_states()
         for index in np.flatnonzero(active).tolist():
-            state = take(states, index)
+            state = select_replica(states, index)
             histories[index] = _resume(trainings[index], int(state.epoch))
             for line in histories[index]:
                 on_epoch(index, line)
@@ -151,7 +153,7 @@ def fit_stack(
         if not active.any():
             return ended
 
-        program = _program(stack)(stack, devices, states)
+        program = _program(stack, devices, states, cache)
         epoch, saved = int(np.max(states.epoch)), time.monotonic()
         del states
         while active.any():
@@ -179,8 +181,8 @@ def fit_stack(
             due = epoch % settings.checkpoint_every == 0 or (
                 0 < 60 * settings.checkpoint_minutes < time.monotonic() - saved
             )
-            if devices.everywhere:  # clocks and signals are each process's own
-                due, stopping = hosts.agree(due, stopping)
+            if devices.spans_processes:  # clocks and signals are each process's own
+                due, stopping = hosts.any_process(due, stopping)
             over = not active.any() and any(map(_is_trained, ended))
             if checkpoints is not None and (due or stopping or over):
                 checkpoints.save(epoch, program.states())
@@ -208,7 +210,10 @@ def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
     """Raise InputError where a device cannot hold what a step certainly needs."""
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(stack)
     weights = count_parameters(states.params) / len(stack)
-    need, what = each * devices.each, f"{weights:.3g} weights and what Adam remembers of them"
+    need, what = (
+        each * devices.replicas_per_device,
+        f"{weights:.3g} weights and what Adam remembers of them",
+    )
     if "canvas" in stack.model.inputs and stack.structures is not None:
         pixels = stack.structures.canvas_size**2
         rows = stack.settings.batch_size / devices.sharing
@@ -222,10 +227,14 @@ def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
         )
 
 
-def _program(stack: Stack) -> type[Program | Streamed | Solved]:
+def _program(
+    stack: Stack, devices: Devices, states: State, cache: CompileCache | None
+) -> Program | Streamed | ClosedForm:
     if stack.model.closed_form:
-        return Solved
-    return Program if stack.stream is None else Streamed
+        return ClosedForm(stack, devices, states)
+    if stack.stream is not None:
+        return Streamed(stack, devices, states)
+    return Program(stack, devices, states, cache)
 
 
 def _line(

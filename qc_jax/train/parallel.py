@@ -33,7 +33,7 @@ class Devices:
 
     Attributes:
       sharing: how many devices share a batch.
-      everywhere: whether they are those of several processes.
+      spans_processes: whether they are those of several processes.
 
     Args:
       parallel: of `Settings`: 'data', 'replicas' or 'auto'.
@@ -47,7 +47,7 @@ class Devices:
     def __init__(self, parallel: str, size: int, batch_size: int):
         self._devices = jax.local_devices()  # of this process
         replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
-        self.everywhere = not replicas and jax.process_count() > 1
+        self.spans_processes = not replicas and jax.process_count() > 1
         self.sharing = 1 if replicas else len(self._together)
         if batch_size % self.sharing:
             raise InputError(
@@ -69,22 +69,22 @@ class Devices:
     @property
     def _together(self) -> list[jax.Device]:
         """Those that run one program; process after process, as each puts its part of an array."""
-        if not self.everywhere:
+        if not self.spans_processes:
             return self._devices
         return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
 
     @property
-    def kind(self) -> tuple[Any, ...]:
+    def static_signature(self) -> tuple[Any, ...]:
         """What programs for them depend on."""
-        return tuple(self._together), self.sharing, self.each
+        return tuple(self._together), self.sharing, self.replicas_per_device
 
     @property
-    def each(self) -> int:
+    def replicas_per_device(self) -> int:
         """How many trainings each device has."""
         return self._places.shape[1]
 
     @property
-    def holding(self) -> int:
+    def num_replica_groups(self) -> int:
         """How many devices hold different trainings."""
         return 1 if self.sharing > 1 else len(self._devices)
 

@@ -15,7 +15,7 @@ from qc_jax.data.stream import Stream
 from qc_jax.train import steps
 from qc_jax.train.parallel import Devices, bytes_of
 from qc_jax.train.stack import Stack
-from qc_jax.train.state import State, of_one, take
+from qc_jax.train.state import State, add_replica_axis, select_replica
 from qc_jax.train.steps import Replica, Shares
 
 
@@ -35,8 +35,18 @@ class _OnDevices:
         return self._devices.get_one(self._states, index)
 
 
-# The newest program, and what it is of: the waves of a grid are of a kind, one after another.
-_newest: tuple[Any, jax.stages.Compiled] | None = None
+class CompileCache:
+    """The newest program by what it is of: the stacks of a grid are alike, one after another."""
+
+    def __init__(self):
+        self._signature: Any = None
+        self._program: jax.stages.Compiled | None = None
+
+    def get(self, signature: Any, build: Callable[[], jax.stages.Compiled]) -> jax.stages.Compiled:
+        """Return the program of this signature, built unless it is the newest."""
+        if self._program is None or self._signature != signature:
+            self._signature, self._program = signature, build()
+        return self._program
 
 
 class Program(_OnDevices):
@@ -46,20 +56,23 @@ class Program(_OnDevices):
       compile_seconds: that it took; 0 where the stack before was of the same kind.
     """
 
-    def __init__(self, stack: Stack, devices: Devices, states: State):
+    def __init__(
+        self, stack: Stack, devices: Devices, states: State, cache: CompileCache | None = None
+    ):
         super().__init__(stack, devices, states)
         epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
-        function = steps.stacked(epoch, devices.each)
+        function = steps.stacked(epoch, devices.replicas_per_device)
         self._given = devices.put_on_each((stack.structures, stack.forces))
         start = time.perf_counter()
         active = devices.put(np.ones(len(stack), bool))
         args = (self._states, active, self._replicas, *self._given)
-        global _newest
         shapes = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args)]
-        kind = (stack.kind, stack.model, devices.kind, jax.tree.structure(args), shapes)
-        if _newest is None or _newest[0] != kind:
-            _newest = kind, devices.compile(function, *args)
-        self._function = _newest[1]
+        signature = (
+            *(stack.static_signature, stack.model, devices.static_signature),
+            *(jax.tree.structure(args), shapes),
+        )
+        cache = cache or CompileCache()
+        self._function = cache.get(signature, lambda: devices.compile(function, *args))
         self.compile_seconds = time.perf_counter() - start
 
     @property
@@ -92,7 +105,7 @@ class Streamed(_OnDevices):
 
         # Everything has a first axis of one training; structures have none.
         def order(states: State, replicas: Replica) -> tuple[Shares, Shares, jax.Array]:
-            state, replica = take((states, replicas), 0)
+            state, replica = select_replica((states, replicas), 0)
             shares, keys = parts.order(state, replica)
             return shares, parts.shares(replica.validation_rows), keys
 
@@ -104,10 +117,10 @@ class Streamed(_OnDevices):
             keys: jax.Array,
             step: jax.Array,
         ) -> tuple[State, jax.Array]:
-            state, replica = take((states, replicas), 0)
+            state, replica = select_replica((states, replicas), 0)
             (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
             batch = Dataset(structures, replica.labels[rows])
-            return of_one(parts.train(state, replica, batch, weights, key))
+            return add_replica_axis(parts.train(state, replica, batch, weights, key))
 
         def validate(
             sums: tuple[jax.Array, ...],
@@ -117,16 +130,16 @@ class Streamed(_OnDevices):
             shares: Shares,
             step: jax.Array,
         ) -> tuple[jax.Array, ...]:
-            sums, state, replica = take((sums, states, replicas), 0)
+            sums, state, replica = select_replica((sums, states, replicas), 0)
             rows, weights = jax.tree.map(lambda leaf: leaf[step], shares)
             batch = Dataset(structures, replica.labels[rows])
-            return of_one(parts.validate(sums, state, batch, weights))
+            return add_replica_axis(parts.validate(sums, state, batch, weights))
 
         def end(
             states: State, replicas: Replica, sums: tuple[jax.Array, ...]
         ) -> tuple[State, dict[str, jax.Array]]:
-            state, replica, sums = take((states, replicas, sums), 0)
-            return of_one(parts.end(state, replica, sums))
+            state, replica, sums = select_replica((states, replicas, sums), 0)
+            return add_replica_axis(parts.end(state, replica, sums))
 
         self._functions: dict[str, Callable[..., Any]] = {
             "order": order,
@@ -134,7 +147,7 @@ class Streamed(_OnDevices):
             "validate": validate,
             "end": end,
         }
-        zeros = of_one(parts.nothing(take(stack.replicas, 0)))
+        zeros = add_replica_axis(parts.init_validation_sums(select_replica(stack.replicas, 0)))
         self._nothing = jax.tree.map(np.asarray, zeros)
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,7 +200,7 @@ class Streamed(_OnDevices):
         return self._programs[name](*args)
 
 
-class Solved:
+class ClosedForm:
     """What one epoch would give, of models that are solved at once from the training rows."""
 
     compile_seconds = 0.0
@@ -195,7 +208,7 @@ class Solved:
     def __init__(self, stack: Stack, devices: Devices, states: State):
         del devices  # models are solved on the host
         self._stack = stack
-        self._states = [take(states, index) for index in range(len(stack))]
+        self._states = [select_replica(states, index) for index in range(len(stack))]
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """Solves those that are `active` [R]; what it measured, [R, ...]."""

@@ -17,7 +17,7 @@ from qc_jax.errors import InputError
 from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
-from qc_jax.train.state import State, init, start_from, take
+from qc_jax.train.state import State, init, select_replica, start_from
 from qc_jax.train.steps import Replica
 
 # What the trainings of a stack may differ in, beside their task and the model's rate of dropout.
@@ -43,7 +43,7 @@ class Training(NamedTuple):
     initial: Mapping[str, Any] | None = None
 
 
-def key(training: Training) -> tuple[Any, ...]:
+def static_signature(training: Training) -> tuple[Any, ...]:
     """What trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
     if model.dropout is not None:
@@ -67,7 +67,7 @@ def key(training: Training) -> tuple[Any, ...]:
 
 
 class Stack:
-    """R trainings whose `key` is the same, as arrays with a first axis R.
+    """R trainings whose `static_signature` is the same, as arrays with a first axis R.
 
     Attributes:
       trainings: R of them.
@@ -78,7 +78,7 @@ class Stack:
     """
 
     def __init__(self, trainings: Sequence[Training]):
-        assert len({key(training) for training in trainings}) == 1
+        assert len({static_signature(training) for training in trainings}) == 1
         self.trainings = tuple(trainings)
         tasks = [training.task for training in trainings]
         rates = [training.model.dropout for training in trainings]
@@ -101,9 +101,9 @@ class Stack:
         return len(self.trainings)
 
     @property
-    def kind(self) -> tuple[Any, ...]:
-        """The `key` of its trainings."""
-        return key(self.trainings[0])
+    def static_signature(self) -> tuple[Any, ...]:
+        """The `static_signature` of its trainings."""
+        return static_signature(self.trainings[0])
 
     @property
     def model(self) -> nn.Module:
@@ -148,6 +148,6 @@ class Stack:
             raise InputError("a model that is solved at once starts from no weights")
         each = []
         for index, variables in enumerate(initial):
-            state = take(states, index)
+            state = select_replica(states, index)
             each.append(state if variables is None else start_from(state, variables))
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)

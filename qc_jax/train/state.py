@@ -135,12 +135,12 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
     )
 
 
-def take(stack: T, index: int) -> T:
+def select_replica(stack: T, index: int) -> T:
     """One training's part of what a stack of them has, [R, ...], such as their states."""
     return jax.tree.map(lambda leaf: leaf[index], stack)
 
 
-def of_one(tree: T) -> T:
+def add_replica_axis(tree: T) -> T:
     """What a stack of one training has, [1, ...]."""
     return jax.tree.map(lambda leaf: leaf[None], tree)
 

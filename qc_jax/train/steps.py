@@ -21,7 +21,7 @@ from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.config import PRODUCTS, TrainConfig
 from qc_jax.train.forces import with_slope
-from qc_jax.train.state import State, of_one, take
+from qc_jax.train.state import State, add_replica_axis, select_replica
 
 AXIS = "devices"
 
@@ -114,10 +114,10 @@ class Steps:
 
         def loss_share(params):
             # Running averages move by little and would not move at all in bfloat16.
-            variables = {"params": self._narrow(params), **state.statistics}
+            variables = {"params": self._cast_compute_dtype(params), **state.statistics}
 
             def outputs(positions):
-                given = self._narrow(structures.replace(positions=positions))
+                given = self._cast_compute_dtype(structures.replace(positions=positions))
                 predicted, statistics = models.apply_training(model, variables, given, key)
                 return predicted.astype(jnp.float32), statistics
 
@@ -132,7 +132,7 @@ class Steps:
         params = optax.apply_updates(state.params, updates)
         return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
 
-    def nothing(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
         """What `validate` adds to, before the first batch."""
         natural = replica.labels.shape[1] + (self._settings.force_weight > 0)
         return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
@@ -223,7 +223,7 @@ class Steps:
             return self.validate(sums, state, dataset.take(share.rows), share.weights), None
 
         shares = self.shares(replica.validation_rows)
-        sums, _ = jax.lax.scan(validate, self.nothing(replica), shares)
+        sums, _ = jax.lax.scan(validate, self.init_validation_sums(replica), shares)
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
@@ -260,7 +260,7 @@ class Steps:
     def _precision(self):
         return jax.default_matmul_precision(PRODUCTS[self._settings.precision])
 
-    def _narrow(self, tree):
+    def _cast_compute_dtype(self, tree):
         if self._settings.precision != "bfloat16":
             return tree
         return jax.tree.map(
@@ -290,6 +290,8 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
 
     def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch, forces):
         """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
-        return of_one(epoch(take(states, 0), take(replicas, 0), structures, forces))
+        return add_replica_axis(
+            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, forces)
+        )
 
     return alone

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.special import erfc
 
 from qc_jax.chem.elements import element
 from qc_jax.dftb import parametrization, skf
@@ -35,9 +36,8 @@ def write(directory: pathlib.Path, tables: Mapping[str, np.ndarray]) -> None:
     points = np.linspace(0.5, 20, 700)
     for name, table in tables.items():
         first, second = name.split("-")
-        values = [
-            float(parametrization.closed_form([(first, second)]).evaluate_one(r, 0)) for r in points
-        ]
+        (charges,), (width,) = parametrization.closed_form([(first, second)])
+        values = charges * erfc(points / width) / points
         spline = CubicSpline(points, values, bc_type="natural")
         coefficients = np.zeros((len(points) - 1, 6))
         coefficients[:, :4] = spline.c[::-1].T
@@ -48,8 +48,8 @@ def write(directory: pathlib.Path, tables: Mapping[str, np.ndarray]) -> None:
             electrons = {shell[-1]: numbers.configuration[shell] for shell in numbers.valence}
             atom = skf.Atom(
                 *(
-                    {x: round(values.get(x, 0.0), 6) for x in "dps"}
-                    for values in (numbers.onsite, numbers.hubbard, electrons)
+                    {x: round(one.get(x, 0.0), 6) for x in "dps"}
+                    for one in (numbers.onsite, numbers.hubbard, electrons)
                 ),
                 element(first).mass_amu,
             )

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from qc_jax.dftb import PseudoAtom, integrals, pseudo_atom, quadrature, two_center
+from qc_jax.dftb import PseudoAtom, integrals, pseudo_atom, quadrature, radial, two_center
 from qc_jax.errors import InputError
 
 FIXTURE = np.load(pathlib.Path(__file__).parents[1] / "fixtures" / "ptbp_integrals.npz")
@@ -58,7 +58,7 @@ def test_both_rules_measure_the_half_plane():
 def test_polynomials_fit_and_differentiate():
     points = quadrature.published_points(0.6)
     field = 1 + points.x**3 * points.z**2 - 2 * points.z**3
-    fit = points.basis.T @ field
+    fit = points.inverse @ (points.basis.T @ field)
     np.testing.assert_allclose(points.basis @ fit, field, atol=1e-10)
     by_x = 3 * points.x**2 * points.z**2
     np.testing.assert_allclose(points.basis_x @ fit, by_x, atol=1e-9)
@@ -125,3 +125,22 @@ def test_bad_input(slater_atom):
 
 def test_beyond_all_ranges_all_is_zero(slater_atom):
     assert two_center(slater_atom, slater_atom, 90.0)["sss_1s_1s"] == (0.0, 0.0)
+
+
+@pytest.mark.slow
+def test_gradients_by_the_orbitals(slater_atom):
+    """An orbital scaled by 1 + t: integrals with it grow by t, its products with itself by 2 t."""
+    with jax.enable_x64(True):
+        values = radial.atom_values(slater_atom)
+        points = integrals.points_at("exact", 0.2)
+
+        def overlap_and_hamiltonian(t):
+            orbitals = values.orbitals.at[0].multiply(1 + t)
+            atom = radial.splines(values._replace(orbitals=orbitals))
+            found = integrals.pair_integrals(atom, atom, 10.0, 2.0, points, exact=True)
+            return found.overlap, found.hamiltonian
+
+        value, slope = jax.jit(lambda t: jax.jvp(overlap_and_hamiltonian, (t,), (1.0,)))(0.0)
+    times = np.array([(a == 0) + (b == 0) for a, b, _ in integrals.INTEGRALS])
+    for one, rise in zip(value, slope, strict=True):
+        np.testing.assert_allclose(rise, times * np.asarray(one), atol=1e-10)

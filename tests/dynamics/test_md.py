@@ -80,7 +80,7 @@ def test_lists_change_nothing():
 def test_what_was_not_trained_on_is_told():
     places = np.array([[[0, 0, 0], [0, 0, far]] for far in (1.15, 1.25)])
     known = TrainingDomain.of_structures(from_arrays(np.array([[6, 8]] * 2), places))
-    potential = Potential(toys.trained(toys.Morse()), toys.pair(1.2), double=True, domain=known)
+    potential = Potential(toys.trained(toys.Morse(), domain=known), toys.pair(1.2), double=True)
     config = md.MDConfig(steps=200, dt_fs=0.4, temperature=2000, seed=3)
     done = md.run(potential, toys.pair(1.2).positions, config)
     length = np.linalg.norm(done.positions[:, 1] - done.positions[:, 0], axis=1)

@@ -1,5 +1,7 @@
 """Energies and forces of potentials, their lists of neighbours, and what has none."""
 
+import dataclasses
+
 import ase
 import ase.neighborlist
 import numpy as np
@@ -9,6 +11,7 @@ from qc_jax import models
 from qc_jax.data.atoms import Structure
 from qc_jax.dynamics.potential import SKIN, Potential, energy_column
 from qc_jax.errors import InputError
+from qc_jax.runs.config import ModelConfig
 from tests.dynamics import toys
 
 CELL = np.diag([3.1, 3.4, 3.9]) + np.array([[0, 0, 0], [0.4, 0, 0], [0.2, -0.5, 0]])
@@ -40,7 +43,8 @@ def test_energy_and_forces_of_a_pair_are_those_of_its_formula():
     np.testing.assert_allclose(forces[:, 2], [slope, -slope], rtol=1e-12)
     single = Potential(toys.trained(toys.Morse()), toys.pair(1.0))
     assert single.energy_and_forces(toys.pair(1.0).positions)[0] == pytest.approx(energy, rel=1e-5)
-    higher = Potential(toys.trained(toys.Morse()), toys.pair(1.0), double=True, offset=-4000.0)
+    run = toys.trained(toys.Morse(), offset=-4000.0)
+    higher = Potential(run, toys.pair(1.0), double=True)
     assert higher.energy_and_forces(toys.pair(1.0).positions)[0] == energy - 4000.0
 
 
@@ -86,7 +90,7 @@ def test_of_two_energies_the_one_with_the_forces_is_taken():
     model = toys.Morse()
     names = ("e_g_ev", "total_energy_ev", "mermin_free_energy_ev")
     assert energy_column(toys.trained(model)) == 0
-    assert energy_column(toys.trained(model)._replace(targets=names)) == 2
+    assert energy_column(toys.trained(model, names)) == 2
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,8 @@ def test_of_two_energies_the_one_with_the_forces_is_taken():
 )
 def test_models_without_forces_are_refused(name, message):
     some = toys.trained(toys.Morse())
-    some = some._replace(model=models.create(name), config={"model": {"name": name}})
+    config = dataclasses.replace(some.config, model=ModelConfig(name))
+    some = dataclasses.replace(some, model=models.create(name), config=config)
     with pytest.raises(InputError, match=message):
         energy_column(some)
 
@@ -117,3 +122,13 @@ def test_what_else_is_refused():
         Potential(toys.trained(toys.Morse()), crystal())
     with pytest.raises(InputError, match="expected atomic numbers up to 90, got 92"):
         Potential(toys.trained(toys.Morse()), toys.pair(1.0, (1, 92)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [([6, 0], "atom 1: expected an element"), ([], "expected at least one atom, got none")],
+)
+def test_atoms_that_are_none(numbers, message):
+    structure = Structure(np.array(numbers, int), np.eye(3)[: len(numbers)])
+    with pytest.raises(InputError, match=message):
+        Potential(toys.trained(toys.Morse()), structure)

@@ -27,6 +27,6 @@ def test_no_minimum():
         vibration.of_pair(potential, 1.3, 2.0)
     with pytest.raises(InputError, match="force constant: expected above 0"):
         vibration.of_force_constant(np.array([1, 1]), 1.0, -1.0)
-    three = toys.Structure(np.array([1, 1, 1]), np.zeros((3, 3)))
+    three = toys.Structure(np.array([1, 1, 1]), np.eye(3))
     with pytest.raises(InputError, match="expected two atoms without a cell, got 3"):
         vibration.of_pair(Potential(toys.trained(toys.Morse()), three), 1.0, 2.0)

@@ -11,6 +11,7 @@ import numpy as np
 from experiments.configs import schnet
 from qc_jax.data.atoms import Structure
 from qc_jax.data.batch import Batch
+from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
@@ -59,7 +60,12 @@ class Soft(Architecture):
         return scale * energy[:, None]
 
 
-def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -> SavedRun:
+def trained(
+    model: nn.Module,
+    targets: tuple[str, ...] = ("total_energy_ev",),
+    domain: TrainingDomain | None = None,
+    offset: float = 0.0,
+) -> SavedRun:
     """The model as if it had been trained; labels are not scaled."""
     settings = TrainConfig()
     some = jnp.ones(len(targets))
@@ -69,7 +75,7 @@ def trained(model: nn.Module, targets: tuple[str, ...] = ("total_energy_ev",)) -
     config = RunConfig(
         ModelConfig(type(model).__name__), settings, "gone.npz", targets=",".join(targets)
     )
-    nothing = Record((0.0,) * len(targets), None, {}, "", {}, False, None, {})
+    nothing = Record((offset,) * len(targets), domain, {}, "", {}, False, None, {})
     return SavedRun(config, model, state, nothing)
 
 

@@ -1,5 +1,6 @@
 """The training script as a user runs it: results, devices, sources of data, kills, bad input."""
 
+import csv
 import json
 import os
 import signal
@@ -114,10 +115,12 @@ def test_predict(trained, run_python):
     ("arguments", "words"),
     [
         (("Ag", "Xx"), "unknown element symbol 'Xx'"),
-        (("Ag",), "expected two element symbols like 'Ag Al', got Ag"),
+        (("Ag",), "expected two element symbols like 'Ag Al', or pairs like 'Ag_Al C_O', got Ag"),
+        (("Ag_Al", "--file=x.csv"), "--file: expected no pairs and no --distance beside it"),
+        (("--file=missing.csv",), "missing.csv: No such file or directory"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
-        (("Ra", "Th"), "pair 'Ra_Th' is not in the table"),
+        (("Ra", "Th"), "pair 'Ra_Th': expected one that stands once in the table"),
         (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
     ],
 )
@@ -125,6 +128,33 @@ def test_predict_bad_input(trained, run_python, arguments, words):
     workdir, _ = trained
     done = run_python(*PREDICT, f"--workdir={workdir}", *arguments)
     assert_one_line(done, words)
+
+
+@pytest.mark.slow
+def test_predict_many(trained, run_python, tmp_path):
+    """By words, by a file, as JSON; and as `export` writes it: the same numbers."""
+    workdir, _ = trained
+    path = tmp_path / "pairs.csv"
+    path.write_text("pair,distance_ang\nO_C,\nAg_Al,2.5\nAl_Ag,\n")
+    done = run_python(*PREDICT, f"--workdir={workdir}", f"--file={path}", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert [row["name"] for row in rows] == ["C_O", "Ag_Al", "Ag_Al"]
+    assert rows[1]["distance_ang"] == 2.5 != rows[2]["distance_ang"]
+    table = open_table("gfn2_xtb")
+    label = table.targets["e_homo_ev"][table.row("C_O")]
+    assert rows[0]["reference"]["e_homo_ev"] == pytest.approx(label)
+    done = run_python(*PREDICT, f"--workdir={workdir}", "C_O", "Ag_Al")
+    assert [line.split()[0] for line in done.stdout.splitlines() if "_" in line.split(" ")[0]]
+    out = tmp_path / "out.csv"
+    export = ("-m", "experiments.export", "--format=csv", f"--out={out}", f"--workdir={workdir}")
+    done = run_python(*export)
+    assert done.returncode == 0, done.stderr
+    with open(out, newline="") as file:
+        found = {row["pair"]: row for row in csv.DictReader(file)}
+    for row in (rows[0], rows[2]):
+        exported = float(found[row["name"]]["e_homo_ev_predicted"])
+        assert exported == pytest.approx(row["predicted"]["e_homo_ev"], rel=1e-5)
 
 
 def test_predict_without_a_checkpoint(trained, run_python, tmp_path):

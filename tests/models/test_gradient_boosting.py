@@ -73,3 +73,16 @@ def test_molecules_are_refused(solved):
     model, _, _, variables = solved
     with pytest.raises(InputError, match="expected 2 atoms"):
         models.apply(model, variables, structures.crowd())
+
+
+def test_gaps_of_which_most_are_zero_are_learned(solved):
+    """Absolute errors predict 0 for each, which is the median, and learn nothing."""
+    model, batch, labels, _ = solved
+    gaps = np.where(labels[:, :1] > np.quantile(labels[:, 0], 0.66), labels[:, :1] + 9, 0)
+    assert np.mean(gaps == 0) > 0.6
+    assert gradient_boosting.loss(gaps[:, 0]) == "squared_error"
+    assert gradient_boosting.loss(labels[:, 0]) == "absolute_error"
+    model = model.clone(outputs=1)
+    got = models.apply(model, model.solve(batch, gaps.astype(np.float32)), batch)
+    assert np.std(got) > 0.5 * np.std(gaps)
+    assert np.abs(got - gaps).mean() < 0.5 * np.abs(gaps).mean()

@@ -83,7 +83,7 @@ def training(
     Labels are the same for all, and errors differ by pair: the one of the last is the largest.
     """
     path.mkdir(parents=True)
-    config = {"model": {"name": model}, "seed": seed, "lr": 1e-3, "weight_decay": 0.0}
+    config = {"schema": 1, "model": {"name": model}, "seed": seed, "lr": 1e-3, "weight_decay": 0.0}
     config |= {"data": data, "data_fingerprint": fingerprint, "data_dir": "", "split": split}
     config |= {"target": name, "targets": ""}
     files.write_json(path / "config.json", config)

@@ -35,3 +35,19 @@ def test_skill_has_the_best_on_top_and_marks_what_is_given_away(tmp_path):
     words = [text.get_text() for text in picture.figure.axes[0].texts]
     assert words == ["0.75", "0.75†", "0.50", "0.50"]
     assert curves.draw_skill("x", found[:0].assign(skill=[]), []) is None
+
+
+def test_a_caption_tells_of_seeds_only_where_there_are_some(tmp_path):
+    planted.write(tmp_path, {"gcn": 0.2}, ["e_homo_ev"], [42], epochs=4)
+    (rows,) = leaderboard.sections(planted.read(tmp_path).frame).values()
+    found = curves.of_training(rows, planted.read(tmp_path).epochs)
+    one = curves.draw_training("x", "X", found, ["e_homo_ev"])
+    assert one.caption == "Validation MAE after each epoch, one seed."
+    two = curves.draw_training("x", "X", found.assign(seeds=2), ["e_homo_ev"])
+    assert two.caption.endswith(", mean over the seeds; the band spans them.")
+
+
+def test_names_of_files_are_words():
+    names = [leaderboard.slug(title) for title in leaderboard.FAMILIES]
+    assert "dipole" in names and all(name.isalpha() for name in names)
+    assert len(set(names)) == len(names)

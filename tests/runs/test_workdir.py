@@ -90,7 +90,11 @@ def test_files_that_cannot_be_read(tmp_path):
         ("config.json", "{}", "expected a run's schema, got none"),
         ("config.json", '{"schema": 99, "model": {"name": "egnn"}}', "made by a newer qc_jax"),
         ("config.json", '{"schema": 1}', "model: expected its name and hyper-parameters, got none"),
-        ("config.json", '{"schema": 1, "model": "egnn"}', "model: expected a name and hyper-param"),
+        (
+            "config.json",
+            '{"schema": 1, "model": "egnn"}',
+            "model: expected its hyper-parameters, got 'egnn'",
+        ),
         ("config.json", '{"schema": 1, "model": {"name": ""}}', "expected the name of a model"),
         ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "epochs": "many"}', "epochs: exp"),
         ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "split": null}', "split: expec"),

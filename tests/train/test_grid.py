@@ -7,7 +7,7 @@ import pytest
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import grid, loop
-from qc_jax.train.stack import key
+from qc_jax.train.stack import static_signature
 from tests.train.test_stack import training
 
 
@@ -22,35 +22,35 @@ def trainings(task, tmp_path):
 
 
 def test_waves(trainings, tmp_path):
-    plan = grid.waves(trainings, tmp_path, stack_size=3)
+    plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
     assert [wave.names for wave in plan] == [("a0", "a1", "a2"), ("a3", "a4"), ("b0", "b1")]
     for wave in plan:
-        assert len({key(trainings[name]) for name in wave.names}) == 1
+        assert len({static_signature(trainings[name]) for name in wave.names}) == 1
     assert len({wave.directory for wave in plan}) == 3
     # What has been decided stays, whatever is asked for later.
-    assert grid.waves(trainings, tmp_path, stack_size=1) == plan
+    assert grid.plan_stacks(trainings, tmp_path, stack_size=1) == plan
 
 
 def test_a_grid_may_grow(trainings, tmp_path):
     some = {name: trainings[name] for name in ("a0", "a1", "a2", "b0")}
-    first = grid.waves(some, tmp_path, stack_size=2)
+    first = grid.plan_stacks(some, tmp_path, stack_size=2)
     assert [wave.names for wave in first] == [("a0", "a1"), ("a2",), ("b0",)]
-    grown = grid.waves(trainings, tmp_path, stack_size=2)
+    grown = grid.plan_stacks(trainings, tmp_path, stack_size=2)
     assert grown[:3] == first and [wave.names for wave in grown[3:]] == [("a3", "a4"), ("b1",)]
     # Waves that are not asked for are left where they are.
-    others = grid.waves({name: trainings[name] for name in ("a2", "b1")}, tmp_path)
+    others = grid.plan_stacks({name: trainings[name] for name in ("a2", "b1")}, tmp_path)
     assert others == [grown[1], grown[4]]
-    assert grid.waves(trainings, tmp_path) == grown
+    assert grid.plan_stacks(trainings, tmp_path) == grown
 
 
 def test_a_part_of_a_wave(trainings, tmp_path):
-    grid.waves(trainings, tmp_path, stack_size=3)
+    grid.plan_stacks(trainings, tmp_path, stack_size=3)
     del trainings["a3"]
     with pytest.raises(InputError, match=r"waves\.json: a3 is trained together with others"):
-        grid.waves(trainings, tmp_path, stack_size=3)
+        grid.plan_stacks(trainings, tmp_path, stack_size=3)
     (tmp_path / "waves.json").write_text('[["a0"')
     with pytest.raises(InputError, match=r"waves\.json: not JSON, or cut short"):
-        grid.waves(trainings, tmp_path)
+        grid.plan_stacks(trainings, tmp_path)
 
 
 def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
@@ -68,7 +68,7 @@ def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
 @pytest.mark.slow
 def test_none_is_trained_twice(trainings, tmp_path):
     """Stopped in the second wave; what had ended is told of no more."""
-    plan = grid.waves(trainings, tmp_path, stack_size=3)
+    plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
     told, ended = [], {}
 
     def on_end(name, what):

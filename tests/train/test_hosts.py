@@ -21,24 +21,24 @@ def fit_both(folder: str) -> dict[str, list]:
 
     task = conftest.task.__wrapped__()
     work = Workdir(f"{folder}/data", writes=hosts.first())
-    with hosts.in_turn("claim"):
+    with hosts.primary_first("claim"):
         work.claim({})
     for epochs in (3, 5):
         settings = TrainConfig(epochs=epochs, batch_size=32, lr=0.05, checkpoint_every=2)
         trained = loop.fit(conftest.Noisy(), task, settings, [work])
     results = {"data": [[line["loss"], line["validation_loss"]] for line in trained.history]}
 
-    with hosts.in_turn("make"):
+    with hosts.primary_first("make"):
         trainings = dict(enumerate(test_stack.trainings(task, f"{folder}/replicas")))
         trainings = {str(name): training for name, training in trainings.items()}
-        plan = grid.waves(trainings, folder)
+        plan = grid.plan_stacks(trainings, folder)
     ended: dict[str, loop.FitResult] = {}
     stops = iter([False, True])
     for stop in (lambda: next(stops), lambda: False):
         try:
             grid.fit_grid(
                 trainings,
-                grid.own(plan, "auto"),
+                grid.local_stacks(plan, "auto"),
                 ended.__contains__,
                 on_end=ended.__setitem__,
                 stop=stop,
@@ -107,10 +107,10 @@ def test_bad_input(given, words):
 
 def test_one_process_waits_for_nobody():
     assert hosts.first()
-    hosts.meet("here")
-    with hosts.in_turn("one"):
+    hosts.barrier("here")
+    with hosts.primary_first("one"):
         pass
-    assert hosts.agree(True, False) == [True, False]
+    assert hosts.any_process(True, False) == [True, False]
 
 
 def test_what_a_lost_process_leads_to():

@@ -169,7 +169,7 @@ def test_one_that_fails_stops_no_other(task, alone, tmp_path):
 def test_what_can_be_stacked(task, tmp_path):
     one = training(task, tmp_path / "one", seed=1)
     like = training(task, tmp_path / "like", seed=2, lr=0.1, weight_decay=0.3, dropout=0.5)
-    assert stack.key(one) == stack.key(like)
+    assert stack.static_signature(one) == stack.static_signature(like)
     fewer = one.task._replace(split=dataclasses.replace(one.task.split, train=np.arange(9)))
     structures = one.task.dataset.structures.replace(canvas_size=16)
     larger = one.task.dataset.replace(structures=structures)
@@ -182,7 +182,7 @@ def test_what_can_be_stacked(task, tmp_path):
         one._replace(model=Noisy(outputs=3)),
     )
     for other in others:
-        assert stack.key(one) != stack.key(other)
+        assert stack.static_signature(one) != stack.static_signature(other)
 
 
 @pytest.mark.slow

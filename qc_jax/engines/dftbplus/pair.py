@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qc_jax.chem import elements
+from qc_jax.chem import elements, units
 from qc_jax.engines.dftbplus import band, detailed, geometry, log, results_tag
 from qc_jax.engines.dftbplus.fortran import read_text
 from qc_jax.engines.engine import EngineError, FailureKind
@@ -89,6 +89,7 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     out = detailed.parse(_need(directory, "detailed.out"))
     where = geometry.parse(_need(directory, "geo_end.xyz"))
     _check_geometry(name, where, out, said.last_step)
+    _check_dipole(where, out)
     bands = _bands(directory, out)
     tag = read_text(os.path.join(directory, "results.tag"))
     if tag is not None:
@@ -165,6 +166,26 @@ def _check_geometry(
                 FailureKind.GEOMETRY,
                 f"{here:.8f} electrons on atom {atom} in geo_end.xyz, {there:.8f} in "
                 "detailed.out: not of one step",
+            )
+
+
+def _check_dipole(where: geometry.Geometry, out: detailed.Detailed) -> None:
+    """Hold the dipole against charges times positions, which it is in DFTB.
+
+    That of an ion depends on an origin that the files do not say.
+    """
+    if abs(out.total_charge) > 1e-6:
+        return
+    for axis, said in enumerate(out.dipole):
+        terms = [q * r[axis] for q, r in zip(out.charges, where.positions, strict=True)]
+        expected = sum(terms) / units.BOHR_ANG * units.EBOHR_DEBYE
+        size = sum(abs(r[axis]) for r in where.positions) + sum(map(abs, out.charges))
+        allowed = 1e-6 * abs(said) + 1e-7 * (1 + size)  # eight decimals each
+        if not abs(said - expected) <= allowed:
+            raise EngineError(
+                FailureKind.DIPOLE,
+                f"{said:.8f} Debye along {'xyz'[axis]} in detailed.out, but charges times the "
+                f"positions of geo_end.xyz sum to {expected:.8f} Debye",
             )
 
 

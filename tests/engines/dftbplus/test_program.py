@@ -93,7 +93,7 @@ def test_failures(engine, stand_in, tmp_path, how, reason):
     kept = os.listdir(tmp_path / "raw" / "F_Li")
     assert ("detailed.out" in kept) == (how == "late")
     assert {"dftb_in.hsd", "dftb.log"} <= set(kept)
-    assert not any(is_alive(pid) for _, pid in stand_in.started())
+    wait_until(lambda: not any(is_alive(pid) for _, pid in stand_in.started()))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")
@@ -194,7 +194,7 @@ def test_own_timeout_comes_first(engine, stand_in):
     answers = dict(engine.compute_all(["F_Li", "H_H"], lambda *counts: None))
     assert answers["F_Li"] == Failure(FailureKind.TIMEOUT, "dftb+ was not ready after 2 s")
     assert answers["H_H"] == read_pair(FIXTURES / "H_H")
-    assert not any(is_alive(pid) for _, pid in stand_in.started())
+    wait_until(lambda: not any(is_alive(pid) for _, pid in stand_in.started()))
 
 
 def test_a_killed_worker_leaves_no_program(engine, stand_in):

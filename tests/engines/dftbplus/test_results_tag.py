@@ -117,3 +117,21 @@ def test_a_link_to_itself_and_a_pipe_cost_one_pair_each(sample):
     assert table.left_out["C_H"] == (
         "files: detailed.out cannot be read: expected a file, got a named pipe"
     )
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("geo_end.xyz", "1.33297444", "1.43297444"),
+        ("geo_end.xyz", "1.33297444", "0.22902556"),
+        ("detailed.out", "1       0.01221560\n    2      -", "1      -0.01221560\n    2       "),
+    ],
+)
+def test_charges_and_positions_that_do_not_make_the_dipole(sample, file, old, new):
+    (sample / "results.tag").unlink()
+    edit(sample / file, old, new)
+    with pytest.raises(
+        EngineError, match=r"^dipole: -0\.0647.* Debye along z in detailed.out, but"
+    ):
+        read_pair(sample)

@@ -1,0 +1,343 @@
+"""Pairs by tight binding in JAX (`qc_jax.dftb`), many at once: the published dataset's own physics.
+
+Second-order self-consistent charges, Fermi filling, spin-unpolarised; the minimum below the sum of
+the covalent radii, as in the published runs, or the lowest one along the bond.
+"""
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from qc_jax.chem import units
+from qc_jax.data.table import ORBITAL_L
+from qc_jax.engines import occupations
+from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
+from qc_jax.engines.record import CONTINUOUS, RATIO, ConvergenceDiagnostics, Record, Scan
+from qc_jax.engines.sanity import SanityChecks
+from qc_jax.errors import InputError, choose
+
+if TYPE_CHECKING:
+    from qc_jax.dftb.parametrization import Parametrization
+    from qc_jax.engines.scan import Grid, ScanConfig
+
+PTBP = "ptbp"
+BATCH = 256  # pairs that are relaxed together, so that results come while others wait
+BESIDE_ANG = 0.02
+# In the published data He, Ne, Ar and Kr have no virtual orbital, and Al has no d.
+NO_D = ("Mg", "Al", "Si", "P", "S", "Cl", "Ar", "Ga", "Ge", "As", "Se", "Br", "Kr")
+# Occupations beyond which a level counts as one that holds electrons, or can take one.
+HOLDS, TAKES = 1e-3, 2 - 1e-3
+# Tight binding of this set makes bonds that xTB does not: only what is no bond at all is left out.
+GATES = SanityChecks(
+    max_charge_e=1.5,
+    max_binding_ev=40.0,
+    min_ratio=0.4,
+    min_ratio_metals=0.4,
+    min_ratio_noble=0.4,
+    min_ratio_one_noble=0.4,
+    max_dipole=1.5,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options of this engine."""
+
+    parameters: str = dataclasses.field(
+        default=PTBP, metadata={"help": "'ptbp', or a directory of Slater-Koster files"}
+    )
+    form: str = dataclasses.field(
+        default="published", metadata={"help": "of ptbp: 'published' or 'exact'"}
+    )
+    max_l: tuple[str, ...] = dataclasses.field(
+        default=(),
+        metadata={
+            "help": "highest shells, like Al:p,S:d; 'all' keeps every shell of ptbp, of which by "
+            "default Mg to Ar and Ga to Kr go without d, as in the published data"
+        },
+    )
+    temperature: float = dataclasses.field(
+        default=300.0, metadata={"help": "of the electrons, kelvin"}
+    )
+    minimum: str = dataclasses.field(
+        default="downhill",
+        metadata={"help": "'downhill' from the sum of the covalent radii, or 'global'"},
+    )
+
+    def create(
+        self, symbols: Sequence[str] | None = None, workspace: str | None = None
+    ) -> "DftbEngine":
+        """Return the engine.
+
+        Raises:
+          InputError: an option is wrong, or the directory holds no Slater-Koster files.
+        """
+        from qc_jax.dftb import parametrization, skf_directory
+        from qc_jax.dftb.parameters import covered_symbols
+        from qc_jax.dftb.solver import kt_of
+
+        choose("form", self.form, parametrization.FORMS)
+        choose("minimum", self.minimum, ("downhill", "global"))
+        kt_of(self.temperature)
+        ptbp = self.parameters == PTBP
+        there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
+        for symbol in symbols or ():
+            choose("element of the parameters", symbol, there)
+        max_l: dict[str, str] = dict.fromkeys(NO_D, "p") if ptbp else {}
+        for item in self.max_l:
+            symbol, colon, letter = item.partition(":")
+            if item == "all":
+                max_l = {}
+            elif not colon:
+                raise InputError(f"max_l: expected items like Al:p, or 'all', got {item!r}")
+            else:
+                choose("element of max_l", symbol, there)
+                choose(f"max_l of {symbol}", letter, "spd")
+                max_l[symbol] = letter
+        sha256 = None
+        if not ptbp:
+            wanted = list(symbols or there)
+            own = {symbol: letter for symbol, letter in max_l.items() if symbol in wanted}
+            sha256 = skf_directory.open_set(self.parameters, wanted, own).sha256
+        return DftbEngine(
+            tuple(there),
+            self.parameters,
+            self.form,
+            max_l,
+            float(self.temperature),
+            self.minimum,
+            sha256,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class DftbEngine:
+    """Pairs by tight binding; implements `engine.Scanner`. `Options.create` makes one.
+
+    Attributes:
+      symbols: elements that it has parameters for.
+      parameters: 'ptbp', or a directory.
+      form: of ptbp.
+      max_l: letter of the highest shell, of elements that are not to have all of theirs.
+      temperature: of the electrons, K.
+      minimum: 'downhill' or 'global'.
+      sha256: of a directory's files.
+      gates: which of its records may stand in a table.
+    """
+
+    symbols: tuple[str, ...]
+    parameters: str
+    form: str
+    max_l: Mapping[str, str]
+    temperature: float
+    minimum: str
+    sha256: str | None = None
+    gates: SanityChecks = GATES
+    name: ClassVar[str] = "dftb"
+
+    def provenance(self) -> dict[str, Any]:
+        """Return version and settings."""
+        ptbp = self.parameters == PTBP
+        return {
+            "engine": self.name,
+            "version": importlib.metadata.version("qc-jax"),
+            "method": "DFTB2, spin-unpolarised, one Hubbard parameter an atom",
+            "parameters": PTBP if ptbp else {"slater_koster_sha256": self.sha256},
+            **({"form": self.form} if ptbp else {}),
+            "max_l": dict(self.max_l),
+            "temperature_k": self.temperature,
+            "minimum": self.minimum,
+        }
+
+    def compute(self, name: str) -> Record:
+        """Return the pair at its minimum.
+
+        Raises:
+          EngineError: there is none, or charges do not settle.
+        """
+        ((_, answer),) = self.compute_all([name], lambda done, total: None)
+        if isinstance(answer, Failure):
+            raise EngineError(answer.kind, answer.detail)
+        assert isinstance(answer, Record)
+        return answer
+
+    def compute_all(self, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its record at the minimum, or why there is none."""
+        for at, batch in self._batches(names):
+            for k, (name, answer, _) in enumerate(self._relaxed(batch)):
+                yield name, answer
+                progress(at + k + 1, len(names))
+
+    def scan(self, name: str, grid: "Grid", config: "ScanConfig") -> Scan:
+        """Return the pair at multiples of its relaxed distance.
+
+        Raises:
+          EngineError: it has no sound minimum to start from.
+        """
+        ((_, answer),) = self.scan_all([name], grid, config, lambda done, total: None)
+        if isinstance(answer, Failure):
+            raise EngineError(answer.kind, answer.detail)
+        assert isinstance(answer, Scan)
+        return answer
+
+    def scan_all(
+        self, names: Sequence[str], grid: "Grid", config: "ScanConfig", progress: Progress
+    ) -> Iterator[tuple[str, Answer]]:
+        """Yield each pair with its scan.
+
+        At a temperature above zero and with a positive definite interaction of the charges there is
+        one solution at each distance (`dftb.scc`), so that curves do not jump.
+        """
+        del config
+        for at, batch in self._batches(names):
+            relaxed = list(self._relaxed(batch))
+            sound: list[tuple[str, Record]] = []
+            failures: dict[str, Failure] = {}
+            for name, answer, _ in relaxed:
+                failure = answer if isinstance(answer, Failure) else self.gates.failure(answer)
+                if failure is not None:
+                    failures[name] = failure
+                elif isinstance(answer, Record):
+                    sound.append((name, answer))
+            scans = self._scans(sound, grid)
+            for k, (name, _, _) in enumerate(relaxed):
+                yield name, failures[name] if name in failures else scans[name]
+                progress(at + k + 1, len(names))
+
+    def _batches(self, names: Sequence[str]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+        for at in range(0, len(names), BATCH):
+            batch = [name.split("_") for name in names[at : at + BATCH]]
+            yield at, [(first, second) for first, second in batch]
+
+    def _load(self, pairs: Sequence[tuple[str, str]]) -> "Parametrization":
+        from qc_jax.dftb.solver import load
+
+        symbols = sorted({symbol for pair in pairs for symbol in pair})
+        max_l = {symbol: letter for symbol, letter in self.max_l.items() if symbol in symbols}
+        return load(self.parameters, symbols, self.form, max_l, pairs, smooth=True)
+
+    def _relaxed(
+        self, pairs: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[str, Record | Failure, "Parametrization"]]:
+        import jax
+
+        from qc_jax.dftb import relax
+        from qc_jax.dftb.solver import kt_of
+
+        kt = kt_of(self.temperature)
+        parametrization = self._load(pairs)
+        with jax.enable_x64(True), jax.debug_nans(False):
+            find = relax.relax if self.minimum == "downhill" else relax.lowest
+            walks = find(pairs, parametrization, kt)
+            beside = BESIDE_ANG / units.BOHR_ANG
+            distances = walks.distance[:, None] + np.array([0.0, -beside, beside])
+            excess = np.repeat(walks.excess[:, None], 3, axis=1)
+            points = relax.scan(pairs, parametrization, kt, distances, excess)
+        for row, (first, second) in enumerate(pairs):
+            name = f"{first}_{second}"
+            reason = relax.failure(walks, row)
+            if reason is not None:
+                scc = walks.status[row] == relax.NOT_CONVERGED
+                kind = FailureKind.SCC if scc else FailureKind.NO_MINIMUM
+                yield name, Failure(kind, reason.removeprefix("no minimum: ")), parametrization
+                continue
+            point = {key: values[row] for key, values in points.items()}
+            energies = point["mermin_free_energy"] * units.HARTREE_EV
+            low, high = (float(x) * units.BOHR_ANG for x in walks.limits[row])
+            diagnostics = ConvergenceDiagnostics(
+                atoms_energy_ev=sum(self._atom_energy(s, parametrization) for s in (first, second)),
+                gradient_ev_ang=float(point["gradient"][0]) * units.HARTREE_EV / units.BOHR_ANG,
+                searched_ang=(low, high),
+                step_ang=BESIDE_ANG,
+                beside_ev=(float(energies[1] - energies[0]), float(energies[2] - energies[0])),
+            )
+            here = {key: values[0] for key, values in point.items()}
+            yield name, self._record(name, here, diagnostics), parametrization
+
+    def _scans(self, sound: Sequence[tuple[str, Record]], grid: "Grid") -> dict[str, Scan]:
+        import jax
+
+        from qc_jax.dftb import relax, scc
+        from qc_jax.dftb.solver import kt_of
+
+        if not sound:
+            return {}
+        pairs = [(first, second) for first, second in (name.split("_") for name, _ in sound)]
+        parametrization = self._load(pairs)
+        lengths = np.array([record.distance for _, record in sound]) / units.BOHR_ANG
+        with jax.enable_x64(True), jax.debug_nans(False):
+            distances = lengths[:, None] * grid.ratios
+            points = relax.scan(pairs, parametrization, kt_of(self.temperature), distances)
+        scans = {}
+        for row, (name, _) in enumerate(sound):
+            kept, left_out = [], {}
+            shortest = parametrization.shortest[parametrization.row(*pairs[row])[0]]
+            for k, ratio in enumerate(grid.ratios):
+                here = {key: values[row, k] for key, values in points.items()}
+                label = f"{name} at {distances[row, k] * units.BOHR_ANG:.3f} Å"
+                if distances[row, k] < shortest:
+                    reach = f"closer than the tables reach, {shortest * units.BOHR_ANG:.2f} Å"
+                    left_out[label] = str(Failure(FailureKind.EDGE, reach))
+                elif not here["residual"] < scc.TOLERANCE:
+                    left_out[label] = str(Failure(FailureKind.SCC, "the charges do not settle"))
+                else:
+                    slope = float(here["gradient"]) * units.HARTREE_EV / units.BOHR_ANG
+                    record = dataclasses.replace(
+                        self._record(name, here, None),
+                        forces=[[0.0, 0.0, slope], [0.0, 0.0, -slope]],
+                        extras={RATIO: float(ratio), CONTINUOUS: 1.0},
+                    )
+                    failure = self.gates.failure(record, at_minimum=False)
+                    if failure is None:
+                        kept.append(record)
+                    else:
+                        left_out[label] = str(failure)
+            scans[name] = Scan(name, kept, left_out)
+        return scans
+
+    def _atom_energy(self, symbol: str, parametrization: "Parametrization") -> float:
+        """Return the Mermin free energy of an isolated atom, eV."""
+        from qc_jax.dftb.solver import kt_of
+
+        shells = parametrization.shells[symbol]
+        levels = np.repeat(shells.energies[: shells.max_l + 1], [1, 3, 5][: shells.max_l + 1])
+        kt = kt_of(self.temperature)
+        mu = occupations.fermi_level(levels, sum(shells.electrons), 2, kt)
+        filled = occupations.occupations(levels, mu, kt)
+        return float(2 * filled @ levels - 2 * kt * occupations.entropy(filled)) * units.HARTREE_EV
+
+    def _record(
+        self, name: str, here: Mapping[str, np.ndarray], diagnostics: ConvergenceDiagnostics | None
+    ) -> Record:
+        levels = here["levels"][here["present"]] * units.HARTREE_EV
+        filled = here["occupations"][here["present"]]
+        homo = float(levels[filled > HOLDS].max())
+        takers = levels[filled < TAKES]
+        # A level that is filled in part is both; of several HOMO and LUMO would cross.
+        lumo = max(homo, float(takers.min())) if len(takers) else float("nan")
+        populations = np.zeros((2, len(ORBITAL_L)))
+        populations[:, : here["populations"].shape[1]] = here["populations"]
+        distance = float(here["distance"]) * units.BOHR_ANG
+        charges = -here["excess"]
+        dipole = float(charges[1] * here["distance"]) * units.EBOHR_DEBYE
+        energies = {
+            f"{key}_ev": float(here[key]) * units.HARTREE_EV
+            for key in (
+                *("band_energy", "repulsive_energy", "mermin_free_energy", "total_energy"),
+                "fermi_level",
+            )
+        }
+        if not len(takers):
+            energies["fermi_level_ev"] = float("nan")
+        return Record(
+            name=name,
+            distance=distance,
+            populations=populations.tolist(),
+            charges=charges.tolist(),
+            dipole=[0.0, 0.0, dipole],
+            targets={"e_homo_ev": homo, "e_lumo_ev": lumo, **energies},
+            diagnostics=diagnostics,
+        )

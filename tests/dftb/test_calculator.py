@@ -1,0 +1,44 @@
+"""Tight binding through ASE and jax-md's kind of energy function."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase import Atoms
+
+from qc_jax.dftb import Calculator, energy_function
+from qc_jax.errors import InputError
+from tests.dftb import reference
+
+WATER = reference.of_fixture()[2][0]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> str:
+    directory = tmp_path_factory.mktemp("skf_ase") / "published"
+    reference.write(directory, reference.of_fixture()[0])
+    return str(directory)
+
+
+def test_ase(files):
+    atoms = Atoms(WATER["symbols"], WATER["positions_ang"], calculator=Calculator(files))
+    assert atoms.get_potential_energy() == pytest.approx(WATER["mermin_free_energy_ev"], abs=1e-5)
+    np.testing.assert_allclose(atoms.get_forces(), WATER["forces_ev_ang"], atol=1e-4)
+    np.testing.assert_allclose(atoms.get_charges(), WATER["charges_e"], atol=1e-6)
+    np.testing.assert_allclose(atoms.get_dipole_moment() / 0.2081943, WATER["dipole_d"], atol=1e-5)
+    atoms.pbc = True
+    with pytest.raises(InputError, match="pbc: expected atoms without a cell"):
+        atoms.get_potential_energy()
+
+
+@pytest.mark.slow
+def test_an_energy_function_in_single_precision(files):
+    energy = energy_function(WATER["symbols"], files)
+    places = jnp.asarray(WATER["positions_ang"], dtype=jnp.float32)
+    value = jax.jit(energy)(places, neighbor=None)
+    assert value.dtype == jnp.float32
+    assert value == pytest.approx(WATER["mermin_free_energy_ev"], abs=3e-5)
+    forces = -jax.jit(jax.grad(energy))(places)
+    np.testing.assert_allclose(forces, WATER["forces_ev_ang"], atol=1e-4)
+    both = jax.jit(jax.vmap(energy))(jnp.stack([places, 1.01 * places]))
+    assert both[0] == pytest.approx(value, abs=1e-4) and both[1] > both[0]

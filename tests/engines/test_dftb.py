@@ -1,0 +1,99 @@
+"""The engine of tight binding: records of pairs, in batches, from Slater-Koster files."""
+
+import re
+
+import numpy as np
+import pytest
+
+from qc_jax.data.table import ORBITAL_L, ORBITAL_M
+from qc_jax.engines.dftb import Options
+from qc_jax.engines.generate import create_engine, judged, scanning
+from qc_jax.engines.record import CONTINUOUS, Record
+from qc_jax.errors import InputError
+from tests.dftb import reference
+
+_, PAIRS, _ = reference.of_fixture()
+RELAXED = {run["pair"]: run for run in PAIRS if run["relaxed"]}
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> str:
+    directory = tmp_path_factory.mktemp("skf_engine") / "published"
+    reference.write(directory, reference.of_fixture()[0])
+    return str(directory)
+
+
+@pytest.fixture(scope="session")
+def answers(files) -> dict:
+    seen = []
+    engine = create_engine("dftb", parameters=files)
+    found = dict(engine.compute_all(["H_H", "O_O"], lambda done, total: seen.append((done, total))))
+    assert seen == [(1, 2), (2, 2)]
+    return found
+
+
+@pytest.mark.parametrize("name", ["H_H", "O_O"])
+def test_records_as_dftbplus(answers, name):
+    record, run = answers[name], RELAXED[name]
+    assert isinstance(record, Record)
+    assert Options().create().gates.failure(record) is None
+    assert record.distance == pytest.approx(run["distance_ang"], abs=5e-5)
+    for key in ("total_energy_ev", "mermin_free_energy_ev", "fermi_level_ev"):
+        assert record.targets[key] == pytest.approx(run[key], abs=2e-4), key
+    assert record.diagnostics is not None
+    assert abs(record.diagnostics.gradient_ev_ang) < 1e-4
+    assert min(record.diagnostics.beside_ev) > 0
+    populations = np.zeros((2, 16))
+    for atom, *lm, electrons in run["populations_atom_l_m"]:
+        populations[atom - 1, (lm[0] == ORBITAL_L) & (lm[1] == ORBITAL_M)] = electrons
+    np.testing.assert_allclose(record.populations, populations, atol=1e-4)
+    homo, lumo = record.targets["e_homo_ev"], record.targets["e_lumo_ev"]
+    levels = np.array(run["eigenvalues_ev"])
+    partly = levels[{"H_H": [0, 1], "O_O": [6, 6]}[name]]
+    np.testing.assert_allclose((homo, lumo), partly, atol=1e-2)
+
+
+def test_what_is_not_bound_is_left_out_with_the_reason(tmp_path):
+    tables = {"H-H": 1e-9 * reference.of_fixture()[0]["H-H"]}
+    reference.write(tmp_path, tables)
+    engine = create_engine("dftb", parameters=str(tmp_path))
+    ((name, answer),) = engine.compute_all(["H_H"], lambda done, total: None)
+    records, left_out = judged(engine, name, answer)
+    assert not records
+    assert re.match("no minimum: |energy: .* expected a bound pair", left_out["H_H"])
+
+
+def test_scans(files):
+    engine = scanning(create_engine("dftb", parameters=files), "0.05:2.0:14")
+    scan = engine.compute("H_H")
+    assert len(scan.points) + len(scan.left_out) == 14
+    assert scan.points[0].extras[CONTINUOUS] == 1
+    assert any("closer than the tables reach" in why for why in scan.left_out.values())
+    energies = [point.targets["mermin_free_energy_ev"] for point in scan.points]
+    forces = [point.forces[0][2] for point in scan.points]
+    assert np.argmin(energies) == np.argmin(np.abs(forces))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"form": "best"}, "unknown form 'best'; choose one of: exact, published"),
+        ({"minimum": "any"}, "unknown minimum 'any'"),
+        ({"temperature": -1.0}, "temperature: expected 0 or more kelvin"),
+        ({"max_l": ("Al",)}, "max_l: expected items like Al:p, or 'all', got 'Al'"),
+        ({"max_l": ("Al:f",)}, "unknown max_l of Al 'f'; choose one of: d, p, s"),
+        ({"max_l": ("Fm:p",)}, "unknown element of max_l 'Fm'"),
+        ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError, match=message):
+        create_engine("dftb", **options)
+
+
+def test_provenance(files):
+    ours, theirs = create_engine("dftb"), create_engine("dftb", parameters=files)
+    assert ours.provenance()["max_l"]["Al"] == "p" and ours.provenance()["form"] == "published"
+    assert len(theirs.provenance()["parameters"]["slater_koster_sha256"]) == 64
+    assert create_engine("dftb", max_l=("all",)).provenance()["max_l"] == {}
+    assert len(ours.symbols) == 75

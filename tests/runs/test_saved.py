@@ -1,0 +1,165 @@
+"""All that use a saved run give the same number, for each kind of data, when the data are gone."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import warnings
+
+import ase
+import numpy as np
+import pytest
+
+import qc_jax
+from qc_jax.data import atoms as structures
+from qc_jax.dynamics.potential import Potential
+from qc_jax.engines import published
+from qc_jax.errors import InputError
+from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
+
+FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
+ENERGY = "total_energy_ev"
+KINDS = (
+    "pairs",
+    "md17",
+    *(
+        pytest.param(kind, marks=pytest.mark.slow)
+        for kind in ("qm9", "published", "tfds", "extxyz")
+    ),
+)
+
+
+def make(kind: str, folder: pathlib.Path, small_table) -> tuple[str, str]:
+    """Data of a kind in a folder: their name, and a target that they have."""
+    match kind:
+        case "pairs":
+            small_table.save(folder / "table.npz")
+            return str(folder / "table.npz"), ENERGY
+        case "published":
+            published.write(small_table, folder / "dataset_combined.npz")
+            return f"published:{folder / 'dataset_combined.npz'}", ENERGY
+        case "tfds":
+            return "tfds:quantum_canvas/gfn2_xtb", ENERGY
+        case "md17":
+            shutil.copy(FIXTURES / "md17_ethanol.npz", folder)
+            return f"md17:{folder / 'md17_ethanol.npz'}", ENERGY
+        case "qm9":
+            shutil.copytree(FIXTURES / "qm9", folder / "qm9")
+            return f"qm9:{folder / 'qm9'}", "e_homo_ev"
+    frames = []
+    for row in range(20):
+        frame = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.01 * row]])
+        frame.info["energy"] = -5000.0 + 0.1 * (row - 7) ** 2
+        frames.append(frame)
+    lines = []
+    for frame in frames:
+        lines += ["2", f'Properties=species:S:1:pos:R:3 energy={frame.info["energy"]} pbc="F F F"']
+        lines += [
+            f"{symbol} {x:.6f} {y:.6f} {z:.6f}"
+            for symbol, (x, y, z) in zip(frame.symbols, frame.positions, strict=True)
+        ]
+    (folder / "co.xyz").write_text("\n".join(lines) + "\n")
+    return f"extxyz:{folder / 'co.xyz'}?energy=energy", ENERGY
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
+    del tfds_of_small_table
+    source, cache = tmp_path / "source", str(tmp_path / "tfds")
+    source.mkdir()
+    data, target = make(kind, source, small_table)
+    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz")
+    table = qc_jax.open_data(data, cache if is_tfds else "")
+    task = qc_jax.prepare(table, target, seed=1)
+    model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
+    config = qc_jax.TrainConfig(epochs=1, batch_size=8, seed=1)
+    run = qc_jax.fit(model, task, config).save(tmp_path / "run")
+    scored = run.score().predictions
+    if kind in ("md17", "extxyz"):
+        assert run.offsets[0] < -100  # eV: what the calculator once left out
+    shutil.rmtree(source)
+    shutil.rmtree(cache, ignore_errors=True)
+
+    opened = qc_jax.load(tmp_path / "run")
+    row = int(task.split.test[0])
+    some = task.dataset.take(np.array([row])).structures
+    there = np.asarray(some.atom_mask)[0]
+    numbers = np.asarray(some.atomic_numbers)[0][there]
+    positions = np.asarray(some.positions, np.float64)[0][there]
+    frame = ase.Atoms(numbers, positions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of test rows outside of the few training rows
+        expected = opened.predict(frame)[0, 0]
+        assert scored.predicted[0, 0] == pytest.approx(expected, abs=2e-4)
+        if kind in ("pairs", "published", "tfds"):
+            assert opened.predict(str(task.names[row]))[0, 0] == pytest.approx(expected, abs=1e-5)
+        if target == ENERGY:
+            frame.calc = qc_jax.Calculator(tmp_path / "run")
+            assert frame.get_potential_energy() == pytest.approx(expected, abs=2e-3, rel=1e-6)
+            given = structures.from_ase(frame)
+            potential = Potential(opened, given, True)  # of `simulate`
+            energy, forces = potential.energy_and_forces(positions)
+            assert energy == pytest.approx(frame.get_potential_energy(), abs=1e-9)
+            found = opened.predict_forces(frame)[0]
+            np.testing.assert_allclose(found, forces, atol=1e-4 * max(1, np.abs(forces).max()))
+    if not is_tfds:
+        with pytest.raises(InputError, match="no such file"):
+            opened.score()
+
+
+MODULE = """
+import flax.linen as nn
+from qc_jax import models
+
+class Distance(models.Architecture):
+    inputs = ("positions",)
+    outputs: int = 1
+    width: int = 4
+
+    @nn.compact
+    def __call__(self, batch, train=False):
+        far = abs(batch.positions[:, 1] - batch.positions[:, 0]).sum(axis=-1, keepdims=True)
+        return nn.Dense(self.outputs)(nn.tanh(nn.Dense(self.width)(far)))
+"""
+TRAIN = """
+import qc_jax, my_models
+qc_jax.register("distance_net", my_models.Distance)
+task = qc_jax.prepare(qc_jax.open_table("table.npz"), "e_homo_ev")
+for name, model in (("a", qc_jax.create("distance_net", width=3)), ("b", my_models.Distance())):
+    run = qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=1, batch_size=8)).save(name)
+    print(run.config.model.name, run.config.model.source, run.predict("Ag_Al")[0, 0])
+"""
+USE = """
+import qc_jax
+for name in "ab":
+    run = qc_jax.load(name)
+    print(run.config.model.name, run.config.model.source, run.predict("Ag_Al")[0, 0])
+"""
+
+
+def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
+    """Registered or not; where its module has gone, one line says so."""
+    small_table.save(tmp_path / "table.npz")
+    (tmp_path / "my_models.py").write_text(MODULE)
+    name = str(small_table.names[0])
+
+    def run(code: str) -> subprocess.CompletedProcess:
+        words = [sys.executable, "-c", code.replace("Ag_Al", name)]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+
+    trained, used = run(TRAIN), run(USE)
+    assert trained.returncode == 0, trained.stderr
+    assert used.returncode == 0, used.stderr
+    assert used.stdout == trained.stdout
+    assert "distance_net my_models:Distance" in used.stdout
+    (tmp_path / "my_models.py").unlink()
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    lost = run(USE)
+    assert "there is no module my_models where Python looks" in lost.stderr.splitlines()[-1]
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(InputError, match=r"it holds no config\.json"):
+        qc_jax.load(tmp_path)
+    with pytest.raises(InputError, match=r"it holds no config\.json"):
+        qc_jax.load(tmp_path / "nowhere")
