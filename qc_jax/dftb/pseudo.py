@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.interpolate import CubicSpline
 
-from qc_jax.dftb import cache, published_atom
+from qc_jax.dftb import cache, exact_atom, published_atom
 from qc_jax.dftb.parameters import ElementParameters, parameters, quantum_numbers
 from qc_jax.errors import choose
 
@@ -179,13 +179,19 @@ def run_atoms(
             points=500 * (_most_nodes(elements[0]) + 1),
         )
         atoms = jax.tree.map(np.asarray, atoms)
-    for element, radius, residual in zip(elements, radii, atoms.residual, strict=True):
+    _check(atoms.residual, elements, radii)
+    return atoms
+
+
+def _check(
+    residuals: np.ndarray, elements: Sequence[ElementParameters], radii: Sequence[float]
+) -> None:
+    for element, radius, residual in zip(elements, radii, residuals, strict=True):
         if not residual < _CONVERGED:
             raise RuntimeError(
                 f"the atom {element.symbol} in a confinement of {radius} bohr did not converge: "
                 f"it still moves by {residual:.1e}"
             )
-    return atoms
 
 
 def grid_of(element: ElementParameters, points: int) -> Float[np.ndarray, " points"]:
@@ -228,4 +234,142 @@ def _atom(element: ElementParameters, form: str, fields: dict[str, np.ndarray]) 
     )
 
 
-_compute = {"published": _published}
+def _exact(element: ElementParameters) -> dict[str, np.ndarray]:
+    with jax.enable_x64(True):
+        atoms, grids = _exact_runs(element)
+    _check(atoms.residual, [element, element], [element.r0_wave, element.r0_density])
+    return _resampled(element, atoms, grids)
+
+
+def exact_configuration(element: ElementParameters) -> published_atom.Configuration:
+    """Return an element's shells, in the order of its configuration, without padding."""
+    count = len(element.configuration)
+    padded = configurations([element])
+    return padded._replace(
+        charge=jnp.asarray(padded.charge[0]),
+        angular=jnp.asarray(padded.angular[0, :count]),
+        nodes=jnp.asarray(padded.nodes[0, :count]),
+        held=jnp.asarray(padded.held[0, :count]),
+    )
+
+
+def _exact_runs(
+    element: ElementParameters,
+) -> tuple[published_atom.Atom, list[exact_atom.Grid]]:
+    """Return both runs of the exact form, as NumPy arrays, and their grids."""
+    radii = [element.r0_wave, element.r0_density]
+    grids = [exact_atom.make_grid(element.atomic_number, r, element.power) for r in radii]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *grids)
+    atoms = solve_exact(exact_configuration(element), jnp.array(radii), element.power, stacked)
+    return jax.tree.map(np.asarray, atoms), grids
+
+
+@functools.partial(jax.jit, static_argnames=("functional", "light"))
+def solve_exact(
+    configuration: published_atom.Configuration,
+    radii: Float[Array, " runs"],
+    power: float,
+    grids: exact_atom.Grid,
+    *,
+    functional: str = "pbe",
+    light: float = published_atom.LIGHT,
+) -> published_atom.Atom:
+    """Return one atom of the exact form in several confinements; `exact_atom.solve_atom`, batched.
+
+    Args:
+      configuration: of one atom.
+      radii: bohr.
+      power: of the confinements.
+      grids: one for each radius, stacked.
+      functional: 'pbe' or 'lda'.
+      light: speed of light, atomic units.
+    """
+    solve = functools.partial(exact_atom.solve_atom, functional=functional, light=light)
+    return jax.vmap(lambda r, grid: solve(configuration, r, power, grid))(radii, grids)
+
+
+@jax.jit
+def _by_radius(atom, configuration, radius, power, grid):
+    """Return the derivative of an atom of the exact form by the radius of its confinement."""
+    of = lambda r: exact_atom.with_derivatives(atom, configuration, r, power, grid)  # noqa: E731
+    return jax.jvp(of, (radius,), (jnp.ones_like(radius),))[1]
+
+
+def _resampled(
+    element: ElementParameters,
+    atoms: published_atom.Atom,
+    grids: Sequence[exact_atom.Grid],
+    electrons: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the fields of two runs on one logarithmic grid, fine enough for splines.
+
+    Beyond the runs' own grids there is no density, and the Hartree potential is electrons/r.
+    """
+    electrons = element.atomic_number if electrons is None else electrons
+    r = grid_of(element, 1000 * (_most_nodes(element) + 1))
+
+    def sample(run, values, beyond):
+        within = r <= np.asarray(grids[run].r)[-1]
+        found = np.broadcast_to(beyond, (*values.shape[:-1], r.size)).copy()
+        found[..., within] = exact_atom.resample(grids[run], values, r[within])
+        return found
+
+    fields = _fields(element, atoms, r)
+    return fields | {
+        "orbitals": sample(0, fields["orbitals"], 0.0),
+        "density": sample(1, fields["density"], 0.0),
+        "hartree": sample(1, fields["hartree"], electrons / r),
+    }
+
+
+def pseudo_atom_tangent(symbol: str, by: str = "r0_wave") -> PseudoAtom:
+    """Return the derivative of an element's pseudo-atom, of the exact form, by one of its radii.
+
+    Args:
+      symbol: like 'Ag'.
+      by: 'r0_wave', which moves levels and orbitals, or 'r0_density', which moves density and
+        Hartree potential.
+
+    Returns:
+      A PseudoAtom whose levels and arrays are derivatives, each per bohr. Its grid is that of
+      `pseudo_atom(symbol, form="exact")`.
+
+    Raises:
+      InputError: an element without parameters, or an unknown radius.
+    """
+    choose("radius of confinement", by, ("r0_wave", "r0_density"))
+    element = parameters(symbol)
+    with jax.enable_x64(True):
+        atoms, grids = _exact_runs(element)
+        run = 0 if by == "r0_wave" else 1
+        atom = jax.tree.map(lambda x: jnp.asarray(x[run]), atoms)
+        radius = jnp.asarray(getattr(element, by))
+        moved = _by_radius(atom, exact_configuration(element), radius, element.power, grids[run])
+        still = jax.tree.map(np.zeros_like, moved)
+    both = (moved, still) if run == 0 else (still, moved)
+    pair = jax.tree.map(lambda *x: np.stack([np.asarray(y) for y in x]), *both)
+    return _atom(element, "exact", _resampled(element, pair, grids, electrons=0.0))
+
+
+def hubbards(symbol: str) -> dict[str, float]:
+    """Return {'s': hartree, …}, the second derivatives of the free atom's energy by electrons.
+
+    As the published program had them, from energies of whole electrons, E(n+1) − 2 E(n) + E(n−1);
+    forwards from an empty shell and backwards from a full one, in halves.
+
+    Raises:
+      InputError: an element without parameters.
+    """
+    element = parameters(symbol)
+    radius, power = FREE
+    found = {}
+    for shell in element.valence:
+        now, full = element.configuration[shell], 4 * quantum_numbers(shell)[1] + 2
+        step, middle = (1.0, now) if 1 <= now <= full - 1 else (0.5, abs(now - 0.5))
+        held = [element.configuration | {shell: middle + i * step} for i in (-1, 0, 1)]
+        low, at, high = run_atoms([element] * 3, [radius] * 3, [power] * 3, held).energy
+        found[shell[1]] = float(high - 2 * at + low) / step**2
+    return found
+
+
+_compute = {"published": _published, "exact": _exact}

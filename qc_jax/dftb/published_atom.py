@@ -104,7 +104,8 @@ def hartree_potential(
 ) -> Float[Array, " points"]:
     """Return V_Hartree from charges of shells, which are scaled to the number of electrons."""
     shells = 0.5 * (density[1:] + density[:-1]) * grid.volumes
-    shells = shells * electrons / shells.sum()
+    total = shells.sum()
+    shells = shells * electrons / jnp.where(total > 0, total, 1.0)  # 0 in a bare nucleus
     zero = jnp.zeros(1, shells.dtype)
     inside = jnp.concatenate([zero, jnp.cumsum(shells)])
     outside = jnp.concatenate([jnp.cumsum((shells / grid.middles)[::-1])[::-1], zero])

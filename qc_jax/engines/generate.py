@@ -20,6 +20,7 @@ from qc_jax.errors import InputError, choose
 
 # The module of each engine, which has its `Options`.
 ENGINES = {
+    "dftb": "qc_jax.engines.dftb",
     "dftbplus": "qc_jax.engines.dftbplus.program",
     "tblite": "qc_jax.engines.tblite",
 }

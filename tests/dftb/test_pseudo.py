@@ -3,11 +3,13 @@
 import json
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import qc_jax.dftb
-from qc_jax.dftb import cache, pseudo
+from qc_jax.dftb import cache, exact_atom, pseudo
 from qc_jax.dftb.parameters import covered_symbols, parameters
 from qc_jax.errors import InputError
 
@@ -79,6 +81,52 @@ def test_a_second_call_reads_the_cache(monkeypatch):
     second = pseudo.pseudo_atom("H")
     assert second is not first and second.levels == first.levels
     np.testing.assert_array_equal(second.orbitals["1s"], first.orbitals["1s"])
+
+
+def test_exact_form_is_near_the_published_and_has_derivatives():
+    exact, published = pseudo.pseudo_atom("H", "exact"), pseudo.pseudo_atom("H")
+    assert 5e-5 < abs(exact.levels["1s"] - published.levels["1s"]) < 5e-4
+    assert abs(np.trapezoid(exact.orbitals["1s"] ** 2, exact.grid) - 1) < 1e-4
+    r = np.geomspace(0.1, 6, 50)  # the published functions are flat about the nucleus
+    np.testing.assert_allclose(exact.radial("1s", r), published.radial("1s", r), atol=5e-3)
+    element, step = parameters("H"), 1e-3
+    with jax.enable_x64(True):
+        grid = exact_atom.make_grid(1, element.r0_wave, element.power)
+        radii = jnp.array([element.r0_wave + step, element.r0_wave - step])
+        up, down = pseudo.solve_exact(
+            pseudo.exact_configuration(element),
+            radii,
+            element.power,
+            jax.tree.map(lambda x: jnp.stack([x, x]), grid),
+        ).levels[:, 0]
+    slope = pseudo.pseudo_atom_tangent("H", "r0_wave").levels["1s"]
+    assert abs(slope - float(up - down) / (2 * step)) < 1e-6
+
+
+@pytest.mark.slow
+def test_exact_form_has_nists_levels_of_carbon():
+    # S. Kotochigova et al., Phys. Rev. A 55, 191 (1997), LDA, non-relativistic.
+    element = parameters("C")
+    with jax.enable_x64(True):
+        grid = exact_atom.make_grid(6, 200.0, 4.0)
+        atom = pseudo.solve_exact(
+            pseudo.exact_configuration(element),
+            jnp.array([200.0]),
+            4.0,
+            jax.tree.map(lambda x: x[None], grid),
+            functional="lda",
+            light=1e8,
+        )
+        levels, energy = np.asarray(atom.levels[0]), float(atom.energy[0])
+    np.testing.assert_allclose(levels, [-9.947718, -0.500866, -0.199186], atol=2e-6)
+    assert abs(energy + 37.425749) < 2e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symbol", ["H", "Li", "C", "Fe"])
+def test_hubbards_are_those_of_the_table(symbol):
+    for shell, value in pseudo.hubbards(symbol).items():
+        assert abs(value - parameters(symbol).hubbard[shell]) < 1e-4, shell
 
 
 def test_bad_input_is_named():
