@@ -10,7 +10,7 @@ import numpy as np
 from ase import units
 from ase.build import molecule
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from tblite.ase import TBLite
 
@@ -19,10 +19,10 @@ import qc_jax
 atoms = molecule("H2O")
 atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
 rng = np.random.default_rng(0)
-MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=rng)
-teacher = Langevin(atoms, 0.5 * units.fs, temperature_K=600, friction=0.02 / units.fs, rng=rng)
+thermalize_momenta(atoms, temperature_K=600, rng=rng)
+teacher = Langevin(atoms, 0.5 * units.fs, temperature_K=600, friction=0.02 / units.fs, rng=rng, fixcm=False)
 frames = []
-for _ in range(300):
+for _ in range(200):
     teacher.run(5)
     frames.append(atoms.copy())
     frames[-1].info["REF_energy"] = atoms.get_potential_energy()
@@ -38,8 +38,8 @@ pretrained = qc_jax.fit(model, pairs, qc_jax.TrainConfig(epochs=5))
 
 data = qc_jax.open_data("extxyz:water.xyz?energy=REF_energy&forces=REF_forces")
 task = qc_jax.prepare(data, "total_energy_ev", seed=42)
-config = qc_jax.TrainConfig(epochs=100, lr=1e-3, batch_size=16, force_weight=1.0, early_stopping_patience=100)
-run = qc_jax.fit(model, task, config, initial=pretrained.variables["params"])
+config = qc_jax.TrainConfig(epochs=60, lr=2e-3, batch_size=16, force_weight=1.0, early_stopping_patience=60)
+run = qc_jax.fit(model, task, config, initial=pretrained.variables)
 held_out = [frames[int(name.split("_")[-1])] for name in run.split["test"]]
 energies = np.array([frame.info["REF_energy"] for frame in held_out])
 error = run.predict(held_out)[:, 0] - energies
@@ -49,7 +49,7 @@ print(f"{len(held_out)} test frames: MAE {1000 * np.abs(error).mean():.1f} meV, 
 # %%
 water = frames[0].copy()
 water.calc = qc_jax.Calculator(run)
-MaxwellBoltzmannDistribution(water, temperature_K=300, rng=rng)
+thermalize_momenta(water, temperature_K=300, rng=rng)
 dynamics = VelocityVerlet(water, 0.25 * units.fs)
 total = []
 for _ in range(100):
