@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -19,6 +18,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
+from qc_jax.models import Architecture
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, progress, results, sweep
 from qc_jax.runs.saved import restore
@@ -125,7 +125,7 @@ class Study:
     models: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = grids.SEEDS
-    check: Callable[[nn.Module], Any] = lambda model: None
+    check: Callable[[Architecture], Any] = lambda model: None
     needs_trainings: bool = True
     trains: bool = True
     flaws: bool = True
@@ -283,7 +283,7 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
 
 
 def ablate(
-    asked: Asked, changes_of: Callable[[nn.Module], dict[str, ablation.Change]], plain: str
+    asked: Asked, changes_of: Callable[[Architecture], dict[str, ablation.Change]], plain: str
 ) -> list[dict[str, Any]]:
     """Rows of the errors under changes of the input, on test rows or, as published, on all.
 

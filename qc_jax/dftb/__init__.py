@@ -8,7 +8,7 @@ _HOMES: dict[str, str] = {
     "Calculator": "qc_jax.dftb.calculator",
     "covered_symbols": "qc_jax.dftb.parameters",
     "energy_function": "qc_jax.dftb.calculator",
-    "NotConverged": "qc_jax.dftb.solver",
+    "NotConverged": "qc_jax.dftb.convergence",
     "pair_tables": "qc_jax.dftb.tables",
     "PairTables": "qc_jax.dftb.tables",
     "hubbards": "qc_jax.dftb.pseudo",

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from qc_jax.chem import units
-from qc_jax.dftb import scc, solver
+from qc_jax.dftb import convergence, scc, solver
 from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.convergence import MaxL
 from qc_jax.dftb.parametrization import Parametrization
-from qc_jax.dftb.solver import MaxL
 from qc_jax.errors import InputError
 
 try:
@@ -54,7 +54,7 @@ class Calculator(calculator.Calculator):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        solver.kt_of(temperature)
+        convergence.kt_of(temperature)
         self._given = parameters, form, max_l
         self._temperature = temperature
         self._loaded: dict[frozenset[str], Parametrization] = {}
@@ -81,7 +81,7 @@ class Calculator(calculator.Calculator):
         kinds = frozenset(symbols)
         if kinds not in self._loaded:
             parameters, form, max_l = self._given
-            self._loaded[kinds] = solver.load(parameters, sorted(kinds), form, max_l)
+            self._loaded[kinds] = convergence.load(parameters, sorted(kinds), form, max_l)
         found = solver.solve(
             symbols, self.atoms.positions, self._loaded[kinds], temperature=self._temperature
         )
@@ -119,17 +119,17 @@ def energy_function(
       InputError: an element has no parameters, or something else given is wrong; see `solve`.
     """
     symbols = [str(symbol) for symbol in symbols]
-    kt = solver.kt_of(temperature)
-    parametrization = solver.load(parameters, symbols, form, max_l)
-    molecule = solver.padded(symbols, parametrization)
+    kt = convergence.kt_of(temperature)
+    parametrization = convergence.load(parameters, symbols, form, max_l)
+    molecule = convergence.padded(symbols, parametrization)
     n = len(symbols)
-    spare = solver.place(np.zeros((n, 3)))[n:]
+    spare = convergence.place(np.zeros((n, 3)))[n:]
 
     def double(positions: Array) -> Array:
         places = jnp.concatenate([positions / units.BOHR_ANG, spare])
         given = molecule, parametrization.tables, parametrization.repulsion
         atoms, tables, repulsion = jax.tree.map(jnp.asarray, given)
-        energy, rest = solver.free_energy(
+        energy, rest = convergence.free_energy(
             atoms,
             tables,
             repulsion,

@@ -185,7 +185,7 @@ def _potential(radial, held, grid: Grid, functional: str):
 def solve_atom(
     configuration: Configuration,
     radius: Float[Array, ""],
-    power: Float[Array, ""],
+    power: Float[Array, ""] | float,
     grid: Grid,
     *,
     functional: str = "pbe",
@@ -251,7 +251,7 @@ def with_derivatives(
     atom: Atom,
     configuration: Configuration,
     radius: Float[Array, ""],
-    power: Float[Array, ""],
+    power: Float[Array, ""] | float,
     grid: Grid,
     *,
     functional: str = "pbe",

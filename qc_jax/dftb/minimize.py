@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from qc_jax.dftb.convergence import NotConverged, converge, place
 from qc_jax.dftb.hamiltonian import Molecule
 from qc_jax.dftb.parametrization import Parametrization
 
@@ -25,8 +26,6 @@ def downhill(
     Raises:
       NotConverged: no minimum within 500 steps, or charges that do not settle.
     """
-    from qc_jax.dftb.solver import NotConverged, converge, place
-
     shape = positions.shape
 
     def evaluate(x: np.ndarray, start: np.ndarray | None):

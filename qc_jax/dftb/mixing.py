@@ -61,6 +61,6 @@ def fixed_point(
         return stepped / scale, new, change(state, new), count + 1, xs, fs
 
     zeros = jnp.zeros((HISTORY, points), start.dtype)
-    first = (start, state, jnp.asarray(jnp.inf, start.dtype), 0, zeros, zeros)
+    first = (start, state, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0), zeros, zeros)
     x, state, moved, count, _, _ = jax.lax.while_loop(unfinished, improve, first)
     return x, state, moved, count

@@ -8,6 +8,7 @@ orbitals are the basis, and with `r0_density`, whose density and Hartree potenti
 import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -143,14 +144,17 @@ def configurations(
     """
     width = _SHELLS[_most_nodes(elements[0])]
     shape = (len(elements), width)
-    angular, nodes, electrons = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape)
+    # NumPy arrays where a Configuration has those of JAX: they become such when they are used.
+    angular: Any = np.zeros(shape, int)
+    nodes: Any = np.zeros(shape, int)
+    electrons: Any = np.zeros(shape)
     for row, element in enumerate(elements):
         own = element.configuration if held is None else held[row]
         for column, shell in enumerate(element.configuration):
             n, angular[row, column] = quantum_numbers(shell)
             nodes[row, column] = n - angular[row, column] - 1
             electrons[row, column] = own[shell]
-    charge = np.array([float(element.atomic_number) for element in elements])
+    charge: Any = np.array([float(element.atomic_number) for element in elements])
     return published_atom.Configuration(charge, angular, nodes, electrons)
 
 
@@ -183,9 +187,7 @@ def run_atoms(
     return atoms
 
 
-def _check(
-    residuals: np.ndarray, elements: Sequence[ElementParameters], radii: Sequence[float]
-) -> None:
+def _check(residuals: Any, elements: Sequence[ElementParameters], radii: Sequence[float]) -> None:
     for element, radius, residual in zip(elements, radii, residuals, strict=True):
         if not residual < _CONVERGED:
             raise RuntimeError(
@@ -206,9 +208,7 @@ def _published(element: ElementParameters) -> dict[str, np.ndarray]:
     return _fields(element, atoms, grid_of(element, atoms.density.shape[1]))
 
 
-def _fields(
-    element: ElementParameters, atoms: published_atom.Atom, grid: np.ndarray
-) -> dict[str, np.ndarray]:
+def _fields(element: ElementParameters, atoms: Any, grid: np.ndarray) -> dict[str, np.ndarray]:
     """Return what a PseudoAtom holds, of two runs: r0_wave's and r0_density's."""
     valence = [list(element.configuration).index(shell) for shell in element.valence]
     return {

@@ -4,7 +4,6 @@ import contextlib
 import functools
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -233,7 +232,7 @@ def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:
 
 @functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
 def _energy(
-    model: nn.Module,
+    model: models.Architecture,
     column: int,
     variables: models.Variables,
     scaler: Scaler,
@@ -253,7 +252,7 @@ def _energy(
 
 @functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
 def _energy_and_gradients(
-    model: nn.Module,
+    model: models.Architecture,
     column: int,
     variables: models.Variables,
     scaler: Scaler,

@@ -76,8 +76,8 @@ class Options:
           InputError: an option is wrong, or the directory holds no Slater-Koster files.
         """
         from qc_jax.dftb import parametrization, skf_directory
+        from qc_jax.dftb.convergence import kt_of
         from qc_jax.dftb.parameters import covered_symbols
-        from qc_jax.dftb.solver import kt_of
 
         choose("form", self.form, parametrization.FORMS)
         choose("minimum", self.minimum, ("downhill", "global"))
@@ -213,7 +213,7 @@ class DftbEngine:
             yield at, [(first, second) for first, second in batch]
 
     def _load(self, pairs: Sequence[tuple[str, str]]) -> "Parametrization":
-        from qc_jax.dftb.solver import load
+        from qc_jax.dftb.convergence import load
 
         symbols = sorted({symbol for pair in pairs for symbol in pair})
         max_l = {symbol: letter for symbol, letter in self.max_l.items() if symbol in symbols}
@@ -225,7 +225,7 @@ class DftbEngine:
         import jax
 
         from qc_jax.dftb import relax
-        from qc_jax.dftb.solver import kt_of
+        from qc_jax.dftb.convergence import kt_of
 
         kt = kt_of(self.temperature)
         parametrization = self._load(pairs)
@@ -261,7 +261,7 @@ class DftbEngine:
         import jax
 
         from qc_jax.dftb import relax, scc
-        from qc_jax.dftb.solver import kt_of
+        from qc_jax.dftb.convergence import kt_of
 
         if not sound:
             return {}
@@ -300,7 +300,7 @@ class DftbEngine:
 
     def _atom_energy(self, symbol: str, parametrization: "Parametrization") -> float:
         """Return the Mermin free energy of an isolated atom, eV."""
-        from qc_jax.dftb.solver import kt_of
+        from qc_jax.dftb.convergence import kt_of
 
         shells = parametrization.shells[symbol]
         levels = np.repeat(shells.energies[: shells.max_l + 1], [1, 3, 5][: shells.max_l + 1])

@@ -7,12 +7,12 @@ channels stand in `qc_jax.evaluate.importance`.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 
 Predict = Callable[[Batch], np.ndarray]  # N structures → [N, T] in the targets' units
 
@@ -82,12 +82,12 @@ def unchanged(structures: Batch, generator: np.random.Generator) -> Batch:
     return structures
 
 
-def last_random(model: nn.Module) -> int:
+def last_random(model: Architecture) -> int:
     """The last element that 'random' draws for a model: 103, or the last of its own tables."""
     return min(LAST_RANDOM, model.max_atomic_number or LAST_RANDOM)
 
 
-def of_elements(model: nn.Module) -> dict[str, Change]:
+def of_elements(model: Architecture) -> dict[str, Change]:
     """The changes of atomic numbers that a model is asked to bear; positions and canvas stay.
 
     * normal: none.

@@ -4,7 +4,6 @@ import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -29,7 +28,7 @@ class BatchTiming(NamedTuple):
 
 
 def time_batches(
-    model: nn.Module, structures: Batch, sizes: Sequence[int], rounds: int
+    model: models.Architecture, structures: Batch, sizes: Sequence[int], rounds: int
 ) -> BatchTiming:
     """Times predictions with the weights that the model starts from.
 

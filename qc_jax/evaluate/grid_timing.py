@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +43,7 @@ class GridTiming:
 
 
 def time_grid(
-    model: nn.Module,
+    model: models.Architecture,
     task: Task,
     settings: TrainConfig,
     sizes: list[int],
@@ -111,7 +110,7 @@ def product_gigaflops() -> float:
     return 2 * size**3 / float(np.median(seconds)) / 1e9
 
 
-def _program(model: nn.Module, task: Task, settings: TrainConfig, size: int) -> Program:
+def _program(model: models.Architecture, task: Task, settings: TrainConfig, size: int) -> Program:
     stack = Stack(
         [Training(model, task, dataclasses.replace(settings, seed=seed)) for seed in range(size)]
     )
@@ -119,7 +118,7 @@ def _program(model: nn.Module, task: Task, settings: TrainConfig, size: int) -> 
     return Program(stack, devices, stack.first_states())
 
 
-def _operations(model: nn.Module, task: Task, settings: TrainConfig) -> float:
+def _operations(model: models.Architecture, task: Task, settings: TrainConfig) -> float:
     """Of an epoch's training steps and validation, by XLA's count of a whole batch."""
     rows = np.arange(settings.batch_size) % len(task.dataset)
     batch = task.dataset.take(rows).structures

@@ -5,7 +5,6 @@ left as it is. Whole channels of the drawn images are exchanged: 'COM charge' is
 charges as Q+ and Q−, and keeps its own when those get others.
 """
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +12,7 @@ from qc_jax.canvas import CHANNELS, columns_of, separate
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.evaluate.ablation import Change
+from qc_jax.models import Architecture
 
 # Channels that are exchanged together, from the same other row.
 GROUPS: dict[str, tuple[int, ...]] = {
@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
 NOTHING = "nothing"  # exchanged: what the others are compared with
 
 
-def of_channels(model: nn.Module) -> dict[str, Change]:
+def of_channels(model: Architecture) -> dict[str, Change]:
     """A change for each channel and each of `GROUPS`, and `NOTHING`.
 
     Args:

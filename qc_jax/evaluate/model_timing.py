@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -67,7 +66,7 @@ class ModelTiming:
 
 
 def time_model(
-    model: nn.Module,
+    model: models.Architecture,
     task: Task,
     settings: TrainConfig,
     rounds: int,
@@ -121,7 +120,7 @@ def time_model(
 
 
 def _compiled_predict(
-    model: nn.Module, variables: models.Variables, dataset: Dataset, batch_size: int
+    model: models.Architecture, variables: models.Variables, dataset: Dataset, batch_size: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """rows [M] → outputs [M, T] on the host."""
 

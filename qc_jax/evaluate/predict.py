@@ -3,7 +3,6 @@
 import functools
 import operator
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ from qc_jax.train.forces import with_slope
 
 
 def predict(
-    model: nn.Module,
+    model: models.Architecture,
     variables: models.Variables,
     scaler: Scaler,
     structures: Batch,
@@ -40,7 +39,7 @@ def predict(
 
 
 def predict_forces(
-    model: nn.Module,
+    model: models.Architecture,
     variables: models.Variables,
     scaler: Scaler,
     structures: Batch,
@@ -72,7 +71,7 @@ def batches_of(n: int, batch_size: int) -> np.ndarray:
 # One compilation serves all trainings of an architecture.
 @functools.partial(jax.jit, static_argnames="model")
 def _forward(
-    model: nn.Module, variables: models.Variables, scaler: Scaler, rows: Batch
+    model: models.Architecture, variables: models.Variables, scaler: Scaler, rows: Batch
 ) -> jax.Array:
     # GPUs and TPUs would round the factors of matrix products.
     with jax.default_matmul_precision("float32"):
@@ -80,7 +79,9 @@ def _forward(
 
 
 @functools.partial(jax.jit, static_argnames="model")
-def _slope(model: nn.Module, variables: models.Variables, scaler: Scaler, rows: Batch) -> jax.Array:
+def _slope(
+    model: models.Architecture, variables: models.Variables, scaler: Scaler, rows: Batch
+) -> jax.Array:
     def energies(positions):
         outputs = models.apply(model, variables, rows.replace(positions=positions))
         return scaler.unscale(outputs), None

@@ -4,13 +4,13 @@ import dataclasses
 import time
 from typing import Any
 
-import flax.linen as nn
 import numpy as np
 
 from qc_jax.data import scaling
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import Split
 from qc_jax.data.stream import Stream
+from qc_jax.models import Architecture
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Streamed
@@ -32,7 +32,9 @@ class StreamTiming:
     compile_seconds: float
 
 
-def time_stream(model: nn.Module, stream: Stream, settings: TrainConfig, rows: int) -> StreamTiming:
+def time_stream(
+    model: Architecture, stream: Stream, settings: TrainConfig, rows: int
+) -> StreamTiming:
     """Times an epoch over `rows` random rows of a stream.
 
     Args:

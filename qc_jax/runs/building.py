@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 
 from qc_jax import canvas, models
@@ -36,7 +35,7 @@ class Run(NamedTuple):
 
     config: RunConfig
     table: PairTable | Structures
-    model: nn.Module
+    model: models.Architecture
     task: Task
     initial: models.Variables | None = None  # see `runs.initial`
     matched: Matched | None = None  # what of other weights `initial` is, where it is of a training
@@ -106,7 +105,7 @@ def prepare(
     return _prepare(table, known, None)
 
 
-def for_model(task: Task, model: nn.Module) -> Task:
+def for_model(task: Task, model: models.Architecture) -> Task:
     """Return the task with what the model reads; for one that reads canvases, they are added."""
     if "canvas" not in model.inputs or task.spec is None or not isinstance(task.table, PairTable):
         return task
@@ -118,7 +117,9 @@ def for_model(task: Task, model: nn.Module) -> Task:
     return _prepare(task.table, config, model)
 
 
-def _prepare(table: PairTable | Structures, config: RunConfig, model: nn.Module | None) -> Task:
+def _prepare(
+    table: PairTable | Structures, config: RunConfig, model: models.Architecture | None
+) -> Task:
     fields = {name: getattr(config, name) for name in SPEC}
     seed = config.train.seed if config.split_seed < 0 else config.split_seed
     if isinstance(table, Structures):
@@ -147,7 +148,9 @@ def _require_usual(fields: Mapping[str, Any], usual: Mapping[str, Any], what: st
             )
 
 
-def neighbor_cutoff(config: RunConfig, model: nn.Module | None, periodic: bool) -> float | None:
+def neighbor_cutoff(
+    config: RunConfig, model: models.Architecture | None, periodic: bool
+) -> float | None:
     """Return the distance (Å) within which atoms of larger structures are neighbours.
 
     It is `neighbor_cutoff` or, of crystals, the model's own; None where all atoms are.
@@ -163,7 +166,7 @@ def neighbor_cutoff(config: RunConfig, model: nn.Module | None, periodic: bool) 
 
 
 def _of_structures(
-    config: RunConfig, found: Structures, model: nn.Module | None, seed: int
+    config: RunConfig, found: Structures, model: models.Architecture | None, seed: int
 ) -> Task:
     if config.split not in ("random", COLLECTION):
         raise InputError(

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,7 +138,7 @@ class Record:
         """Return that of a training."""
         task, table = run.task, run.table
         pairs = isinstance(table, PairTable)
-        periodic = not pairs and table.periodic
+        periodic = False if isinstance(table, PairTable) else table.periodic
         undefined = table.left_out if isinstance(table, PairTable) else {}
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
@@ -239,7 +238,7 @@ class SavedRun:
     """
 
     config: RunConfig
-    model: nn.Module
+    model: models.Architecture
     state: State
     record: Record
     pairs: Pairs | None = None
@@ -463,7 +462,7 @@ def load(path: str | os.PathLike) -> SavedRun:
     )
 
 
-def restore(workdir: Workdir, model: nn.Module, config: RunConfig) -> State:
+def restore(workdir: Workdir, model: models.Architecture, config: RunConfig) -> State:
     """Return the newest state that was saved in the directory of a run with this model.
 
     Raises:
@@ -489,7 +488,7 @@ def _symbols(name: str) -> list[str]:
     return symbols
 
 
-def _of_atoms(given: Sequence[Any], record: Record, model: nn.Module) -> Batch:
+def _of_atoms(given: Sequence[Any], record: Record, model: models.Architecture) -> Batch:
     """Structures with the neighbours that training structures have."""
     from qc_jax.data.atoms import Structure, check_structure, from_ase
 

@@ -15,7 +15,6 @@ from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.runs import building
-from qc_jax.runs.saved import SavedRun
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces
 from qc_jax.train.state import State, count_parameters
@@ -183,7 +182,7 @@ def unseen(task: Task, known: Task) -> Task:
     return task._replace(split=split, left_out={**task.left_out, **left_out})
 
 
-def score_saved(run: SavedRun, table: Any = None, **changes: Any) -> Scored:
+def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     """Score a saved run on the test rows of its data, or of others.
 
     Args:

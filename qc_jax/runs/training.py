@@ -4,10 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flax.linen as nn
-
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 from qc_jax.runs import building, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.train import loop
@@ -16,7 +15,7 @@ from qc_jax.train.observers import Observer
 
 
 def fit(
-    model: nn.Module,
+    model: Architecture,
     task: Task,
     config: TrainConfig = PUBLISHED,
     observers: Sequence[Observer] = (),
@@ -51,7 +50,7 @@ def fit(
     return of_result(run, trained)
 
 
-def of_task(model: nn.Module, task: Task, config: TrainConfig) -> building.Run:
+def of_task(model: Architecture, task: Task, config: TrainConfig) -> building.Run:
     """Return the parts of a training of the model on the task.
 
     Raises:

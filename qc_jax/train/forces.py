@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 from qc_jax.train.config import TrainConfig
 
 FORCES = "force_ev_ang"  # the name that errors of forces are told under, of `data.targets`
@@ -37,7 +37,7 @@ def with_slope(
     return found, other, slope
 
 
-def reason_against(model: nn.Module, targets: tuple[str, ...], forces: Any) -> str | None:
+def reason_against(model: Architecture, targets: tuple[str, ...], forces: Any) -> str | None:
     """Why a model of these targets has no forces that could be compared with `forces`, if so."""
     if targets != (ENERGY,):
         return f"expected {ENERGY} as the only target, got {', '.join(targets)}"
@@ -48,7 +48,7 @@ def reason_against(model: nn.Module, targets: tuple[str, ...], forces: Any) -> s
     return None
 
 
-def known(model: nn.Module, task: Task, settings: TrainConfig) -> jax.Array | None:
+def known(model: Architecture, task: Task, settings: TrainConfig) -> jax.Array | None:
     """The forces [N, A, 3] eV/Å that a training learns; None where it learns none.
 
     Raises:

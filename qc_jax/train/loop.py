@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -51,7 +50,7 @@ class Interrupted(Exception):
 
 
 def fit(
-    model: nn.Module,
+    model: models.Architecture,
     task: Task,
     config: TrainConfig = PUBLISHED,
     observers: Sequence[Observer] = (),

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,7 @@ from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
@@ -36,7 +36,7 @@ class Training(NamedTuple):
         the model's, or None. A training that goes on from a checkpoint has them already.
     """
 
-    model: nn.Module
+    model: Architecture
     task: Task
     settings: TrainConfig
     observers: Sequence[Observer] = ()
@@ -106,7 +106,7 @@ class Stack:
         return static_signature(self.trainings[0])
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> Architecture:
         """The architecture."""
         return self.trainings[0].model
 

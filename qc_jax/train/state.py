@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from flax.traverse_util import flatten_dict
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
+from qc_jax.models import Architecture
 from qc_jax.train import optimizer
 from qc_jax.train.config import TrainConfig
 
@@ -64,7 +64,7 @@ class State(flax.struct.PyTreeNode):
 
 
 def init(
-    model: nn.Module,
+    model: Architecture,
     sample: Batch,
     scaler: Scaler,
     settings: TrainConfig,

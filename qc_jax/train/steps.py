@@ -9,7 +9,6 @@ does not depend on D. What a model computes across the batch it learns from `Bat
 from collections.abc import Callable
 from typing import NamedTuple
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -71,7 +70,7 @@ class Steps:
       devices: how many share each batch; where it is 1, no collective axis is needed.
     """
 
-    def __init__(self, model: nn.Module, settings: TrainConfig, devices: int = 1):
+    def __init__(self, model: models.Architecture, settings: TrainConfig, devices: int = 1):
         self._model, self._settings, self._devices = model, settings, devices
         self._adam = optimizer.adam(settings)
         self._axis = AXIS if devices > 1 else None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
-from qc_jax.dftb import NotConverged, solve, solver
+from qc_jax.dftb import NotConverged, convergence, solve
 from qc_jax.errors import InputError
 from tests.dftb import reference
 
@@ -113,7 +113,7 @@ def test_temperatures(files, temperature):
 
 
 def test_no_minimum(files):
-    found = solver.load(files, ["H"])
+    found = convergence.load(files, ["H"])
     apart = found.tables._replace(values=np.zeros_like(found.tables.values))
     repelling = dataclasses.replace(found, tables=apart)
     with pytest.raises(NotConverged, match=r"no minimum: the energy falls out to 8.0 Å"):

@@ -1,0 +1,1 @@
+"""Runs: configurations, sources of data, saved runs, scores, sweeps, results, the command line."""

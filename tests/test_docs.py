@@ -1,0 +1,68 @@
+"""The documentation builds without a warning, its notebooks run, and it names what is there."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "docs" / "notebooks"
+
+
+def _make():
+    spec = importlib.util.spec_from_file_location("make_notebooks", NOTEBOOKS / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ("pair", "own_network", "dynamics"))
+def test_the_notebooks_run(name, tmp_path, monkeypatch):
+    pytest.importorskip("ipykernel")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    made = _make().run(name, tmp_path)
+    assert all(cell.get("outputs") for cell in made.cells[-1:])
+
+
+@pytest.mark.parametrize("name", ("pair", "own_network", "dynamics"))
+def test_the_notebooks_are_those_of_their_sources(name):
+    there = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
+    expected = _make().notebook(name)
+    shown = ["".join(cell["source"]) for cell in there["cells"]]
+    assert shown == [cell["source"] for cell in expected.cells]
+
+
+@pytest.mark.slow
+def test_the_pages_build_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "reference" / "dftb" / "index.html").exists()
+
+
+def test_what_the_guides_import_is_there():
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for module in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            parts = module.split(".")
+            path = ROOT.joinpath(*parts)
+            inside = ROOT.joinpath(*parts[:-1])
+            assert any(
+                place.exists()
+                for place in (path, path.with_suffix(".py"), inside.with_suffix(".py"), inside)
+            ), f"{page.name}: {module}"
+
+
+def test_contributing_names_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:qc_jax|experiments|tests|docs)/[a-z\d_/.]+)`", text)
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / name).exists()] == []
