@@ -50,7 +50,8 @@ def fixed_point(
         dx = jnp.where(filled[:, None], y - xs, 0.0)
         df = jnp.where(filled[:, None], residual - fs, 0.0)
         overlap = df @ df.T
-        size = jnp.where(filled, jnp.diagonal(overlap), 1.0)
+        size = jnp.diagonal(overlap)
+        size = jnp.where(filled & (size > 0), size, 1.0)
         normal = overlap / jnp.sqrt(size[:, None] * size) + jnp.diag(jnp.where(filled, 1e-12, 1.0))
         mix = jnp.linalg.solve(normal, (df @ residual) / jnp.sqrt(size)) / jnp.sqrt(size)
         mix = jnp.where(filled, mix, 0.0)
