@@ -14,7 +14,7 @@ from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
-from qc_jax.runs import building, saved, sources
+from qc_jax.runs import building, progress, saved, sources
 from qc_jax.runs.sources import account
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -125,9 +125,10 @@ def test_what_is_wrong_with_a_file_is_told(capsys):
     assert len(told) == 3
 
 
-def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys):
+def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_LINE_SECONDS", -1)  # one a minute where there is no terminal
     table = sources.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
     assert {"Cl_Mg", "F_Li"} <= set(table.names)
     said = capsys.readouterr().err
     assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said
-    assert "5/5" in said
+    assert "5 of 5 pairs" in said

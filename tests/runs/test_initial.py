@@ -82,7 +82,7 @@ def test_the_configuration_remembers_the_file(files, tmp_path, capsys):
     path.write_bytes((files / "other.npz").read_bytes())
     other = initial.read(building.from_config(config(files, str(path))))
     with pytest.raises(InputError, match=r"image_weights_sha256 is '[0-9a-f]{64}' there"):
-        workdir.claim(other.config)
+        saved.claim(other, workdir)
 
 
 def test_bad_input(files):
@@ -111,7 +111,7 @@ def test_a_sweep_starts_from_them(files, tmp_path):
     one, other = trainings.values()
     assert one.initial is other.initial is not None
     for training in trainings.values():
-        assert "image_weights_sha256" in training.workdir.config()
+        assert "image_weights_sha256" in training.observers[0].config()
 
 
 @pytest.mark.slow
