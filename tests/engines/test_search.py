@@ -6,7 +6,7 @@ import pytest
 from qc_jax.engines import search
 from qc_jax.engines.search import SCFSolution
 
-SETTINGS = search.Settings()
+SETTINGS = search.SearchConfig()
 
 
 class Branch:
