@@ -21,7 +21,13 @@ from qc_jax.dftb.parameters import ElementParameters, parameters, quantum_number
 from qc_jax.errors import choose
 
 FORMS = ("published", "exact")
-FREE = (40.0, 4.0)  # (r/40)⁴, the weak box of the free atoms, which binds empty shells too
+# Free atoms are in a weak box, (r/40 bohr)⁴, which binds empty shells too. The published levels of
+# fifteen elements are those of a smaller one: these radii, whole numbers, give all their levels.
+FREE_POWER = 4.0
+_FREE_RADII = {
+    "Be": 39.0, "B": 36.0, "Mg": 17.0, "Al": 17.0, "Si": 16.0, "P": 21.0, "Ca": 35.0, "Sc": 28.0,
+    "Ti": 35.0, "V": 39.0, "Cr": 17.0, "Sr": 39.0, "Y": 37.0, "Lu": 30.0, "Hf": 36.0,
+}  # fmt: skip
 _SCHEMA = 1  # of what the cache holds; rises with every change of the numbers
 _CONVERGED = 1e-7  # electrons and hartree
 
@@ -351,6 +357,11 @@ def pseudo_atom_tangent(symbol: str, by: str = "r0_wave") -> PseudoAtom:
     return _atom(element, "exact", _resampled(element, pair, grids, electrons=0.0))
 
 
+def free_radius(symbol: str) -> float:
+    """Return the radius, bohr, of the box (r/radius)⁴ of an element's published levels."""
+    return _FREE_RADII.get(symbol, 40.0)
+
+
 def hubbards(symbol: str) -> dict[str, float]:
     """Return {'s': hartree, …}, the second derivatives of the free atom's energy by electrons.
 
@@ -361,13 +372,13 @@ def hubbards(symbol: str) -> dict[str, float]:
       InputError: an element without parameters.
     """
     element = parameters(symbol)
-    radius, power = FREE
+    radius = free_radius(symbol)
     found = {}
     for shell in element.valence:
         now, full = element.configuration[shell], 4 * quantum_numbers(shell)[1] + 2
         step, middle = (1.0, now) if 1 <= now <= full - 1 else (0.5, abs(now - 0.5))
         held = [element.configuration | {shell: middle + i * step} for i in (-1, 0, 1)]
-        low, at, high = run_atoms([element] * 3, [radius] * 3, [power] * 3, held).energy
+        low, at, high = run_atoms([element] * 3, [radius] * 3, [FREE_POWER] * 3, held).energy
         found[shell[1]] = float(high - 2 * at + low) / step**2
     return found
 
