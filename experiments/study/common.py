@@ -21,6 +21,7 @@ from qc_jax.evaluate.predict import predict
 from qc_jax.models import Architecture
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, progress, results, sweep
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.saved import restore
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -228,7 +229,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
             missing[name] = _NOT_TRAINED
             continue
         config = {**config, "data_fingerprint": asked.fingerprint}
-        workdir.claim(config)
+        workdir.claim(RunConfig.from_dict(config).to_dict())
         result, failure = workdir.result(), workdir.failure()
         if result is not None:
             there.append(Found(name, setting, config, workdir, result))

@@ -12,6 +12,7 @@ from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines
 from qc_jax.runs import results
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from tests import planted
 
@@ -175,8 +176,12 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     first, second = configs
     path.write_text(json.dumps([[first, second]]))
     mate = Workdir(asked.workdir.path / "trainings" / second)
-    mate.claim({**configs[second], "data_fingerprint": asked.fingerprint})
-    assert common.with_mates(asked, {first: configs[first]}) == configs
+    claimed = {**configs[second], "data_fingerprint": asked.fingerprint}
+    mate.claim(RunConfig.from_dict(claimed).to_dict())
+    found = common.with_mates(asked, {first: configs[first]})
+    assert found.keys() == configs.keys()
+    for name, config in configs.items():
+        assert RunConfig.from_dict(found[name]) == RunConfig.from_dict(config)
     path.write_text(before)
 
 
