@@ -80,7 +80,7 @@ class Model(Architecture):
 
     def torch_constants(self) -> dict[str, Any]:
         """The centres of SchNet's Gaussians, which tell the cutoff."""
-        geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff)
+        geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff, parent=None)
         constants = geometry.torch_constants()
         return {f"schnet.{name}": value for name, value in constants.items()}
 

@@ -161,7 +161,7 @@ def test_predict_without_a_checkpoint(trained, run_python, tmp_path):
     workdir, _ = trained
     (tmp_path / "config.json").write_text((workdir / "config.json").read_text())
     done = run_python(*PREDICT, f"--workdir={tmp_path}", "C", "O")
-    assert_one_line(done, f"{tmp_path} holds no checkpoint; train first")
+    assert_one_line(done, f"{tmp_path} is not a whole run: it holds no run.json")
 
 
 def assert_one_line(done, words):
