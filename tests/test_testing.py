@@ -1,5 +1,6 @@
 """The shared assertions catch what they are for."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from qc_jax import testing
 from qc_jax.data.batch import Batch, all_neighbors
+from qc_jax.models import Architecture
 
 
 @pytest.fixture
@@ -83,3 +85,42 @@ def test_compilations_are_counted():
     with testing.count_compilations() as another:
         function(np.ones(4, np.float32))
     assert (first, len(none), len(another)) == (1, 0, 1)
+
+
+class Good(Architecture):
+    """Elements and distance through one layer each."""
+
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, batch, train=False):
+        bond = batch.positions[:, 1] - batch.positions[:, 0]
+        distance = jnp.sqrt((bond**2).sum(-1, keepdims=True))
+        atoms = batch.pool(nn.Embed(100, 16)(batch.atomic_numbers))
+        return nn.Dense(self.outputs)(nn.silu(nn.Dense(32)(jnp.append(atoms, distance, axis=1))))
+
+
+class Turns(Good):
+    """Its output changes when a pair is turned."""
+
+    @nn.compact
+    def __call__(self, batch, train=False):
+        return nn.Dense(self.outputs)(batch.positions[:, 1])
+
+
+class Constant(Good):
+    """It learns nothing of a structure."""
+
+    @nn.compact
+    def __call__(self, batch, train=False):
+        bias = self.param("bias", nn.initializers.zeros, (self.outputs,))
+        return jnp.tile(bias, (len(batch.atomic_numbers), 1))
+
+
+def test_check_architecture():
+    testing.check_architecture(Good)
+    testing.check_architecture("pair_mean")
+    with pytest.raises(AssertionError, match="under rotation"):
+        testing.check_architecture(Turns)
+    with pytest.raises(AssertionError, match="eight labels"):
+        testing.check_architecture(Constant)
