@@ -61,7 +61,7 @@ def run(task, path, **changes):
 def test_the_loss_and_what_is_learned(task, tmp_path):
     """Both errors of the last epoch are those of the predictions; both fall."""
     model, made, settings, work, _ = run(task, tmp_path / "run")
-    trained = loop.fit(model, made, settings, [work])
+    trained = loop.fit(model, made, settings, work)
     first, last = trained.history[0], trained.history[-1]
     for name in (forces.ENERGY, forces.FORCES):
         assert last["validation_mae"][name] < 0.3 * first["validation_mae"][name]
