@@ -129,8 +129,8 @@ def _pictures(
         ]
         parts.append(Part(f"{prefix}-curves", f"Training curves{where}", drawn))
     words = [
-        "Of each target the model with the smallest error whose inputs do not leak it; where all do, "
-        "the one with the smallest error."
+        "Of each target the model with the smallest error whose inputs do not leak it; where all "
+        "do, the one with the smallest error."
     ]
     try:
         table = pair_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
