@@ -14,7 +14,7 @@ from qc_jax.evaluate.statistics import skill
 # What a row says, beside the number: what was trained on what, how, and with which code.
 TEXT = (
     *("study", "training", "model", "data", "data_fingerprint", "split", "setting", "target"),
-    *("unit", "status", "metric", "given_away_by", "versions", "commit"),
+    *("unit", "status", "metric", "leaked_by", "versions", "commit"),
 )
 COUNTS = (
     *("seed", "train_rows", "validation_rows", "test_rows", "parameters", "epochs", "best_epoch"),
@@ -23,7 +23,7 @@ NUMBERS = ("lr", "weight_decay", "dropout", "value", "seconds")
 COLUMNS = (
     *("study", "training", "model", "data", "data_fingerprint", "split", "setting"),
     *("train_rows", "validation_rows", "test_rows", "seed", "target", "unit", "metric", "value"),
-    *("given_away_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
+    *("leaked_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
     *("best_epoch", "seconds", "versions", "commit"),
 )
 BENCHMARK = "benchmark"  # the study that a training on its own is of
@@ -79,7 +79,7 @@ def of_target(result: Mapping[str, Any], target: str) -> dict[str, Any]:
     return {
         "target": target,
         "unit": result["units"][target],
-        "given_away_by": " ".join(result["given_away_by"][target]),
+        "leaked_by": " ".join(result["leaked_by"][target]),
     }
 
 
@@ -176,13 +176,13 @@ def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.D
       metric: one of `METRICS`.
 
     Returns:
-      The columns of `by`, `unit`, `given_away_by`, `mean`, `std` (NaN for one seed), `seeds`.
+      The columns of `by`, `unit`, `leaked_by`, `mean`, `std` (NaN for one seed), `seeds`.
     """
     chosen = frame[(frame.metric == metric) & (frame.status == FINISHED)]
     groups = chosen.groupby(list(by), sort=False, dropna=False)
     return groups.agg(
         unit=("unit", "first"),
-        given_away_by=("given_away_by", "first"),
+        leaked_by=("leaked_by", "first"),
         mean=("value", "mean"),
         std=("value", lambda values: np.std(values, ddof=1) if len(values) > 1 else np.nan),
         seeds=("value", "size"),
