@@ -102,7 +102,7 @@ def test_stream(run_python, tmp_path):
 
 
 def test_references_are_of_a_clone_alone(run_python, tmp_path):
-    command = ("-m", "experiments.speed", "--what=models", "--models=gcn", "--reference")
+    command = ("-m", "qc_jax", "speed", "--what=models", "--models=gcn", "--reference")
     done = run_python(*command, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "in tests/references of a clone" in done.stderr.splitlines()[-1]
