@@ -1,6 +1,5 @@
 """Results: ONE long table, a row a number, from which tables, plots and reports are made."""
 
-import csv
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -142,11 +141,12 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
       InputError: it is not there, damaged, or not such a table.
     """
     path = os.fspath(path)
+    if not path.endswith(".parquet"):
+        files.read_csv(path)  # tells of lines with more or fewer fields
     try:
         if path.endswith(".parquet"):
             frame = pd.read_parquet(path)
         else:
-            _check_lines(path)
             frame = pd.read_csv(path, keep_default_na=False, dtype=str)
             numbers = [*COUNTS, *NUMBERS]
             frame[numbers] = frame[numbers].apply(lambda column: pd.to_numeric(column))
@@ -165,18 +165,6 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
     except (*files.DAMAGE, KeyError) as error:
         raise InputError(f"{path}: expected a table of results: {error}") from error
-
-
-def _check_lines(path: str) -> None:
-    """Raise InputError where a line of a CSV has more or fewer fields than its header."""
-    with files.open_regular(path, newline="", encoding="utf-8") as file:
-        lines = csv.reader(file)
-        header = next(lines, [])
-        for line in lines:
-            if len(line) != len(header):
-                raise InputError(
-                    f"{path}: line {lines.line_num}: expected {len(header)} fields, got {len(line)}"
-                )
 
 
 def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.DataFrame:

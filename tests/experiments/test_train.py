@@ -117,7 +117,7 @@ def test_predict(trained, run_python):
         (("Ag", "Xx"), "unknown element symbol 'Xx'"),
         (("Ag",), "expected two element symbols like 'Ag Al', or pairs like 'Ag_Al C_O', got Ag"),
         (("Ag_Al", "--file=x.csv"), "--file: expected no pairs and no --distance beside it"),
-        (("--file=missing.csv",), "missing.csv: No such file or directory"),
+        (("--file=missing.csv",), "missing.csv: no such file"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
         (("Ra", "Th"), "pair 'Ra_Th': expected one that stands once in the table"),
