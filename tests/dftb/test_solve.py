@@ -69,7 +69,6 @@ def test_all_given_tables_as_dftbplus(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not reference.SHARED.is_dir(), reason="needs ../shared/ptbp")
 def test_molecules_on_own_tables_as_dftbplus():
-    """Worst: 5e-7 eV an atom (AlF3), 1e-7 e (AlF3), 9e-6 eV/Å (HCN) with the older length of 1 Å."""
     runs = json.loads((reference.SHARED / "molecules.json").read_text())["molecules"]
     answers = solve_all([(run["symbols"], run["positions_ang"]) for run in runs])
     assert len(answers) == 6
