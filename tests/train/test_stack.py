@@ -86,7 +86,7 @@ def test_every_state_is_seen(alone):
 def test_equals_the_training_alone(alone, together):
     """Epochs, rates and best epochs exactly; losses and weights within rounding.
 
-    Training amplifies it: losses differ by 1e-7 in the first epoch and by up to 3e-4 in the last. In
+    Training amplifies it: losses differ by 1e-7 in the first epoch, by up to 3e-4 in the last. In
     float64 throughout they differ by 3e-14 at most.
     """
     _, ended, _ = together
