@@ -158,6 +158,32 @@ def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
     assert "there is no module my_models where Python looks" in lost.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
+def test_a_model_of_ones_own_by_the_command_line(tmp_path, small_table, run_python):
+    """In a directory outside of a clone: trained, swept, asked, scored and exported."""
+    small_table.save(tmp_path / "table.npz")
+    (tmp_path / "my_models.py").write_text(MODULE)
+
+    def run(*words: str) -> str:
+        done = run_python("-m", "qc_jax", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    card = ("--config=egnn", "--config.model=my_models:Distance", "--config.data=table.npz")
+    train = ("train", *card, "--config.epochs=1", "--config.batch_size=8")
+    assert "my_models:Distance on table.npz" in run(*train, "--workdir=run")
+    name = str(small_table.names[0])
+    assert "e_homo_ev" in run("predict", "--workdir=run", name)
+    assert "my_models:Distance" in run("evaluate", "--workdir=run")
+    swept = run(*train, "--config.model.width=3", "--config.sweep.seed=1,2", "--workdir=sweep")
+    assert "errors on the test pairs" in swept and "results.csv" in swept
+    assert "pairs: out.csv" in run("export", "--format=csv", "--workdir=run", "--out=out.csv")
+    (tmp_path / "my_models.py").unlink()
+    lost = run_python("-m", "qc_jax", "predict", "--workdir=run", name, cwd=tmp_path)
+    assert lost.returncode == 2 and lost.stderr.count("\n") == 1
+    assert "there is no module my_models" in lost.stderr
+
+
 def test_no_run(tmp_path):
     with pytest.raises(InputError, match=r"it holds no config\.json"):
         qc_jax.load(tmp_path)
