@@ -8,9 +8,11 @@ import warnings
 
 import ase
 import numpy as np
+import pandas as pd
 import pytest
 
 import qc_jax
+from experiments import export
 from qc_jax.data import atoms as structures
 from qc_jax.dynamics.potential import Potential
 from qc_jax.engines import published
@@ -24,7 +26,7 @@ KINDS = (
     "md17",
     *(
         pytest.param(kind, marks=pytest.mark.slow)
-        for kind in ("qm9", "published", "tfds", "extxyz")
+        for kind in ("qm9", "published", "tfds", "extxyz", "crysmtm", "dftbplus")
     ),
 )
 
@@ -46,6 +48,18 @@ def make(kind: str, folder: pathlib.Path, small_table) -> tuple[str, str]:
         case "qm9":
             shutil.copytree(FIXTURES / "qm9", folder / "qm9")
             return f"qm9:{folder / 'qm9'}", "e_homo_ev"
+        case "dftbplus":
+            for number in range(4):  # five outputs are too few to split
+                for pair in ("F_Li", "H_H", "He_He", "Cl_Mg"):
+                    shutil.copytree(
+                        FIXTURES / "dftbplus/tree" / pair, folder / f"tree/{pair}_{number}"
+                    )
+            return f"dftbplus:{folder / 'tree'}", ENERGY
+        case "crysmtm":
+            make = (sys.executable, "-m", "tests.fixtures.make_crysmtm", f"--out={folder}/crysmtm")
+            some = ("--kelvin=0,250,300", "--rotations=4", "--size=24", "--small")
+            subprocess.run([*make, *some], check=True, cwd=FIXTURES.parents[1])
+            return f"crysmtm:{folder / 'crysmtm'}", ENERGY
     frames = []
     for row in range(20):
         frame = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.01 * row]])
@@ -68,7 +82,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     source, cache = tmp_path / "source", str(tmp_path / "tfds")
     source.mkdir()
     data, target = make(kind, source, small_table)
-    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz")
+    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz", "crysmtm")
     table = qc_jax.open_data(data, cache if is_tfds else "")
     task = qc_jax.prepare(table, target, seed=1)
     model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
@@ -93,6 +107,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
         assert scored.predicted[0, 0] == pytest.approx(expected, abs=2e-4)
         if kind in ("pairs", "published", "tfds"):
             assert opened.predict(str(task.names[row]))[0, 0] == pytest.approx(expected, abs=1e-5)
+            assert exported(tmp_path, str(task.names[row])) == pytest.approx(expected, abs=1e-5)
         if target == ENERGY:
             frame.calc = qc_jax.Calculator(tmp_path / "run")
             assert frame.get_potential_energy() == pytest.approx(expected, abs=2e-3, rel=1e-6)
@@ -105,6 +120,17 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     if not is_tfds:
         with pytest.raises(InputError, match="no such file"):
             opened.score()
+
+
+def exported(tmp_path: pathlib.Path, name: str) -> float:
+    """Return the prediction of a pair in the CSV that `export --workdir` writes."""
+    export.FLAGS.reset()
+    export.FLAGS.parse(
+        ["--format=csv", f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'pairs.csv'}"]
+    )
+    export.main([])
+    rows = pd.read_csv(tmp_path / "pairs.csv").set_index("pair")
+    return rows[f"{ENERGY}_predicted"][name]
 
 
 MODULE = """
