@@ -78,18 +78,6 @@ def test_molecules_on_own_tables_as_dftbplus():
         compare(found, run, energy=1e-5 * len(run["symbols"]), level=1e-5)
 
 
-@pytest.mark.slow
-def test_exact_form_has_the_recipes_distances_and_gap():
-    """Of another integrator on other grids, in three digits."""
-    pairs = {("H", "H"): 0.734, ("N", "N"): 1.100, ("O", "O"): 1.218, ("H", "F"): None}
-    answers = solve_all([(pair, r or 0.93) for pair, r in pairs.items()], form="exact", relax=True)
-    for found, expected in zip(answers[:3], pairs.values(), strict=False):
-        assert found.distance_ang == pytest.approx(expected, abs=1e-3)
-    levels, occupations = answers[3].levels_ev, answers[3].occupations
-    gap = levels[occupations < 1].min() - levels[occupations > 1].max()
-    assert gap == pytest.approx(20.26, abs=0.01)
-
-
 @pytest.mark.parametrize("run", [run for run in PAIRS if run["relaxed"]], ids=lambda r: r["pair"])
 def test_pairs_relax_as_in_dftbplus(files, run):
     found = solve(run["pair"].split("_"), run["distance_ang"] * 1.1, files, relax=True)
