@@ -32,13 +32,14 @@ def plot_scored(
     for axis in axes[len(targets) :]:
         axis.set_axis_off()
     for column, (axis, name) in enumerate(zip(axes, targets, strict=False)):
-        x, y = true[:, column], predicted[:, column]
+        known = np.isfinite(true[:, column])
+        x, y, shown = true[known, column], predicted[known, column], np.asarray(names)[known]
         ends = (min(x.min(), y.min()), max(x.max(), y.max()))
         axis.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
         axis.scatter(x, y, s=9, alpha=0.5, linewidths=0, zorder=2)
         for row in np.argsort(np.abs(y - x))[-3:]:
             axis.annotate(
-                str(names[row]),
+                shown[row],
                 (x[row], y[row]),
                 textcoords="offset points",
                 xytext=(4, 4),

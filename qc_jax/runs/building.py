@@ -25,7 +25,13 @@ from qc_jax.train.transfer import Matched
 # Fields of a configuration that say nothing of pairs, and those that say nothing of larger
 # structures, with what they have to be there.
 _OF_STRUCTURES = {"neighbor_cutoff": 0.0, "train_rows": 0, "stream": False}
-_OF_PAIRS = {"train_fraction": 1.0, "scale_on": "train", "canvas_size": 32}
+_OF_PAIRS = {
+    "train_fraction": 1.0,
+    "scale_on": "train",
+    "scale_by": "range",
+    "missing_labels": "drop",
+    "canvas_size": 32,
+}
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", *_OF_STRUCTURES, *_OF_PAIRS)
 
@@ -78,8 +84,9 @@ def prepare(
       targets: A target, or several for one model.
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
-      **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on` and `canvas_size` of
-        pairs, `neighbor_cutoff` (Å), `train_rows` and `stream` of larger structures.
+      **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
+        `missing_labels` and `canvas_size` of pairs, `neighbor_cutoff` (Å), `train_rows` and
+        `stream` of larger structures.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.

@@ -6,7 +6,6 @@ import numpy as np
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report.parity import plot_scored
 
-
 RESULT = {"model": "a", "dataset": "b", "split": "random", "split_sizes": {"test": 50}}
 
 
