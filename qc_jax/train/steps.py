@@ -117,11 +117,13 @@ class Steps:
 
             def outputs(positions):
                 given = self._cast_compute_dtype(structures.replace(positions=positions))
-                predicted, statistics = models.apply_training(model, variables, given, key)
+                predicted, statistics = models.apply_training(
+                    model, variables, given, key, self._settings.embedding_noise
+                )
                 return predicted.astype(jnp.float32), statistics
 
             predicted, statistics, slope = self._outputs(outputs, structures.positions)
-            error, _, _ = self._errors(predicted, slope, state, batch, weights)
+            error, *_ = self._errors(predicted, slope, state, batch, weights)
             return error / total, statistics
 
         with self._precision():
@@ -129,12 +131,21 @@ class Steps:
         loss, grads = self._add_up((share, grads))
         updates, opt_state = self._adam.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
+        average = self._average(state.average, params, opt_state.count)
+        state = state.replace(params=params, statistics=statistics, average=average)
+        return state.replace(opt_state=opt_state), loss
 
-    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _average(self, average, params, step: jax.Array):
+        """The moving average after `step` steps, of the first ones a shorter one."""
+        if average is None:
+            return None
+        keep = jnp.minimum(self._settings.average_decay, step / (step + 9))
+        return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, params)
+
+    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, ...]:
         """What `validate` adds to, before the first batch."""
         natural = replica.labels.shape[1] + (self._settings.force_weight > 0)
-        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
+        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural), jnp.zeros(natural))
 
     def validate(
         self,
@@ -143,7 +154,8 @@ class Steps:
         batch: Dataset,
         weights: jax.Array,
     ) -> tuple[jax.Array, ...]:
-        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T].
+        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T],
+        and how many labels these are of.
 
         Where forces are learned those of the forces, eV/Å, are one more.
         """
@@ -161,7 +173,7 @@ class Steps:
         self, state: State, replica: Replica, sums: tuple[jax.Array, ...]
     ) -> tuple[State, dict[str, jax.Array]]:
         """The schedule and the best weights after the last step, with the sums of `validate`."""
-        error, count, natural = self._add_up(sums)
+        error, count, natural, known = self._add_up(sums)
         validation_loss = error / count
         rate = optimizer.get_lr(state.opt_state)
         done = state.epoch + 1
@@ -171,7 +183,7 @@ class Steps:
         kept = better if self._settings.keep == "best" else jnp.bool_(True)
         best_params, best_statistics = jax.tree.map(
             lambda new, old: jnp.where(kept, new, old),
-            (state.params, state.statistics),
+            (state.variables["params"], state.statistics),
             (state.best_params, state.best_statistics),
         )
         state = state.replace(
@@ -185,7 +197,7 @@ class Steps:
         )
         return state, {
             "validation_loss": validation_loss,
-            "validation_mae": natural / count,
+            "validation_mae": natural / known,
             "lr": rate,
             "best_epoch": state.best_epoch,
         }
@@ -233,10 +245,17 @@ class Steps:
         return with_slope(outputs, positions)
 
     def _errors(self, predicted, slope, state: State, batch: Dataset, weights):
-        """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
+        """Weighted scaled-error sum, its weight, natural absolute-error sums [T], their weights.
+
+        A label that is missing, NaN, costs nothing.
+        """
         error_of = _ERRORS[self._settings.loss]
-        scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
-        natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
+        known = jnp.isfinite(batch.labels)
+        labels = jnp.where(known, batch.labels, 1)  # which every scale can hold
+        errors = error_of(predicted - state.scaler.scale(labels))
+        scaled = jnp.where(known, errors, 0).mean(axis=-1)
+        natural = jnp.where(known, jnp.abs(state.scaler.unscale(predicted) - labels), 0)
+        known = known.astype(weights.dtype)
         if slope is not None:
             assert batch.forces is not None, "`forces.known` has looked"
             scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
@@ -250,7 +269,8 @@ class Steps:
 
             scaled += self._settings.force_weight * mean(error_of(wrong))
             natural = jnp.column_stack([natural, mean(jnp.abs(wrong)) * scale])
-        return weights @ scaled, jnp.sum(weights), weights @ natural
+            known = jnp.pad(known, ((0, 0), (0, 1)), constant_values=1)
+        return weights @ scaled, jnp.sum(weights), weights @ natural, weights @ known
 
     def _add_up(self, tree):
         """Over the devices that share a batch."""
