@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qc_jax.models.pair_mean import additive_constants
+from qc_jax.data.scaling import additive_constants
 
 
 def training_median(labels: np.ndarray, rows: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from qc_jax.canvas import render
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
-from qc_jax.models._radial import length
+from qc_jax.ops import safe_norm, safe_sqrt
 
 
 def pair(batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -19,7 +19,7 @@ def pair(batch: Batch) -> tuple[jax.Array, jax.Array]:
     atoms = batch.atomic_numbers.shape[1]
     if atoms != 2:
         raise InputError(f"the model reads pairs: expected 2 atoms a structure, got {atoms}")
-    distance = length(batch.positions[:, 1] - batch.positions[:, 0])
+    distance = safe_norm(batch.positions[:, 1] - batch.positions[:, 0])
     return batch.atomic_numbers, distance[:, None]
 
 
@@ -48,8 +48,5 @@ def statistics(batch: Batch, channels: tuple[int, ...]) -> jax.Array:
     """
     canvas = image(batch, channels)
     variance = jnp.var(canvas, axis=(1, 2), ddof=1)
-    some = variance > 0
-    # The inner `where` keeps the root's gradient finite.
-    deviation = jnp.where(some, jnp.sqrt(jnp.where(some, variance, 1)), 0)
     mean, largest, least = (f(canvas, axis=(1, 2)) for f in (jnp.mean, jnp.max, jnp.min))
-    return jnp.stack([mean, deviation, largest, least], axis=-1)
+    return jnp.stack([mean, safe_sqrt(variance), largest, least], axis=-1)

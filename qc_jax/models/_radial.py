@@ -5,19 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
-
-
-def length(vectors: jax.Array) -> jax.Array:
-    """Lengths [...] of vectors [..., 3]; their gradient at zero is zero."""
-    squared = jnp.sum(vectors**2, axis=-1)
-    some = squared > 0
-    # The inner `where` keeps the root's gradient finite.
-    return jnp.where(some, jnp.sqrt(jnp.where(some, squared, 1)), 0)
+from qc_jax.ops import safe_norm
 
 
 def distances(batch: Batch, cutoff: float) -> tuple[jax.Array, jax.Array]:
     """Distances [B, A, K] Å to the neighbours, and which of them are there, within the cutoff."""
-    far = length(batch.displacements(batch.positions))
+    far = safe_norm(batch.displacements(batch.positions))
     return far, batch.neighbor_mask & (far <= cutoff)
 
 

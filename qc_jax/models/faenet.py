@@ -20,6 +20,7 @@ from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._start import dense, embed
 from qc_jax.models._torch import Array
+from qc_jax.ops import safe_norm
 
 # Rows of the published tables, more than there are tags, periods and groups.
 _TAGS, _PERIODS, _GROUPS = 3, 17, 29
@@ -215,7 +216,7 @@ class Model(Architecture):
         b, atoms, _, _ = vectors.shape
         if atoms == 2 and batch.shifts is None:
             # A pair's one axis is its own line: no eigenvectors are needed.
-            along = _radial.length(vectors) * jnp.array([1, -1], vectors.dtype)[:, None]
+            along = safe_norm(vectors) * jnp.array([1, -1], vectors.dtype)[:, None]
             vectors = along[..., None]
         else:
             seen = jnp.where(batch.neighbor_mask[..., None], vectors, 0)

@@ -20,8 +20,9 @@ import numpy as np
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
-from qc_jax.models import _radial, _start
+from qc_jax.models import _start
 from qc_jax.models._base import Architecture, field
+from qc_jax.ops import safe_norm
 
 
 def _e3nn() -> types.ModuleType:
@@ -251,7 +252,7 @@ class Model(Architecture):
         vectors = batch.displacements(batch.positions)
         # Sines of large numbers make nothing of bfloat16.
         vectors = vectors.astype(jnp.promote_types(dtype, jnp.float32))
-        distance = _radial.length(vectors)
+        distance = safe_norm(vectors)
         # Of coincident atoms the direction is zero, and so are its harmonics but for the scalar.
         units = vectors / jnp.where(distance > 0, distance, 1)[..., None]
         harmonics = e3nn.spherical_harmonics(

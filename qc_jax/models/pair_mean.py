@@ -9,28 +9,8 @@ import numpy as np
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.batch import Batch
+from qc_jax.data.scaling import additive_constants
 from qc_jax.models._base import Architecture
-
-
-def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least-squares fit label ≈ mean + Σ_atoms c(Z), one constant an element and target.
-
-    The least-norm solution: an element that is in no row has c = 0.
-
-    Args:
-      numbers: [N, A] atomic numbers; 0 is padding.
-      labels: [N, T].
-
-    Returns:
-      c [Z, T], and the mean [T] of the labels.
-    """
-    counts = np.zeros((len(numbers), MAX_ATOMIC_NUMBER + 1))  # [N, Z]
-    for column in np.asarray(numbers).T:
-        counts[np.arange(len(numbers)), column] += 1
-    counts[:, 0] = 0
-    mean = labels.mean(axis=0)
-    constants, *_ = np.linalg.lstsq(counts, labels - mean, rcond=None)
-    return constants, mean
 
 
 class Model(Architecture):

@@ -16,11 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from qc_jax import models
 from qc_jax.chem.elements import element, pair_name
-from qc_jax.data import files
+from qc_jax.data import files, scaling
 from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.domain import TrainingDomain, warn_outside
 from qc_jax.data.neighbors import Neighbors
@@ -113,6 +113,7 @@ class Record:
 
     Attributes:
       offsets: [T] what was taken off the labels, and predictions get back.
+      element_offsets: [T] likewise for each atom of an element, by symbol; empty for none.
       domain: What training saw.
       split: The names of the rows of each part.
       description: Of the split, in words.
@@ -130,6 +131,7 @@ class Record:
     periodic: bool
     cutoff: float | None
     provenance: Mapping[str, Any]
+    element_offsets: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> "Record":
@@ -140,6 +142,7 @@ class Record:
         undefined = table.left_out if isinstance(table, PairTable) else {}
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
+            element_offsets=dict(task.element_offsets),
             domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
             split={part: task.names[rows].tolist() for part, rows in task.split.parts().items()},
             description=task.split.description,
@@ -171,6 +174,7 @@ class Record:
         if type(schema) is not int or schema > SCHEMA:
             raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
         names = {field.name for field in dataclasses.fields(cls)}
+        found.setdefault("element_offsets", {})
         if found.keys() != names:
             odd = sorted(found.keys() ^ names)[0]
             wanted = ", ".join(sorted(names))
@@ -180,13 +184,20 @@ class Record:
             if len(offsets) != targets or not np.isfinite(offsets).all():
                 raise ValueError(f"offsets: expected {targets} numbers, got {found['offsets']}")
             domain = found["domain"]
-            for key in ("split", "left_out", "provenance"):
+            for key in ("split", "left_out", "provenance", "element_offsets"):
                 if not isinstance(found[key], dict):
                     raise ValueError(f"{key}: expected fields and their values")
+            by_element = {
+                key: tuple(map(float, of)) for key, of in found["element_offsets"].items()
+            }
+            scaling.total_offsets(np.array(offsets), by_element, np.zeros((0, 0), int))
+            if not isinstance(found["cutoff"], int | float | None):
+                raise ValueError(f"cutoff: expected a number or null, got {found['cutoff']!r}")
             return cls(
                 **{
                     **found,
                     "offsets": offsets,
+                    "element_offsets": by_element,
                     "domain": None if domain is None else TrainingDomain.from_json(domain),
                 }
             )
@@ -265,10 +276,13 @@ class SavedRun:
         """Return that of the labels."""
         return self.state.scaler
 
-    @property
-    def offsets(self) -> Float[np.ndarray, " targets"]:
+    def offsets(
+        self, atomic_numbers: Int[np.ndarray, "structures atoms"]
+    ) -> Float[np.ndarray, "structures targets"]:
         """Return what predictions get on top, float64 in the targets' units."""
-        return np.array(self.record.offsets, np.float64)
+        record = self.record
+        constant = np.array(record.offsets)
+        return scaling.total_offsets(constant, record.element_offsets, atomic_numbers)
 
     @property
     def domain(self) -> TrainingDomain | None:
@@ -366,7 +380,7 @@ class SavedRun:
         if self.domain is not None and not by_name and "positions" in self.model.inputs:
             warn_outside(self.domain, batch, self.model.cutoff)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
-        return np.asarray(found, np.float64) + self.offsets
+        return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 
     @staticmethod
     def _are_names(what: Any) -> bool:

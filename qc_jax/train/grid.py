@@ -121,7 +121,7 @@ def fitting(trainings: Sequence[Training]) -> int:
     function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
     lowered = jax.jit(function).lower(
         *(states, jax.ShapeDtypeStruct((1,), bool), stack.replicas),
-        *(stack.structures, stack.forces),
+        *(stack.structures, stack.slopes),
     )
     each = bytes_of(lowered.compile())
     if math.isnan(each):

@@ -17,7 +17,7 @@ from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import PUBLISHED, TrainConfig
-from qc_jax.train.forces import FORCES
+from qc_jax.train.forces import FORCES, VIRIALS
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import ClosedForm, CompileCache, Program, Streamed
@@ -243,6 +243,8 @@ def _line(
     learned = [*training.task.targets]
     if training.settings.force_weight:
         learned.append(FORCES)
+    if training.settings.virial_weight:
+        learned.append(VIRIALS)
     maes = zip(learned, metrics["validation_mae"].tolist(), strict=True)
     line = {
         "epoch": epoch,

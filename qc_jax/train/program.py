@@ -62,7 +62,7 @@ class Program(_OnDevices):
         super().__init__(stack, devices, states)
         epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
         function = steps.stacked(epoch, devices.replicas_per_device)
-        self._given = devices.put_on_each((stack.structures, stack.forces))
+        self._given = devices.put_on_each((stack.structures, stack.slopes))
         start = time.perf_counter()
         active = devices.put(np.ones(len(stack), bool))
         args = (self._states, active, self._replicas, *self._given)

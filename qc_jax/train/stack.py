@@ -72,7 +72,7 @@ class Stack:
     Attributes:
       trainings: R of them.
       structures: of all of them; None where they stay on disk.
-      forces: [N, A, 3] eV/Å on the structures' atoms, where they are learned; else None.
+      slopes: forces and virials of the structures, where they are learned.
       stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
     """
@@ -85,7 +85,7 @@ class Stack:
         dataset = tasks[0].dataset
         self.stream = dataset if isinstance(dataset, Stream) else None
         self.structures = dataset.structures if isinstance(dataset, Dataset) else None
-        self.forces = forces.known(trainings[0].model, tasks[0], trainings[0].settings)
+        self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),
             train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),

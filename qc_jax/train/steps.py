@@ -19,11 +19,12 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.config import PRODUCTS, TrainConfig
-from qc_jax.train.forces import with_slope
+from qc_jax.train.forces import Slopes, with_slopes
 from qc_jax.train.state import State, add_replica_axis, select_replica
 
 AXIS = "devices"
 
+_NONE = Slopes(None, None)
 _ERRORS = {"mae": jnp.abs, "mse": jnp.square}
 
 
@@ -115,13 +116,13 @@ class Steps:
             # Running averages move by little and would not move at all in bfloat16.
             variables = {"params": self._cast_compute_dtype(params), **state.statistics}
 
-            def outputs(positions):
-                given = self._cast_compute_dtype(structures.replace(positions=positions))
+            def outputs(moved):
+                given = self._cast_compute_dtype(moved)
                 predicted, statistics = models.apply_training(model, variables, given, key)
                 return predicted.astype(jnp.float32), statistics
 
-            predicted, statistics, slope = self._outputs(outputs, structures.positions)
-            error, _, _ = self._errors(predicted, slope, state, batch, weights)
+            predicted, statistics, slopes = self._outputs(outputs, structures)
+            error, _, _ = self._errors(predicted, slopes, state, batch, weights)
             return error / total, statistics
 
         with self._precision():
@@ -133,7 +134,9 @@ class Steps:
 
     def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
         """What `validate` adds to, before the first batch."""
-        natural = replica.labels.shape[1] + (self._settings.force_weight > 0)
+        settings = self._settings
+        natural = replica.labels.shape[1]
+        natural += (settings.force_weight > 0) + (settings.virial_weight > 0)
         return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
 
     def validate(
@@ -145,16 +148,15 @@ class Steps:
     ) -> tuple[jax.Array, ...]:
         """Adds this device's share of a batch: scaled errors, their weight, natural errors [T].
 
-        Where forces are learned those of the forces, eV/Å, are one more.
+        Where forces are learned those of the forces, eV/Å, are one more, and so of virials, eV.
         """
 
-        def outputs(positions):
-            structures = batch.structures.replace(positions=positions)
+        def outputs(structures):
             return models.apply(self._model, state.variables, structures), None
 
         with self._precision():
-            predicted, _, slope = self._outputs(outputs, batch.structures.positions)
-        new = self._errors(predicted, slope, state, batch, weights)
+            predicted, _, slopes = self._outputs(outputs, batch.structures)
+        new = self._errors(predicted, slopes, state, batch, weights)
         return jax.tree.map(jnp.add, sums, new)
 
     def end(
@@ -195,7 +197,7 @@ class Steps:
         state: State,
         replica: Replica,
         structures: Batch,
-        forces: jax.Array | None = None,
+        known: Slopes = _NONE,
     ) -> tuple[State, dict[str, jax.Array]]:
         """One epoch over the training rows, then the validation, schedule and best weights.
 
@@ -203,14 +205,14 @@ class Steps:
           state: before it.
           replica: of this training.
           structures: N of them.
-          forces: [N, A, 3] eV/Å, where they are learned.
+          known: forces and virials, where they are learned.
 
         Returns:
           The state, and `losses` [steps], `validation_loss` (), `validation_mae` [T] in natural
-          units, and one more of the forces where they are learned, `lr` () of this epoch,
-          `best_epoch` ().
+          units, and one more of forces and of virials where they are learned, `lr` () of this
+          epoch, `best_epoch` ().
         """
-        dataset = Dataset(structures, replica.labels, forces)
+        dataset = Dataset(structures, replica.labels, *known)
 
         def train(state: State, step: tuple[Shares, jax.Array]) -> tuple[State, jax.Array]:
             (rows, weights), key = step
@@ -226,21 +228,22 @@ class Steps:
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
-    def _outputs(self, outputs, positions):
-        """What `outputs` gives at the positions, and its slope there where forces are learned."""
-        if not self._settings.force_weight:
-            return *outputs(positions), None
-        return with_slope(outputs, positions)
+    def _outputs(self, outputs, structures: Batch):
+        """What `outputs` gives of structures, and its slopes where they are learned."""
+        settings = self._settings
+        if not (settings.force_weight or settings.virial_weight):
+            return *outputs(structures), _NONE
+        return with_slopes(outputs, structures, strained=settings.virial_weight > 0)
 
-    def _errors(self, predicted, slope, state: State, batch: Dataset, weights):
+    def _errors(self, predicted, slopes: Slopes, state: State, batch: Dataset, weights):
         """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
         error_of = _ERRORS[self._settings.loss]
         scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
         natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
-        if slope is not None:
-            assert batch.forces is not None, "`forces.known` has looked"
-            scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
-            wrong = -slope - batch.forces / scale
+        scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
+        if self._settings.force_weight:
+            assert batch.forces is not None and slopes.positions is not None, "`learned` has looked"
+            wrong = -slopes.positions - batch.forces / scale
             there = batch.structures.atom_mask[..., None]
 
             def mean(errors):
@@ -250,6 +253,12 @@ class Steps:
 
             scaled += self._settings.force_weight * mean(error_of(wrong))
             natural = jnp.column_stack([natural, mean(jnp.abs(wrong)) * scale])
+        if self._settings.virial_weight:
+            assert batch.virials is not None and slopes.strain is not None, "`learned` has looked"
+            atoms = jnp.sum(batch.structures.atom_mask, axis=1)[:, None, None]
+            wrong = (slopes.strain - batch.virials / scale) / atoms
+            scaled += self._settings.virial_weight * error_of(wrong).mean(axis=(1, 2))
+            natural = jnp.column_stack([natural, jnp.abs(wrong).mean(axis=(1, 2)) * scale])
         return weights @ scaled, jnp.sum(weights), weights @ natural
 
     def _add_up(self, tree):
@@ -275,22 +284,24 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
       size: R.
 
     Returns:
-      (states, active, replicas, structures, forces) → (states, metrics): everything but
-      `structures` and `forces`, which may be None, with a new first axis R; `active` [R] bool,
-      False for those that stay as they are.
+      (states, active, replicas, structures, slopes) → (states, metrics): everything but
+      `structures` and `slopes` with a new first axis R; `active` [R] bool, False for those that
+      stay as they are.
     """
 
-    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, forces):
-        new, metrics = epoch(state, replica, structures, forces)
+    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, known: Slopes):
+        new, metrics = epoch(state, replica, structures, known)
         return jax.tree.map(lambda new, old: jnp.where(active, new, old), new, state), metrics
 
     if size > 1:
         return jax.vmap(one, in_axes=(0, 0, 0, None, None))
 
-    def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch, forces):
+    def alone(
+        states: State, active: jax.Array, replicas: Replica, structures: Batch, known: Slopes
+    ):
         """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
         return add_replica_axis(
-            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, forces)
+            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, known)
         )
 
     return alone

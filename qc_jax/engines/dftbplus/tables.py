@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qc_jax.data import files
+from qc_jax.data.labels import OVER_GAP
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError
@@ -37,8 +38,6 @@ _UNITS = {name: target.unit for name, target in TARGETS.items()} | {
     "dipole_y_d": "Debye",
 }
 _DIGITS = 1e-6  # relative, of what DFTB+ prints with eight digits
-# Undefined at zero gap, where the pipeline may have divided all the same; near it, little sure.
-_OVER_GAP = ("softness_evinv", "electrophilicity_ev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _number(text: str, what: str) -> float:
     if text in _BOOLEANS:
         return _BOOLEANS[text]
     try:
-        return float(text)
+        return files.number(text)
     except ValueError as error:
         raise InputError(f"{what}: expected a number, got {text!r}") from error
 
@@ -139,7 +138,7 @@ def disagreements(
 
 
 def _compare(label: str, here: float, there: float, gap: float, file: str) -> str | None:
-    over_gap = label in _OVER_GAP
+    over_gap = label in OVER_GAP
     if math.isnan(there) or (over_gap and not math.isfinite(here)):
         return None
     unit = _UNITS.get(label, "")
