@@ -24,7 +24,7 @@ class Source(Protocol):
         """Return how many."""
 
     def __getitem__(self, row: Any) -> Any:
-        """Return one of them."""
+        """Return one of the states."""
 
 
 class Stream:

@@ -108,7 +108,7 @@ def prepare(
     split = structures.split(rows, seed)
     if train is not None:
         split = _fewer(split, train)
-    chosen, by_element = labels[rows], {}
+    chosen, by_element = labels[rows], dict[str, tuple[float, ...]]()
     if set(targets) & set(structures.per_atom):
         by_element, chosen = _without_atoms(structures, targets, rows, chosen, split.train)
     offsets = _offsets(chosen, split.train)

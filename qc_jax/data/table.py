@@ -145,8 +145,8 @@ class PairTable:
             self.names, [key.split(" ")[0] for key in self.provenance.get("disagreements", ())]
         )
         unknown = np.full(len(self), np.nan)
-        levels = [self.targets.get(name, unknown) for name in ("e_homo_ev", "e_lumo_ev")]
-        derived = labels.derive(*levels, self.positions, self.charges, self.dipole)
+        homo, lumo = (self.targets.get(name, unknown) for name in ("e_homo_ev", "e_lumo_ev"))
+        derived = labels.derive(homo, lumo, self.positions, self.charges, self.dipole)
         for name in self.targets.keys() & derived.keys() - labels.OVER_GAP:
             found, expected = self.targets[name], derived[name]
             wrong = np.abs(found - expected) > 1e-3 + 1e-5 * np.abs(expected)  # False of NaN

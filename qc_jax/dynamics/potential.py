@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from qc_jax import models
 from qc_jax.data.atoms import Structure, check_structure
@@ -126,7 +126,7 @@ class Potential:
         """Return the context in which JAX has this potential's precision."""
         return jax.enable_x64(self.double)
 
-    def links(self, positions: np.ndarray) -> Links:
+    def links(self, positions: Float[np.ndarray, "atoms 3"]) -> Links:
         """Return the neighbours at positions in Å, those up to `SKIN` beyond the cutoff included.
 
         Raises:
@@ -153,8 +153,10 @@ class Potential:
     def _all(self) -> Links:
         return Links(all_neighbors(self.numbers[None])[0], None)
 
-    def energy_fn(self, positions: jax.Array, neighbor: Links, **_: Any) -> jax.Array:
-        """Return the energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
+    def energy_fn(
+        self, positions: Float[Array, "atoms 3"], neighbor: Links, **_: Any
+    ) -> Float[Array, ""]:
+        """Return the energy in eV, without `offset`, at positions in Å; works inside jit."""
         batch = _batch(self.numbers, positions, neighbor)
         return _energy(*self._of_model, batch, self.cutoff)[0][0, 0]
 
@@ -189,8 +191,8 @@ class Potential:
         virial = np.asarray(slopes.strain[0], np.float64)
         return float(energy[0, 0]) + self.offset, forces, (virial + virial.T) / 2
 
-    def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
-        """Return how many links () the training rows do not span; 0 where they are not known."""
+    def outside(self, positions: Float[Array, "atoms 3"], neighbor: Links) -> Int[Array, ""]:
+        """Return how many links the training rows do not span; 0 where they are not known."""
         if self.domain is None:
             return jnp.int32(0)
         batch = _batch(self.numbers, positions, neighbor)
@@ -202,8 +204,8 @@ class Potential:
         outside = is_outside(self.domain, self.numbers[:, None], around, distance)
         return jnp.sum(there & outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
 
-    def describe_outside(self, positions: np.ndarray) -> list[str]:
-        """Return how positions [n, 3] Å leave what the model was trained on, a line each."""
+    def describe_outside(self, positions: Float[np.ndarray, "atoms 3"]) -> list[str]:
+        """Return how positions (Å) leave what the model was trained on, a line each."""
         if self.domain is None:
             return []
         batch = _batch(self.numbers, positions, self.links(positions))

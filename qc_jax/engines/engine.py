@@ -81,17 +81,17 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The engine's name, as users type it."""
+        """Return the engine's name, as users type it."""
         ...
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The elements that it has parameters for."""
+        """Return the elements that it has parameters for."""
         ...
 
     @property
     def gates(self) -> "SanityChecks":
-        """Which of its records may stand in a table."""
+        """Return which of its records may stand in a table."""
         ...
 
     def provenance(self) -> dict[str, Any]:

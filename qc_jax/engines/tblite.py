@@ -58,7 +58,7 @@ class XTBConfig:
 
     @property
     def kt(self) -> float:
-        """Hartree."""
+        """Return Hartree."""
         return self.temperature_k * units.KELVIN_HARTREE
 
 

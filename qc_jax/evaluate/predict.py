@@ -86,5 +86,6 @@ def _slope(
         return scaler.unscale(models.apply(model, variables, moved)), None
 
     with jax.default_matmul_precision("float32"):
-        _, _, slopes = with_slopes(energies, rows)
-    return jnp.where(rows.atom_mask[..., None], -slopes.positions, 0)
+        slope = with_slopes(energies, rows)[2].positions
+    assert slope is not None, "it was asked for"
+    return jnp.where(rows.atom_mask[..., None], -slope, 0)

@@ -101,22 +101,22 @@ class Architecture(nn.Module):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, of `qc_jax.data.targets.INPUTS`: atomic_numbers, positions, canvas."""
+        """Return what it reads, of `data.targets.INPUTS`: atomic_numbers, positions, canvas."""
         return ("atomic_numbers", "positions")
 
     @property
     def max_atomic_number(self) -> int | None:
-        """The last element of its tables; None where it has none."""
+        """Return the last element of its tables; None where it has none."""
         return None
 
     @property
     def cutoff(self) -> float | None:
-        """The distance (Å) beyond which atoms do not see each other; None where there is none."""
+        """Return the distance (Å) beyond which atoms do not see each other; None for none."""
         return None
 
     @property
     def dropout(self) -> float | None:
-        """The dropout rate, which a sweep may vary; None where there is no dropout."""
+        """Return the dropout rate, which a sweep may vary; None where there is no dropout."""
         return None
 
     @property

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture
@@ -26,8 +26,13 @@ class Layer(nn.Module):
     move_atoms: bool
 
     @nn.compact
-    def __call__(self, batch: Batch, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Features [B, A, H] and positions [B, A, 3] → the same, one layer on."""
+    def __call__(
+        self,
+        batch: Batch,
+        h: Float[Array, "batch atoms features"],
+        x: Float[Array, "batch atoms 3"],
+    ) -> tuple[Float[Array, "batch atoms features"], Float[Array, "batch atoms 3"]]:
+        """Return features and positions (Å), one layer on."""
         to_neighbors = batch.displacements(x)  # [B, A, K, 3] Å
         squared = jnp.sum(to_neighbors**2, axis=-1, keepdims=True)
         there = batch.neighbor_mask[..., None]  # [B, A, K, 1]
@@ -70,8 +75,8 @@ class Model(Architecture):
     max_atomic_number: int = 99
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
         x = batch.positions
         for layer in range(self.layers):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
@@ -44,13 +45,13 @@ class Model(Architecture):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        """Return what it reads, in the words of `qc_jax.data.targets.INPUTS`."""
         positions = ("positions",) if self.edge_features == "distance" else ()
         return ("atomic_numbers", *positions)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
         if self.edge_features == "distance":
             distance, there = _radial.distances(batch, self.cutoff)

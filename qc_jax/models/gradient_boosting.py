@@ -24,7 +24,7 @@ from qc_jax.models._pair import pair
 
 
 def _facts() -> np.ndarray:
-    """Facts about each element by atomic number, about 0 to 1: float32 [Z, 6].
+    """Return facts about each element by atomic number, about 0 to 1: float32 [Z, 6].
 
     Atomic number, period, group (0 where there is none), electronegativity on Pauling's scale (0
     where there is none), covalent radius, metal.
@@ -41,15 +41,17 @@ def _facts() -> np.ndarray:
 
 
 _FACTS = _facts()
+OF_ELEMENTS = 2 * _FACTS.shape[1] + 1  # features of both elements and the distance, the first ones
 _REPEATED = 0.25  # the share of labels that may be one number
 
 
 def features(batch: Batch) -> Float[Array, "batch features"]:
     """Return what the trees ask about.
 
-    Facts of both elements, the heavier one first, so that the order of the atoms changes nothing;
-    distance (Å / 5); sum of the groups, difference of the electronegativities, and whether the
-    number of electrons is odd: a level is then half filled, and the gap 0.
+    Facts of both elements, the heavier one first, so that the order of the atoms changes nothing,
+    and distance (Å / 5). Then, used where a fifth of the training rows says that they help: sum of
+    the groups, difference of the electronegativities, and whether the number of electrons is odd: a
+    level is then half filled, and the gap 0.
     """
     numbers, distance = pair(batch)
     ordered = jnp.sort(numbers, axis=1, descending=True)
@@ -80,6 +82,21 @@ class Forest(NamedTuple):
     threshold: np.ndarray
     value: np.ndarray
     start: float
+
+
+class _Grown(NamedTuple):
+    """What scikit-learn has grown for one target; without a repeated label no classifier."""
+
+    regressor: Any
+    classifier: Any
+    repeated: float | None
+
+    def predict(self, facts: np.ndarray) -> np.ndarray:
+        """Return the labels [N] of facts [N, F]."""
+        found = self.regressor.predict(facts)
+        if self.classifier is not None:
+            found[self.classifier.predict(facts)] = self.repeated
+        return found
 
 
 class Model(Architecture):
@@ -134,50 +151,60 @@ class Model(Architecture):
         Raises:
           InputError: scikit-learn is not installed.
         """
+        facts = np.asarray(features(structures))
+        grown = [self._chosen(facts, column) for column in labels.T]
+        forests = [[self._forest(each[part]) for each in grown] for part in (0, 1)]
+        weights = _stack([_stack(each) for each in forests])._asdict()
+        weights["repeated"] = np.array([each.repeated or 0.0 for each in grown])
+        return {"params": jax.tree.map(jnp.float32, weights)}
+
+    def _chosen(self, facts: np.ndarray, labels: np.ndarray) -> _Grown:
+        """Grow on the features that a fifth of the rows is predicted best with, by the others."""
+        order = np.random.default_rng(0).permutation(len(labels))
+        held, others = order[: len(order) // 5], order[len(order) // 5 :]
+        errors = {}
+        for used in (OF_ELEMENTS, facts.shape[1]):
+            grown = self._grow(facts[others, :used], labels[others])
+            errors[used] = np.abs(grown.predict(facts[held, :used]) - labels[held]).sum()
+        return self._grow(facts[:, : min(errors, key=errors.__getitem__)], labels)
+
+    def _grow(self, facts: np.ndarray, labels: np.ndarray) -> _Grown:
+        """Grow trees on facts [N, F] and labels [N]."""
         try:
-            import sklearn.ensemble as ensemble
+            from sklearn import ensemble
         except ImportError as error:
             raise InputError(
                 f"gradient_boosting needs scikit-learn ({error}); try: pip install "
                 "'qc-jax[boosting]'"
             ) from error
-        facts = np.asarray(features(structures))
         options: dict[str, Any] = {
             "n_estimators": self.trees,
             "max_depth": self.depth,
             "learning_rate": self.learning_rate,
             "random_state": 0,  # it only orders questions that are equally good
         }
-        forests: list[list[Forest]] = [[], []]
-        constants = [repeated_label(column) for column in labels.T]
-        for column, constant in zip(labels.T, constants, strict=True):
-            there = column == constant
-            loss = "absolute_error" if constant is None else "squared_error"
-            regressor = ensemble.GradientBoostingRegressor(loss=loss, **options)
-            regressor.fit(facts[~there], column[~there])
-            start = float(regressor.init_.predict(facts[:1])[0])
-            forests[0].append(self._forest(regressor.estimators_, start))
-            if constant is None:
-                forests[1].append(self._forest(np.empty((0, 1)), -1.0))
-                continue
+        repeated = repeated_label(labels)
+        there = np.zeros(len(labels), bool) if repeated is None else labels == repeated
+        loss = "absolute_error" if repeated is None else "squared_error"
+        regressor = ensemble.GradientBoostingRegressor(loss=loss, **options)
+        regressor.fit(facts[~there], labels[~there])
+        classifier = None
+        if repeated is not None:
             classifier = ensemble.GradientBoostingClassifier(**options).fit(facts, there)
-            odds = float(np.log(np.mean(there) / np.mean(~there)))
-            forests[1].append(self._forest(classifier.estimators_, odds))
-        parts = [Forest(*map(np.stack, zip(*each, strict=True))) for each in forests]
-        weights = Forest(*map(np.stack, zip(*parts, strict=True)))._asdict()
-        weights["repeated"] = np.array([constant or 0.0 for constant in constants])
-        return {"params": jax.tree.map(jnp.float32, weights)}
+        return _Grown(regressor, classifier, repeated)
 
-    def _forest(self, trees: np.ndarray, start: float) -> Forest:
-        """Return the trees [T, 1] of scikit-learn, zeros for those that are not there."""
-        found = [self._full(tree.tree_) for tree in trees[:, 0]]
-        nodes = 2**self.depth - 1
-        none = (np.zeros(nodes), np.zeros(nodes, np.float32), np.zeros(nodes + 1))
-        found += [none] * (self.trees - len(found))
-        return Forest(*map(np.stack, zip(*found, strict=True)), start)
+    def _forest(self, boosted: Any) -> Forest:
+        """Return the trees of scikit-learn; of None those that never tell the repeated label."""
+        if boosted is None:
+            nodes = np.zeros((self.trees, 2**self.depth - 1))
+            return Forest(nodes, nodes, np.zeros((self.trees, 2**self.depth)), -1.0)
+        found = _stack([self._full(tree.tree_) for tree in boosted.estimators_[:, 0]])
+        none = np.zeros((1, boosted.n_features_in_), np.float32)
+        start = float(np.ravel(boosted._raw_predict_init(none))[0])
+        return found._replace(start=start)
 
-    def _full(self, tree: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Features and thresholds [2^depth − 1] and values [2^depth] of a full binary tree.
+    def _full(self, tree: Any) -> Forest:
+        """Return a full binary tree: features and thresholds [2^depth − 1], values [2^depth].
 
         Below a leaf that stands higher up every way leads to its value.
         """
@@ -199,10 +226,14 @@ class Model(Architecture):
             level = below
         for place, node in level.items():
             value[place] = self.learning_rate * tree.value[node, 0, 0]
-        return feature, threshold, value
+        return Forest(feature, threshold, value, 0.0)
+
+
+def _stack(forests: list[Forest]) -> Forest:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *forests)
 
 
 def _round_down(limit: float) -> np.float32:
-    """The largest float32 that is not above; the same float32 numbers then lie on each side."""
+    """Return the largest float32 that is not above: the same float32 numbers lie on each side."""
     rounded = np.float32(limit)
     return np.nextafter(rounded, np.float32(-np.inf)) if rounded > limit else rounded

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
@@ -51,8 +52,8 @@ class Model(Architecture):
             )
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs."""
         geometry = schnet.Model(
             hidden=self.hidden,
             filters=self.filters,
@@ -79,7 +80,7 @@ class Model(Architecture):
         return TORCH
 
     def torch_constants(self) -> dict[str, Any]:
-        """The centres of SchNet's Gaussians, which tell the cutoff."""
+        """Return the centres of SchNet's Gaussians, which tell the cutoff."""
         geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff, parent=None)
         constants = geometry.torch_constants()
         return {f"schnet.{name}": value for name, value in constants.items()}
@@ -103,7 +104,7 @@ LAST_LAYER = ("fc.weight", "fc.bias")
 
 
 def image_weights(model: Model, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the model's variables that torchvision's resnet18 has: weights and averages.
+    """Return the variables that torchvision's resnet18 has: weights and averages.
 
     A file of ImageNet's, that any machine with torchvision can write:
 

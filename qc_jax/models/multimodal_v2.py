@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import (
@@ -24,7 +24,7 @@ from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair
 from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, embed, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 
 class Asking(nn.Module):
@@ -35,8 +35,14 @@ class Asking(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, asking: jax.Array, asked: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Tokens [B, Q, D] that ask and [B, K, D] that are asked → [B, Q, D]."""
+    def __call__(
+        self,
+        asking: Float[Array, "batch asking features"],
+        asked: Float[Array, "batch asked features"],
+        batch: Batch,
+        train: bool,
+    ) -> Float[Array, "batch asking features"]:
+        """Return the asking tokens, with what they gather from those that are asked."""
         attention = Attention(self.heads, self.dropout, name="attention")
         x = layer_norm(name="norm")(asking + attention(asking, asked, batch, train))
         hidden = nn.gelu(dense(self.mlp, name="mlp_0")(x), approximate=False)
@@ -71,8 +77,8 @@ class Model(Architecture):
         check_patches("multimodal_v2", self.patch)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -120,7 +126,7 @@ def _torch_asking(ours: str, attention: str, letter: str) -> dict:
 
 TORCH = {
     **torch_patches("patches", "patch_embed"),
-    "places": Array("pos_embed"),
+    "places": Tensor("pos_embed"),
     **torch_encoder_layer("layer_{i}", "img_transformer.layers.{i}"),
     "elements": "element_embedding",
     "atoms_in": "atom_proj",

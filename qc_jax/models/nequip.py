@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
@@ -26,7 +27,7 @@ from qc_jax.ops import safe_norm
 
 
 def _e3nn() -> types.ModuleType:
-    """The module e3nn_jax, imported where it is used: who does not use it need not have it.
+    """Return the module e3nn_jax, imported where it is used: who does not use it need not have it.
 
     Raises:
       InputError: it is not installed.
@@ -38,20 +39,20 @@ def _e3nn() -> types.ModuleType:
     return e3nn_jax
 
 
-def silu(x: jax.Array) -> jax.Array:
-    """x/(1 + e⁻ˣ), scaled to a mean square of 1 where x is normally distributed, as in e3nn."""
+def silu(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Return x/(1 + e⁻ˣ), scaled to a mean square of 1 of normally distributed x, as in e3nn."""
     return 1.6765324703310913 * jax.nn.silu(x)
 
 
 def bessel(distance: jax.Array, count: int, cutoff: float) -> jax.Array:
-    """√(2/c) sin(nπd/c)/d for n = 1 … `count`, equation 8 of the paper: [..., count]."""
+    """Return √(2/c) sin(nπd/c)/d for n = 1 … `count`, equation 8 of the paper: [..., count]."""
     n = np.arange(1, count + 1)
     scale = jnp.asarray(np.sqrt(2 / cutoff) * np.pi * n / cutoff, distance.dtype)
     return scale * jnp.sinc(jnp.asarray(n / cutoff, distance.dtype) * distance[..., None])
 
 
 def envelope(distance: jax.Array, cutoff: float, p: int = 6) -> jax.Array:
-    """From 1 at zero smoothly to 0 at the cutoff and beyond (arXiv 2003.03123, equation 8)."""
+    """Return a polynomial from 1 at zero to 0 at the cutoff (arXiv 2003.03123, equation 8)."""
     inside = distance < cutoff
     d = jnp.where(inside, distance / cutoff, 1)
     value = (
@@ -77,7 +78,7 @@ class Couplings(NamedTuple):
 
 
 def couplings(given: int, harmonics: int, kept: int) -> Couplings:
-    """All paths between natural parities, from and to degrees up to those.
+    """Return all paths between natural parities, from and to degrees up to those.
 
     Coefficients are of e3nn's normalisation 'component'. A degree's paths go by that of the
     feature, then by that of the harmonic.
@@ -99,7 +100,7 @@ def couplings(given: int, harmonics: int, kept: int) -> Couplings:
 
 
 def _irrep(degree: int) -> str:
-    """Its name, with its natural parity: 0e, 1o, 2e, …"""
+    """Return an irrep's name, with its natural parity: 0e, 1o, 2e, …"""
     return f"{degree}{'eo'[degree % 2]}"
 
 
@@ -113,7 +114,7 @@ class Own(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, attributes: jax.Array) -> jax.Array:
-        """[B, A, 2l + 1, F] and [B, A, T] → [B, A, 2l + 1, features]."""
+        """Return features [B, A, 2l + 1, features], mixed as the attributes [B, A, T] say."""
         count, width = attributes.shape[-1], h.shape[-1]
         shape = (count * width, self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
@@ -145,7 +146,7 @@ class Interaction(nn.Module):
         harmonics: jax.Array,
         radial: jax.Array,
     ) -> list[jax.Array]:
-        """One layer.
+        """Return the features, one layer on.
 
         Args:
           batch: of B structures.
@@ -221,8 +222,8 @@ class Model(Architecture):
         _e3nn()
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         harmonics, radial = self._edges(batch)
 
         def embed(name: str, width: int) -> jax.Array:
@@ -246,7 +247,7 @@ class Model(Architecture):
         return batch.pool(nn.Dense(self.outputs, name="out_1")(scalars))
 
     def _edges(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """Harmonics [B, A, K, J] and radial basis [B, A, K, R]: 0 where nobody is there."""
+        """Return harmonics [B, A, K, J] and radial basis [B, A, K, R]: 0 where nobody is there."""
         e3nn = _e3nn()
         dtype = batch.positions.dtype
         vectors = batch.displacements(batch.positions)

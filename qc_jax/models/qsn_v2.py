@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import Attention, check_heads, torch_attention
@@ -46,8 +47,8 @@ class Model(Architecture):
         check_heads("qsn_v2", self.convolutions[-1], self.heads)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture, channels, field
@@ -36,8 +37,8 @@ class Model(Architecture):
     dropout: float = field(0.3, at_least=0, below=1)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.

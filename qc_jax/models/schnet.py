@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
@@ -15,8 +16,8 @@ from qc_jax.models._layers import Dense
 
 
 @jax.custom_jvp
-def shifted_softplus(x: jax.Array) -> jax.Array:
-    """ln((eˣ + 1)/2), to a rounding error of ln 2: JAX's softplus takes longer for more digits."""
+def shifted_softplus(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Return ln((eˣ + 1)/2), to a rounding error of ln 2: JAX's own is more exact and slower."""
     return jnp.maximum(x, 0) + jnp.log((1 + jnp.exp(-jnp.abs(x))) / 2)
 
 
@@ -38,9 +39,13 @@ class Interaction(nn.Module):
 
     @nn.compact
     def __call__(
-        self, batch: Batch, h: jax.Array, radial: jax.Array, smooth: jax.Array
-    ) -> jax.Array:
-        """Features [B, A, H], Gaussians [B, A, K, G], cutoffs [B, A, K, 1] → [B, A, H].
+        self,
+        batch: Batch,
+        h: Float[Array, "batch atoms features"],
+        radial: Float[Array, "batch atoms neighbors gaussians"],
+        smooth: Float[Array, "batch atoms neighbors 1"],
+    ) -> Float[Array, "batch atoms features"]:
+        """Return what is added to the features, of Gaussians and cutoffs of the distances.
 
         Gaussians [B, 1, K, G] are those of all the atoms.
         """
@@ -71,7 +76,7 @@ class Model(Architecture):
     max_atomic_number: int = 99
 
     def setup(self) -> None:
-        """Its layers."""
+        """Make its layers."""
         self.elements = nn.Embed(self.max_atomic_number + 1, self.hidden)
         self.interaction = [
             Interaction(self.hidden, self.filters) for _ in range(self.interactions)
@@ -79,13 +84,13 @@ class Model(Architecture):
         self.out_0 = Dense(self.hidden // 2)
         self.out_1 = Dense(self.outputs)
 
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         h = shifted_softplus(self.out_0(self.atoms(batch)))
         return batch.pool(self.out_1(h), self.readout)
 
-    def atoms(self, batch: Batch) -> jax.Array:
-        """A Batch of B structures → features [B, A, hidden] of atoms, before the last layers."""
+    def atoms(self, batch: Batch) -> Float[Array, "batch atoms features"]:
+        """Return features of the atoms, before the last layers."""
         distance, there = _radial.distances(batch, self.cutoff)
         # Both atoms of a pair see one distance: one filter serves both.
         same = distance[:, :1] if batch.is_pairs else distance
@@ -101,7 +106,7 @@ class Model(Architecture):
         return TORCH
 
     def torch_constants(self) -> dict[str, Any]:
-        """The centres of the Gaussians, which tell the cutoff."""
+        """Return the centres of the Gaussians, which tell the cutoff."""
         return {"distance_expansion.offset": np.linspace(0, self.cutoff, self.gaussians)}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
@@ -13,7 +13,7 @@ from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 
 class Model(Architecture):
@@ -42,8 +42,8 @@ class Model(Architecture):
         check_heads("tabular_transformer", self.hidden, self.heads)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -81,8 +81,8 @@ TORCH = {
     "channels_in": "channel_proj",
     "elements": "element_embedding",
     "atoms_in": "atom_proj",
-    "class_token": Array("cls_token"),
-    "places": Array("pos_encoding"),
+    "class_token": Tensor("cls_token"),
+    "places": Tensor("pos_encoding"),
     **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
     "norm": "head.0",
     "out_0": "head.1",

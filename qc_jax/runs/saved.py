@@ -100,7 +100,7 @@ class Pairs:
         Raises:
           InputError: It is not there, damaged or something else.
         """
-        found = files.read_npz(path, "the pairs of a run")
+        found: dict[str, Any] = files.read_npz(path, "the pairs of a run")
         try:
             return cls(**{"features": None, **found})
         except TypeError as error:

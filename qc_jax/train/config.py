@@ -97,7 +97,7 @@ class TrainConfig:
         self.layer_factors()
 
     def layer_factors(self) -> tuple[tuple[str, float], ...]:
-        """`layer_lr` as patterns and factors.
+        """Return `layer_lr` as patterns and factors.
 
         Raises:
           InputError: it is not of this form.

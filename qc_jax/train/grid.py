@@ -48,7 +48,7 @@ def shared_out(parallel: str) -> bool:
 
 
 def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBatch]:
-    """Those of the waves that this process trains."""
+    """Return those of the waves that this process trains."""
     if not shared_out(parallel):
         return list(plan)
     return list(plan[jax.process_index() :: jax.process_count()])
@@ -57,7 +57,7 @@ def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBat
 def plan_stacks(
     trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
 ) -> list[StackedBatch]:
-    """Which trainings run as one program, and after which others.
+    """Return which trainings run as one program, and after which others.
 
     What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
     can go on only together; trainings that it does not name are added to it. One process decides,
@@ -108,7 +108,7 @@ def plan_stacks(
 
 
 def fitting(trainings: Sequence[Training]) -> int:
-    """How many of the trainings, which could be stacked, should be: as many as fit into memory.
+    """Return how many of the trainings, which could be stacked, fit into memory.
 
     By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
     are good for.
@@ -141,7 +141,7 @@ def fit_grid(
     on_end: Callable[[str, loop.FitResult | InputError], None] = lambda name, trained: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains what is not done, wave after wave; see `loop.fit_stack`.
+    """Train what is not done, wave after wave; see `loop.fit_stack`.
 
     What a wave's checkpoints hold is removed when all its trainings have ended, by a process alone.
 

@@ -44,7 +44,7 @@ class Training(NamedTuple):
 
 
 def static_signature(training: Training) -> tuple[Any, ...]:
-    """What trainings must have in common to be in one stack."""
+    """Return what trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
     if model.dropout is not None:
         model = model.clone(dropout=0.0)
@@ -102,21 +102,21 @@ class Stack:
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
-        """The `static_signature` of its trainings."""
+        """Return the `static_signature` of its trainings."""
         return static_signature(self.trainings[0])
 
     @property
     def model(self) -> Architecture:
-        """The architecture."""
+        """Return the architecture."""
         return self.trainings[0].model
 
     @property
     def settings(self) -> TrainConfig:
-        """Those that all trainings share, and the first one's own."""
+        """Return those that all trainings share, and the first one's own."""
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """The states [R, ...] before the first epoch, each as if it were alone.
+        """Return the states [R, ...] before the first epoch, each as if it were alone.
 
         Raises:
           InputError: initial variables do not fit the model, or it is solved at once.

@@ -77,7 +77,7 @@ class Steps:
         self._axis = AXIS if devices > 1 else None
 
     def order(self, state: State, replica: Replica) -> tuple[Shares, jax.Array]:
-        """This epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
+        """Return this epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
         order_key, dropout_key = jax.random.split(key)
         shares = self.shares(jax.random.permutation(order_key, replica.train_rows))
@@ -85,7 +85,7 @@ class Steps:
         return shares, jax.random.split(dropout_key, shares.rows.shape[0])
 
     def shares(self, rows: jax.Array) -> Shares:
-        """Cuts rows [M] into batches and takes this device's share of each."""
+        """Cut rows [M] into batches and takes this device's share of each."""
         size = self._settings.batch_size
         steps = -(-rows.shape[0] // size)
         fill = steps * size - rows.shape[0]
@@ -105,7 +105,7 @@ class Steps:
         weights: jax.Array,
         key: jax.Array,
     ) -> tuple[State, jax.Array]:
-        """One step on this device's share of a batch → the state, and the loss ()."""
+        """Take a step on this device's share of a batch; return the state, and the loss ()."""
         model = self._model
         if replica.dropout is not None:
             model = model.clone(dropout=replica.dropout)
@@ -133,7 +133,7 @@ class Steps:
         return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
 
     def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """What `validate` adds to, before the first batch."""
+        """Return what `validate` adds to, before the first batch."""
         settings = self._settings
         natural = replica.labels.shape[1]
         natural += (settings.force_weight > 0) + (settings.virial_weight > 0)
@@ -146,7 +146,7 @@ class Steps:
         batch: Dataset,
         weights: jax.Array,
     ) -> tuple[jax.Array, ...]:
-        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T].
+        """Add this device's share of a batch: scaled errors, their weight, natural errors [T].
 
         Where forces are learned those of the forces, eV/Å, are one more, and so of virials, eV.
         """
@@ -162,7 +162,7 @@ class Steps:
     def end(
         self, state: State, replica: Replica, sums: tuple[jax.Array, ...]
     ) -> tuple[State, dict[str, jax.Array]]:
-        """The schedule and the best weights after the last step, with the sums of `validate`."""
+        """Return state and metrics after the last step: schedule and best weights."""
         error, count, natural = self._add_up(sums)
         validation_loss = error / count
         rate = optimizer.get_lr(state.opt_state)
@@ -199,7 +199,7 @@ class Steps:
         structures: Batch,
         known: Slopes = _NONE,
     ) -> tuple[State, dict[str, jax.Array]]:
-        """One epoch over the training rows, then the validation, schedule and best weights.
+        """Run an epoch over the training rows, then the validation, schedule and best weights.
 
         Args:
           state: before it.
@@ -229,14 +229,14 @@ class Steps:
         return state, {"losses": losses, **metrics}
 
     def _outputs(self, outputs, structures: Batch):
-        """What `outputs` gives of structures, and its slopes where they are learned."""
+        """Return what `outputs` gives of structures, and its slopes where they are learned."""
         settings = self._settings
         if not (settings.force_weight or settings.virial_weight):
             return *outputs(structures), _NONE
         return with_slopes(outputs, structures, strained=settings.virial_weight > 0)
 
     def _errors(self, predicted, slopes: Slopes, state: State, batch: Dataset, weights):
-        """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
+        """Return weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
         error_of = _ERRORS[self._settings.loss]
         scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
         natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
@@ -247,7 +247,7 @@ class Steps:
             there = batch.structures.atom_mask[..., None]
 
             def mean(errors):
-                """[B] over the components of the atoms that are there."""
+                """Return [B], over the components of the atoms that are there."""
                 total = jnp.sum(jnp.where(there, errors, 0), axis=(1, 2))
                 return total / (3 * jnp.sum(there, axis=(1, 2)))
 
@@ -262,7 +262,7 @@ class Steps:
         return weights @ scaled, jnp.sum(weights), weights @ natural
 
     def _add_up(self, tree):
-        """Over the devices that share a batch."""
+        """Return the sum over the devices that share a batch."""
         return tree if self._axis is None else jax.lax.psum(tree, self._axis)
 
     def _precision(self):
@@ -277,7 +277,7 @@ class Steps:
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:
-    """The epoch of a stack of R trainings, of which some have stopped.
+    """Return the epoch of a stack of R trainings, of which some have stopped.
 
     Args:
       epoch: of one.
@@ -299,7 +299,7 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
     def alone(
         states: State, active: jax.Array, replicas: Replica, structures: Batch, known: Slopes
     ):
-        """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
+        """Run a stack of one without a map: it stays bit for bit what it is without a stack."""
         return add_replica_axis(
             epoch(select_replica(states, 0), select_replica(replicas, 0), structures, known)
         )

@@ -26,12 +26,12 @@ class Bands:
     occupations: np.ndarray
 
     def frontier_levels(self, electrons: list[float]) -> tuple[float, float]:
-        """HOMO and LUMO (eV) at 0 K of so many electrons a channel; LUMO is NaN without one."""
+        """Return HOMO and LUMO (eV) at 0 K of so many electrons a channel; no LUMO is NaN."""
         return labels.frontier_levels(self.energies, electrons)
 
 
 def parse(text: str) -> Bands:
-    """Reads the text of a band.out.
+    """Read the text of a band.out.
 
     Raises:
       EngineError: it is cut short, unreadable or periodic.
@@ -71,7 +71,7 @@ def parse(text: str) -> Bands:
 
 
 def check(bands: Bands, detailed: Detailed) -> None:
-    """Holds band.out against detailed.out: orbitals, electrons, band energy.
+    """Hold band.out against detailed.out: orbitals, electrons, band energy.
 
     Raises:
       EngineError: they are not of one calculation, or band.out is cut short.

@@ -79,7 +79,7 @@ class Detailed:
 
 
 def parse(text: str) -> Detailed:
-    """Reads the text of a detailed.out.
+    """Read the text of a detailed.out.
 
     Raises:
       EngineError: something is missing, unreadable, not converged or contradicts itself.
@@ -145,12 +145,12 @@ class _File:
         self.lines = [line.strip() for line in text.splitlines()]
 
     def each(self, label: str) -> list[str]:
-        """What stands behind 'label:', of every such line."""
+        """Return what stands behind 'label:', of every such line."""
         start = f"{label}:"
         return [line.removeprefix(start).strip() for line in self.lines if line.startswith(start)]
 
     def one(self, label: str) -> tuple[str, str]:
-        """What stands behind 'label:' in the one such line, and what to call it."""
+        """Return what stands behind 'label:' in the one such line, and what to call it."""
         found = self.each(label)
         if len(found) != 1:
             raise EngineError(
@@ -159,7 +159,7 @@ class _File:
         return found[0], f"'{label}' in detailed.out"
 
     def block(self, heading: str) -> list[list[str]]:
-        """The words of the rows under the one such heading and the names of the columns."""
+        """Return the words of the rows under the one such heading and the names of the columns."""
         if self.lines.count(heading) != 1:
             count = self.lines.count(heading) or "no"
             raise EngineError(FailureKind.FILES, f"{count} '{heading}' in detailed.out, expected 1")
@@ -172,7 +172,7 @@ class _File:
 
 
 def _converged_step(file: _File) -> int:
-    """The step of the optimisation, which has converged, as has its self-consistent cycle."""
+    """Return the step of the optimisation; it and its self-consistent cycle have converged."""
     for line in file.lines:
         if "SCC is NOT converged" in line:
             raise EngineError(FailureKind.SCC, f"'{line}' in detailed.out")
@@ -213,7 +213,7 @@ def _orbital_rows(file: _File, channels: Sequence[str]) -> list[list[OrbitalRow]
 
 
 def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
-    """Electrons of each atom, of both spins."""
+    """Return electrons of each atom, of both spins."""
     by_channel = [
         _by_atom(file.block(f"Atom populations ({channel})"), f"atom population ({channel})")
         for channel in channels
@@ -222,7 +222,7 @@ def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
 
 
 def _by_atom(rows: list[list[str]], what: str) -> list[float]:
-    """The values of rows 'atom value', of which there are two."""
+    """Return the values of rows 'atom value', of which there are two."""
     if [row[0] for row in rows] != ["1", "2"] or any(len(row) != 2 for row in rows):
         raise EngineError(
             FailureKind.POPULATIONS, f"{what} of {len(rows)} atoms in detailed.out, expected 2"
@@ -249,7 +249,7 @@ def _check_populations(
 
 
 def _scc_row(file: _File) -> list[float]:
-    """Iteration, total electronic energy, its change and the error of the last iteration."""
+    """Return iteration, total electronic energy, its change and the error of the last iteration."""
     heads = [i for i, line in enumerate(file.lines) if line.startswith("iSCC ")]
     if len(heads) != 1:
         raise EngineError(
@@ -270,7 +270,7 @@ def _scc_row(file: _File) -> list[float]:
 
 
 def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
-    """Energies in hartree by label, a list each."""
+    """Return energies in hartree by label, a list each."""
     expected = dict.fromkeys(_OF_CHANNEL, len(channels)) | dict.fromkeys(_OF_PAIR, 1)
     found: dict[str, list[float]] = {label: [] for label in (*expected, *_OPTIONAL)}
     for line in file.lines:
@@ -299,7 +299,7 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _hartree(label: str, hartree: str, ev: str) -> float:
-    """The energy that stands twice: in hartree with ten decimals, in eV with four."""
+    """Return the energy that stands twice: in hartree with ten decimals, in eV with four."""
     field = f"'{label}' in detailed.out"
     value, again = number(hartree, field), number(ev, field)
     # Half of the last digit, and for constants of another year.
@@ -311,7 +311,7 @@ def _hartree(label: str, hartree: str, ev: str) -> float:
 
 
 def _dipole(file: _File) -> list[float]:
-    """The dipole moment in Debye; it stands twice, in atomic units too."""
+    """Return the dipole moment in Debye; it stands twice, in atomic units too."""
     found: dict[str, list[float]] = {}
     for words in (rest.split() for rest in file.each("Dipole moment")):
         if len(words) != 4 or words[3] in found:

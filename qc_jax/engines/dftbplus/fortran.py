@@ -15,7 +15,7 @@ _NUMBER = re.compile(
 
 
 def read_text(path: str | os.PathLike, errors: str = "strict") -> str | None:
-    """The text of a file, or None where there is none.
+    """Return the text of a file, or None where there is none.
 
     Raises:
       EngineError: it cannot be read or is no text.
@@ -31,7 +31,7 @@ def read_text(path: str | os.PathLike, errors: str = "strict") -> str | None:
 
 
 def number(text: str, field: str) -> float:
-    """The finite number that stands for `field`.
+    """Return the finite number that stands for `field`.
 
     Raises:
       EngineError: it is too wide for its column (asterisks), no number, or not finite.

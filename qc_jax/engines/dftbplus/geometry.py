@@ -35,7 +35,7 @@ class Geometry:
 
 
 def parse(text: str) -> Geometry:
-    """Reads the text of a geo_end.xyz.
+    """Read the text of a geo_end.xyz.
 
     Raises:
       EngineError: it is cut short, unreadable, or of something else than two atoms.

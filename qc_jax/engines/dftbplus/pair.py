@@ -37,7 +37,7 @@ class Reading:
 
 
 def read_pair(directory: str | os.PathLike) -> Record:
-    """The pair whose DFTB+ outputs stand in `directory`.
+    """Return the pair whose DFTB+ outputs stand in `directory`.
 
     Reads detailed.out, geo_end.xyz and band.out of a relaxation, unpolarised or spin-polarised, and
     dftb.log and results.tag where they are there. What stands in several of them must agree;
@@ -61,7 +61,7 @@ def read_pair(directory: str | os.PathLike) -> Record:
 
 
 def pair_of(directory: str | os.PathLike) -> str | None:
-    """The pair that a directory is named after, or None."""
+    """Return the pair that a directory is named after, or None."""
     symbols = os.path.basename(os.path.abspath(directory)).split("_")[:2]
     try:
         name = elements.pair_name(*symbols)
@@ -71,7 +71,7 @@ def pair_of(directory: str | os.PathLike) -> str | None:
 
 
 def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None) -> Reading:
-    """`read_pair`, with labels that stand in for a missing band.out.
+    """Return `read_pair`, with labels that stand in for a missing band.out.
 
     Raises:
       EngineError: as `read_pair`.

@@ -120,7 +120,7 @@ class DftbplusEngine(PooledEngine):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The elements it was made for."""
+        """Return the elements it was made for."""
         return tuple(self.parameters.angular_momenta)
 
     def provenance(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Csv:
     rows: dict[str, dict[str, Any]]
 
     def account(self, directories: Collection[str]) -> dict[str, Any]:
-        """How the rows and the directories match."""
+        """Return how the rows and the directories match."""
         return {
             "rows": len(self.rows),
             "rows_without_directory": sorted(set(self.rows) - set(directories)),
@@ -64,7 +64,7 @@ class Csv:
 
 
 def read_labels(directory: str) -> Csv | None:
-    """`LABELS_FILE` of the directory, or None where it is not there.
+    """Return `LABELS_FILE` of the directory, or None where it is not there.
 
     Raises:
       InputError: it is damaged, or a row is.
@@ -73,7 +73,7 @@ def read_labels(directory: str) -> Csv | None:
 
 
 def read_distances(directory: str) -> Csv | None:
-    """`DISTANCES_FILE` of the directory, or None where it is not there.
+    """Return `DISTANCES_FILE` of the directory, or None where it is not there.
 
     Raises:
       InputError: it is damaged, or a row is.
@@ -117,7 +117,7 @@ def _number(text: str, what: str) -> float:
 def disagreements(
     table: PairTable, labels: Csv | None, distances: Csv | None
 ) -> dict[str, list[str]]:
-    """Where the files say something else than the outputs, by directory, with both numbers.
+    """Return where the files say something else than the outputs, by directory, with both numbers.
 
     What a file leaves open is not compared; of labels that are divided by the gap, neither is one
     that is undefined here.
