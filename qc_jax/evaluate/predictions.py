@@ -46,5 +46,5 @@ def read(path: str | os.PathLike) -> Predictions:
       InputError: it is not there, damaged or something else.
     """
     with files.reading_npz(path, "predictions of test rows") as arrays:
-        targets, names, true, predicted = (arrays[name] for name in Predictions._fields)
-    return Predictions(tuple(map(str, targets)), names, true, predicted)
+        targets, *others = (arrays[name] for name in Predictions._fields)
+    return Predictions(tuple(map(str, targets)), *others)
