@@ -171,10 +171,12 @@ def _without_atoms(
     numbers = np.zeros((len(read), max(map(len, read))), int)
     for row, atoms in enumerate(read):
         numbers[row, : len(atoms)] = atoms
-    if len(np.unique(scaling.element_counts(numbers[train]), axis=0)) == 1:
+    counts = scaling.element_counts(numbers[train])
+    if len(np.unique(counts, axis=0)) == 1:
         return {}, labels
     wanted = np.array([name in structures.per_atom for name in targets])
-    constants, _ = scaling.additive_constants(numbers[train], np.where(wanted, labels[train], 0))
+    # The least-norm solution, where compositions leave a choice.
+    constants, *_ = np.linalg.lstsq(counts, np.where(wanted, labels[train], 0), rcond=None)
     there = np.unique(numbers[train][numbers[train] > 0])
     by_element = {element(int(z)).symbol: tuple(map(float, constants[z])) for z in there}
     known = np.isin(numbers, [0, *there]).all(axis=1)
