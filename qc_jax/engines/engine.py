@@ -46,6 +46,10 @@ class FailureKind(enum.StrEnum):
     MINIMUM = "minimum"
     CONTINUITY = "continuity"
 
+    def error(self, detail: str) -> "EngineError":
+        """Return the exception that says so."""
+        return EngineError(self, detail)
+
 
 @dataclasses.dataclass(frozen=True)
 class Failure:

@@ -88,11 +88,10 @@ def parse(text: str) -> Detailed:
     step = _converged_step(file)
     channels = re.findall(r"^Orbital populations \((.+)\)$", "\n".join(file.lines), re.MULTILINE)
     if not channels:
-        raise EngineError(FailureKind.POPULATIONS, "no 'Orbital populations' in detailed.out")
+        raise FailureKind.POPULATIONS.error("no 'Orbital populations' in detailed.out")
     if channels not in _CHANNELS:
-        raise EngineError(
-            FailureKind.POPULATIONS,
-            f"of {', '.join(channels)} in detailed.out, expected up, or up and down",
+        raise FailureKind.POPULATIONS.error(
+            f"of {', '.join(channels)} in detailed.out, expected up, or up and down"
         )
     electrons = [number(*file.one(f"Nr. of electrons ({channel})")) for channel in channels]
     rows = _orbital_rows(file, channels)
@@ -102,18 +101,16 @@ def parse(text: str) -> Detailed:
     iteration, *scc = _scc_row(file)
     energies = _energies(file, channels)
     if not abs(scc[0] - energies["Total Electronic energy"][0]) <= 1e-7 * max(1, abs(scc[0])):
-        raise EngineError(
-            FailureKind.ENERGY,
+        raise FailureKind.ENERGY.error(
             f"{scc[0]:.8g} H after the last SCC iteration, but a total electronic energy "
-            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out",
+            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out"
         )
     total_charge = number(*file.one("Total charge"))
     charges = _by_atom(file.block("Atomic gross charges (e)"), "gross charge")
     if not abs(sum(charges) - total_charge) <= _ELECTRON_ROUNDING:
-        raise EngineError(
-            FailureKind.CHARGES,
+        raise FailureKind.CHARGES.error(
             f"they sum to {sum(charges):.8f}, the total charge in detailed.out is "
-            f"{total_charge:.8f}",
+            f"{total_charge:.8f}"
         )
     ev = {label: [h * units.HARTREE_EV for h in hartree] for label, hartree in energies.items()}
     return Detailed(
@@ -153,8 +150,8 @@ class _File:
         """Return what stands behind 'label:' in the one such line, and what to call it."""
         found = self.each(label)
         if len(found) != 1:
-            raise EngineError(
-                FailureKind.FILES, f"{len(found) or 'no'} '{label}' in detailed.out, expected 1"
+            raise FailureKind.FILES.error(
+                f"{len(found) or 'no'} '{label}' in detailed.out, expected 1"
             )
         return found[0], f"'{label}' in detailed.out"
 
@@ -162,7 +159,7 @@ class _File:
         """Return the words of the rows under the one such heading and the names of the columns."""
         if self.lines.count(heading) != 1:
             count = self.lines.count(heading) or "no"
-            raise EngineError(FailureKind.FILES, f"{count} '{heading}' in detailed.out, expected 1")
+            raise FailureKind.FILES.error(f"{count} '{heading}' in detailed.out, expected 1")
         rows = []
         for line in self.lines[self.lines.index(heading) + 2 :]:
             if not line:
@@ -175,17 +172,13 @@ def _converged_step(file: _File) -> int:
     """Return the step of the optimisation; it and its self-consistent cycle have converged."""
     for line in file.lines:
         if "SCC is NOT converged" in line:
-            raise EngineError(FailureKind.SCC, f"'{line}' in detailed.out")
+            raise FailureKind.SCC.error(f"'{line}' in detailed.out")
         if "Geometry did NOT converge" in line:
-            raise EngineError(FailureKind.GEOMETRY, f"'{line}' in detailed.out")
+            raise FailureKind.GEOMETRY.error(f"'{line}' in detailed.out")
         if line.startswith("Calculation with static geometry"):
-            raise EngineError(
-                FailureKind.GEOMETRY, f"'{line}' in detailed.out, expected a relaxed one"
-            )
+            raise FailureKind.GEOMETRY.error(f"'{line}' in detailed.out, expected a relaxed one")
         if line.startswith(("K-points in absolute space", "Volume:", "Total lattice derivs")):
-            raise EngineError(
-                FailureKind.PERIODIC, f"'{line}' in detailed.out, expected two atoms alone"
-            )
+            raise FailureKind.PERIODIC.error(f"'{line}' in detailed.out, expected two atoms alone")
     for kind, flag in (
         (FailureKind.SCC, "SCC converged"),
         (FailureKind.GEOMETRY, "Geometry converged"),
@@ -194,9 +187,9 @@ def _converged_step(file: _File) -> int:
             raise EngineError(kind, f"no line '{flag}' in detailed.out")
     step, field = file.one("Geometry optimization step")
     if "," in step:
-        raise EngineError(FailureKind.PERIODIC, f"{field} is {step!r}, expected two atoms alone")
+        raise FailureKind.PERIODIC.error(f"{field} is {step!r}, expected two atoms alone")
     if not step.isdecimal():
-        raise EngineError(FailureKind.NUMBERS, f"{field}: expected a whole number, got {step!r}")
+        raise FailureKind.NUMBERS.error(f"{field}: expected a whole number, got {step!r}")
     return int(step)
 
 
@@ -224,8 +217,8 @@ def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
 def _by_atom(rows: list[list[str]], what: str) -> list[float]:
     """Return the values of rows 'atom value', of which there are two."""
     if [row[0] for row in rows] != ["1", "2"] or any(len(row) != 2 for row in rows):
-        raise EngineError(
-            FailureKind.POPULATIONS, f"{what} of {len(rows)} atoms in detailed.out, expected 2"
+        raise FailureKind.POPULATIONS.error(
+            f"{what} of {len(rows)} atoms in detailed.out, expected 2"
         )
     return [number(row[1], f"{what} of atom {row[0]} in detailed.out") for row in rows]
 
@@ -235,16 +228,14 @@ def _check_populations(
 ) -> None:
     for atom, (population, total) in enumerate(zip(orbitals, atoms, strict=True), start=1):
         if not abs(sum(population) - total) <= _ELECTRON_ROUNDING:
-            raise EngineError(
-                FailureKind.POPULATIONS,
+            raise FailureKind.POPULATIONS.error(
                 f"orbitals of atom {atom} sum to {sum(population):.8f}, the atom "
-                f"population in detailed.out is {total:.8f}",
+                f"population in detailed.out is {total:.8f}"
             )
     if not abs(sum(atoms) - sum(electrons)) <= _ELECTRON_ROUNDING:
-        raise EngineError(
-            FailureKind.POPULATIONS,
+        raise FailureKind.POPULATIONS.error(
             f"atoms sum to {sum(atoms):.8f}, the number of electrons in detailed.out "
-            f"is {sum(electrons):.8f}",
+            f"is {sum(electrons):.8f}"
         )
 
 
@@ -252,19 +243,15 @@ def _scc_row(file: _File) -> list[float]:
     """Return iteration, total electronic energy, its change and the error of the last iteration."""
     heads = [i for i, line in enumerate(file.lines) if line.startswith("iSCC ")]
     if len(heads) != 1:
-        raise EngineError(
-            FailureKind.SCC, f"{len(heads) or 'no'} iterations in detailed.out, expected 1"
-        )
+        raise FailureKind.SCC.error(f"{len(heads) or 'no'} iterations in detailed.out, expected 1")
     words = file.lines[heads[0] + 1].split()
     if len(words) != 4:
-        raise EngineError(
-            FailureKind.SCC, f"unexpected iteration {' '.join(words)!r} in detailed.out"
-        )
+        raise FailureKind.SCC.error(f"unexpected iteration {' '.join(words)!r} in detailed.out")
     fields = ("iSCC", "Total electronic", "Diff electronic", "SCC error")
     values = [number(w, f"'{f}' in detailed.out") for w, f in zip(words, fields, strict=True)]
     if not abs(values[3]) <= _MAX_SCC_ERROR:
-        raise EngineError(
-            FailureKind.SCC, f"converged in detailed.out, but with an error of {values[3]:.1e}"
+        raise FailureKind.SCC.error(
+            f"converged in detailed.out, but with an error of {values[3]:.1e}"
         )
     return values
 
@@ -279,10 +266,9 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
             found[match[1]].append(_hartree(*match.groups()))
     for label, count in expected.items():
         if len(found[label]) != count:
-            raise EngineError(
-                FailureKind.FILES,
+            raise FailureKind.FILES.error(
                 f"{len(found[label]) or 'no'} '{label}' in H and eV in detailed.out, "
-                f"expected {count}",
+                f"expected {count}"
             )
     more = sum(sum(found[label]) for label in _OPTIONAL)
     electronic, repulsive, total, mermin = (found[label][0] for label in _OF_PAIR)
@@ -291,9 +277,8 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
         ("Total Mermin free energy", mermin, total - sum(found["TS"])),
     ):
         if not abs(value - parts) <= _HARTREE_ROUNDING:
-            raise EngineError(
-                FailureKind.ENERGY,
-                f"'{label}' in detailed.out is {value:.10f} H, its parts sum to {parts:.10f} H",
+            raise FailureKind.ENERGY.error(
+                f"'{label}' in detailed.out is {value:.10f} H, its parts sum to {parts:.10f} H"
             )
     return found
 
@@ -304,8 +289,8 @@ def _hartree(label: str, hartree: str, ev: str) -> float:
     value, again = number(hartree, field), number(ev, field)
     # Half of the last digit, and for constants of another year.
     if not abs(value * units.HARTREE_EV - again) <= 1e-4 + 1e-7 * abs(again):
-        raise EngineError(
-            FailureKind.ENERGY, f"{field} is {hartree} H and {ev} eV, which are not the same"
+        raise FailureKind.ENERGY.error(
+            f"{field} is {hartree} H and {ev} eV, which are not the same"
         )
     return value
 
@@ -315,14 +300,13 @@ def _dipole(file: _File) -> list[float]:
     found: dict[str, list[float]] = {}
     for words in (rest.split() for rest in file.each("Dipole moment")):
         if len(words) != 4 or words[3] in found:
-            raise EngineError(FailureKind.DIPOLE, f"unexpected {' '.join(words)!r} in detailed.out")
+            raise FailureKind.DIPOLE.error(f"unexpected {' '.join(words)!r} in detailed.out")
         found[words[3]] = [number(word, "'Dipole moment' in detailed.out") for word in words[:3]]
     if set(found) != {"au", "Debye"}:
-        raise EngineError(FailureKind.DIPOLE, "no 'Dipole moment' in au and Debye in detailed.out")
+        raise FailureKind.DIPOLE.error("no 'Dipole moment' in au and Debye in detailed.out")
     for atomic, debye in zip(found["au"], found["Debye"], strict=True):
         if not abs(atomic * units.EBOHR_DEBYE - debye) <= 1e-7 + 1e-6 * abs(debye):
-            raise EngineError(
-                FailureKind.DIPOLE,
-                f"{atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not the same",
+            raise FailureKind.DIPOLE.error(
+                f"{atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not the same"
             )
     return found["Debye"]
