@@ -96,6 +96,8 @@ class Architecture(nn.Module):
     not_smooth_reason: ClassVar[str] = ""
     # Hyper-parameters of the published network that are not the defaults.
     published: ClassVar[Mapping[str, Any]] = {}
+    # The names of its PyTorch reference's weights (`_torch.py`); {} without one.
+    torch_names: ClassVar[Mapping[str, Any]] = {}
     # Other names of modules in published weights → the names of `torch_names`.
     torch_aliases: ClassVar[Mapping[str, str]] = {}
 
@@ -130,10 +132,6 @@ class Architecture(nn.Module):
     def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
         """Return the variables of a closed form, from training rows and their scaled labels."""
         raise NotImplementedError(f"{type(self).__name__} is trained by steps")
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its PyTorch reference's weights (`_torch.py`); {} without one."""
-        return {}
 
     def torch_constants(self) -> Mapping[str, Any]:
         """Return what the reference stores and the model computes, by name."""

@@ -151,6 +151,32 @@ class Output(nn.Module):
         return nn.Dense(self.outputs, False, kernel_init=nn.initializers.zeros, name="out")(x)
 
 
+_INTERACTION = {"ji": "lin_ji", "kj": "lin_kj", "down": "lin_down", "up": "lin_up"} | {
+    "radial_0": "lin_rbf1",
+    "radial_1": "lin_rbf2",
+    "skip": "lin",
+    "before_{n}/0": "layers_before_skip.{n}.lin1",
+    "before_{n}/1": "layers_before_skip.{n}.lin2",
+    "after_{n}/0": "layers_after_skip.{n}.lin1",
+    "after_{n}/1": "layers_after_skip.{n}.lin2",
+}
+
+_OUTPUT = {"radial": "lin_rbf", "layer_{n}": "lins.{n}", "out": "lin"}
+TORCH = {
+    "frequencies": Tensor("rbf.freq"),
+    "elements": "emb.emb",
+    "radial": "emb.lin_rbf",
+    "message": "emb.lin",
+    "interaction_{i}/angular_0": Tensor("interaction_blocks.{i}.lin_sbf1.weight", np.transpose),
+    "interaction_{i}/angular_1": Tensor("interaction_blocks.{i}.lin_sbf2.weight", np.transpose),
+    **{f"interaction_{{i}}/{a}": f"interaction_blocks.{{i}}.{b}" for a, b in _INTERACTION.items()},
+    **{f"output_{{i}}/{a}": f"output_blocks.{{i}}.{b}" for a, b in _OUTPUT.items()},
+    "output_{i}/up": Tensor("output_blocks.{i}.lin_up.weight", np.transpose),
+    "output_{i}/first_kernel": Tensor("output_blocks.{i}.lins.0.weight", np.transpose),
+    "output_{i}/first_bias": Tensor("output_blocks.{i}.lins.0.bias"),
+}
+
+
 class Model(Architecture):
     """Messages between neighbours within the cutoff (Å), with the angles between them.
 
@@ -159,6 +185,7 @@ class Model(Architecture):
     polynomial of the cosine. Neighbours count where each is in the other's list.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -244,10 +271,6 @@ class Model(Architecture):
             reverse=reverse,
         )
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
 
 def _reverse(batch: Batch) -> tuple[jax.Array, jax.Array]:
     """Return where each edge's opposite stands [B, A·K], and whether there is one [B, A, K]."""
@@ -262,28 +285,3 @@ def _reverse(batch: Batch) -> tuple[jax.Array, jax.Array]:
     slot = jnp.max(jnp.where(leads_back, jnp.arange(slots), 0), axis=-1, initial=0)
     reverse = jnp.minimum(batch.neighbors, atoms - 1) * slots + slot
     return reverse.reshape(b, -1), jnp.any(leads_back, axis=-1)
-
-
-_INTERACTION = {"ji": "lin_ji", "kj": "lin_kj", "down": "lin_down", "up": "lin_up"} | {
-    "radial_0": "lin_rbf1",
-    "radial_1": "lin_rbf2",
-    "skip": "lin",
-    "before_{n}/0": "layers_before_skip.{n}.lin1",
-    "before_{n}/1": "layers_before_skip.{n}.lin2",
-    "after_{n}/0": "layers_after_skip.{n}.lin1",
-    "after_{n}/1": "layers_after_skip.{n}.lin2",
-}
-_OUTPUT = {"radial": "lin_rbf", "layer_{n}": "lins.{n}", "out": "lin"}
-TORCH = {
-    "frequencies": Tensor("rbf.freq"),
-    "elements": "emb.emb",
-    "radial": "emb.lin_rbf",
-    "message": "emb.lin",
-    "interaction_{i}/angular_0": Tensor("interaction_blocks.{i}.lin_sbf1.weight", np.transpose),
-    "interaction_{i}/angular_1": Tensor("interaction_blocks.{i}.lin_sbf2.weight", np.transpose),
-    **{f"interaction_{{i}}/{a}": f"interaction_blocks.{{i}}.{b}" for a, b in _INTERACTION.items()},
-    **{f"output_{{i}}/{a}": f"output_blocks.{{i}}.{b}" for a, b in _OUTPUT.items()},
-    "output_{i}/up": Tensor("output_blocks.{i}.lin_up.weight", np.transpose),
-    "output_{i}/first_kernel": Tensor("output_blocks.{i}.lins.0.weight", np.transpose),
-    "output_{i}/first_bias": Tensor("output_blocks.{i}.lins.0.bias"),
-}

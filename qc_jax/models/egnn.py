@@ -59,6 +59,23 @@ class Layer(nn.Module):
         return h + Dense(self.hidden, name="node_1")(update), x
 
 
+# The names of the authors' network for QM9, elements embedded by their number.
+TORCH = {
+    "elements": "embedding",
+    "layer_{i}/edge_0": "gcl_{i}.edge_mlp.0",
+    "layer_{i}/edge_1": "gcl_{i}.edge_mlp.2",
+    "layer_{i}/gate": "gcl_{i}.att_mlp.0",
+    "layer_{i}/move_0": "gcl_{i}.coord_mlp.0",
+    "layer_{i}/move_1": "gcl_{i}.coord_mlp.2",
+    "layer_{i}/node_0": "gcl_{i}.node_mlp.0",
+    "layer_{i}/node_1": "gcl_{i}.node_mlp.2",
+    "atom_0": "node_dec.0",
+    "atom_1": "node_dec.2",
+    "out_0": "graph_dec.0",
+    "out_1": "graph_dec.2",
+}
+
+
 class Model(Architecture):
     """E(n)-equivariant graph network; its outputs are invariant.
 
@@ -66,6 +83,7 @@ class Model(Architecture):
     mapped by one MLP, summed over the atoms, and mapped by another.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -88,24 +106,3 @@ class Model(Architecture):
         pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
         pooled = nn.silu(Dense(self.hidden, name="out_0")(pooled))
         return Dense(self.outputs, name="out_1")(pooled)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of the authors' network for QM9, elements embedded by their number.
-TORCH = {
-    "elements": "embedding",
-    "layer_{i}/edge_0": "gcl_{i}.edge_mlp.0",
-    "layer_{i}/edge_1": "gcl_{i}.edge_mlp.2",
-    "layer_{i}/gate": "gcl_{i}.att_mlp.0",
-    "layer_{i}/move_0": "gcl_{i}.coord_mlp.0",
-    "layer_{i}/move_1": "gcl_{i}.coord_mlp.2",
-    "layer_{i}/node_0": "gcl_{i}.node_mlp.0",
-    "layer_{i}/node_1": "gcl_{i}.node_mlp.2",
-    "atom_0": "node_dec.0",
-    "atom_1": "node_dec.2",
-    "out_0": "graph_dec.0",
-    "out_1": "graph_dec.2",
-}

@@ -127,6 +127,24 @@ class Interaction(nn.Module):
         return nn.silu(dense(hidden, kernel_init=_glorot, name="update")(gathered))
 
 
+TORCH = {
+    "elements": "embed_block.emb",
+    "tags": "embed_block.tag_embedding",
+    "periods": "embed_block.period_embedding",
+    "groups": "embed_block.group_embedding",
+    "mix": "embed_block.lin",
+    "edge_vector": "embed_block.lin_e1",
+    "edge_distance": "embed_block.lin_e12",
+    "interaction_{i}/filter_kernel": Tensor("interaction_blocks.{i}.lin_geom.weight", np.transpose),
+    "interaction_{i}/filter_bias": Tensor("interaction_blocks.{i}.lin_geom.bias"),
+    "interaction_{i}/norm/mean_scale": Tensor("interaction_blocks.{i}.graph_norm.mean_scale"),
+    "interaction_{i}/norm": "interaction_blocks.{i}.graph_norm",
+    "interaction_{i}/update": "interaction_blocks.{i}.lin_h",
+    "out_0": "output_block.lin1",
+    "out_1": "output_block.lin2",
+}
+
+
 class Model(Architecture):
     """Reads vectors between atoms below the cutoff (Å), and elements, their periods and groups.
 
@@ -145,6 +163,7 @@ class Model(Architecture):
     energy jumps at the cutoff, as in the reference.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     published: ClassVar[Mapping[str, Any]] = {"frame_averaging": "none"}
     not_smooth_reason: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
@@ -242,10 +261,6 @@ class Model(Architecture):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
         return jax.vmap(lambda key: jax.random.rademacher(key, (span,)))(keys)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
         """Return the centres of the Gaussians, which tell the cutoff, and the periodic table."""
         period, group = periods_and_groups(101)
@@ -254,21 +269,3 @@ class Model(Architecture):
             "embed_block.phys_emb.period": period,
             "embed_block.phys_emb.group": group,
         }
-
-
-TORCH = {
-    "elements": "embed_block.emb",
-    "tags": "embed_block.tag_embedding",
-    "periods": "embed_block.period_embedding",
-    "groups": "embed_block.group_embedding",
-    "mix": "embed_block.lin",
-    "edge_vector": "embed_block.lin_e1",
-    "edge_distance": "embed_block.lin_e12",
-    "interaction_{i}/filter_kernel": Tensor("interaction_blocks.{i}.lin_geom.weight", np.transpose),
-    "interaction_{i}/filter_bias": Tensor("interaction_blocks.{i}.lin_geom.bias"),
-    "interaction_{i}/norm/mean_scale": Tensor("interaction_blocks.{i}.graph_norm.mean_scale"),
-    "interaction_{i}/norm": "interaction_blocks.{i}.graph_norm",
-    "interaction_{i}/update": "interaction_blocks.{i}.lin_h",
-    "out_0": "output_block.lin1",
-    "out_1": "output_block.lin2",
-}

@@ -19,6 +19,15 @@ from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
 
+TORCH = {
+    "elements": "element_embedding",
+    "conv_{i}": "conv_layers.{i}",
+    "norm_{i}": "bn_layers.{i}",
+    "scale_{i}": "film_gamma.{i}",
+    "shift_{i}": "film_beta.{i}",
+    "head_{i}": "head.{i}",
+}
+
 
 class Model(Architecture):
     """Convolutions of the canvas, modulated by elements and bond length (Å), then an MLP.
@@ -28,6 +37,7 @@ class Model(Architecture):
     dropout follow. The atoms' order matters. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -68,17 +78,3 @@ class Model(Architecture):
         for i, width in enumerate(self.hidden[1:]):
             x = nn.relu(dense(width, name=f"head_{2 * i + 5}")(x))
         return dense(self.outputs, name=f"head_{2 * len(self.hidden) + 3}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "elements": "element_embedding",
-    "conv_{i}": "conv_layers.{i}",
-    "norm_{i}": "bn_layers.{i}",
-    "scale_{i}": "film_gamma.{i}",
-    "shift_{i}": "film_beta.{i}",
-    "head_{i}": "head.{i}",
-}

@@ -70,6 +70,18 @@ class Attention(nn.Module):
         return gathered + self.param("bias", nn.initializers.zeros, self.hidden)
 
 
+# The names of a network of PyTorch Geometric's layers and a linear head.
+TORCH = {
+    "elements": "embedding",
+    "layer_{i}/source": "convs.{i}.lin_l",
+    "layer_{i}/target": "convs.{i}.lin_r",
+    "layer_{i}/edge": "convs.{i}.lin_edge",
+    "layer_{i}/attention": Tensor("convs.{i}.att", lambda tensor: tensor[0]),
+    "layer_{i}/bias": Tensor("convs.{i}.bias"),
+    "out": "fc",
+}
+
+
 class Model(Architecture):
     """Embeddings, attention layers with ReLU and dropout, the mean over the atoms, a linear layer.
 
@@ -78,6 +90,7 @@ class Model(Architecture):
     neighbour like any other.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
@@ -118,19 +131,3 @@ class Model(Architecture):
             h = nn.relu(layer(around, h, weight, edges, train))
             h = Dropout(self.dropout)(h, batch, train)
         return dense(self.outputs, name="out")(batch.pool(h, "mean"))
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a network of PyTorch Geometric's layers and a linear head.
-TORCH = {
-    "elements": "embedding",
-    "layer_{i}/source": "convs.{i}.lin_l",
-    "layer_{i}/target": "convs.{i}.lin_r",
-    "layer_{i}/edge": "convs.{i}.lin_edge",
-    "layer_{i}/attention": Tensor("convs.{i}.att", lambda tensor: tensor[0]),
-    "layer_{i}/bias": Tensor("convs.{i}.bias"),
-    "out": "fc",
-}

@@ -17,6 +17,17 @@ from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dense, Dropout
 
+# The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.
+TORCH = {
+    "elements": "embedding",
+    "edge": "edge_weight",
+    "layer_{i}": "convs.{i}.lin",
+    "bias_{i}": "convs.{i}.bias",
+    "out_0": "head.0",
+    "out_1": "head.3",
+    "out_2": "head.6",
+}
+
 
 class Model(Architecture):
     """H' = ReLU(D^(−1/2) (W + I) D^(−1/2) H Θ + b), D_ii = 1 + Σ_j W_ij; mean over atoms; MLP.
@@ -24,6 +35,8 @@ class Model(Architecture):
     W_ij is 1 for every neighbour; with `edge_features='distance'` it is between 0 and 1, learned
     from Gaussians of the distance, and falls to 0 at the cutoff (Å).
     """
+
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
 
     # QuantumCanvas calls the head so, with its dropouts and, in weights that are about, without.
     torch_aliases: ClassVar[Mapping[str, str]] = {
@@ -72,19 +85,3 @@ class Model(Architecture):
             pooled = nn.relu(Dense(width, name=f"out_{i}")(pooled))
             pooled = Dropout(self.dropout)(pooled, batch, train)
         return Dense(self.outputs, name="out_2")(pooled)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.
-TORCH = {
-    "elements": "embedding",
-    "edge": "edge_weight",
-    "layer_{i}": "convs.{i}.lin",
-    "bias_{i}": "convs.{i}.bias",
-    "out_0": "head.0",
-    "out_1": "head.3",
-    "out_2": "head.6",
-}

@@ -201,6 +201,32 @@ class FeedForward(nn.Module):
         return h, tuple(old + gate * new for old, new in zip(x, mixed, strict=True))
 
 
+def _twice(prefix: str, rest: str) -> tuple[str, str]:
+    """Return the two names under which the reference's MLPs store a layer."""
+    return f"gotennet.{prefix}.dense_layers.{rest}", f"gotennet.{prefix}.layers.{rest}"
+
+
+_ATTENTION = {"query": "W_q", "key": "W_k", "edge": "W_re", "filter": "W_rs"} | {
+    "scalar_{k}": "gamma_s.{k}",
+    "value_{k}": "gamma_v.{k}",
+}
+TORCH = {
+    "elements": "gotennet.A_na",
+    "neighbors": "gotennet.node_init.A_nbr",
+    "around": _twice("node_init.W_ndp", "0"),
+    "atom_norm": _twice("node_init.W_nrd_nru", "0.norm"),
+    "atom_{k}": _twice("node_init.W_nrd_nru", "{k}"),
+    "edge": "gotennet.edge_init.W_erp",
+    **{f"attention_{{i}}/{a}": f"gotennet.gata_list.{{i}}.{b}" for a, b in _ATTENTION.items()},
+    "refinement_{i}/query": "gotennet.gata_list.{i}.W_vq",
+    "refinement_{i}/key_{l}": "gotennet.gata_list.{i}.W_vk.{l}",
+    "refinement_{i}/edge": _twice("gata_list.{i}.gamma_t", "0"),
+    "feed_forward_{i}/mix": "gotennet.eqff_list.{i}.W_vu",
+    "feed_forward_{i}/{k}": "gotennet.eqff_list.{i}.gamma_m.{k}",
+    "out": "regressor",
+}
+
+
 class Model(Architecture):
     """Reads distances and directions below the cutoff (Å) and element embeddings.
 
@@ -208,6 +234,7 @@ class Model(Architecture):
     too, and attention does not vanish at the cutoff: outputs jump where a neighbour leaves.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     not_smooth_reason: ClassVar[str] = "outputs jump where a neighbour crosses the cutoff"
 
@@ -281,10 +308,6 @@ class Model(Architecture):
         h = nn.silu(layer_norm(name="atom_norm")(_dense(self.hidden, "atom_0")(h)))
         return _dense(self.hidden, "atom_1")(h)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
         """Return centres and steepness of the Gaussians, which tell the cutoff."""
         centres, steepness = radial_basis(self.radial, self.cutoff)
@@ -292,29 +315,3 @@ class Model(Architecture):
             "gotennet.radial_basis.means": centres,
             "gotennet.radial_basis.betas": np.full(self.radial, steepness),
         }
-
-
-def _twice(prefix: str, rest: str) -> tuple[str, str]:
-    """Return the two names under which the reference's MLPs store a layer."""
-    return f"gotennet.{prefix}.dense_layers.{rest}", f"gotennet.{prefix}.layers.{rest}"
-
-
-_ATTENTION = {"query": "W_q", "key": "W_k", "edge": "W_re", "filter": "W_rs"} | {
-    "scalar_{k}": "gamma_s.{k}",
-    "value_{k}": "gamma_v.{k}",
-}
-TORCH = {
-    "elements": "gotennet.A_na",
-    "neighbors": "gotennet.node_init.A_nbr",
-    "around": _twice("node_init.W_ndp", "0"),
-    "atom_norm": _twice("node_init.W_nrd_nru", "0.norm"),
-    "atom_{k}": _twice("node_init.W_nrd_nru", "{k}"),
-    "edge": "gotennet.edge_init.W_erp",
-    **{f"attention_{{i}}/{a}": f"gotennet.gata_list.{{i}}.{b}" for a, b in _ATTENTION.items()},
-    "refinement_{i}/query": "gotennet.gata_list.{i}.W_vq",
-    "refinement_{i}/key_{l}": "gotennet.gata_list.{i}.W_vk.{l}",
-    "refinement_{i}/edge": _twice("gata_list.{i}.gamma_t", "0"),
-    "feed_forward_{i}/mix": "gotennet.eqff_list.{i}.W_vu",
-    "feed_forward_{i}/{k}": "gotennet.eqff_list.{i}.gamma_m.{k}",
-    "out": "regressor",
-}

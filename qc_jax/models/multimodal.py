@@ -21,6 +21,15 @@ from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pictures
 from qc_jax.models._start import dense
 
+TORCH = {
+    **_torch.below("schnet/", "schnet.", schnet.TORCH),
+    # The stages of the published model's Sequential: convolution, norm, ReLU, pooling, and these.
+    **_resnet.torch_names(
+        "resnet/", "resnet.0", "resnet.1", tuple(f"resnet.{4 + i}" for i in range(_resnet.STAGES))
+    ),
+    "fusion_{i}": "fusion_mlp.{i}",
+}
+
 
 class Model(Architecture):
     """An MLP of the atoms' mean features, by SchNet (Å), beside the image's, by ResNet-18.
@@ -30,6 +39,7 @@ class Model(Architecture):
     where a canvas has become one pixel: 6.9 of the 11.6 million weights.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -75,25 +85,11 @@ class Model(Architecture):
             x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name=f"fusion_{3 * len(self.fusion)}")(x)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
         """Return the centres of SchNet's Gaussians, which tell the cutoff."""
         geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff, parent=None)
         constants = geometry.torch_constants()
         return {f"schnet.{name}": value for name, value in constants.items()}
-
-
-TORCH = {
-    **_torch.below("schnet/", "schnet.", schnet.TORCH),
-    # The stages of the published model's Sequential: convolution, norm, ReLU, pooling, and these.
-    **_resnet.torch_names(
-        "resnet/", "resnet.0", "resnet.1", tuple(f"resnet.{4 + i}" for i in range(_resnet.STAGES))
-    ),
-    "fusion_{i}": "fusion_mlp.{i}",
-}
 
 
 # What torchvision's resnet18 calls its weights, and those that are left out.

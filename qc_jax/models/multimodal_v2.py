@@ -50,6 +50,35 @@ class Asking(nn.Module):
         return x + dense(x.shape[-1], name="mlp_1")(hidden)
 
 
+def _torch_asking(ours: str, attention: str, letter: str) -> dict:
+    theirs = "cross_attention_layers.{i}."
+    return {
+        **torch_attention(f"{ours}/attention", theirs + attention),
+        f"{ours}/norm": f"{theirs}norm_{letter}",
+        f"{ours}/mlp_0": f"{theirs}ffn_{letter}.0",
+        f"{ours}/mlp_1": f"{theirs}ffn_{letter}.3",
+    }
+
+
+TORCH = {
+    **torch_patches("patches", "patch_embed"),
+    "places": Tensor("pos_embed"),
+    **torch_encoder_layer("layer_{i}", "img_transformer.layers.{i}"),
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    **_torch_asking("patches_ask_{i}", "attn_a_to_b", "a"),
+    **_torch_asking("atoms_ask_{i}", "attn_b_to_a", "b"),
+    "gate_0": "gated_fusion.gate_net.0",
+    "gate_1": "gated_fusion.gate_net.2",
+    "of_patches": "gated_fusion.proj_a",
+    "of_atoms": "gated_fusion.proj_b",
+    "out_0": "head.0",
+    "norm": "head.1",
+    "out_1": "head.4",
+    "out_2": "head.6",
+}
+
+
 class Model(Architecture):
     """A transformer of patches; patches ask atoms, atoms ask patches; two gates mix their means.
 
@@ -57,6 +86,7 @@ class Model(Architecture):
     from the second but the canvas. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -108,36 +138,3 @@ class Model(Architecture):
         x = Dropout(self.dropout)(x, batch, train)
         x = nn.relu(dense(self.hidden // 2, name="out_1")(x))
         return dense(self.outputs, name="out_2")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-def _torch_asking(ours: str, attention: str, letter: str) -> dict:
-    theirs = "cross_attention_layers.{i}."
-    return {
-        **torch_attention(f"{ours}/attention", theirs + attention),
-        f"{ours}/norm": f"{theirs}norm_{letter}",
-        f"{ours}/mlp_0": f"{theirs}ffn_{letter}.0",
-        f"{ours}/mlp_1": f"{theirs}ffn_{letter}.3",
-    }
-
-
-TORCH = {
-    **torch_patches("patches", "patch_embed"),
-    "places": Tensor("pos_embed"),
-    **torch_encoder_layer("layer_{i}", "img_transformer.layers.{i}"),
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    **_torch_asking("patches_ask_{i}", "attn_a_to_b", "a"),
-    **_torch_asking("atoms_ask_{i}", "attn_b_to_a", "b"),
-    "gate_0": "gated_fusion.gate_net.0",
-    "gate_1": "gated_fusion.gate_net.2",
-    "of_patches": "gated_fusion.proj_a",
-    "of_atoms": "gated_fusion.proj_b",
-    "out_0": "head.0",
-    "norm": "head.1",
-    "out_1": "head.4",
-    "out_2": "head.6",
-}

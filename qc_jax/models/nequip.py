@@ -197,6 +197,21 @@ class Interaction(nn.Module):
         return [scalars, *(gate * x for gate, x in zip(gates, new[1:], strict=True))]
 
 
+# The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.
+TORCH = {
+    "elements": "embedding",
+    "attributes": "attributes",
+    "layer_{i}/before_{l}e": "layers.{i}.before.{l}e",
+    "layer_{i}/before_{l}o": "layers.{i}.before.{l}o",
+    "layer_{i}/radial_{k}": "layers.{i}.radial.{k}",
+    "layer_{i}/after_{l}e": "layers.{i}.after.{l}e",
+    "layer_{i}/after_{l}o": "layers.{i}.after.{l}o",
+    "layer_{i}/own_{l}e": "layers.{i}.own.{l}e",
+    "layer_{i}/own_{l}o": "layers.{i}.own.{l}o",
+    "out_{k}": "out.{k}",
+}
+
+
 class Model(Architecture):
     """Reads distances below the cutoff (Å), directions and element embeddings.
 
@@ -204,6 +219,7 @@ class Model(Architecture):
     positions, at the cutoff too, except where two atoms coincide.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -262,22 +278,3 @@ class Model(Architecture):
         within = jnp.where(batch.neighbor_mask, envelope(distance, self.cutoff), 0)
         radial = bessel(distance, self.radial, self.cutoff) * within[..., None]
         return harmonics.array.astype(dtype), radial.astype(dtype)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.
-TORCH = {
-    "elements": "embedding",
-    "attributes": "attributes",
-    "layer_{i}/before_{l}e": "layers.{i}.before.{l}e",
-    "layer_{i}/before_{l}o": "layers.{i}.before.{l}o",
-    "layer_{i}/radial_{k}": "layers.{i}.radial.{k}",
-    "layer_{i}/after_{l}e": "layers.{i}.after.{l}e",
-    "layer_{i}/after_{l}o": "layers.{i}.after.{l}o",
-    "layer_{i}/own_{l}e": "layers.{i}.own.{l}e",
-    "layer_{i}/own_{l}o": "layers.{i}.own.{l}o",
-    "out_{k}": "out.{k}",
-}

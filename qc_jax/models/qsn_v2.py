@@ -20,6 +20,16 @@ from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
 
+TORCH = {
+    "conv_{i}": "conv_layers.{i}",
+    "norm_{i}": "bn_layers.{i}",
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    **torch_attention("attention", "cross_attention"),
+    "distance_{i}": "dist_encoding.{i}",
+    "fusion_{i}": "fusion.{i}",
+}
+
 
 class Model(Architecture):
     """A CNN of the canvas whose result asks both atoms by attention; an MLP reads what comes of it.
@@ -30,6 +40,7 @@ class Model(Architecture):
     (Å). The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -78,18 +89,3 @@ class Model(Architecture):
             x = dense(width, name=f"fusion_{4 * i}")(x)
             x = activate(layer_norm(name=f"fusion_{4 * i + 1}")(x))
         return dense(self.outputs, name=f"fusion_{4 * len(self.hidden)}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "conv_{i}": "conv_layers.{i}",
-    "norm_{i}": "bn_layers.{i}",
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    **torch_attention("attention", "cross_attention"),
-    "distance_{i}": "dist_encoding.{i}",
-    "fusion_{i}": "fusion.{i}",
-}

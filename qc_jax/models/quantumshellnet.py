@@ -19,6 +19,8 @@ from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense
 
+TORCH = {"conv_{i}": "conv{i}", "dense_{i}": "fc{i}"}
+
 
 class Model(Architecture):
     """Convolutions that halve the canvas, then an MLP, with ReLU and dropout after each.
@@ -28,6 +30,7 @@ class Model(Architecture):
     the sum of both elements: one number, not scaled. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "canvas")
 
     outputs: int = 1
@@ -60,10 +63,3 @@ class Model(Architecture):
             x = x if i == 1 else jnp.concatenate([activate(x), facts], axis=1)
             x = dense(width, name=f"dense_{i}")(x)
         return x
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {"conv_{i}": "conv{i}", "dense_{i}": "fc{i}"}

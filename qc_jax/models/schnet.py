@@ -57,6 +57,19 @@ class Interaction(nn.Module):
         return Dense(self.hidden, name="update")(gathered)
 
 
+TORCH = {
+    "elements": "embedding",
+    # The reference stores each filter's MLP under two names.
+    "interaction_{i}/filter_0": ("interactions.{i}.mlp.0", "interactions.{i}.conv.nn.0"),
+    "interaction_{i}/filter_1": ("interactions.{i}.mlp.2", "interactions.{i}.conv.nn.2"),
+    "interaction_{i}/before": "interactions.{i}.conv.lin1",
+    "interaction_{i}/after": "interactions.{i}.conv.lin2",
+    "interaction_{i}/update": "interactions.{i}.lin",
+    "out_0": "lin1",
+    "out_1": "lin2",
+}
+
+
 class Model(Architecture):
     """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric.
 
@@ -64,6 +77,7 @@ class Model(Architecture):
     of 1/√hidden, Glorot-uniform layers) the experiment card's test error is half as large again.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -101,23 +115,6 @@ class Model(Architecture):
             h = h + interaction(batch, h, radial, smooth)
         return h
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
         """Return the centres of the Gaussians, which tell the cutoff."""
         return {"distance_expansion.offset": np.linspace(0, self.cutoff, self.gaussians)}
-
-
-TORCH = {
-    "elements": "embedding",
-    # The reference stores each filter's MLP under two names.
-    "interaction_{i}/filter_0": ("interactions.{i}.mlp.0", "interactions.{i}.conv.nn.0"),
-    "interaction_{i}/filter_1": ("interactions.{i}.mlp.2", "interactions.{i}.conv.nn.2"),
-    "interaction_{i}/before": "interactions.{i}.conv.lin1",
-    "interaction_{i}/after": "interactions.{i}.conv.lin2",
-    "interaction_{i}/update": "interactions.{i}.lin",
-    "out_0": "lin1",
-    "out_1": "lin2",
-}

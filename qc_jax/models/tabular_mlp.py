@@ -13,6 +13,8 @@ from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
 
+TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}
+
 
 class Model(Architecture):
     """An MLP with layer norm of 4 numbers a channel, both elements and the bond length (Å).
@@ -21,6 +23,7 @@ class Model(Architecture):
     dipole and charges. The atoms' order matters.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -47,10 +50,3 @@ class Model(Architecture):
             x = layer_norm(name=f"mlp_{4 * i + 1}")(dense(width, name=f"mlp_{4 * i}")(x))
             x = Dropout(self.dropout)(nn.relu(x), batch, train)
         return dense(self.outputs, name=f"mlp_{4 * len(self.hidden)}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}

@@ -15,6 +15,18 @@ from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
 from qc_jax.models._torch import Tensor
 
+TORCH = {
+    "channels_in": "channel_proj",
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    "class_token": Tensor("cls_token"),
+    "places": Tensor("pos_encoding"),
+    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
+    "norm": "head.0",
+    "out_0": "head.1",
+    "out_1": "head.4",
+}
+
 
 class Model(Architecture):
     """A transformer of a class token, a token for each channel and one for each atom.
@@ -25,6 +37,7 @@ class Model(Architecture):
     read.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -71,20 +84,3 @@ class Model(Architecture):
         x = nn.relu(dense(self.hidden // 2, name="out_0")(x))
         x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name="out_1")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "channels_in": "channel_proj",
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    "class_token": Tensor("cls_token"),
-    "places": Tensor("pos_encoding"),
-    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
-    "norm": "head.0",
-    "out_0": "head.1",
-    "out_1": "head.4",
-}

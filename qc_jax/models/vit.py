@@ -18,6 +18,15 @@ from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, layer_norm
 from qc_jax.models._torch import Tensor
 
+TORCH = {
+    **torch_patches("patches", "patch_embed"),
+    "class_token": Tensor("cls_token"),
+    "places": Tensor("pos_embed"),
+    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
+    "norm": "head.0",
+    "out": "head.1",
+}
+
 
 class Model(Architecture):
     """A transformer of a class token and one token a patch of the canvas; the class token is read.
@@ -25,6 +34,7 @@ class Model(Architecture):
     The canvas leaks dipole and charges, in those of its channels that are read.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("canvas",)
 
     outputs: int = 1
@@ -58,17 +68,3 @@ class Model(Architecture):
             last = i == self.layers - 1
             tokens = layer(tokens, batch, train, first=1 if last else None)
         return dense(self.outputs, name="out")(layer_norm(name="norm")(tokens[:, 0]))
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    **torch_patches("patches", "patch_embed"),
-    "class_token": Tensor("cls_token"),
-    "places": Tensor("pos_embed"),
-    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
-    "norm": "head.0",
-    "out": "head.1",
-}
