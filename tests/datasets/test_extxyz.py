@@ -28,6 +28,9 @@ def crystals(count=20):
     return frames
 
 
+STRESS = 'stress="1 2 3 2 4 5 3 5 6"'
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("extxyz") / "cu.xyz"
@@ -111,11 +114,11 @@ def test_energies_of_several_compositions_lose_a_constant_an_element(tmp_path):
         (lambda text: text.replace(":forces:R:3", ":other:R:3", 1), "frame 0: expected forces und"),
         (
             lambda text: text.replace("energy=", 'stress="1 2" energy='),
-            "frame 0: stress: expected num",
+            "not an .* info item stress",
         ),
         (
-            lambda text: text.replace("energy=", 'stress="1 2 3 4 5 6" energy=', 1),
-            "frame 1: expected s",
+            lambda text: text.replace("energy=", f"{STRESS} energy=", 1),
+            "frame 1: expected stress und",
         ),
         (lambda text: text.replace("T T T", "T T F", 1), "frame 0: pbc: expected periodic in all"),
     ],
