@@ -171,7 +171,7 @@ class Model(Architecture):
     def _grow(self, facts: np.ndarray, labels: np.ndarray) -> _Grown:
         """Grow trees on facts [N, F] and labels [N]."""
         try:
-            from sklearn import ensemble
+            import sklearn.ensemble as ensemble
         except ImportError as error:
             raise InputError(
                 f"gradient_boosting needs scikit-learn ({error}); try: pip install "

@@ -44,26 +44,6 @@ def silu(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
     return 1.6765324703310913 * jax.nn.silu(x)
 
 
-def bessel(distance: jax.Array, count: int, cutoff: float) -> jax.Array:
-    """Return √(2/c) sin(nπd/c)/d for n = 1 … `count`, equation 8 of the paper: [..., count]."""
-    n = np.arange(1, count + 1)
-    scale = jnp.asarray(np.sqrt(2 / cutoff) * np.pi * n / cutoff, distance.dtype)
-    return scale * jnp.sinc(jnp.asarray(n / cutoff, distance.dtype) * distance[..., None])
-
-
-def envelope(distance: jax.Array, cutoff: float, p: int = 6) -> jax.Array:
-    """Return a polynomial from 1 at zero to 0 at the cutoff (arXiv 2003.03123, equation 8)."""
-    inside = distance < cutoff
-    d = jnp.where(inside, distance / cutoff, 1)
-    value = (
-        1
-        - (p + 1) * (p + 2) / 2 * d**p
-        + p * (p + 2) * d ** (p + 1)
-        - p * (p + 1) / 2 * d ** (p + 2)
-    )
-    return jnp.where(inside, value, 0)
-
-
 class Couplings(NamedTuple):
     """How features times harmonics make features again.
 
@@ -275,6 +255,8 @@ class Model(Architecture):
         harmonics = e3nn.spherical_harmonics(
             e3nn.s2_irreps(self.max_degree), units, normalize=False, normalization="component"
         )
-        within = jnp.where(batch.neighbor_mask, envelope(distance, self.cutoff), 0)
-        radial = bessel(distance, self.radial, self.cutoff) * within[..., None]
+        # Equation 8 of the paper, and of arXiv 2003.03123 with p = 6.
+        envelope = e3nn.poly_envelope(5, 2, self.cutoff)
+        within = jnp.where(batch.neighbor_mask, envelope(distance), 0)
+        radial = e3nn.bessel(distance, self.radial, self.cutoff) * within[..., None]
         return harmonics.array.astype(dtype), radial.astype(dtype)
