@@ -1,4 +1,4 @@
-"""Labels on the scale that a model is trained on: [−1, 1] over the training rows."""
+"""Labels on the scale that a model is trained on."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ from qc_jax.errors import InputError
 
 
 class Scaler(flax.struct.PyTreeNode):
-    """Maps each target to [−1, 1] between its smallest and largest training label, and back.
+    """Maps each target to [−1, 1] between two numbers, and back: those that `fit` says.
 
     Targets that explode near a zero gap (`Target.log_scale`) are scaled by their logarithm.
 
     Attributes:
-      low: [T] smallest training label, after the logarithm where there is one.
-      high: [T] largest.
+      low: [T] what is mapped to −1, after the logarithm where there is one.
+      high: [T] what is mapped to 1.
       log: [T] bool.
     """
 
@@ -48,18 +48,6 @@ def element_counts(numbers: Int[np.ndarray, "rows atoms"]) -> Float[np.ndarray, 
         counts[np.arange(len(numbers)), column] += 1
     counts[:, 0] = 0
     return counts
-
-
-def additive_constants(
-    numbers: Int[np.ndarray, "rows atoms"], labels: Float[np.ndarray, "rows targets"]
-) -> tuple[Float[np.ndarray, "elements targets"], Float[np.ndarray, " targets"]]:
-    """Return the least-squares fit label ≈ mean + Σ_atoms c(Z): c, and the mean of the labels.
-
-    The least-norm solution: an element that is in no row has c = 0.
-    """
-    mean = labels.mean(axis=0)
-    constants, *_ = np.linalg.lstsq(element_counts(numbers), labels - mean, rcond=None)
-    return constants, mean
 
 
 def total_offsets(
@@ -91,12 +79,17 @@ def total_offsets(
     return np.asarray(constant, np.float64) + element_counts(numbers) @ offsets
 
 
-def fit(labels: np.ndarray, names: tuple[str, ...]) -> Scaler:
+def fit(labels: np.ndarray, names: tuple[str, ...], numbers: np.ndarray | None = None) -> Scaler:
     """Return the scaler of the training rows' labels.
 
+    Without `numbers` 2 is the range of a target's labels. With them 1 is what is left of it, in the
+    mean, beside one constant an element (`additive_constants`): errors of several targets then
+    weigh by how hard each is, whatever its unit and its offset.
+
     Args:
-      labels: [N, T] of training rows only, finite, in natural units.
+      labels: [N, T] of training rows only, in natural units; NaN where one is missing.
       names: the T targets.
+      numbers: [N, A] their atomic numbers; 0 is padding.
 
     Raises:
       InputError: a target is constant, or has a label that its scale can't hold.
@@ -104,7 +97,9 @@ def fit(labels: np.ndarray, names: tuple[str, ...]) -> Scaler:
     labels = np.asarray(labels, dtype=np.float32)
     log = np.array([target(name).log_scale for name in names])
     for column, name in enumerate(names):
-        values = labels[:, column]
+        values = labels[np.isfinite(labels[:, column]), column]
+        if not len(values):
+            raise InputError(f"target {name}: expected training rows that have it, got none")
         if log[column] and values.min() <= 0:
             raise InputError(
                 f"target {name}: expected positive labels (it is trained on a logarithmic scale), "
@@ -116,6 +111,36 @@ def fit(labels: np.ndarray, names: tuple[str, ...]) -> Scaler:
                 "there is nothing to learn"
             )
     logs = np.where(log, np.log(np.where(log, labels, 1.0)), labels)
-    return Scaler(
-        low=jnp.asarray(logs.min(axis=0)), high=jnp.asarray(logs.max(axis=0)), log=jnp.asarray(log)
-    )
+    low, high = np.nanmin(logs, axis=0), np.nanmax(logs, axis=0)
+    if numbers is not None:
+        constants, mean = additive_constants(numbers, logs.astype(np.float64))
+        left = np.nanmean(np.abs(logs - mean - constants[numbers].sum(axis=1)), axis=0)
+        # What constants tell without an error, to rounding, is still a target.
+        left = np.maximum(left, 1e-3 * (high - low))
+        low, high = np.float32(mean - left), np.float32(mean + left)
+    return Scaler(low=jnp.asarray(low), high=jnp.asarray(high), log=jnp.asarray(log))
+
+
+def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least-squares fit label ≈ mean + Σ_atoms c(Z), a constant an element and target.
+
+    The least-norm solution: an element that is in no row has c = 0.
+
+    Args:
+      numbers: [N, A] atomic numbers; 0 is padding.
+      labels: [N, T]; each target's fit is of the rows where it is finite.
+
+    Returns:
+      c [Z, T], and the mean [T] of the labels.
+    """
+    counts = element_counts(numbers)
+    known = np.isfinite(labels)
+    if known.all():  # one decomposition serves all targets
+        mean = labels.mean(axis=0)
+        constants, *_ = np.linalg.lstsq(counts, labels - mean, rcond=None)
+        return constants, mean
+    each = [
+        additive_constants(numbers[rows], labels[rows, column, None])
+        for column, rows in enumerate(known.T)
+    ]
+    return np.hstack([constants for constants, _ in each]), np.hstack([mean for _, mean in each])

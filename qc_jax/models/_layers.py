@@ -5,12 +5,15 @@ draw other dropout masks on each device, and average the devices' batch means wh
 rows each is of.
 """
 
+import contextlib
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
@@ -51,6 +54,36 @@ class Dropout(nn.Module):
         below = (jnp.float32(self.rate) * 2.0**32).astype(jnp.uint32)
         keep = _hashed(self.make_rng("dropout"), places) >= below
         return jnp.where(keep.reshape(x.shape), x / (1 - self.rate), 0)
+
+
+@contextlib.contextmanager
+def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator[list[str]]:
+    """Add Gaussian noise to what layers called `elements` embed of the batch, in the `with` block.
+
+    What is added follows from the key and from the place in the whole batch. Yields a list that
+    the layers' names are added to as they are called.
+    """
+    called: list[str] = []
+    if not deviation:
+        yield called
+        return
+    key = jax.random.fold_in(key, 1)  # dropout has the key itself
+
+    def intercept(call: Callable[..., jax.Array], args: Any, options: Any, context: Any) -> Any:
+        embedded, module = call(*args, **options), context.module
+        embeds = isinstance(module, nn.Embed) and module.name == "elements"
+        if not embeds or context.method_name != "__call__":
+            return embedded
+        called.append(module.name)
+        row = embedded.size // embedded.shape[0]
+        places = batch.first_row * row + jax.lax.iota(jnp.uint32, embedded.size)
+        # The middles of 2**23 equal parts of [-1, 1], none of which is an end.
+        uniform = ((_hashed(key, places) >> 9).astype(jnp.float32) + 0.5) / 2**22 - 1
+        noise = deviation * np.sqrt(2) * jax.lax.erf_inv(uniform).reshape(embedded.shape)
+        return embedded + noise.astype(embedded.dtype)
+
+    with nn.intercept_methods(intercept):
+        yield called
 
 
 def _hashed(key: jax.Array, places: jax.Array) -> jax.Array:

@@ -104,7 +104,7 @@ class Sweep:
     ):
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
-        table = sources.read_data(**data)
+        table = sources.open_data(*data.values())
         for name, config in configs.items():
             if {key: config[key] for key in data} != data:
                 raise InputError(f"{name}: expected the data of the others, {data}")

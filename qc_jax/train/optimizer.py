@@ -12,7 +12,7 @@ from qc_jax.train.config import TrainConfig
 
 
 def adam(settings: TrainConfig) -> optax.GradientTransformation:
-    """Return Adam whose learning rate and weight decay are part of its state.
+    """Return Adam, or AdamW, whose learning rate and weight decay are part of its state.
 
     Trainings that run as one program may differ in them; the learning rate is set anew every epoch.
     """
@@ -21,8 +21,11 @@ def adam(settings: TrainConfig) -> optax.GradientTransformation:
         clip = settings.grad_clip_norm
         steps = (
             optax.clip_by_global_norm(clip) if clip else optax.identity(),
-            optax.add_decayed_weights(weight_decay),
-            optax.adam(learning_rate),
+            *(
+                (optax.adamw(learning_rate, weight_decay=weight_decay),)
+                if settings.optimizer == "adamw"
+                else (optax.add_decayed_weights(weight_decay), optax.adam(learning_rate))
+            ),
         )
         if not settings.layer_lr:
             return optax.chain(*steps)

@@ -12,6 +12,7 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.data.stream import Stream
+from qc_jax.errors import InputError
 from qc_jax.train import steps
 from qc_jax.train.parallel import Devices, bytes_of
 from qc_jax.train.stack import Stack
@@ -207,6 +208,8 @@ class ClosedForm:
 
     def __init__(self, stack: Stack, devices: Devices, states: State):
         del devices  # models are solved on the host
+        if not np.isfinite(stack.replicas.labels).all():
+            raise InputError("missing_labels=mask: expected a model that is trained by steps")
         self._stack = stack
         self._states = [select_replica(states, index) for index in range(len(stack))]
 

@@ -86,6 +86,11 @@ class Stack:
         self.stream = dataset if isinstance(dataset, Stream) else None
         self.structures = dataset.structures if isinstance(dataset, Dataset) else None
         self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
+        # What the training rows tell first, then what somebody says.
+        self._initial = [
+            [part for part in (_known_start(training), training.initial) if part is not None]
+            for training in self.trainings
+        ]
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),
             train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
@@ -141,13 +146,23 @@ class Stack:
         # One after another: jaxlib's QR of a stack of matrices, which an orthogonal start needs,
         # waits for threads of a CPU that wait for it where several run at once (0.10.2, 2 cores).
         states = jax.jit(functools.partial(jax.lax.map, one))((seeds, scaler, rates))
-        initial = [training.initial for training in self.trainings]
-        if all(variables is None for variables in initial):
+        if not any(self._initial):
             return states
         if self.model.closed_form:
             raise InputError("a model that is solved at once starts from no weights")
-        each = []
-        for index, variables in enumerate(initial):
-            state = select_replica(states, index)
-            each.append(state if variables is None else start_from(state, variables))
+        each = [
+            functools.reduce(start_from, parts, select_replica(states, index))
+            for index, parts in enumerate(self._initial)
+        ]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _known_start(training: Training) -> Mapping[str, Any] | None:
+    """Return what the model makes of the training rows before it starts."""
+    model, task, dataset = training.model, training.task, training.task.dataset
+    if type(model).start is Architecture.start:
+        return None
+    if not isinstance(dataset, Dataset):
+        raise InputError("this model starts from its training rows: expected them in memory")
+    rows = dataset.take(task.split.train)
+    return model.start(rows.structures, np.asarray(rows.labels), task.scaler)

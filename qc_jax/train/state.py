@@ -38,6 +38,7 @@ class State(flax.struct.PyTreeNode):
       best_epoch: () int32, from 1; 0 before the first.
       key: of dropout and batch order, folded with the epoch.
       scaler: of the labels, kept so that a checkpoint alone can predict.
+      average: of `params` over the steps, where `TrainConfig.average_decay` asks for it; else None.
     """
 
     epoch: jax.Array
@@ -51,11 +52,13 @@ class State(flax.struct.PyTreeNode):
     best_epoch: jax.Array
     key: jax.Array
     scaler: Scaler
+    average: Params = None
 
     @property
     def variables(self) -> Params:
-        """Return what `qc_jax.models.apply` takes, now."""
-        return {"params": self.params, **self.statistics}
+        """Return what `qc_jax.models.apply` takes, now: averaged weights, where there are some."""
+        params = self.params if self.average is None else self.average
+        return {"params": params, **self.statistics}
 
     @property
     def best_variables(self) -> Params:
@@ -95,6 +98,7 @@ def init(
         # Raw bits: what a checkpoint can hold.
         key=jax.random.key_data(key),
         scaler=scaler,
+        average=jax.tree.map(jnp.copy, params) if settings.average_decay else None,
     )
 
 
@@ -131,7 +135,11 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
         raise InputError(f"these initial weights are not of the model: {'; '.join(wrong)}")
     params = statistics.pop("params")
     return state.replace(
-        params=params, best_params=params, statistics=statistics, best_statistics=statistics
+        params=params,
+        best_params=params,
+        average=None if state.average is None else params,
+        statistics=statistics,
+        best_statistics=statistics,
     )
 
 

@@ -118,11 +118,13 @@ class Steps:
 
             def outputs(moved):
                 given = self._cast_compute_dtype(moved)
-                predicted, statistics = models.apply_training(model, variables, given, key)
+                predicted, statistics = models.apply_training(
+                    model, variables, given, key, self._settings.embedding_noise
+                )
                 return predicted.astype(jnp.float32), statistics
 
             predicted, statistics, slopes = self._outputs(outputs, structures)
-            error, _, _ = self._errors(predicted, slopes, state, batch, weights)
+            error, *_ = self._errors(predicted, slopes, state, batch, weights)
             return error / total, statistics
 
         with self._precision():
@@ -130,14 +132,23 @@ class Steps:
         loss, grads = self._add_up((share, grads))
         updates, opt_state = self._adam.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
+        average = self._average(state.average, params, opt_state.count)
+        state = state.replace(params=params, statistics=statistics, average=average)
+        return state.replace(opt_state=opt_state), loss
 
-    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _average(self, average, params, step: jax.Array):
+        """Return the moving average after `step` steps, of the first ones a shorter one."""
+        if average is None:
+            return None
+        keep = jnp.minimum(self._settings.average_decay, step / (step + 9))
+        return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, params)
+
+    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, ...]:
         """Return what `validate` adds to, before the first batch."""
         settings = self._settings
         natural = replica.labels.shape[1]
         natural += (settings.force_weight > 0) + (settings.virial_weight > 0)
-        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
+        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural), jnp.zeros(natural))
 
     def validate(
         self,
@@ -146,7 +157,9 @@ class Steps:
         batch: Dataset,
         weights: jax.Array,
     ) -> tuple[jax.Array, ...]:
-        """Add this device's share of a batch: scaled errors, their weight, natural errors [T].
+        """Add this device's share of a batch to the sums.
+
+        Those are scaled errors, their weight, natural errors [T], and of how many labels these are.
 
         Where forces are learned those of the forces, eV/Å, are one more, and so of virials, eV.
         """
@@ -163,7 +176,7 @@ class Steps:
         self, state: State, replica: Replica, sums: tuple[jax.Array, ...]
     ) -> tuple[State, dict[str, jax.Array]]:
         """Return state and metrics after the last step: schedule and best weights."""
-        error, count, natural = self._add_up(sums)
+        error, count, natural, known = self._add_up(sums)
         validation_loss = error / count
         rate = optimizer.get_lr(state.opt_state)
         done = state.epoch + 1
@@ -173,7 +186,7 @@ class Steps:
         kept = better if self._settings.keep == "best" else jnp.bool_(True)
         best_params, best_statistics = jax.tree.map(
             lambda new, old: jnp.where(kept, new, old),
-            (state.params, state.statistics),
+            (state.variables["params"], state.statistics),
             (state.best_params, state.best_statistics),
         )
         state = state.replace(
@@ -187,7 +200,7 @@ class Steps:
         )
         return state, {
             "validation_loss": validation_loss,
-            "validation_mae": natural / count,
+            "validation_mae": natural / known,
             "lr": rate,
             "best_epoch": state.best_epoch,
         }
@@ -236,10 +249,17 @@ class Steps:
         return with_slopes(outputs, structures, strained=settings.virial_weight > 0)
 
     def _errors(self, predicted, slopes: Slopes, state: State, batch: Dataset, weights):
-        """Return weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
+        """Return weighted scaled-error sum, its weight, natural error sums [T], their weights.
+
+        A label that is missing, NaN, costs nothing.
+        """
         error_of = _ERRORS[self._settings.loss]
-        scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
-        natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
+        known = jnp.isfinite(batch.labels)
+        labels = jnp.where(known, batch.labels, 1)  # which every scale can hold
+        errors = error_of(predicted - state.scaler.scale(labels))
+        scaled = jnp.where(known, errors, 0).mean(axis=-1)
+        natural = jnp.where(known, jnp.abs(state.scaler.unscale(predicted) - labels), 0)
+        known = known.astype(weights.dtype)
         scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
         if self._settings.force_weight:
             assert batch.forces is not None and slopes.positions is not None, "`learned` has looked"
@@ -259,7 +279,9 @@ class Steps:
             wrong = (slopes.strain - batch.virials / scale) / atoms
             scaled += self._settings.virial_weight * error_of(wrong).mean(axis=(1, 2))
             natural = jnp.column_stack([natural, jnp.abs(wrong).mean(axis=(1, 2)) * scale])
-        return weights @ scaled, jnp.sum(weights), weights @ natural
+        more = natural.shape[1] - known.shape[1]  # of forces and virials, which all rows have
+        known = jnp.pad(known, ((0, 0), (0, more)), constant_values=1)
+        return weights @ scaled, jnp.sum(weights), weights @ natural, weights @ known
 
     def _add_up(self, tree):
         """Return the sum over the devices that share a batch."""

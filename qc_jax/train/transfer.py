@@ -62,6 +62,8 @@ def match(
             left[name] = "new: there is none to take over"
         elif np.shape(there[name]) != here[name].shape:
             left[name] = f"new: of shape {here[name].shape}, {np.shape(there[name])} there"
+        elif name.partition("/")[0] not in ("params", "batch_stats"):
+            left[name] = "new: the training rows tell it"
         elif asked.get(kind(name)) == "new":
             left[name] = f"new, as the {kind(name)} is asked to be"
         else:
