@@ -21,11 +21,14 @@ class Dataset(flax.struct.PyTreeNode):
       structures: a Batch of N.
       labels: [N, T] in natural units; NaN where one is missing.
       forces: [N, A, 3] eV/Å on each atom, zero for padding; None where they are not known.
+      virials: [N, 3, 3] eV, the derivative of the energy by the strain of positions and cell, which
+        is stress times volume; None where they are not known.
     """
 
     structures: Batch
     labels: jax.Array
     forces: jax.Array | None = None
+    virials: jax.Array | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -48,6 +51,7 @@ class Task(NamedTuple):
         the reason.
       offsets: [T] what was taken off the labels and has to be added to a prediction; None is
         nothing.
+      element_offsets: likewise [T] for each atom of an element, by symbol; empty is nothing.
       notes: lines on how the data were made ready, for the reader of a result.
       table: what the rows are of; None where nobody said.
       spec: how the task was made of it, fields of `qc_jax.runs.RunConfig`.
@@ -60,6 +64,7 @@ class Task(NamedTuple):
     scaler: scaling.Scaler
     left_out: dict[str, str]
     offsets: tuple[float, ...] | None = None
+    element_offsets: Mapping[str, tuple[float, ...]] = {}
     notes: tuple[str, ...] = ()
     table: Any = None
     spec: Mapping[str, Any] | None = None

@@ -1,11 +1,14 @@
 """Labels on the scale that a model is trained on."""
 
+from collections.abc import Mapping
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
-from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
+from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 
@@ -25,17 +28,55 @@ class Scaler(flax.struct.PyTreeNode):
     high: jax.Array
     log: jax.Array
 
-    def scale(self, labels: jax.Array) -> jax.Array:
-        """Return labels [..., T] in natural units → scaled."""
+    def scale(self, labels: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
+        """Return labels in natural units on the scale."""
         # The inner `where` keeps the logarithm of an untransformed label out of the gradient.
         logs = jnp.log(jnp.where(self.log, labels, 1.0))
         labels = jnp.where(self.log, logs, labels)
         return 2 * (labels - self.low) / (self.high - self.low) - 1
 
-    def unscale(self, scaled: jax.Array) -> jax.Array:
-        """Return scaled [..., T] → natural units."""
+    def unscale(self, scaled: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
+        """Return what is on the scale in natural units."""
         labels = self.low + (scaled + 1) / 2 * (self.high - self.low)
         return jnp.where(self.log, jnp.exp(jnp.where(self.log, labels, 0.0)), labels)
+
+
+def element_counts(numbers: Int[np.ndarray, "rows atoms"]) -> Float[np.ndarray, "rows elements"]:
+    """Return how many atoms of each atomic number the structures have; 0 is padding."""
+    counts = np.zeros((len(numbers), MAX_ATOMIC_NUMBER + 1))
+    for column in np.asarray(numbers).T:
+        counts[np.arange(len(numbers)), column] += 1
+    counts[:, 0] = 0
+    return counts
+
+
+def total_offsets(
+    constant: Float[np.ndarray, " targets"],
+    by_element: Mapping[str, tuple[float, ...]],
+    numbers: Int[np.ndarray, "rows atoms"],
+) -> Float[np.ndarray, "rows targets"]:
+    """Return what was taken off the labels of structures, and their predictions get back.
+
+    Args:
+      constant: of every structure (`Task.offsets`).
+      by_element: of every atom, by its symbol (`Task.element_offsets`); empty for none.
+      numbers: atomic numbers; 0 is padding.
+
+    Raises:
+      InputError: there are constants of elements, and an atom's has none.
+    """
+    numbers = np.asarray(numbers)
+    offsets = np.zeros((MAX_ATOMIC_NUMBER + 1, len(constant)))
+    for symbol, values in by_element.items():
+        offsets[element(symbol).atomic_number] = values
+    if by_element:
+        for number in np.unique(numbers[numbers > 0]):
+            if (symbol := element(int(number)).symbol) not in by_element:
+                raise InputError(
+                    f"{symbol} is in no training structure: its energy as an atom is not known; "
+                    f"expected {', '.join(by_element)}"
+                )
+    return np.asarray(constant, np.float64) + element_counts(numbers) @ offsets
 
 
 def fit(labels: np.ndarray, names: tuple[str, ...], numbers: np.ndarray | None = None) -> Scaler:
@@ -92,10 +133,7 @@ def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
     Returns:
       c [Z, T], and the mean [T] of the labels.
     """
-    counts = np.zeros((len(numbers), MAX_ATOMIC_NUMBER + 1))  # [N, Z]
-    for column in np.asarray(numbers).T:
-        counts[np.arange(len(numbers)), column] += 1
-    counts[:, 0] = 0
+    counts = element_counts(numbers)
     known = np.isfinite(labels)
     if known.all():  # one decomposition serves all targets
         mean = labels.mean(axis=0)

@@ -8,7 +8,6 @@ about 1e-4 hartree between samples. `slater_koster_tables` computes every publis
 
 import concurrent.futures
 import functools
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from qc_jax.dftb import cache, integrals, quadrature, radial
 from qc_jax.dftb.integrals import INTEGRALS
 from qc_jax.dftb.pseudo import FORMS, PseudoAtom, pseudo_atoms
 from qc_jax.errors import choose
+from qc_jax.ops import usable_cores
 
 COLUMNS = ("dds", "ddp", "ddd", "pds", "pdp", "pps", "ppp", "sds", "sps", "sss")
 # Samples by form; more of the published form would follow its noise no better.
@@ -267,7 +267,7 @@ def _points(form: str, ratio: float, many: bool = False) -> quadrature.Points:
 
 def _in_threads(work: Callable, items: Iterable) -> list:
     """Return the answers of work(item) in order; JAX runs beside Python, one program a thread."""
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(work, items))
 
 

@@ -185,7 +185,7 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
         what is missing, unexpected or of another shape.
     """
     model = create(name, **overrides)
-    names = model.torch_names()
+    names = model.torch_names
     if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))

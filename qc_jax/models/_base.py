@@ -97,27 +97,29 @@ class Architecture(nn.Module):
     not_smooth_reason: ClassVar[str] = ""
     # Hyper-parameters of the published network that are not the defaults.
     published: ClassVar[Mapping[str, Any]] = {}
+    # The names of its PyTorch reference's weights (`_torch.py`); {} without one.
+    torch_names: ClassVar[Mapping[str, Any]] = {}
     # Other names of modules in published weights → the names of `torch_names`.
     torch_aliases: ClassVar[Mapping[str, str]] = {}
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, of `qc_jax.data.targets.INPUTS`: atomic_numbers, positions, canvas."""
+        """Return what it reads, of `data.targets.INPUTS`: atomic_numbers, positions, canvas."""
         return ("atomic_numbers", "positions")
 
     @property
     def max_atomic_number(self) -> int | None:
-        """The last element of its tables; None where it has none."""
+        """Return the last element of its tables; None where it has none."""
         return None
 
     @property
     def cutoff(self) -> float | None:
-        """The distance (Å) beyond which atoms do not see each other; None where there is none."""
+        """Return the distance (Å) beyond which atoms do not see each other; None for none."""
         return None
 
     @property
     def dropout(self) -> float | None:
-        """The dropout rate, which a sweep may vary; None where there is no dropout."""
+        """Return the dropout rate, which a sweep may vary; None where there is no dropout."""
         return None
 
     @property
@@ -151,10 +153,6 @@ class Architecture(nn.Module):
     def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
         """Return the variables of a closed form, from training rows and their scaled labels."""
         raise NotImplementedError(f"{type(self).__name__} is trained by steps")
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its PyTorch reference's weights (`_torch.py`); {} without one."""
-        return {}
 
     def torch_constants(self) -> Mapping[str, Any]:
         """Return what the reference stores and the model computes, by name."""

@@ -14,12 +14,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 
 
 def _one_product(x: jax.Array, kernel: jax.Array, dimensions: Any, **options: Any) -> jax.Array:
-    """`lax.dot_general` of rows x [..., I] and a kernel [I, O], as a product of two matrices.
+    """Return `lax.dot_general` of rows x [..., I] and a kernel [I, O], by two matrices.
 
     Of more axes than two XLA makes a matrix by a copy, for the kernel's gradient. On a CPU a step
     of a small model takes a tenth longer with it.
@@ -42,8 +43,10 @@ class Dropout(nn.Module):
     rate: float  # or a traced number, where trainings of several rates run as one program
 
     @nn.compact
-    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Values [B, …] → the same shape; unchanged unless `train`."""
+    def __call__(
+        self, x: Float[Array, "batch ..."], batch: Batch, train: bool
+    ) -> Float[Array, "batch ..."]:
+        """Return the values with some of them zeroed; unchanged unless `train`."""
         if not train or (isinstance(self.rate, float) and self.rate == 0):
             return x
         row = x.size // x.shape[0]
@@ -84,7 +87,7 @@ def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator
 
 
 def _hashed(key: jax.Array, places: jax.Array) -> jax.Array:
-    """Random bits, 32 for each of the places [N], both uint32.
+    """Return random bits, 32 for each of the places [N], both uint32.
 
     Two rounds of MurmurHash3's finaliser (A. Appleby, in the public domain) with half a key in
     front of each. On a CPU the bits of jax.random take as long as all the rest of a transformer.
@@ -109,8 +112,10 @@ class BatchNorm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Values [B, …, C] → the same shape."""
+    def __call__(
+        self, x: Float[Array, "batch *pixels channels"], batch: Batch, train: bool
+    ) -> Float[Array, "batch *pixels channels"]:
+        """Return the values, normalised."""
         channels = x.shape[-1]
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         variance = self.variable("batch_stats", "var", jnp.ones, channels)
@@ -128,7 +133,7 @@ class BatchNorm(nn.Module):
 
 
 def _moments(x: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean [C] and variance [C] of x [B, …, C], and () how many numbers each channel has."""
+    """Return mean [C] and variance [C] of x [B, …, C], and () how many numbers each channel has."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     axes = tuple(range(x.ndim - 1))
     rows = jnp.ones(x.shape[0], bool) if batch.row_mask is None else batch.row_mask

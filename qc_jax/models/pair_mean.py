@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.batch import Batch
@@ -23,14 +24,14 @@ class Model(Architecture):
     outputs: int = 1
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         elements = nn.Embed(MAX_ATOMIC_NUMBER + 1, self.outputs, name="elements")
         mean = self.param("bias", nn.initializers.zeros, (self.outputs,))
         return batch.pool(elements(batch.atomic_numbers)) + mean
 
-    def solve(self, structures: Batch, labels: np.ndarray) -> dict[str, Any]:
-        """The variables that fit N structures to scaled labels [N, outputs]."""
+    def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
+        """Return the variables that fit the structures to scaled labels."""
         constants, mean = additive_constants(np.asarray(structures.atomic_numbers), labels)
         weights = {"elements": {"embedding": constants}, "bias": mean}
         return {"params": jax.tree.map(jnp.float32, weights)}

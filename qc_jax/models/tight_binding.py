@@ -26,6 +26,10 @@ from qc_jax.models._pair import pair
 
 _ABSENT_EV = 60.0  # the level of an orbital that an element has not: never filled
 _LEAST_ANG = 0.1  # atoms that are closer are taken to be so far apart
+_LEVELS_EV = (-12.0, -7.0, -8.0)  # usual ones of s, p and d shells
+# In units of which weights say how far an element's are from them: the weights' decay draws them to
+# the usual ones, not to zero.
+_SPREAD_EV = 3.0
 _LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
 _COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
@@ -201,8 +205,9 @@ class Model(Architecture):
           present: [B, 2, 3] bool, the shells.
         """
         rows = self.max_atomic_number + 1
-        free = nn.Embed(rows, 3, embedding_init=_free_levels, name="shells")
-        onsite = free(numbers)  # [B, 2, 3] eV
+        start = nn.initializers.normal(0.3)
+        free = nn.Embed(rows, 3, embedding_init=start, name="shells")
+        onsite = jnp.array(_LEVELS_EV) + _SPREAD_EV * free(numbers)  # [B, 2, 3]
         elements = Dense(2 * (9 + 4 + 1), name="matrix")(h)
         found, first = [], []
         for m, part in enumerate(jnp.split(elements, (18, 26), axis=-1)):  # σ, π, δ
@@ -230,8 +235,3 @@ class Model(Architecture):
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:
     """What changes its sign with the order of the atoms."""
     return values[:, 0] - values[:, 1]
-
-
-def _free_levels(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
-    """Usual levels of s, p and d shells (eV)."""
-    return jnp.array([-12.0, -7.0, -8.0], dtype) + jax.random.normal(key, shape, dtype)

@@ -17,6 +17,7 @@ from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
+from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, RunConfig
 from qc_jax.runs.sources import open_data
 from qc_jax.train.config import TrainConfig
@@ -187,13 +188,6 @@ def _of_structures(
         train=config.train_rows or None,
         stream=config.stream,
     )
-
-
-def usable_cores() -> int:
-    """Return how many cores of a CPU this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def use_a_device_per_core() -> None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from qc_jax.data.dataset import Dataset, Task
+from qc_jax.data.scaling import total_offsets
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import leaking_inputs, target
 from qc_jax.errors import InputError
@@ -79,11 +80,9 @@ def score(
         return found
 
     true, shown = np.asarray(test_labels), predicted
-    if task.offsets is not None and any(task.offsets):
-        true, shown = (
-            np.asarray(values, np.float64) + np.array(task.offsets)
-            for values in (test_labels, predicted)
-        )
+    if task.offsets is not None and (any(task.offsets) or task.element_offsets):
+        offsets = total_offsets(np.array(task.offsets), task.element_offsets, test_numbers)
+        true, shown = (np.asarray(values, np.float64) + offsets for values in (true, predicted))
     predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
     tested = errors(predicted)
     for column, name in enumerate(task.targets):

@@ -46,6 +46,8 @@ class TrainConfig:
       force_weight: of the error of the forces beside that of the energies, both on the scale of the
         labels: per Å the forces are −∂/∂positions of the one output, which is an energy in eV; 0
         learns no forces.
+      virial_weight: likewise of the error of the virials, stress times volume, an atom; 0 learns
+        none.
       layer_lr: factors of the learning rate of some layers, 'elements=0,interaction_*=0.1': a
         pattern of the path of weights, or of where it begins; of several that fit the last counts,
         and 0 freezes. '' is the same rate for all.
@@ -80,6 +82,7 @@ class TrainConfig:
     checkpoint_minutes: float = 0.0
     precision: str = "float32"
     force_weight: float = 0.0
+    virial_weight: float = 0.0
     layer_lr: str = ""
     parallel: str = "auto"
 
@@ -95,7 +98,7 @@ class TrainConfig:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in (
             *("weight_decay", "grad_clip_norm", "plateau_patience", "checkpoint_minutes"),
-            *("force_weight", "embedding_noise"),
+            *("force_weight", "virial_weight", "embedding_noise"),
         ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name}: expected at least 0, got {getattr(self, name)}")
@@ -112,7 +115,7 @@ class TrainConfig:
         self.layer_factors()
 
     def layer_factors(self) -> tuple[tuple[str, float], ...]:
-        """`layer_lr` as patterns and factors.
+        """Return `layer_lr` as patterns and factors.
 
         Raises:
           InputError: it is not of this form.

@@ -56,13 +56,13 @@ class State(flax.struct.PyTreeNode):
 
     @property
     def variables(self) -> Params:
-        """What `qc_jax.models.apply` takes, now: the averaged weights, where there are some."""
+        """Return what `qc_jax.models.apply` takes, now: averaged weights, where there are some."""
         params = self.params if self.average is None else self.average
         return {"params": params, **self.statistics}
 
     @property
     def best_variables(self) -> Params:
-        """What `qc_jax.models.apply` takes, at the epoch that is kept: a training's result."""
+        """Return what `qc_jax.models.apply` takes, of the epoch that is kept: the result."""
         return {"params": self.best_params, **self.best_statistics}
 
 
@@ -73,7 +73,7 @@ def init(
     settings: TrainConfig,
     seed: jax.Array | None = None,
 ) -> State:
-    """The state before the first epoch; weights follow from the seed.
+    """Return the state before the first epoch; weights follow from the seed.
 
     Args:
       model: of this architecture.
@@ -103,7 +103,7 @@ def init(
 
 
 def start_from(state: State, initial: Mapping[str, Any]) -> State:
-    """The state with those of its variables replaced that `initial` holds at the same path.
+    """Return the state with those of its variables replaced that `initial` holds at the same path.
 
     Args:
       state: before the first epoch.
@@ -144,15 +144,15 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
 
 
 def select_replica(stack: T, index: int) -> T:
-    """One training's part of what a stack of them has, [R, ...], such as their states."""
+    """Return one training's part of what a stack of them has, [R, ...], such as their states."""
     return jax.tree.map(lambda leaf: leaf[index], stack)
 
 
 def add_replica_axis(tree: T) -> T:
-    """What a stack of one training has, [1, ...]."""
+    """Return what a stack of one training has, [1, ...]."""
     return jax.tree.map(lambda leaf: leaf[None], tree)
 
 
 def count_parameters(params: Params) -> int:
-    """How many numbers the weights are."""
+    """Return how many numbers the weights are."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

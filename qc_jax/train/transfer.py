@@ -28,7 +28,7 @@ class Matched(NamedTuple):
 
 
 def kind(name: str) -> str:
-    """`HEAD`, `EMBEDDING` or '', by the name of a variable like 'params/out_1/kernel'."""
+    """Return `HEAD`, `EMBEDDING` or '', by the name of a variable like 'params/out_1/kernel'."""
     parts = name.split("/")
     if parts[1] == "out" or parts[1].startswith(("out_", "output_")):
         return HEAD
@@ -41,7 +41,7 @@ def match(
     head: str = "new",
     embeddings: str = "kept",
 ) -> Matched:
-    """Those of the given variables that a model can start from.
+    """Return those of the given variables that a model can start from.
 
     Args:
       given: variables of a training, 'params' and other collections, nested dicts of arrays.

@@ -24,6 +24,7 @@ ENERGY = "total_energy_ev"
 KINDS = (
     "pairs",
     "md17",
+    "mixed",
     *(
         pytest.param(kind, marks=pytest.mark.slow)
         for kind in ("qm9", "published", "tfds", "extxyz", "crysmtm", "dftbplus")
@@ -62,8 +63,10 @@ def make(kind: str, folder: pathlib.Path, small_table) -> tuple[str, str]:
             return f"crysmtm:{folder / 'crysmtm'}", ENERGY
     frames = []
     for row in range(20):
-        frame = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.01 * row]])
-        frame.info["energy"] = -5000.0 + 0.1 * (row - 7) ** 2
+        symbols = ("CO", "OC", "CC", "OO")[row % 4] if kind == "mixed" else "CO"
+        frame = ase.Atoms(symbols, [[0, 0, 0], [0, 0, 1.1 + 0.01 * row]])
+        apart = {"C": -1000.0, "O": -4000.0}
+        frame.info["energy"] = sum(map(apart.get, symbols)) + 0.1 * (row - 7) ** 2
         frames.append(frame)
     lines = []
     for frame in frames:
@@ -82,7 +85,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     source, cache = tmp_path / "source", str(tmp_path / "tfds")
     source.mkdir()
     data, target = make(kind, source, small_table)
-    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz", "crysmtm")
+    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz", "crysmtm", "mixed")
     table = qc_jax.open_data(data, cache if is_tfds else "")
     cutoff = {"neighbor_cutoff": 2.5} if kind == "crysmtm" else {}
     task = qc_jax.prepare(table, target, seed=1, **cutoff)
@@ -91,10 +94,14 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     run = qc_jax.fit(model, task, config).save(tmp_path / "run")
     scored = run.score().predictions
     if kind in ("md17", "extxyz"):
-        assert run.offsets[0] < -100  # eV: what the calculator once left out
+        assert run.record.offsets[0] < -100  # eV: what the calculator once left out
+    if kind == "mixed":
+        assert set(run.record.element_offsets) == {"C", "O"}
+        assert np.ptp(task.dataset.labels) < 30  # eV, of labels 6,000 eV apart
     row, cell = int(task.split.test[0]), None
-    if kind == "crysmtm":
-        cell = table.read(table.source[list(table.names).index(task.names[row])])["cell"]
+    if kind == "crysmtm":  # where some are particles without a cell
+        place = list(table.names).index(task.names[row])
+        cell = table.read(table.source[place]).get("cell")
     shutil.rmtree(source)
     shutil.rmtree(cache, ignore_errors=True)
 
