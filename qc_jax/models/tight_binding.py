@@ -229,7 +229,8 @@ class Model(Architecture):
             first += [jnp.sum(vectors[:n] ** 2, axis=0)] * times
         levels, part = jnp.concatenate(found), jnp.concatenate(first)
         order = jnp.argsort(levels, axis=0)
-        return jnp.take_along_axis(levels, order, axis=0), jnp.take_along_axis(part, order, axis=0)
+        levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
+        return levels, part
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:

@@ -41,5 +41,6 @@ def test_levels_are_pyscfs(symbol, functional):
     expected = PYSCF[symbol][functional]
     energy, levels = free_atom(symbol, functional)
     for shell, level in expected["levels"].items():
-        assert abs(levels[shell] - level) < max(5e-5, 2e-6 * abs(level)), shell
-    assert abs(energy - expected["energy"]) < max(5e-5, 2e-6 * abs(energy))
+        # Gaussians have no cusp at the nucleus, where PBE's potential feels it.
+        assert abs(levels[shell] - level) < (2e-5 if functional == "lda" else 1e-4), shell
+    assert abs(energy - expected["energy"]) < 2e-5
