@@ -117,7 +117,7 @@ class Model(Architecture):
             others = iter(Dense(count, name="out")(read).T)
         low = self.variable("scaling", "low", lambda: -jnp.ones(self.outputs)).value
         high = self.variable("scaling", "high", lambda: jnp.ones(self.outputs)).value
-        columns = []
+        columns: list[jax.Array] = []
         for name in names:
             if name in known:
                 column = len(columns)
@@ -229,7 +229,8 @@ class Model(Architecture):
             first += [jnp.sum(vectors[:n] ** 2, axis=0)] * times
         levels, part = jnp.concatenate(found), jnp.concatenate(first)
         order = jnp.argsort(levels, axis=0)
-        return tuple(jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
+        levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
+        return levels, part
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:
