@@ -110,7 +110,7 @@ def test_a_cell_of_the_file_is_kept(manual, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("images", "not an image"), ("xyz", "not an extended XYZ file")]
+    ("kind", "message"), [("images", "not an image"), ("xyz", "expected text, got bytes")]
 )
 def test_damaged_files_are_refused(manual, tmp_path, kind, message):
     shutil.copytree(manual, tmp_path / "manual")

@@ -105,6 +105,7 @@ def test_exact_form_is_near_the_given_tables(tmp_path):
         np.testing.assert_allclose(found.total_energy_ev, given.total_energy_ev, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [run for run in PAIRS if run["relaxed"]], ids=lambda r: r["pair"])
 def test_pairs_relax_as_in_dftbplus(files, run):
     found = solve(run["pair"].split("_"), run["distance_ang"] * 1.1, files, relax=True)

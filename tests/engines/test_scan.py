@@ -185,6 +185,7 @@ def test_points_are_those_of_single_calculations(carbon_monoxide):
     assert point.charges == pytest.approx(result.get("charges"), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_jump_of_a_real_pair_is_marked():
     """GFN2-xTB's solution for MoH at its minimum does not reach out to dissociation."""
     got = ScanEngine(TbliteEngine(), Grid(0.9, 2.5, 12)).compute("H_Mo")
@@ -193,6 +194,7 @@ def test_a_jump_of_a_real_pair_is_marked():
     assert marks[marks.index(0.0) :] == [0.0] * (len(marks) - marks.index(0.0))
 
 
+@pytest.mark.slow
 def test_a_pair_without_a_sound_minimum_has_no_scan():
     engine = ScanEngine(TbliteEngine(gates=SanityChecks(max_charge_e=1e-6)), GRID)
     with pytest.raises(EngineError, match="no minimum"):

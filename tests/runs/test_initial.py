@@ -92,7 +92,7 @@ def test_bad_input(files):
         return initial.read(building.from_config(made))
 
     weights = str(files / "resnet18.npz")
-    with pytest.raises(InputError, match=r"image_weights: missing\.npz: No such file"):
+    with pytest.raises(InputError, match=r"image_weights: missing\.npz: no such file"):
         read("missing.npz")
     with pytest.raises(InputError, match="expected three in multimodal, got channels"):
         read(weights, channels=(0,))

@@ -100,9 +100,18 @@ def test_gates_are_applied(tree):
 
 def test_an_ion_is_left_out(tree):
     path = tree / "H_H" / "detailed.out"
-    edit(path, "    2       0.00000000", "    2       1.00000000")
-    edit(path, "Total charge:    -0.0", "Total charge:     1.0")
-    assert read_tree(tree).left_out == {"H_H": "charges: they sum to +1.0e+00 e, expected 0"}
+    changes = {
+        "Total charge:    -0.0": "Total charge:     0.5",
+        "    2       0.00000000": "    2       0.50000000",
+        "    2       1.00000000": "    2       0.50000000",
+        "electrons (up):      2.0": "electrons (up):      1.5",
+        " 0.75000000": " 0.37500000",
+        " 0.25000000": " 0.12500000",
+    }
+    for old, new in changes.items():
+        edit(path, old, new)
+    edit(tree / "H_H" / "geo_end.xyz", "0.75000000      0.00000000      1.0", "0.75 0 0.5")
+    assert read_tree(tree).left_out == {"H_H": "charges: they sum to +5.0e-01 e, expected 0"}
 
 
 def test_one_pair_may_stand_in_several_directories(tree):
