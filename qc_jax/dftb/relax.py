@@ -1,5 +1,6 @@
 """Bond lengths of many pairs at once: downhill from a start, or the lowest minimum on the bond."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 
 from qc_jax.chem import elements, units
 from qc_jax.dftb import pairs as two
-from qc_jax.dftb import scc
+from qc_jax.dftb import scc, tables
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.dftb.pairs import Pairs
@@ -20,7 +21,10 @@ LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
 FIRST_STEP, LAST_STEP = 0.1, 0.4  # bohr, of the walk downhill
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
+NARROW = 1e-7  # bohr: a bracket taken for a minimum, where the gradient jumps
 REACH = 14.0  # bohr beyond the start where a walk outwards is given up
+ROWS_ABOUT = 24  # published rows that are computed about a minimum
+TIMES = 8  # that they are moved to follow a walk
 # How a walk goes on.
 WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED = range(6)
 _KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
@@ -54,8 +58,12 @@ class Walk(NamedTuple):
     kept: Int[Array, " n"]
 
 
-def begin(start: Float[np.ndarray, " n"], limits: Float[np.ndarray, "n 2"]) -> Walk:
-    """Return walks that begin at distances (bohr)."""
+def begin(
+    start: Float[np.ndarray, " n"],
+    limits: Float[np.ndarray, "n 2"],
+    excess: Float[np.ndarray, "n 2"] | None = None,
+) -> Walk:
+    """Return walks that begin at distances (bohr), with trial charges where they are known."""
     n = len(start)
     return Walk(
         status=np.full(n, WALKING, dtype=np.int32),
@@ -65,7 +73,7 @@ def begin(start: Float[np.ndarray, " n"], limits: Float[np.ndarray, "n 2"]) -> W
         gradients=np.zeros((n, 2)),
         gradient=np.full(n, np.inf),
         best=np.array(start, dtype=np.float64),
-        excess=np.zeros((n, 2)),
+        excess=np.zeros((n, 2)) if excess is None else np.array(excess),
         limits=np.array(limits, dtype=np.float64),
         kept=np.zeros(n, dtype=np.int32),
     )
@@ -104,11 +112,12 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
     spread = gradients[1] - gradients[0]
     falsi = ends[0] - gradients[0] * width / jnp.where(spread > 0, spread, 1.0)
     falsi = jnp.clip(falsi, ends[0] + 1e-3 * width, ends[1] - 1e-3 * width)
-    size = jnp.where(first, FIRST_STEP, jnp.minimum(1.25 * jnp.abs(walk.step), LAST_STEP))
+    size = jnp.minimum(FIRST_STEP, (walk.limits[1] - walk.limits[0]) / 8)
+    size = jnp.where(first, size, jnp.minimum(1.25 * jnp.abs(walk.step), LAST_STEP))
     step = jnp.where(walking, direction * size, walk.step)
     following = jnp.where(bracketed, falsi, walk.distance + step)
     # A flat gradient far out is that of atoms apart, not of a bond.
-    found = (jnp.abs(g) < FLAT) & bracketed | (bracketed & (width < 1e-9))
+    found = (jnp.abs(g) < FLAT) & bracketed | (bracketed & (width < NARROW))
     status = jnp.where(bracketed, BRACKETED, WALKING)
     status = jnp.where(~bracketed & (following > walk.limits[1]), NO_MINIMUM, status)
     status = jnp.where(~bracketed & (following < walk.limits[0]), TOO_CLOSE, status)
@@ -186,10 +195,21 @@ def relax(
       A finished walk of each; `status` says how it ended, `distance` is that of the minimum.
     """
     start = default_start(names) if start is None else np.asarray(start, dtype=np.float64)
+    shortest = [parametrization.shortest[parametrization.row(*pair)[0]] for pair in names]
+    walks = begin(start, np.stack([shortest, start + REACH], axis=1))
+    return _walk(walks, names, parametrization, kt, progress)
+
+
+def _walk(
+    walks: Walk,
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    progress: Callable[[int, int], None] | None = None,
+) -> Walk:
+    """Finish walks, changing their arrays."""
     pairs = two.build(list(names), parametrization)
     tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
-    limits = np.stack([parametrization.shortest[pairs.row], start + REACH], axis=1)
-    walks = begin(start, limits)
     while len(active := np.flatnonzero(walks.status <= BRACKETED)):
         rows = active[:LANES]
         lanes = _padded(rows)
@@ -199,6 +219,58 @@ def relax(
         if progress is not None:
             progress(int(np.sum(walks.status > BRACKETED)), len(names))
     return walks
+
+
+def refine(
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    walks: Walk,
+) -> tuple[Walk, Parametrization]:
+    """Return walks that go on from their minima on smooth tables along the published ones.
+
+    Of these, whose curves are jagged, only rows about each minimum are computed
+    (`tables.table_rows`), and others where a walk leaves them.
+
+    Args:
+      names: pairs of symbols.
+      parametrization: PTBP's, in the published form, with smooth tables.
+      kt: electronic temperature, hartree.
+      walks: finished on these tables.
+
+    Returns:
+      Finished walks, as they were for pairs whose smooth ones had failed, and the parametrization
+      with the rows, which are zero for these.
+    """
+    result = jax.tree.map(np.array, walks)
+    keys = [pair if pair in parametrization.rows else pair[::-1] for pair in names]
+    places = np.array([parametrization.rows[pair] for pair in keys])
+    held = jax.tree.map(
+        lambda x: np.zeros((len(parametrization.shortest), *x.shape[1:]), x.dtype),
+        tables.table_rows([], np.zeros(0, int), ROWS_ABOUT),
+    )
+    rows = dataclasses.replace(parametrization, tables=held)
+    todo = np.flatnonzero(walks.status == FOUND)
+    for _ in range(TIMES):
+        centre = np.rint(result.distance[todo] / tables.STEP).astype(int)
+        first = np.maximum(centre - ROWS_ABOUT // 2, tables.FIRST_ROW)
+        new = tables.table_rows([keys[k] for k in todo], first, ROWS_ABOUT)
+        for array, some in zip(held, new, strict=True):
+            array[places[todo]] = some
+        # Eight rows surround a distance, and energies are asked for 0.02 Å beside the minimum.
+        limits = tables.STEP * np.stack([first + 7, first + ROWS_ABOUT - 6], axis=1)
+        begun = begin(result.distance[todo], limits, result.excess[todo])
+        walked = _walk(begun, [names[k] for k in todo], rows, kt)
+        for field in ("status", "distance", "gradient", "best", "excess"):
+            getattr(result, field)[todo] = getattr(walked, field)
+        # A step that would leave the rows is not made: the next rows are about where it began.
+        gone = (walked.status == NO_MINIMUM) | (walked.status == TOO_CLOSE) & (
+            first > tables.FIRST_ROW
+        )
+        todo = todo[gone]
+        if not len(todo):
+            break
+    return result, rows
 
 
 def scan(

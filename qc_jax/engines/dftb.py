@@ -17,7 +17,7 @@ from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
 from qc_jax.engines.record import CONTINUOUS, RATIO, ConvergenceDiagnostics, Record, Scan
 from qc_jax.engines.sanity import SanityChecks
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import choose
 
 if TYPE_CHECKING:
     from qc_jax.dftb.parametrization import Parametrization
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 PTBP = "ptbp"
 BATCH = 256  # pairs that are relaxed together, so that results come while others wait
 BESIDE_ANG = 0.02
-# In the published data He, Ne, Ar and Kr have no virtual orbital, and Al has no d.
-NO_D = ("Mg", "Al", "Si", "P", "S", "Cl", "Ar", "Ga", "Ge", "As", "Se", "Br", "Kr")
+# Which elements go without the empty d shells that PTBP has for them. In the published data He, Ne,
+# Ar and Kr have no virtual orbital, Xe and Rn have some, and Al has no d.
+_THIRD_AND_FOURTH = ("Mg", "Al", "Si", "P", "S", "Cl", "Ar", "Ga", "Ge", "As", "Se", "Br", "Kr")
+_FIFTH_AND_SIXTH = ("In", "Sn", "Sb", "Te", "I", "Xe", "Rn")
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "published": _THIRD_AND_FOURTH,
+    "main_group_p": (*_THIRD_AND_FOURTH, *_FIFTH_AND_SIXTH),
+    "all": (),
+}
 # Occupations beyond which a level counts as one that holds electrons, or can take one.
 HOLDS, TAKES = 1e-3, 2 - 1e-3
 # Tight binding of this set makes bonds that xTB does not: only what is no bond at all is left out.
@@ -55,8 +62,9 @@ class Options:
     max_l: tuple[str, ...] = dataclasses.field(
         default=(),
         metadata={
-            "help": "highest shells, like Al:p,S:d; 'all' keeps every shell of ptbp, of which by "
-            "default Mg to Ar and Ga to Kr go without d, as in the published data"
+            "help": "shells of ptbp: 'published' (the default) leaves out d on Mg to Ar and Ga to "
+            "Kr, 'main_group_p' on all main-group elements, 'all' keeps every shell; and the "
+            "highest shells of single elements, like Al:p,S:d"
         },
     )
     temperature: float = dataclasses.field(
@@ -86,13 +94,12 @@ class Options:
         there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
         for symbol in symbols or ():
             choose("element of the parameters", symbol, there)
-        max_l: dict[str, str] = dict.fromkeys(NO_D, "p") if ptbp else {}
+        max_l = dict.fromkeys(CONVENTIONS["published"], "p") if ptbp else {}
         for item in self.max_l:
             symbol, colon, letter = item.partition(":")
-            if item == "all":
-                max_l = {}
-            elif not colon:
-                raise InputError(f"max_l: expected items like Al:p, or 'all', got {item!r}")
+            if not colon:
+                choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
+                max_l = dict.fromkeys(CONVENTIONS[item], "p") if ptbp else {}
             else:
                 choose("element of max_l", symbol, there)
                 choose(f"max_l of {symbol}", letter, "spd")
@@ -232,6 +239,8 @@ class DftbEngine:
         with jax.enable_x64(True), jax.debug_nans(False):
             find = relax.relax if self.minimum == "downhill" else relax.lowest
             walks = find(pairs, parametrization, kt)
+            if self.parameters == PTBP and self.form == "published":
+                walks, parametrization = relax.refine(pairs, parametrization, kt, walks)
             beside = BESIDE_ANG / units.BOHR_ANG
             distances = walks.distance[:, None] + np.array([0.0, -beside, beside])
             excess = np.repeat(walks.excess[:, None], 3, axis=1)
@@ -285,10 +294,11 @@ class DftbEngine:
                     left_out[label] = str(Failure(FailureKind.SCC, "the charges do not settle"))
                 else:
                     slope = float(here["gradient"]) * units.HARTREE_EV / units.BOHR_ANG
+                    record = self._record(name, here, None)
                     record = dataclasses.replace(
-                        self._record(name, here, None),
+                        record,
                         forces=[[0.0, 0.0, slope], [0.0, 0.0, -slope]],
-                        extras={RATIO: float(ratio), CONTINUOUS: 1.0},
+                        extras=record.extras | {RATIO: float(ratio), CONTINUOUS: 1.0},
                     )
                     failure = self.gates.failure(record, at_minimum=False)
                     if failure is None:
@@ -340,4 +350,12 @@ class DftbEngine:
             dipole=[0.0, 0.0, dipole],
             targets={"e_homo_ev": homo, "e_lumo_ev": lumo, **energies},
             diagnostics=diagnostics,
+            extras={
+                "n_levels": float(len(levels)),
+                "max_occupancy": float(filled.max()),
+                "metal_like": float(homo == lumo),
+                "no_virtual_in_basis": float(np.isnan(lumo)),
+                "scc_converged": 1.0,
+                **({} if diagnostics is None else {"geom_converged": 1.0}),
+            },
         )
