@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import pytest
 
 from qc_jax.data.table import PairTable, open_table
+from tests.zygote import Zygote
 
 # Compilation is what tests cost: what one test has compiled the others, and the scripts they start,
 # take from here.
@@ -73,15 +74,26 @@ def small_table() -> PairTable:
 
 
 @pytest.fixture(scope="session")
-def run_python() -> Callable[..., subprocess.CompletedProcess]:
-    """Starts Python as a user would: `run_python("-m", "experiments.train", ..., devices=2)`."""
+def run_python(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+    """Starts Python as a user would: `run_python("-m", "experiments.train", ..., devices=2)`.
+
+    A module is run in a fork of a process that has its libraries, unless an environment variable
+    is given that those read when they are imported.
+    """
+    zygote = None
+    folder = tmp_path_factory.mktemp("outputs")
 
     def run(*args: object, devices: int = 1, cwd: object = None, timeout: float = 300, **env: str):
+        nonlocal zygote
         environment = os.environ | SCRIPT_ENVIRONMENT | env
         if devices != 1:
             environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+        first, *words = map(str, args)
+        if first == "-m" and not any(name.startswith(("JAX_", "PYTHON")) for name in env):
+            zygote = zygote or Zygote(os.environ | SCRIPT_ENVIRONMENT)
+            return zygote.run(words, folder, cwd, environment, timeout)
         return subprocess.run(
-            [sys.executable, *map(str, args)],
+            [sys.executable, first, *words],
             capture_output=True,
             text=True,
             cwd=cwd,
@@ -89,7 +101,9 @@ def run_python() -> Callable[..., subprocess.CompletedProcess]:
             timeout=timeout,
         )
 
-    return run
+    yield run
+    if zygote is not None:
+        zygote.close()
 
 
 @pytest.fixture(scope="session")

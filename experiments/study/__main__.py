@@ -6,7 +6,7 @@
     python -m experiments.study transfer --workdir=runs/transfer --pretrained=pairs=runs/schnet \\
         --data=md17:md17_ethanol.npz [--sizes=50,200,all] [--rates=1e-5,1e-4,1e-3]
 
-NAME is one of: ood, elements, channels, modality, resolution, learning_curve, giveaway, timing,
+NAME is one of: ood, elements, channels, modality, resolution, learning_curve, leakage, timing,
 transfer.
 Trainings that the directory has are used. Those that are missing are trained into it, while no
 other process does; but elements and channels only mark them unless --train is given. The
@@ -30,7 +30,7 @@ from . import (
     channels,
     common,
     elements,
-    giveaway,
+    leakage,
     learning_curve,
     modality,
     ood,
@@ -42,7 +42,7 @@ from . import (
 STUDIES: dict[str, common.Study] = {
     "channels": channels.STUDY,
     "elements": elements.STUDY,
-    "giveaway": giveaway.STUDY,
+    "leakage": leakage.STUDY,
     "learning_curve": learning_curve.STUDY,
     "modality": modality.STUDY,
     "ood": ood.STUDY,

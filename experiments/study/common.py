@@ -28,7 +28,7 @@ from qc_jax.train import loop
 
 from .. import grids
 
-# Of all kinds: levels, an energy, and what a canvas gives away.
+# Of all kinds: levels, an energy, and what a canvas leaks.
 TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
 
 # Of all kinds that read no canvas: solved at once, and trained in seconds.

@@ -1,5 +1,6 @@
 """One structure of atoms: checked wherever it enters, from ASE or from a file that ASE reads."""
 
+import io
 import os
 from typing import Any, NamedTuple
 
@@ -106,13 +107,9 @@ def read_frames(path: str | os.PathLike) -> list[Any]:
     import ase.io
 
     name = os.fspath(path)
+    text = files.read_text(name)
     try:
-        file = files.open_regular(name, "r", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from error
-    try:
-        with file:
-            found = ase.io.read(file, index=":", format="extxyz")
+        found = ase.io.read(io.StringIO(text), index=":", format="extxyz")
     except Exception as error:  # ASE parses by hand: whatever it stumbles over is the file's fault
         what = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{name}: not an extended XYZ file: {what}") from error

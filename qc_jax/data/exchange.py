@@ -43,10 +43,7 @@ def write_csv(table: PairTable, path: str | os.PathLike) -> None:
     _check_names(table, columns)
     columns |= _labels(table)
     text = [_text(column) for column in columns.values()]
-    with (
-        files.atomic_write(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
-    ):
+    with files.atomic_open(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*text, strict=True))

@@ -10,7 +10,6 @@
 `exchange.write_csv` writes this form. Every other column is kept as an extra.
 """
 
-import csv
 import os
 from collections.abc import Mapping
 
@@ -37,38 +36,16 @@ def read(path: str | os.PathLike) -> PairTable:
     path = os.fspath(path)
     if path.endswith(".csv"):
         return from_columns(_read_csv(path), path)
-    try:
-        with files.open_regular(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            ours = "provenance" in arrays or "pair_names" in arrays or "names" in arrays
-            columns = {} if ours else {key: arrays[key] for key in arrays}
-    except files.DAMAGE:
-        ours = True
-    except TypeError:  # one .npy array
-        ours = True
-    # Also tells what is wrong with files of other kinds.
-    return PairTable.load(path) if ours else from_columns(columns, path)
+    with files.reading_npz(path, "a PairTable or an .npz of named columns") as arrays:
+        if arrays.keys().isdisjoint({"provenance", "pair_names", "names"}):
+            return from_columns(dict(arrays), path)
+    return PairTable.load(path)
 
 
 def _read_csv(path: str) -> dict[str, np.ndarray]:
     """Return the columns of a file as text."""
-    try:
-        with files.open_regular(path, "r", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = []
-            for row in reader:
-                if row and len(row) != len(header):
-                    raise InputError(
-                        f"{path}: line {reader.line_num}: expected {len(header)} fields, "
-                        f"got {len(row)}"
-                    )
-                rows += [row] if row else []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: the column {twice[0]!r} stands twice")
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    header, rows = files.read_csv(path)
+    columns = zip(*(row for _, row in rows), strict=True) if rows else [()] * len(header)
     return {name: np.array(column, str) for name, column in zip(header, columns, strict=True)}
 
 

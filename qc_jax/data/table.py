@@ -203,8 +203,7 @@ class PairTable:
         arrays |= {_TARGET_PREFIX + name: self.targets[name] for name in sorted(self.targets)}
         arrays |= {_EXTRA_PREFIX + name: self.extras[name] for name in sorted(self.extras)}
         arrays["provenance"] = np.array(json.dumps(dict(self.provenance), sort_keys=True))
-        with files.atomic_write(path) as partial, open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        files.write_npz(path, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "PairTable":
@@ -214,27 +213,13 @@ class PairTable:
           InputError: the file is missing, cut short, damaged, or not a PairTable.
         """
         path = os.fspath(path)
-        try:
-            with files.open_regular(path, "rb") as opened:
-                file = np.load(opened, allow_pickle=False)
-                if isinstance(file, np.ndarray):
-                    raise InputError(f"{path}: expected a PairTable (.npz), got one .npy array")
-                if {"pair_names", "images"} <= set(file.files):
-                    raise InputError(
-                        f"{path}: in the published format, not a PairTable; scripts read it as "
-                        f"published:{path}, code with qc_jax.engines.published.read"
-                    )
-                arrays = {key: file[key] for key in file.files}
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file") from error
-        except files.NotRegularError as error:
-            raise InputError(f"{path}: {error.strerror}") from error
-        except InputError:
-            raise
-        except files.DAMAGE as error:
-            raise InputError(
-                f"{path}: not a PairTable, or cut short or damaged: {error}"
-            ) from error
+        with files.reading_npz(path, "a PairTable") as file:
+            if {"pair_names", "images"} <= file.keys():
+                raise InputError(
+                    f"{path}: in the published format, not a PairTable; scripts read it as "
+                    f"published:{path}, code with qc_jax.engines.published.read"
+                )
+            arrays = dict(file)
         missing = [key for key in ("names", *_SHAPES, "provenance") if key not in arrays]
         if missing:
             raise InputError(f"{path}: not a PairTable: without {', '.join(missing)}")

@@ -1,6 +1,6 @@
-"""The table of targets: what each label means, its unit, and which inputs give it away.
+"""The table of targets: what each label means, its unit, and which inputs leak it.
 
-A model that reads an input named in `given_away_by` can compute the target in closed form; a score
+A model that reads an input named in `leaked_by` can compute the target in closed form; a score
 on such a target says nothing about chemistry, and is marked wherever it is shown.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from qc_jax.errors import choose
 
-# The inputs a model may read, in the words of `Target.given_away_by`.
+# The inputs a model may read, in the words of `Target.leaked_by`.
 INPUTS = ("atomic_numbers", "positions", "canvas", "populations", "charges", "dipole")
 
 _CHARGE_INPUTS = ("canvas", "populations", "charges")
@@ -17,7 +17,7 @@ _CHARGE_INPUTS = ("canvas", "populations", "charges")
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One label: its column name, unit, definition, and the inputs that give it away.
+    """One label: its column name, unit, definition, and the inputs that leak it.
 
     With `log_scale` a model is trained on the logarithm: the label spans decades.
     """
@@ -25,7 +25,7 @@ class Target:
     name: str
     unit: str
     definition: str
-    given_away_by: tuple[str, ...] = ()
+    leaked_by: tuple[str, ...] = ()
     log_scale: bool = False
 
 
@@ -112,7 +112,7 @@ def target(name: str) -> Target:
     return _ALL[name]
 
 
-def given_away(name: str, inputs: Iterable[str]) -> tuple[str, ...]:
-    """Return which of a model's `inputs` give the target away; empty when none does."""
+def leaking_inputs(name: str, inputs: Iterable[str]) -> tuple[str, ...]:
+    """Return which of a model's `inputs` leak the target; empty when none does."""
     read = set(inputs)
-    return tuple(item for item in target(name).given_away_by if item in read)
+    return tuple(item for item in target(name).leaked_by if item in read)

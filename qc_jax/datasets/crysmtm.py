@@ -7,7 +7,6 @@ labels are of a phase at a temperature: all its rotations share them.
 """
 
 import collections
-import csv
 import math
 import os
 import pathlib
@@ -19,7 +18,7 @@ import numpy as np
 import PIL.Image
 import tensorflow_datasets as tfds
 
-from qc_jax.data import splits
+from qc_jax.data import files, splits
 from qc_jax.data.atoms import read_structure
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import SplitRule, Structures
@@ -96,24 +95,20 @@ def read_labels(path: str | os.PathLike) -> tuple[Labels, dict[str, int]]:
     name = os.fspath(path)
     found: dict[tuple[str, int], dict[str, float]] = {}
     others: collections.Counter[str] = collections.Counter()
-    try:
-        with open(name, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = ["Polymorph", "Temperature", "Parameter", "Value"]
-            if not set(columns) <= set(reader.fieldnames or ()):
-                raise InputError(f"{name}: expected columns {columns}, got {reader.fieldnames}")
-            for row in reader:
-                where = f"{name}: line {reader.line_num}"
-                key, parameter, value = _label(where, [row[column] or "" for column in columns])
-                if parameter not in PARAMETERS:
-                    others[parameter] += 1
-                    continue
-                parameter = PARAMETERS[parameter]
-                if parameter in found.setdefault(key, {}):
-                    raise InputError(f"{where}: {parameter} of {key[0]} {key[1]}K stands twice")
-                found[key][parameter] = value
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{name}: cannot be read: {error}") from error
+    header, rows = files.read_csv(name)
+    columns = ["Polymorph", "Temperature", "Parameter", "Value"]
+    if not set(columns) <= set(header):
+        raise InputError(f"{name}: expected columns {columns}, got {header}")
+    for line, row in rows:
+        where = f"{name}: line {line}"
+        key, parameter, value = _label(where, [row[header.index(column)] for column in columns])
+        if parameter not in PARAMETERS:
+            others[parameter] += 1
+            continue
+        parameter = PARAMETERS[parameter]
+        if parameter in found.setdefault(key, {}):
+            raise InputError(f"{where}: {parameter} of {key[0]} {key[1]}K stands twice")
+        found[key][parameter] = value
     for (phase, kelvin), values in found.items():
         missing = [given for given, ours in PARAMETERS.items() if ours not in values]
         if missing:
@@ -177,8 +172,8 @@ def _temperatures(phase: pathlib.Path) -> list[tuple[int, pathlib.Path]]:
 
 
 def _rotations(folder: pathlib.Path, end: str) -> set[int]:
-    files = folder.iterdir() if folder.is_dir() else ()
-    found = (re.fullmatch(rf"rot_(\d+)\.{end}", each.name) for each in files)
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    found = (re.fullmatch(rf"rot_(\d+)\.{end}", name) for name in names)
     return {int(match[1]) for match in found if match}
 
 
@@ -291,7 +286,7 @@ class Builder(ArrayRecordBuilder):
                     "positions": structure.positions.astype(np.float32),
                     "cell": cell.astype(np.float32),
                     "image": _image(sample.path("images")),
-                    "text": sample.path("text").read_text(encoding="utf-8"),
+                    "text": files.read_text(sample.path("text")),
                     **labels[sample.phase, sample.temperature],
                 },
             )
@@ -300,9 +295,9 @@ class Builder(ArrayRecordBuilder):
 def _image(path: Any) -> Any:
     """Return the picture as RGB, without the transparency that it may have."""
     try:
-        with PIL.Image.open(path) as image:
+        with files.open_regular(path, "rb") as file, PIL.Image.open(file) as image:
             return image.convert("RGB")
-    except (OSError, SyntaxError) as error:  # PIL calls a damaged chunk a syntax error
+    except (*files.DAMAGE, PIL.Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not an image, or damaged: {error}") from error
 
 
@@ -313,8 +308,8 @@ def open_structures(name: DataName, data_dir: str) -> Structures:
       InputError: something in the files is wrong.
     """
     folder = pathlib.Path(name.path)
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    made = prepared_builder(Builder, data_dir, name.path, files)
+    found = [file for file in folder.rglob("*") if file.is_file()]
+    made = prepared_builder(Builder, data_dir, name.path, found)
     targets = tuple(PARAMETERS.values())
     used = ("name", "temperature", *ATOMS, "cell", *targets)
     rows = records(made, tuple(made.info.splits), used)

@@ -5,14 +5,13 @@ ASE reads the file: energies (eV) from the comment lines, forces (eV/Å) from co
 comment that is the name of a target, like `e_homo_ev`, is a label too.
 """
 
-import hashlib
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from qc_jax.data import splits
+from qc_jax.data import files, splits
 from qc_jax.data.atoms import from_ase, read_frames
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import Structures
@@ -62,7 +61,7 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
         split=lambda rows, seed: splits.random_split(len(rows), seed),
         provenance={
             "file": pathlib.Path(path).name,
-            "sha256": hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest(),
+            "sha256": files.sha256(path),
             "frames": len(frames),
             "keys": dict(name.options),
         },

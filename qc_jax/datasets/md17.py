@@ -7,7 +7,6 @@ those of the revised MD17 (A. S. Christensen, O. A. von Lilienfeld, Mach. Learn.
 
 import collections
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -18,8 +17,7 @@ import tensorflow_datasets as tfds
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.chem.units import KCAL_PER_MOL_EV
-from qc_jax.data import splits
-from qc_jax.data.files import DAMAGE
+from qc_jax.data import files, splits
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import Structures
 from qc_jax.datasets.array_record import ATOMS, ArrayRecordBuilder, prepared_builder, records
@@ -31,6 +29,7 @@ LAYOUTS = {
     "revised": ("energies", "forces", "coords", "nuclear_charges"),
 }
 # What sGDML writes of its units, where it does.
+_WHAT = "an .npz of a trajectory"
 _UNITS = {"e_unit": ("kcal/mol",), "r_unit": ("Ang", "Angstrom")}
 
 
@@ -79,18 +78,13 @@ def read(path: str | os.PathLike, layout: str | None = None) -> Trajectory:
         it is not finite, or it tells of other units.
     """
     name = os.fspath(path)
-    try:
-        with np.load(name, allow_pickle=False) as file:
-            found = _layout(name, list(file), layout)
-            for key, known in _UNITS.items():
-                unit = plain(file[key]) if key in file else known[0]
-                if unit not in known:
-                    raise InputError(f"{name}: expected {key} {known[0]}, got {unit!r}")
-            arrays = [file[key] for key in LAYOUTS[found]]
-    except InputError:
-        raise
-    except (*DAMAGE, TypeError) as error:  # an .npy is no file of arrays
-        raise _damaged(name, error) from error
+    with files.reading_npz(name, _WHAT) as file:
+        found = _layout(name, list(file), layout)
+        for key, known in _UNITS.items():
+            unit = plain(file[key]) if key in file else known[0]
+            if unit not in known:
+                raise InputError(f"{name}: expected {key} {known[0]}, got {unit!r}")
+        arrays = [file[key] for key in LAYOUTS[found]]
     energies, forces, positions, numbers = _checked(name, LAYOUTS[found], arrays)
     return Trajectory(
         numbers, positions, energies * KCAL_PER_MOL_EV, forces * KCAL_PER_MOL_EV, found
@@ -103,14 +97,8 @@ def layout_of(path: str | os.PathLike) -> str:
     Raises:
       InputError: as `read`.
     """
-    name = os.fspath(path)
-    try:
-        with np.load(name, allow_pickle=False) as file:
-            return _layout(name, list(file), None)
-    except InputError:
-        raise
-    except (*DAMAGE, TypeError) as error:
-        raise _damaged(name, error) from error
+    with files.reading_npz(path, _WHAT) as file:
+        return _layout(os.fspath(path), list(file), None)
 
 
 def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None:
@@ -128,12 +116,7 @@ def write(path: str | os.PathLike, trajectory: Trajectory, **extra: Any) -> None
         trajectory.atomic_numbers.astype(np.uint8),
     )
     named: dict[str, Any] = dict(zip(LAYOUTS[trajectory.layout], arrays, strict=True))
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **named, **extra)
-
-
-def _damaged(name: str, error: BaseException) -> InputError:
-    return InputError(f"{name}: not an .npz of a trajectory, or damaged: {error}")
+    files.write_npz(path, named | extra)
 
 
 def _layout(name: str, keys: list[str], expected: str | None) -> str:
@@ -224,8 +207,8 @@ class TrajectoryConfig(tfds.core.BuilderConfig):
 
 
 def _configs() -> Iterator[TrajectoryConfig]:
-    for molecule, (formula, *files) in MOLECULES.items():
-        for layout, file in zip(LAYOUTS, files, strict=True):
+    for molecule, (formula, *names) in MOLECULES.items():
+        for layout, file in zip(LAYOUTS, names, strict=True):
             if file is not None:
                 yield TrajectoryConfig(
                     name=molecule if layout == "original" else f"revised_{molecule}",
@@ -293,7 +276,7 @@ class Builder(ArrayRecordBuilder):
             provenance={
                 "file": path.name,
                 "bytes": path.stat().length,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "sha256": files.sha256(path),
                 "layout": frames.layout,
                 "frames": len(frames),
             }

@@ -6,7 +6,6 @@ Hartree is then known to 0.8 meV, the atomization energies, which it takes in fl
 """
 
 import contextlib
-import hashlib
 import pathlib
 import re
 import tarfile
@@ -19,7 +18,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.qm9 import qm9_dataset_builder
 
 from qc_jax.chem.units import HARTREE_EV
-from qc_jax.data.files import DAMAGE
+from qc_jax.data.files import DAMAGE, open_regular, read_text, sha256
 from qc_jax.data.names import DataName
 from qc_jax.data.splits import Split
 from qc_jax.data.structures import Structures
@@ -144,7 +143,7 @@ class Builder(ArrayRecordBuilder, qm9_dataset_builder.Builder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         files = _files(dl_manager)
         archive = files["dsgdb9nsd"]
-        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        digest = sha256(archive)
         extracted = pathlib.Path(dl_manager.download_dir) / f"qm9_{digest[:16]}"
         molecules = _extract(archive, extracted)
         left_out = _uncharacterized(files["uncharacterized"])
@@ -204,7 +203,7 @@ def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
     pandas 3 refuses, so it is done here.
     """
     try:
-        with tarfile.open(archive) as file:
+        with open_regular(archive, "rb") as opened, tarfile.open(fileobj=opened) as file:
             members = {
                 int(match[1]): each
                 for each in file
@@ -232,7 +231,7 @@ def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
 
 def _uncharacterized(path: pathlib.Path) -> int:
     """Return how many molecules the file lists: nine lines of header, one of footer."""
-    lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[9:-1]
+    lines = read_text(path).rstrip().splitlines()[9:-1]
     words = [line.split()[:1] for line in lines]
     if not all(word and word[0].isdecimal() for word in words):
         raise InputError(f"{path}: expected a molecule's number at the start of lines 10 and on")

@@ -16,10 +16,10 @@ _HOMES: dict[str, str] = {
     "pseudo_atom_tangent": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",
     "PseudoAtom": "qc_jax.dftb.pseudo",
-    "repulsion_width": "qc_jax.dftb.repulsion",
     "slater_koster_tables": "qc_jax.dftb.tables",
     "Solution": "qc_jax.dftb.solver",
     "solve": "qc_jax.dftb.solver",
+    "solve_all": "qc_jax.dftb.solver",
     "two_center": "qc_jax.dftb.integrals",
 }
 __all__ = list(_HOMES)

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from qc_jax.chem import units
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.dftb import convergence, scc, solver
 from qc_jax.dftb.arrays import Array
-from qc_jax.dftb.convergence import MaxL
-from qc_jax.dftb.parametrization import Parametrization
+from qc_jax.dftb.parametrization import MaxL, Parametrization
 from qc_jax.errors import InputError
 
 try:
@@ -90,7 +90,7 @@ class Calculator(calculator.Calculator):
             "free_energy": found.mermin_free_energy_ev,
             "forces": found.forces_ev_ang,
             "charges": found.charges_e,
-            "dipole": found.dipole_d / units.EBOHR_DEBYE * units.BOHR_ANG,
+            "dipole": found.dipole_d / units.EBOHR_DEBYE * BOHR_ANG,
         }
 
 
@@ -126,7 +126,7 @@ def energy_function(
     spare = convergence.place(np.zeros((n, 3)))[n:]
 
     def double(positions: Array) -> Array:
-        places = jnp.concatenate([positions / units.BOHR_ANG, spare])
+        places = jnp.concatenate([positions / BOHR_ANG, spare])
         given = molecule, parametrization.tables, parametrization.repulsion
         atoms, tables, repulsion = jax.tree.map(jnp.asarray, given)
         energy, rest = convergence.free_energy(

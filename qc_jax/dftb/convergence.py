@@ -1,32 +1,32 @@
-"""One molecule on its way to self-consistency: parameters, padded arrays, converged charges."""
+"""Molecules on their way to self-consistency: parameters, padded batches, converged charges."""
 
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from qc_jax.chem import elements, units
-from qc_jax.dftb import hamiltonian, scc, spectrum, system
+from qc_jax.dftb import hamiltonian, scc, system
 from qc_jax.dftb import parametrization as parametrizations
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.hamiltonian import Molecule, Repulsion, Tables
-from qc_jax.dftb.parametrization import Parametrization
+from qc_jax.dftb.parametrization import MaxL, Parametrization
 from qc_jax.errors import InputError
 
 _ROWS = (4, 16, 64, 256, 1024, 4096)  # of the tables
-_ONE = (1.0,)  # one block, once
-# Sizes that molecules and tables are padded to, so that few programs are compiled.
+ONE = (1.0,)  # one block, once
+# Sizes that molecules, tables and batches are padded to, so that few programs are compiled.
 _ATOMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_SIZES = (18, 36, 54, 72, 108, 144, 216, 288, 432, 576, 864, 1152, 2304)
-_KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+_ORBITALS = (18, 36, 54, 72, 108, 144, 216, 288, 432, 576, 864, 1152, 2304)
+_LANES = (64, 16, 4, 1)
+_MEMORY = 3e7  # numbers that the response to the charges may take in a batch
+KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
 _LEAST_KELVIN = 0.1  # stands for 0 K: filled in part are then only levels equal to 1e-8 eV
-MaxL = Mapping[str, int | str] | int | str | None
 
 
 class NotConverged(RuntimeError):
@@ -55,8 +55,7 @@ def load(
     else:
         found = parametrizations.from_directory(parameters, symbols, max_l, pairs)
     rows = len(found.rows)
-    padded = next((n for n in _ROWS if n >= rows), rows)
-    order = np.concatenate([np.arange(rows), np.zeros(padded - rows, dtype=int)])
+    order = np.concatenate([np.arange(rows), np.zeros(_least(_ROWS, rows) - rows, dtype=int)])
     tables, repulsion = jax.tree.map(
         lambda x: np.asarray(x)[order], (found.tables, found.repulsion)
     )
@@ -74,22 +73,26 @@ def kt_of(temperature: float) -> float:
     return max(float(temperature), _LEAST_KELVIN) * units.KELVIN_HARTREE
 
 
+def _least(sizes: Sequence[int], count: int) -> int:
+    """Return the least of the sizes that holds `count`, or `count` where none does."""
+    return next((size for size in sizes if size >= count), count)
+
+
 def padded(
     symbols: Sequence[str], parametrization: Parametrization, shell_resolved: bool = False
 ) -> Molecule:
     """Return the arrays of a molecule, padded to one of few sizes."""
-    own = system.build(symbols, parametrization, shell_resolved)
-    atoms = next((n for n in _ATOMS if n >= len(symbols)), len(symbols))
-    orbitals = next((n for n in _SIZES if n >= len(own.slots)), len(own.slots))
+    orbitals = sum((parametrization.shells[symbol].max_l + 1) ** 2 for symbol in symbols)
+    atoms = _least(_ATOMS, len(symbols))
     sites = 3 * atoms if shell_resolved else atoms
-    size = (max(atoms * (atoms - 1) // 2, 1), orbitals, sites)
+    size = (max(atoms * (atoms - 1) // 2, 1), _least(_ORBITALS, orbitals), sites)
     return system.build(symbols, parametrization, shell_resolved, size)
 
 
 def place(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "padded 3"]:
     """Return the positions with those of atoms that are not there, at the origin."""
-    count = next((n for n in _ATOMS if n >= len(positions)), len(positions))
-    return np.concatenate([positions, np.zeros((count - len(positions), 3))])
+    spare = _least(_ATOMS, len(positions)) - len(positions)
+    return np.concatenate([positions, np.zeros((spare, 3))])
 
 
 def free_energy(
@@ -100,97 +103,121 @@ def free_energy(
     kt: Float[Array, ""],
     start: Float[Array, " sites"],
 ) -> tuple[Float[Array, ""], dict[str, Any]]:
-    """Return the Mermin free energy in hartree and what else is known; pure, positions in bohr.
+    """Return the Mermin free energy in hartree and `scc.describe`; pure, positions in bohr.
 
     To be traced within `jax.enable_x64(True)`. The energy has first and second derivatives, levels
     and charges first ones, by positions and by every array of `molecule`, `tables` and `repulsion`.
     """
     problem = hamiltonian.problem(molecule, tables, positions, kt)
-    charges = scc.find(jax.lax.stop_gradient(problem), start, _ONE)
-    excess = scc.implicit(problem, charges, _ONE)
+    charges = scc.find(jax.lax.stop_gradient(problem), start, ONE)
+    excess = scc.implicit(problem, charges, ONE)
     repulsive = hamiltonian.repulsive_energy(molecule, repulsion, positions)
-    energy = scc.electronic_free_energy(problem, excess, _ONE) + repulsive
-    return energy, {**_electrons(problem, charges, excess), "repulsive": repulsive}
+    energy = scc.electronic_free_energy(problem, excess, ONE) + repulsive
+    return energy, {**scc.describe(problem, charges, excess, ONE), "repulsive": repulsive}
 
 
 @jax.jit
-def energy_and_gradient(
-    molecule: Molecule,
+def energies_and_gradients(
+    molecules: Molecule,
     tables: Tables,
     repulsion: Repulsion,
-    positions: Float[Array, "atoms 3"],
+    positions: Float[Array, "batch atoms 3"],
     kt: Float[Array, ""],
-    start: Float[Array, " sites"],
-) -> tuple[tuple[Float[Array, ""], dict[str, Any]], Float[Array, "atoms 3"]]:
-    """Return `free_energy` and its gradient by positions, without any further derivative."""
-    problem = hamiltonian.problem(molecule, tables, positions, kt)
-    charges = scc.find(problem, start, _ONE)
+    start: Float[Array, "batch sites"],
+) -> tuple[Float[Array, " batch"], dict[str, Any], Float[Array, "batch atoms 3"]]:
+    """Return `free_energy` of a batch, and its gradient by positions, without more derivatives."""
 
-    def energy(at: Array) -> Array:
-        moved = hamiltonian.problem(molecule, tables, at, kt)
-        electronic = scc.electronic_free_energy(moved, charges.excess, _ONE)
-        repulsive = hamiltonian.repulsive_energy(molecule, repulsion, at)
-        return electronic + repulsive, repulsive
+    def one(molecule: Molecule, places: Array, guess: Array) -> tuple[Array, dict, Array]:
+        problem = hamiltonian.problem(molecule, tables, places, kt)
+        charges = scc.find(problem, guess, ONE)
 
-    (value, repulsive), gradient = jax.value_and_grad(energy, has_aux=True)(positions)
-    rest = _electrons(problem, charges, charges.excess)
-    return (value, {**rest, "repulsive": repulsive}), gradient
+        def energy(at: Array) -> tuple[Array, Array]:
+            moved = hamiltonian.problem(molecule, tables, at, kt)
+            repulsive = hamiltonian.repulsive_energy(molecule, repulsion, at)
+            return scc.electronic_free_energy(moved, charges.excess, ONE) + repulsive, repulsive
+
+        (value, repulsive), gradient = jax.value_and_grad(energy, has_aux=True)(places)
+        rest = scc.describe(problem, charges, charges.excess, ONE)
+        return value, {**rest, "repulsive": repulsive}, gradient
+
+    return jax.vmap(one)(molecules, positions, start)
 
 
-def _electrons(problem: scc.Problem, charges: scc.Charges, excess: Array) -> dict[str, Any]:
-    h = scc.hamiltonian(problem, excess)
-    (levels,) = spectrum.eigenvalues(h, problem.s)
-    density, _ = spectrum.density_matrices(h, problem.s, _ONE, problem.electrons, problem.kt)
-    filling = spectrum.fill(jax.lax.stop_gradient((levels,)), _ONE, problem.electrons, problem.kt)
-    return {
-        "levels": levels,
-        "occupations": 2 * filling.occupations[0],
-        "entropy": filling.entropy,
-        "fermi_level": spectrum.reported_fermi_level(
-            levels, problem.electrons, problem.kt, filling.fermi_level
-        ),
-        "populations": jnp.sum(density[0] * problem.s[0], axis=1),
-        "excess": excess,
-        "residual": charges.residual,
-        "steps": charges.steps,
-    }
+class Converged(NamedTuple):
+    """A batch of molecules with their charges; hartree and bohr, NumPy arrays.
+
+    Attributes:
+      energy: Mermin free energies with the repulsion.
+      gradient: by positions.
+      rest: `scc.describe`, and 'repulsive' energies.
+      settled: whether the charges are self-consistent and the energy is a number.
+    """
+
+    energy: Float[np.ndarray, " batch"]
+    gradient: Float[np.ndarray, "batch atoms 3"]
+    rest: dict[str, Any]
+    settled: Bool[np.ndarray, " batch"]
+
+    def reason(self, row: int) -> str:
+        """Return why the charges of a row are not settled."""
+        residual = float(self.rest["residual"][row])
+        if not math.isfinite(residual):
+            return "the orbitals are linearly dependent: the atoms are too close"
+        return (
+            f"the charges do not settle: {residual:.1e} e go in and do not come out after "
+            f"{int(self.rest['steps'][row])} steps"
+        )
 
 
 def converge(
-    molecule: Molecule,
+    molecules: Molecule,
     parametrization: Parametrization,
-    positions: Float[np.ndarray, "atoms 3"],
+    positions: Float[np.ndarray, "batch atoms 3"],
     kt: float,
-    start: Float[np.ndarray, " sites"] | None = None,
-) -> tuple[float, dict[str, Any], Float[np.ndarray, "atoms 3"]]:
-    """Return energy (hartree), the rest of `free_energy`, and the gradient (hartree/bohr).
+    start: Float[np.ndarray, "batch sites"] | None = None,
+) -> Converged:
+    """Return a batch of molecules (`Molecule` with a leading axis) with self-consistent charges.
 
     Charges that do not settle at once are led there by temperatures that fall in steps.
-
-    Raises:
-      NotConverged: they do not settle then either.
     """
-    guess = np.zeros(len(molecule.neutral)) if start is None else start
-    arguments = molecule, parametrization.tables, parametrization.repulsion, positions
-
-    def run(temperature: float) -> tuple[float, dict[str, Any], np.ndarray]:
-        (energy, rest), gradient = energy_and_gradient(*arguments, temperature, guess)
-        return float(energy), jax.tree.map(np.asarray, rest), np.asarray(gradient)
-
-    found = run(kt)
-    if not found[1]["residual"] < scc.TOLERANCE:
-        guess = np.zeros(len(molecule.neutral))
-        for kelvin in _KELVINS:
-            hot = run(max(kelvin * units.KELVIN_HARTREE, kt))
-            if hot[1]["residual"] < scc.TOLERANCE:
-                guess = hot[1]["excess"]
-        found = run(kt)
-    if not (found[1]["residual"] < scc.TOLERANCE and math.isfinite(found[0])):
-        residual = float(found[1]["residual"])
-        raise NotConverged(
-            f"the charges do not settle: {residual:.1e} e go in and do not come out after "
-            f"{int(found[1]['steps'])} steps"
-            if math.isfinite(residual)
-            else "the orbitals are linearly dependent: the atoms are too close"
-        )
+    guess = np.zeros_like(molecules.neutral) if start is None else np.array(start)
+    found = _run(molecules, parametrization, positions, kt, guess)
+    left = np.flatnonzero(~found.settled)
+    if len(left):
+        some = jax.tree.map(lambda x: x[left], (molecules, positions))
+        guess = np.zeros_like(some[0].neutral)
+        for temperature in [*(max(k * units.KELVIN_HARTREE, kt) for k in KELVINS), kt]:
+            again = _run(some[0], parametrization, some[1], temperature, guess)
+            guess[again.settled] = again.rest["excess"][again.settled]
+        jax.tree.map(lambda old, new: old.__setitem__(left, new), found, again)
     return found
+
+
+def _run(
+    molecules: Molecule,
+    parametrization: Parametrization,
+    positions: Float[np.ndarray, "batch atoms 3"],
+    kt: float,
+    guess: Float[np.ndarray, "batch sites"],
+) -> Converged:
+    chunks = []
+    for rows in _lanes(len(positions), molecules.sites[0].size * molecules.sites.shape[1]):
+        lanes = jax.tree.map(lambda x, rows=rows: x[rows], (molecules, positions, guess))
+        found = energies_and_gradients(
+            lanes[0], parametrization.tables, parametrization.repulsion, lanes[1], kt, lanes[2]
+        )
+        count = len(np.unique(rows))
+        chunks.append(jax.tree.map(lambda x, count=count: np.array(x)[:count], found))
+    energy, rest, gradient = jax.tree.map(lambda *x: np.concatenate(x), *chunks)
+    return Converged(
+        energy, gradient, rest, (rest["residual"] < scc.TOLERANCE) & np.isfinite(energy)
+    )
+
+
+def _lanes(count: int, size: int) -> Iterator[np.ndarray]:
+    """Yield the rows of each batch, its first one again until it has one of few sizes."""
+    most = max(_LANES[-1], *(n for n in _LANES if n * size <= _MEMORY), 1)
+    for at in range(0, count, most):
+        rows = np.arange(at, min(at + most, count))
+        size = _least(sorted(_LANES), len(rows))
+        yield np.concatenate([rows, np.full(size - len(rows), at)])

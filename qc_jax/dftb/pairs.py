@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from qc_jax.dftb import coulomb, rotation, scc, spectrum
+from qc_jax.dftb import coulomb, rotation, scc
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.hamiltonian import ABSENT, Repulsion, Tables
 from qc_jax.dftb.parametrization import Parametrization
@@ -143,39 +143,19 @@ def describe(
       [18], σ before π before δ; 'populations' [2, 9]; 'excess' [2]; 'distance'.
     """
     here = point(pair, tables, repulsion, distance, start, kt)
-    what = problem(pair, tables, distance, kt)
-    excess = here.charges.excess
-    system, filling = scc.evaluate(what, excess, WEIGHTS)
-    density, _ = spectrum.density_matrices(
-        scc.hamiltonian(what, excess), what.s, WEIGHTS, what.electrons, kt
-    )
+    charges = here.charges
+    rest = scc.describe(problem(pair, tables, distance, kt), charges, charges.excess, WEIGHTS)
     populations = jnp.zeros((2, rotation.ORBITALS))
-    for copies, p, s in zip(_COPIES, density, what.s, strict=True):
-        mulliken = jnp.sum(p * s, axis=1).reshape(2, -1)
+    for copies, block in zip(_COPIES, rest["populations"], strict=True):
         for orbitals in copies:
-            populations = populations.at[:, np.array(orbitals)].set(mulliken)
-    levels = jnp.concatenate(
-        [jnp.repeat(e, int(w)) for w, e in zip(WEIGHTS, system.levels, strict=True)]
-    )
-    filled = jnp.concatenate(
-        [jnp.repeat(2 * f, int(w)) for w, f in zip(WEIGHTS, filling.occupations, strict=True)]
-    )
-    band = spectrum.band_energy(system, filling, WEIGHTS)
+            populations = populations.at[:, np.array(orbitals)].set(block.reshape(2, -1))
     return {
+        **rest,
         "distance": distance,
         "mermin_free_energy": here.energy,
-        "total_energy": here.energy + kt * filling.entropy,
+        "total_energy": here.energy + kt * rest["entropy"],
         "repulsive_energy": repulsion.evaluate_one(distance, pair.row),
-        "band_energy": band,
-        "fermi_level": spectrum.reported_fermi_level(
-            levels, what.electrons, kt, filling.fermi_level
-        ),
-        "levels": levels,
-        "occupations": filled,
-        "present": levels < ABSENT / 2,
+        "present": rest["levels"] < ABSENT / 2,
         "populations": populations,
-        "excess": excess,
         "gradient": here.gradient,
-        "residual": here.charges.residual,
-        "steps": here.charges.steps,
     }

@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from qc_jax.chem import elements
-from qc_jax.dftb import interpolation, parameters, repulsions, skf, skf_directory
+from qc_jax.dftb import interpolation, parameters, repulsion, skf, skf_directory
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
+from qc_jax.dftb.pseudo import FORMS
 from qc_jax.errors import InputError, choose
 
-FORMS = ("published", "exact")
 _LETTERS = "spd"
+MaxL = Mapping[str, int | str] | int | str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +49,19 @@ class Parametrization:
     shortest: Float[np.ndarray, " rows"]
 
     def row(self, first: str, second: str) -> tuple[int, bool]:
-        """Return the row of a pair of symbols, and whether it names the second one first."""
+        """Return the row of a pair of symbols, and whether it names the second one first.
+
+        Raises:
+          InputError: the parameters were not loaded for this pair.
+        """
         if (first, second) in self.rows:
             return self.rows[first, second], False
+        if (second, first) not in self.rows:
+            raise InputError(f"no parameters for {first} with {second} in {self.name}")
         return self.rows[second, first], True
 
 
-def highest(symbol: str, available: int, max_l: Mapping[str, int | str] | int | str | None) -> int:
+def highest(symbol: str, available: int, max_l: MaxL) -> int:
     """Return the highest l of an element's basis.
 
     Args:
@@ -83,7 +90,7 @@ def highest(symbol: str, available: int, max_l: Mapping[str, int | str] | int | 
     return int(asked)
 
 
-def check_max_l(max_l: Mapping[str, int | str] | int | str | None) -> None:
+def check_max_l(max_l: MaxL) -> None:
     """Check the symbols of `max_l`.
 
     Raises:
@@ -102,7 +109,7 @@ def pairs_of(symbols: Sequence[str]) -> list[tuple[str, str]]:
 def from_directory(
     directory: str | os.PathLike,
     symbols: Sequence[str],
-    max_l: Mapping[str, int | str] | int | str | None = None,
+    max_l: MaxL = None,
     pairs: Sequence[tuple[str, str]] | None = None,
 ) -> Parametrization:
     """Return the parameters of a directory of Slater-Koster files.
@@ -155,7 +162,7 @@ def from_directory(
             [(files[a, b].table, files[b, a].table) for a, b in pairs],
             [(files[a, b].spacing, files[b, a].spacing) for a, b in pairs],
         ),
-        repulsions.of_files([files[pair].repulsion for pair in pairs]),
+        repulsion.of_files([files[pair].repulsion for pair in pairs]),
         np.asarray(tables.shortest),
     )
 
@@ -182,7 +189,7 @@ SHORTEST = 0.40  # bohr, where the tables of PTBP begin
 def from_ptbp(
     symbols: Sequence[str],
     form: str = "published",
-    max_l: Mapping[str, int | str] | int | str | None = None,
+    max_l: MaxL = None,
     pairs: Sequence[tuple[str, str]] | None = None,
     smooth: bool = False,
 ) -> Parametrization:
@@ -206,7 +213,7 @@ def from_ptbp(
     check_max_l(max_l)
     shells = ptbp_shells(symbols, form, max_l)
     pairs = list(pairs_of(symbols) if pairs is None else pairs)
-    closed = closed_form(pairs)
+    closed = repulsion.closed_form(pairs)
     if form == "published" and not smooth:
         rows = [tables.slater_koster_tables(*pair, form=form) for pair in pairs]
         integrals: Tables = interpolation.stack(rows, [(_SPACING, _SPACING)] * len(pairs))
@@ -217,7 +224,7 @@ def from_ptbp(
         shells,
         {pair: row for row, pair in enumerate(pairs)},
         integrals,
-        repulsions.published(closed) if form == "published" else closed,
+        repulsion.published(closed) if form == "published" else closed,
         np.full(len(pairs), SHORTEST),
     )
 
@@ -225,7 +232,7 @@ def from_ptbp(
 def ptbp_shells(
     symbols: Sequence[str],
     form: str = "published",
-    max_l: Mapping[str, int | str] | int | str | None = None,
+    max_l: MaxL = None,
 ) -> dict[str, Shells]:
     """Return the free atoms of PTBP; arguments as of `from_ptbp`."""
     shells = {}
@@ -241,12 +248,3 @@ def ptbp_shells(
             )
         shells[symbol] = _shells(top, onsite, hubbard, electrons)
     return shells
-
-
-def closed_form(pairs: Sequence[tuple[str, str]]) -> repulsions.ClosedForm:
-    """Return the repulsions of pairs of symbols by PTBP's formula."""
-    atoms = [[parameters.parameters(symbol) for symbol in pair] for pair in pairs]
-    return repulsions.ClosedForm(
-        np.array([float(a.atomic_number * b.atomic_number) for a, b in atoms]),
-        np.array([np.hypot(a.repulsion_width, b.repulsion_width) for a, b in atoms]),
-    )

@@ -11,7 +11,7 @@ concave in v, so that D has one maximum wherever γ is positive definite: there 
 Newton steps with the exact response, halved while D does not rise, reach it from anywhere.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -205,3 +205,47 @@ def implicit(
     )
     residual = populations(problem, density, weights) - problem.neutral - excess
     return excess + jnp.linalg.solve(jnp.eye(len(excess)) - chi @ fixed.gamma, residual)
+
+
+def describe(
+    problem: Problem, charges: Charges, excess: Float[Array, " sites"], weights: tuple[float, ...]
+) -> dict[str, Any]:
+    """Return what is reported of electrons with these charges; levels are of first derivatives.
+
+    Args:
+      problem: what the charges are of.
+      charges: of `find`.
+      excess: the same as a function of the problem (`implicit`), or `charges.excess`.
+      weights: how often each block counts.
+
+    Returns:
+      'levels' (hartree), 'occupations' (0 to 2), each as often as its block counts; 'populations'
+      of the orbitals, one array a block; 'band_energy', 'entropy' (in k_B), 'fermi_level';
+      'excess', 'residual', 'steps'.
+    """
+    h = hamiltonian(problem, excess)
+    levels = spectrum.eigenvalues(h, problem.s)
+    density, _ = spectrum.density_matrices(h, problem.s, weights, problem.electrons, problem.kt)
+    filling = spectrum.fill(jax.lax.stop_gradient(levels), weights, problem.electrons, problem.kt)
+
+    def repeated(blocks: tuple[Array, ...]) -> Array:
+        return jnp.concatenate(
+            [jnp.repeat(one, int(w)) for w, one in zip(weights, blocks, strict=True)]
+        )
+
+    every, occupations = repeated(levels), 2 * repeated(filling.occupations)
+    return {
+        "levels": every,
+        "occupations": occupations,
+        "populations": tuple(
+            jnp.sum(p * s, axis=1) for p, s in zip(density, problem.s, strict=True)
+        ),
+        "band_energy": every @ occupations,
+        "entropy": filling.entropy,
+        "fermi_level": spectrum.reported_fermi_level(
+            every, problem.electrons, problem.kt, filling.fermi_level
+        ),
+        "excess": excess,
+        "residual": charges.residual,
+        "steps": charges.steps,
+    }

@@ -1,9 +1,10 @@
 """`solve`: the electrons of atoms at given places, or where their energy is lowest."""
 
 import dataclasses
+import itertools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,12 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from qc_jax.chem import units
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.dftb import minimize
 from qc_jax.dftb import relax as walks
-from qc_jax.dftb.convergence import MaxL, NotConverged, converge, kt_of, load, padded, place
+from qc_jax.dftb.convergence import Converged, NotConverged, converge, kt_of, load, padded, place
 from qc_jax.dftb.hamiltonian import ABSENT, Molecule
-from qc_jax.dftb.parametrization import Parametrization
+from qc_jax.dftb.parametrization import MaxL, Parametrization
 from qc_jax.dftb.rotation import ORBITALS
 from qc_jax.errors import InputError
 
@@ -78,6 +80,8 @@ def check_atoms(
     Raises:
       InputError: they do not fit the symbols, are no numbers, or closer than the tables reach.
     """
+    if np.ndim(positions) == 0 and len(symbols) == 2:
+        positions = [[0.0, 0.0, 0.0], [0.0, 0.0, positions]]
     try:
         places = np.asarray(positions, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -91,22 +95,15 @@ def check_atoms(
         raise InputError(
             f"positions: atom {int(np.argmin(np.isfinite(places).all(1)))} is not finite"
         )
-    for j in range(1, len(symbols)):
-        apart = np.linalg.norm(places[:j] - places[j], axis=1)
-        reach = np.array(
-            [
-                parametrization.shortest[parametrization.row(symbols[i], symbols[j])[0]]
-                for i in range(j)
-            ]
-        )
-        close = np.flatnonzero(apart < reach * units.BOHR_ANG)
-        if len(close):
-            i = int(close[0])
+    for i, j in itertools.combinations(range(len(symbols)), 2):
+        apart = np.linalg.norm(places[i] - places[j])
+        reach = parametrization.shortest[parametrization.row(symbols[i], symbols[j])[0]] * BOHR_ANG
+        if apart < reach:
             raise InputError(
-                f"positions: atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) are {apart[i]:.3f} Å "
-                f"apart, closer than the tables reach ({reach[i] * units.BOHR_ANG:.3f} Å)"
+                f"positions: atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) are {apart:.3f} Å "
+                f"apart, closer than the tables reach ({reach:.3f} Å)"
             )
-    return places / units.BOHR_ANG
+    return places / BOHR_ANG
 
 
 def solve(
@@ -149,76 +146,165 @@ def solve(
       >>> round(h2.distance_ang, 3)  # doctest: +SKIP
       0.749
     """
-    symbols = [str(symbol) for symbol in symbols]
-    if not symbols:
-        raise InputError("symbols: expected one atom or more, got none")
     for name, value in (("charge", charge), ("spin", spin)):
         if value != 0:
             raise InputError(f"{name}: only 0 is supported, neutral without spin; got {value!r}")
+    (found,) = solve_all(
+        [(symbols, positions)], parameters, form, max_l, temperature, relax, shell_resolved
+    )
+    if isinstance(found, NotConverged):
+        raise found
+    return found
+
+
+def solve_all(
+    molecules: Sequence[tuple[Sequence[str], Any]],
+    parameters: str | os.PathLike | Parametrization = "ptbp",
+    form: str = "published",
+    max_l: MaxL = None,
+    temperature: float = 300.0,
+    relax: bool | str = False,
+    shell_resolved: bool = False,
+) -> list[Solution | NotConverged]:
+    """Return what `solve` returns of many molecules, computed in batches of similar size.
+
+    Args:
+      molecules: (symbols, positions) of each.
+      parameters: as of `solve`, for all, and so are the following.
+      form: of PTBP.
+      max_l: highest shells.
+      temperature: of the electrons, K.
+      relax: whether to a minimum, and which.
+      shell_resolved: whether each shell has a charge of its own.
+
+    Returns:
+      Of each molecule its solution, or the `NotConverged` that says why it has none.
+
+    Raises:
+      InputError: something given is wrong, or not supported; see `solve`.
+    """
     if relax not in (False, True, "downhill", "global"):
         raise InputError(f"relax: expected False, True, 'downhill' or 'global', got {relax!r}")
-    if np.ndim(positions) == 0 and len(symbols) == 2:
-        positions = [[0.0, 0.0, 0.0], [0.0, 0.0, positions]]
+    named = [[str(symbol) for symbol in symbols] for symbols, _ in molecules]
+    if not all(named):
+        raise InputError("symbols: expected one atom or more, got none")
+    if relax == "global" and (shell_resolved or any(len(symbols) != 2 for symbols in named)):
+        raise InputError("relax: 'global' is for two atoms, with charges of atoms")
     kt = kt_of(temperature)
-    parametrization = load(parameters, symbols, form, max_l)
-    places = check_atoms(symbols, positions, parametrization)
+    bonds = {
+        (min(pair), max(pair)) for symbols in named for pair in itertools.combinations(symbols, 2)
+    }
+    every = sorted({symbol for symbols in named for symbol in symbols})
+    found = load(parameters, every, form, max_l, sorted(bonds) or [(every[0], every[0])])
+    places = [
+        check_atoms(symbols, positions, found)
+        for symbols, (_, positions) in zip(named, molecules, strict=True)
+    ]
+    answers: dict[int, Solution | NotConverged] = {}
     with jax.enable_x64(True), jax.debug_nans(False):
-        molecule = padded(symbols, parametrization, shell_resolved)
-        if relax and len(symbols) == 2 and not shell_resolved:
-            places = _relaxed_pair(symbols, places, parametrization, kt, relax == "global")
-        elif relax and len(symbols) > 1:
-            if relax == "global":
-                raise InputError("relax: 'global' is for two atoms, with charges of atoms")
-            places = minimize.downhill(molecule, parametrization, places, kt)
-        energy, rest, gradient = converge(molecule, parametrization, place(places), kt)
-    return _solution(symbols, places, molecule, energy, rest, gradient, kt)
+        if relax and not shell_resolved:
+            _relax_pairs(named, places, found, kt, relax == "global", answers)
+        groups: dict[tuple, list[int]] = {}
+        arrays = [padded(symbols, found, shell_resolved) for symbols in named]
+        for row, molecule in enumerate(arrays):
+            if row not in answers:
+                size = tuple(x.shape for x in jax.tree.leaves(molecule))
+                groups.setdefault((size, len(named[row]) == 2), []).append(row)
+        for (_, pair), rows in groups.items():
+            moved = relax and (shell_resolved or not pair)
+            batch = _solve_batch(
+                [arrays[k] for k in rows], [places[k] for k in rows], found, kt, bool(moved)
+            )
+            for row, x, converged, reason in batch:
+                k = rows[row]
+                answers[k] = (
+                    NotConverged(reason)
+                    if reason
+                    else _solution(named[k], x[: len(named[k])], arrays[k], converged, row, kt)
+                )
+    return [answers[row] for row in range(len(named))]
 
 
-def _relaxed_pair(
-    symbols: Sequence[str],
-    places: Float[np.ndarray, "2 3"],
+def _solve_batch(
+    molecules: Sequence[Molecule],
+    places: Sequence[Float[np.ndarray, "atoms 3"]],
+    parametrization: Parametrization,
+    kt: float,
+    moved: bool,
+) -> list[tuple[int, Float[np.ndarray, "padded 3"], Converged, str | None]]:
+    """Return (row, positions, the converged batch, why the row failed) of molecules of one size."""
+    stacked = jax.tree.map(lambda *x: np.stack(x), *molecules)
+    x = np.stack([place(positions) for positions in places])
+    reasons: list[str | None] = [None] * len(molecules)
+    if moved:
+
+        def evaluate(rows: np.ndarray, at: np.ndarray, start: np.ndarray | None) -> Converged:
+            some = jax.tree.map(lambda v: v[rows], stacked)
+            return converge(some, parametrization, at, kt, start)
+
+        x, reasons = minimize.downhill(evaluate, x)
+    found = converge(stacked, parametrization, x, kt)
+    return [
+        (row, x[row], found, reasons[row] or (None if found.settled[row] else found.reason(row)))
+        for row in range(len(molecules))
+    ]
+
+
+def _relax_pairs(
+    named: Sequence[list[str]],
+    places: list[Float[np.ndarray, "atoms 3"]],
     parametrization: Parametrization,
     kt: float,
     everywhere: bool,
-) -> Float[np.ndarray, "2 3"]:
-    names = [(symbols[0], symbols[1])]
-    bond = places[1] - places[0]
-    start = np.linalg.norm(bond)
+    answers: dict[int, Solution | NotConverged],
+) -> None:
+    """Move the second atom of each pair to its minimum along the bond; failures become answers."""
+    rows = [row for row, symbols in enumerate(named) if len(symbols) == 2]
+    if not rows:
+        return
+    names = [(named[row][0], named[row][1]) for row in rows]
+    bonds = np.array([places[row][1] - places[row][0] for row in rows])
+    lengths = np.linalg.norm(bonds, axis=1)
     walk = (
         walks.lowest(names, parametrization, kt)
         if everywhere
-        else walks.relax(names, parametrization, kt, np.array([start]))
+        else walks.relax(names, parametrization, kt, lengths)
     )
-    reason = walks.failure(walk, 0)
-    if reason:
-        raise NotConverged(reason)
-    return np.stack([places[0], places[0] + bond / start * walk.distance[0]])
+    for k, row in enumerate(rows):
+        reason = walks.failure(walk, k)
+        if reason:
+            answers[row] = NotConverged(reason)
+        else:
+            first = places[row][0]
+            places[row] = np.stack([first, first + bonds[k] / lengths[k] * walk.distance[k]])
 
 
 def _solution(
     symbols: Sequence[str],
     places: Float[np.ndarray, "atoms 3"],
     molecule: Molecule,
-    energy: float,
-    rest: Mapping[str, Any],
-    gradient: Float[np.ndarray, "atoms 3"],
+    found: Converged,
+    row: int,
     kt: float,
 ) -> Solution:
     n = len(symbols)
+    rest = jax.tree.map(lambda x: x[row], found.rest)
+    energy = float(found.energy[row])
     there = rest["levels"] < ABSENT / 2
     levels, occupations = rest["levels"][there], rest["occupations"][there]
     full = occupations.sum() >= 2 * len(levels) - 1e-9
     populations = np.zeros((n, len(ORBITAL_L)))
     atoms, orbitals = np.divmod(molecule.slots[molecule.present], ORBITALS)
-    populations[atoms, orbitals] = rest["populations"][molecule.present]
+    populations[atoms, orbitals] = rest["populations"][0][molecule.present]
     excess = np.zeros(n)
-    np.add.at(excess, molecule.site_atoms, rest["excess"])
+    real = molecule.site_atoms < n
+    np.add.at(excess, molecule.site_atoms[real], rest["excess"][real])
     ev = units.HARTREE_EV
     return Solution(
         symbols=tuple(symbols),
-        positions_ang=places * units.BOHR_ANG,
-        total_energy_ev=float(energy + kt * rest["entropy"]) * ev,
-        mermin_free_energy_ev=float(energy) * ev,
+        positions_ang=places * BOHR_ANG,
+        total_energy_ev=(energy + kt * float(rest["entropy"])) * ev,
+        mermin_free_energy_ev=energy * ev,
         band_energy_ev=float(occupations @ levels) * ev,
         repulsive_energy_ev=float(rest["repulsive"]) * ev,
         fermi_level_ev=math.nan if full else float(rest["fermi_level"]) * ev,
@@ -227,6 +313,6 @@ def _solution(
         charges_e=-excess,
         populations=populations,
         dipole_d=-(excess @ places) * units.EBOHR_DEBYE,
-        forces_ev_ang=-gradient[:n] * ev / units.BOHR_ANG,
+        forces_ev_ang=-found.gradient[row][:n] * ev / BOHR_ANG,
         steps=int(rest["steps"]),
     )

@@ -158,7 +158,10 @@ def density_matrices(
 ) -> tuple[Matrices, Matrices]:
     """Return the density matrices and the energy-weighted ones, of both spins, block by block."""
     system = diagonalize(h, s)
-    filling = fill(system.levels, weights, electrons, kt)
+    return _densities(system, fill(system.levels, weights, electrons, kt))
+
+
+def _densities(system: Eigensystem, filling: Filling) -> tuple[Matrices, Matrices]:
     zipped = list(zip(system.levels, system.orbitals, filling.occupations, strict=True))
     return (
         tuple(2 * (c * f) @ c.T for _, c, f in zipped),
@@ -194,12 +197,7 @@ def _(weights, primals, tangents):
         weighted = of_energy * m + jnp.diag(e * g / kt * dmu) - o * (ef[:, None] + ef[None, :]) / 2
         changes.append(2 * c @ change @ c.T)
         weighted_changes.append(2 * c @ weighted @ c.T)
-    zipped = list(zip(*system, filling.occupations, strict=True))
-    primal = (
-        tuple(2 * (c * f) @ c.T for _, c, f in zipped),
-        tuple(2 * (c * (f * e)) @ c.T for e, c, f in zipped),
-    )
-    return primal, (tuple(changes), tuple(weighted_changes))
+    return _densities(system, filling), (tuple(changes), tuple(weighted_changes))
 
 
 @jax.custom_jvp

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from qc_jax.data import files
-from qc_jax.errors import InputError
 
 
 class Predictions(NamedTuple):
@@ -36,14 +35,8 @@ class Predictions(NamedTuple):
         Raises:
           InputError: it cannot be written.
         """
-        with files.atomic_write(path) as partial, open(partial, "wb") as file:
-            np.savez_compressed(
-                file,
-                targets=np.array(self.targets),
-                names=np.asarray(self.names, dtype=np.str_),
-                true=self.true,
-                predicted=self.predicted,
-            )
+        arrays = {"targets": np.array(self.targets), "names": np.asarray(self.names, np.str_)}
+        files.write_npz(path, {**arrays, "true": self.true, "predicted": self.predicted})
 
 
 def read(path: str | os.PathLike) -> Predictions:
@@ -52,11 +45,6 @@ def read(path: str | os.PathLike) -> Predictions:
     Raises:
       InputError: it is not there, damaged or something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in Predictions._fields}
-    except (*files.DAMAGE, KeyError) as error:
-        raise InputError(
-            f"{os.fspath(path)}: expected predictions of test rows: {error}"
-        ) from error
+    with files.reading_npz(path, "predictions of test rows") as arrays:
+        found = {name: arrays[name] for name in Predictions._fields}
     return Predictions(**{**found, "targets": tuple(map(str, found["targets"]))})

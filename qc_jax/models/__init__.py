@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from qc_jax.canvas import FEATURES
 from qc_jax.data.batch import Batch
-from qc_jax.data.targets import TARGETS, given_away
+from qc_jax.data.targets import TARGETS, leaking_inputs
 from qc_jax.errors import InputError
 from qc_jax.models import _torch
 from qc_jax.models._base import Architecture, build, field, hyper_parameters
@@ -84,7 +84,7 @@ class Description:
       paper: its source, with the arXiv number or DOI.
       inputs: what it reads, by default, in the words of `qc_jax.data.targets.INPUTS`.
       parameters: how many numbers are trained, by default and with one output.
-      given_away: the targets that its inputs give away; a score on them says nothing.
+      leaked_targets: the targets that its inputs leak; a score on them says nothing.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Description:
     paper: str
     inputs: tuple[str, ...]
     parameters: int
-    given_away: tuple[str, ...]
+    leaked_targets: tuple[str, ...]
 
 
 def describe(name: str) -> Description:
@@ -113,7 +113,7 @@ def describe(name: str) -> Description:
         paper=paper.removesuffix("."),
         inputs=inputs,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
-        given_away=tuple(key for key in TARGETS if given_away(key, inputs)),
+        leaked_targets=tuple(key for key in TARGETS if leaking_inputs(key, inputs)),
     )
 
 

@@ -25,7 +25,7 @@ class Model(Architecture):
 
     Each convolution halves the image and is normalised over the batch. Linear layers that read both
     elements' embeddings and the bond length give each of its channels a scale and a shift; ReLU and
-    dropout follow. The atoms' order matters. The canvas gives dipole and charges away.
+    dropout follow. The atoms' order matters. The canvas leaks dipole and charges.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")

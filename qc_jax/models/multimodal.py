@@ -24,7 +24,7 @@ from qc_jax.models._start import dense
 class Model(Architecture):
     """An MLP of the atoms' mean features, by SchNet (Å), beside the image's, by ResNet-18.
 
-    The canvas gives dipole and charges away, in those of its channels that are read. SchNet's own
+    The canvas leaks dipole and charges, in those of its channels that are read. SchNet's own
     last layers are there and idle, as in the published model; so are most of the 3 × 3 kernels
     where a canvas has become one pixel: 6.9 of the 11.6 million weights.
     """

@@ -48,7 +48,7 @@ class Model(Architecture):
     """A transformer of patches; patches ask atoms, atoms ask patches; two gates mix their means.
 
     An atom's token comes from its element and the bond length (Å). Nothing tells the first atom
-    from the second but the canvas. The canvas gives dipole and charges away.
+    from the second but the canvas. The canvas leaks dipole and charges.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")

@@ -26,7 +26,7 @@ class Model(Architecture):
     Convolutions that halve the image are normalised over the batch; the mean over the pixels that
     are left, one by default, is the query. The atoms' embeddings, projected to its width, are keys
     and values. The MLP reads the attended one, the embeddings' mean and the encoded bond length
-    (Å). The canvas gives dipole and charges away.
+    (Å). The canvas leaks dipole and charges.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")

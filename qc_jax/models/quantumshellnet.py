@@ -24,7 +24,7 @@ class Model(Architecture):
 
     The MLP's layers but the first also read mass number, atomic number and neutrons of the pair.
     As published the mass number is twice the atomic number, so that the three are (2S, S, S) with S
-    the sum of both elements: one number, not scaled. The canvas gives dipole and charges away.
+    the sum of both elements: one number, not scaled. The canvas leaks dipole and charges.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "canvas")

@@ -17,8 +17,8 @@ from qc_jax.models._start import dense, embed, layer_norm
 class Model(Architecture):
     """An MLP with layer norm of 4 numbers a channel, both elements and the bond length (Å).
 
-    Mean, deviation, maximum and minimum of a channel's pixels still hold what the canvas gives
-    away: dipole and charges. The atoms' order matters.
+    Mean, deviation, maximum and minimum of a channel's pixels still hold what the canvas leaks:
+    dipole and charges. The atoms' order matters.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")

@@ -20,7 +20,7 @@ class Model(Architecture):
     """A transformer of a class token, a token for each channel and one for each atom.
 
     A channel's token comes from mean, deviation, maximum and minimum of its pixels, which still
-    hold what the canvas gives away; an atom's from its element and the bond length (Å). Each place
+    hold what the canvas leaks; an atom's from its element and the bond length (Å). Each place
     among the tokens has its own learned vector, so the atoms' order matters. The class token is
     read.
     """

@@ -8,7 +8,7 @@ from qc_jax.models._base import channels
 
 
 class Model(vit.Model):
-    """The ViT with all ten channels and three layers; they give dipole and charges away."""
+    """The ViT with all ten channels and three layers; they leak dipole and charges."""
 
     channels: tuple[int, ...] = channels(*range(10))
     layers: int = 3

@@ -22,7 +22,7 @@ from qc_jax.models._torch import Array
 class Model(Architecture):
     """A transformer of a class token and one token a patch of the canvas; the class token is read.
 
-    The canvas gives dipole and charges away, in those of its channels that are read.
+    The canvas leaks dipole and charges, in those of its channels that are read.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("canvas",)

@@ -125,7 +125,7 @@ def draw_skill(
     table = table.reindex(columns=[one for one in targets if one in table])
     table = table.loc[table.median(axis=1).sort_values(ascending=False).index]
     given = found.pivot_table(
-        index="label", columns="target", values="given_away_by", aggfunc="first"
+        index="label", columns="target", values="leaked_by", aggfunc="first"
     ).reindex(index=table.index, columns=table.columns)
     values = table.to_numpy(float)
     with style():
@@ -164,6 +164,6 @@ def draw_skill(
         data,
         caption="1 − MAE / MAE of the training median: 1 is perfect, 0 as good as the median. "
         "Models are ordered by their median over the targets that they were trained for. "
-        "† The model's inputs give the target away.",
+        "† The model's inputs leak the target.",
         width=900,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-GIVEN_AWAY = "†"
+LEAKED_MARK = "†"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Cell:
       text: what is read.
       order: what a column is sorted by; the text where None.
       bold: for what is significantly best.
-      given_away: for a score on a target that the model's inputs give away.
+      leaked: for a score on a target that the model's inputs leak.
       note: a few small words behind the text.
       title: a longer word, for those who point at it.
     """
@@ -26,7 +26,7 @@ class Cell:
     text: str
     order: float | None = None
     bold: bool = False
-    given_away: bool = False
+    leaked: bool = False
     note: str = ""
     title: str = ""
 
@@ -72,13 +72,13 @@ class Table:
             for cell in row:
                 text = escape(f"{cell.text} {cell.note}".strip())
                 text = strong.format(text) if cell.bold else text
-                words.append(text + mark if cell.given_away else text)
+                words.append(text + mark if cell.leaked else text)
             lines.append(words)
         return pd.DataFrame(lines, columns=heads)
 
     def markdown(self) -> str:
         """With its title as a heading."""
-        frame = self._frame("**{}**", f" {GIVEN_AWAY}", lambda text: text.replace("|", "\\|"))
+        frame = self._frame("**{}**", f" {LEAKED_MARK}", lambda text: text.replace("|", "\\|"))
         align = ["right" if one.numeric else "left" for one in self.columns]
         # Numbers stay as they are written: 0.3360 has four digits.
         body = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
@@ -192,7 +192,7 @@ _LATEX = {
     "×": r"$\times$",
     "²": "$^2$",
     "Å": r"\AA{}",
-    GIVEN_AWAY: r"$^\dagger$",
+    LEAKED_MARK: r"$^\dagger$",
     "χ": r"$\chi$",
     "μ": r"$\mu$",
     "η": r"$\eta$",

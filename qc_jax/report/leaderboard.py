@@ -99,7 +99,7 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
       frame: the rows of one section.
 
     Returns:
-      Columns `label`, `model`, `target`, `unit`, `given_away_by`, `seeds`, `std` (of `mae`, NaN for
+      Columns `label`, `model`, `target`, `unit`, `leaked_by`, `seeds`, `std` (of `mae`, NaN for
       one seed), the mean over seeds of each metric there is, and of `test_rows`, `parameters`,
       `epochs` and `seconds`.
     """
@@ -135,8 +135,8 @@ def baselines(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best_two(found: pd.DataFrame) -> tuple[str, str] | None:
-    """The best and the second of the models that are not given the target away."""
-    fair = found[found.given_away_by == ""].sort_values("mae", kind="stable")
+    """The best and the second of the models whose inputs do not leak the target."""
+    fair = found[found.leaked_by == ""].sort_values("mae", kind="stable")
     labels = fair.label.tolist()
     return (labels[0], labels[1]) if len(labels) > 1 else None
 
@@ -229,7 +229,7 @@ def verdicts(frame: pd.DataFrame) -> pd.DataFrame:
       frame: the rows of one section.
 
     Returns:
-      Columns `target`, `best`, `second` ('' where fewer than two models are not given it away), `p`
+      Columns `target`, `best`, `second` ('' where fewer than two are eligible), `p`
       (NaN where nothing was tested), `corrected` (Holm's, over the targets that were tested) and
       `significant`: corrected p below `SIGNIFICANT`, and better than both baselines.
     """

@@ -7,7 +7,7 @@ import pandas as pd
 
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
-from qc_jax.report import boards, curves, leaderboard, made, pairs, studies
+from qc_jax.report import curves, leaderboard, leaderboard_tables, pairs, provenance, studies
 from qc_jax.report.gallery import draw_canvases
 from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
 from qc_jax.report.source import Source
@@ -62,7 +62,7 @@ def build(
             Part(
                 prefix,
                 f"Leaderboard{where}",
-                [*([drawn] if drawn else []), *boards.tables(both, prefix)],
+                [*([drawn] if drawn else []), *leaderboard_tables.tables(both, prefix)],
                 words=[_WHOSE] if len(both) > 1 else (),
                 facts=_facts(key, frame),
             )
@@ -80,7 +80,7 @@ def build(
         title="QuantumCanvas benchmark",
         subtitle=f"Results of {first.title}" if own else "The project's own results",
         warnings=warnings,
-        parts=[*parts, *shown, *pictures, made.part(first, project if own else None)],
+        parts=[*parts, *shown, *pictures, provenance.part(first, project if own else None)],
     )
 
 
@@ -129,8 +129,8 @@ def _pictures(
         ]
         parts.append(Part(f"{prefix}-curves", f"Training curves{where}", drawn))
     words = [
-        "Of each target the model with the smallest error that is not given the target away; where "
-        "all are, the one with the smallest error."
+        "Of each target the model with the smallest error whose inputs do not leak it; where all "
+        "do, the one with the smallest error."
     ]
     try:
         table = pair_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
@@ -145,7 +145,7 @@ def _pictures(
         mine = scores[scores.target == target].sort_values("mae", kind="stable")
         if mine.empty:
             continue
-        fair = mine[mine.given_away_by == ""]
+        fair = mine[mine.leaked_by == ""]
         best = (fair if len(fair) else mine).iloc[0]
         rows = frame[
             (frame.target == target)

@@ -17,7 +17,7 @@ NOTES = (
     "Twenty targets are far fewer facts: for a neutral pair q_absmean, q_maxabs and q_std are one "
     "number, and the gap, I, A, χ, μ and η are linear in HOMO and LUMO. Eleven of the targets are "
     "three facts.",
-    "A dagger (†) marks a score on a target that the model's own inputs give away: the bond length "
+    "A dagger (†) marks a score on a target that the model's own inputs leak: the bond length "
     "to a model that reads positions, the charges and the dipole to one that reads a canvas. It "
     "says nothing about chemistry and cannot be the best.",
     "Bold is the best of the others, and only where a paired test against the second best on the "

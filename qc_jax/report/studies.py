@@ -24,7 +24,7 @@ _TITLES = {
     "modality": "Modalities",
     "resolution": "Canvas resolution",
     "learning_curve": "Learning curves",
-    "giveaway": "What a single input gives away",
+    "leakage": "What a single input leaks",
     "transfer": "Transfer to larger structures",
     "timing": "Inference time",
 }
@@ -75,7 +75,7 @@ def table(name: str, frame: pd.DataFrame) -> Table:
     numbers = groups.agg(mean="mean", std="std").reset_index()
     metrics = [one for one in _METRICS if one in set(numbers.metric)]
     shown = ["model", *(key for key in keys[1:] if frame[key].nunique() > 1)]
-    about_rows = finished.groupby(keys, sort=False)[["given_away_by", "unit"]].first()
+    about_rows = finished.groupby(keys, sort=False)[["leaked_by", "unit"]].first()
     rows = []
     for key, lines in numbers.groupby(keys, sort=False):
         words = dict(zip(keys, key, strict=True))
@@ -89,7 +89,7 @@ def table(name: str, frame: pd.DataFrame) -> Table:
             line = by_metric.loc[metric]
             mean, std = float(line["mean"]), float(line["std"])
             text = spread(mean, std)
-            cells.append(Cell(text, mean, given_away=bool(given) and metric == "mae"))
+            cells.append(Cell(text, mean, leaked=bool(given) and metric == "mae"))
         rows.append(cells)
     heads = [Column(one, numeric=False) for one in (*shown, "unit")]
     return Table(
@@ -306,19 +306,19 @@ def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
 
 def _modality(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     caption = (
-        "Test MAE by what a model reads. Canvases, and bond lengths, give some targets away: the "
+        "Test MAE by what a model reads. Canvases, and bond lengths, leak some targets: the "
         "numbers say which."
     )
     return _dots(name, heading, frame, "setting", ("mae",), caption, log=True)
 
 
-def _giveaway(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+def _leakage(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     mine = frame[frame.metric == "skill"]
     if mine.empty:
         return None
     found = mine.pivot_table(index="setting", columns="target", values="value", sort=False)
     found = found.reindex(columns=[one for one in TARGETS if one in found])
-    known = mine.groupby(["setting", "target"]).given_away_by.first()
+    known = mine.groupby(["setting", "target"]).leaked_by.first()
     with style():
         figure = Figure(figsize=(10.5, 1.5 + 0.3 * len(found)), layout="constrained")
         axis = figure.subplots()
@@ -344,7 +344,7 @@ def _giveaway(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
                 )
     caption = (
         "Skill of a linear model that reads this input alone: 1 is perfect, 0 as good as the "
-        "training median. † The input is known to give the target away."
+        "training median. † The input is known to leak the target."
     )
     return Picture(name, heading, figure, found.reset_index(), caption, width=900)
 
@@ -357,6 +357,6 @@ _PICTURES: dict[str, Callable[[str, str, pd.DataFrame], Picture | None]] = {
     "learning_curve": _learning_curve,
     "transfer": _transfer,
     "resolution": _resolution,
-    "giveaway": _giveaway,
+    "leakage": _leakage,
     "timing": _timing,
 }

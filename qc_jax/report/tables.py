@@ -43,14 +43,14 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
                 *(number(errors[metric]) for metric in ("mae", "rmse", "median_ae", "r2")),
                 number(baselines["training_median"][name]["mae"]),
                 number(baselines[additive][name]["mae"]),
-                ", ".join(result["given_away_by"][name]) or "-",
+                ", ".join(result["leaked_by"][name]) or "-",
             )
         )
     show(
         f"{result['model']} on {result['dataset']}: errors on {tested} test {of}",
         (
             *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
-            *("MAE of median", f"MAE of {additive.replace('_', ' ')}", "given away by"),
+            *("MAE of median", f"MAE of {additive.replace('_', ' ')}", "leaked by"),
         ),
         rows,
     )
@@ -113,13 +113,13 @@ def show_sweep(path: str) -> None:
                 number(line["mean"]) + spread,
                 str(line["seeds"]),
                 *(number(values[index]) for values in baselines.values()),
-                line["given_away_by"] or "-",
+                line["leaked_by"] or "-",
             )
         )
     against = [f"MAE of {rule.removeprefix('training_').replace('_', ' ')}" for rule in rules]
     columns = (*shown, "unit", "test MAE", "seeds", *against)
     of = "structures" if additive == "element_sum" else "pairs"
-    show(f"errors on the test {of}", (*columns, "given away by"), rows)
+    show(f"errors on the test {of}", (*columns, "leaked by"), rows)
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")
     print(f"all in {path}")

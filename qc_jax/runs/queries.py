@@ -1,6 +1,5 @@
 """Pairs that a user asks a trained model about, by words or in a CSV, and what it says."""
 
-import csv
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -44,24 +43,21 @@ def of_file(path: str) -> list[Asked]:
     Raises:
       InputError: it is not there, or a line is wrong.
     """
-    try:
-        with files.open_regular(path, newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            if "pair" not in (rows.fieldnames or ()):
-                raise InputError(f"{path}: expected a column 'pair', got {rows.fieldnames}")
-            asked = []
-            for row in rows:
-                where = f"{path}: line {rows.line_num}"
-                text = row.get("distance_ang") or ""
-                try:
-                    distance = float(text) if text else None
-                except ValueError:
-                    raise InputError(f"{where}: distance_ang: got {text!r}") from None
-                if (row["pair"] or "").count("_") != 1:
-                    raise InputError(f"{where}: expected a pair like Ag_Al, got {row['pair']!r}")
-                asked.append(_asked(row["pair"], distance, f"{where}: distance_ang"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    header, rows = files.read_csv(path)
+    if "pair" not in header:
+        raise InputError(f"{path}: expected a column 'pair', got {header}")
+    asked = []
+    for line, values in rows:
+        where = f"{path}: line {line}"
+        row = dict(zip(header, values, strict=True))
+        text = row.get("distance_ang", "")
+        try:
+            distance = float(text) if text else None
+        except ValueError:
+            raise InputError(f"{where}: distance_ang: got {text!r}") from None
+        if row["pair"].count("_") != 1:
+            raise InputError(f"{where}: expected a pair like Ag_Al, got {row['pair']!r}")
+        asked.append(_asked(row["pair"], distance, f"{where}: distance_ang"))
     if not asked:
         raise InputError(f"{path}: expected at least one pair, got none")
     return asked

@@ -1,6 +1,5 @@
 """Results: ONE long table, a row a number, from which tables, plots and reports are made."""
 
-import csv
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from qc_jax.evaluate.statistics import skill
 # What a row says, beside the number: what was trained on what, how, and with which code.
 TEXT = (
     *("study", "training", "model", "data", "data_fingerprint", "split", "setting", "target"),
-    *("unit", "status", "metric", "given_away_by", "versions", "commit"),
+    *("unit", "status", "metric", "leaked_by", "versions", "commit"),
 )
 COUNTS = (
     *("seed", "train_rows", "validation_rows", "test_rows", "parameters", "epochs", "best_epoch"),
@@ -24,7 +23,7 @@ NUMBERS = ("lr", "weight_decay", "dropout", "value", "seconds")
 COLUMNS = (
     *("study", "training", "model", "data", "data_fingerprint", "split", "setting"),
     *("train_rows", "validation_rows", "test_rows", "seed", "target", "unit", "metric", "value"),
-    *("given_away_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
+    *("leaked_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
     *("best_epoch", "seconds", "versions", "commit"),
 )
 BENCHMARK = "benchmark"  # the study that a training on its own is of
@@ -80,7 +79,7 @@ def of_target(result: Mapping[str, Any], target: str) -> dict[str, Any]:
     return {
         "target": target,
         "unit": result["units"][target],
-        "given_away_by": " ".join(result["given_away_by"][target]),
+        "leaked_by": " ".join(result["leaked_by"][target]),
     }
 
 
@@ -142,11 +141,12 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
       InputError: it is not there, damaged, or not such a table.
     """
     path = os.fspath(path)
+    if not path.endswith(".parquet"):
+        files.read_csv(path)  # tells of lines with more or fewer fields
     try:
         if path.endswith(".parquet"):
             frame = pd.read_parquet(path)
         else:
-            _check_lines(path)
             frame = pd.read_csv(path, keep_default_na=False, dtype=str)
             numbers = [*COUNTS, *NUMBERS]
             frame[numbers] = frame[numbers].apply(lambda column: pd.to_numeric(column))
@@ -167,18 +167,6 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: expected a table of results: {error}") from error
 
 
-def _check_lines(path: str) -> None:
-    """Raise InputError where a line of a CSV has more or fewer fields than its header."""
-    with files.open_regular(path, newline="", encoding="utf-8") as file:
-        lines = csv.reader(file)
-        header = next(lines, [])
-        for line in lines:
-            if len(line) != len(header):
-                raise InputError(
-                    f"{path}: line {lines.line_num}: expected {len(header)} fields, got {len(line)}"
-                )
-
-
 def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.DataFrame:
     """Mean and deviation over the seeds of one metric, for trainings that finished.
 
@@ -188,13 +176,13 @@ def summary(frame: pd.DataFrame, by: Iterable[str], metric: str = "mae") -> pd.D
       metric: one of `METRICS`.
 
     Returns:
-      The columns of `by`, `unit`, `given_away_by`, `mean`, `std` (NaN for one seed), `seeds`.
+      The columns of `by`, `unit`, `leaked_by`, `mean`, `std` (NaN for one seed), `seeds`.
     """
     chosen = frame[(frame.metric == metric) & (frame.status == FINISHED)]
     groups = chosen.groupby(list(by), sort=False, dropna=False)
     return groups.agg(
         unit=("unit", "first"),
-        given_away_by=("given_away_by", "first"),
+        leaked_by=("leaked_by", "first"),
         mean=("value", "mean"),
         std=("value", lambda values: np.std(values, ddof=1) if len(values) > 1 else np.nan),
         seeds=("value", "size"),

@@ -91,8 +91,7 @@ class Pairs:
     def write(self, path: str | os.PathLike) -> None:
         """Write an .npz, whole or not at all."""
         arrays = {key: value for key, value in vars(self).items() if value is not None}
-        with files.atomic_write(path) as partial, open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        files.write_npz(path, arrays)
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Pairs":
@@ -101,11 +100,10 @@ class Pairs:
         Raises:
           InputError: It is not there, damaged or something else.
         """
+        found = files.read_npz(path, "the pairs of a run")
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
             return cls(**{"features": None, **found})
-        except (*files.DAMAGE, KeyError, TypeError) as error:
+        except TypeError as error:
             raise InputError(f"{os.fspath(path)}: expected the pairs of a run: {error}") from error
 
 

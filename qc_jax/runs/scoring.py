@@ -9,7 +9,7 @@ import numpy as np
 
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.table import PairTable
-from qc_jax.data.targets import given_away, target
+from qc_jax.data.targets import leaking_inputs, target
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
@@ -95,7 +95,7 @@ def score(
         "best_epoch": int(state.best_epoch),
         "test": tested,
         "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
-        "given_away_by": {name: given_away(name, run.model.inputs) for name in task.targets},
+        "leaked_by": {name: leaking_inputs(name, run.model.inputs) for name in task.targets},
         "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
         "versions": building.versions(),
@@ -139,7 +139,7 @@ def _add_forces(
     low, high = statistics.interval(by_structure)
     result["test"][name] = {**errors(predicted), "mae_low": low, "mae_high": high}
     result["units"][name] = target(name).unit
-    result["given_away_by"][name] = ()
+    result["leaked_by"][name] = ()
     median = np.median(known[np.asarray(train.structures.atom_mask)])
     result["baselines"]["training_median"][name] = errors(median)
     for rule in result["baselines"].keys() - {"training_median"}:

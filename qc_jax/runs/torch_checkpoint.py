@@ -1,6 +1,5 @@
 """Checkpoints of PyTorch: what is in them, and what they say of their model and its labels."""
 
-import hashlib
 import math
 import os
 import re
@@ -68,12 +67,9 @@ def read(path: str) -> Checkpoint:
     Raises:
       InputError: no such file, PyTorch is needed and missing, or another thing is in the file.
     """
-    try:
-        with open(path, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    whole: Any = _read_npz(path) if path.endswith(".npz") else _read_torch(path)
+    sha256 = files.sha256(path)
+    npz = path.endswith(".npz")
+    whole: Any = files.read_npz(path, "an .npz of plain arrays") if npz else _read_torch(path)
     if not isinstance(whole, Mapping) or not whole:
         kind = f"an empty {type(whole).__name__}" if whole == {} else type(whole).__name__
         raise InputError(f"{path}: expected a state dict, got {kind}")
@@ -87,13 +83,6 @@ def read(path: str) -> Checkpoint:
         f"{path}: expected a state dict, or one under {', '.join(map(repr, _STATE_DICTS))}; "
         f"got {', '.join(map(repr, whole))}"
     )
-
-
-def _read_npz(path: str) -> dict[str, np.ndarray]:
-    try:
-        return dict(np.load(path, allow_pickle=False))
-    except (*files.DAMAGE, TypeError) as error:  # TypeError: one array, without a name
-        raise InputError(f"{path}: not an .npz of plain arrays, or damaged: {error}") from error
 
 
 def _read_torch(path: str) -> Any:

@@ -76,8 +76,8 @@ def test_wrong_files(tmp_path, text, message):
 
 
 def test_no_file(tmp_path):
-    for path in (tmp_path / "none.xyz", tmp_path):
-        with pytest.raises(InputError, match="cannot be read"):
+    for path, said in ((tmp_path / "none.xyz", "no such file"), (tmp_path, "got a directory")):
+        with pytest.raises(InputError, match=said):
             read_frames(path)
 
 

@@ -1,7 +1,11 @@
-"""Files written whole or not at all."""
+"""Files read in one way, and written whole or not at all."""
 
+import hashlib
+import io
 import os
+import zipfile
 
+import numpy as np
 import pytest
 
 from qc_jax.data import files
@@ -69,3 +73,70 @@ def test_directories_and_devices_are_no_files(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "file")
     with files.open_regular(tmp_path / "link", encoding="utf-8") as file:
         assert file.read() == "äb"
+
+
+def test_text_that_is_none_and_paths_that_are_no_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"ab\xff")
+    (tmp_path / "shut").write_text("x")
+    (tmp_path / "shut").chmod(0)
+    for name, said in {
+        "file": "expected text, got bytes that are none: .* position 2",
+        "none": "no such file",
+        ".": "expected a file, got a directory",
+        **({} if os.getuid() == 0 else {"shut": "cannot be read: Permission denied"}),
+    }.items():
+        for read in (files.read_text, files.read_json, files.read_csv):
+            with pytest.raises(InputError, match=said):
+                read(tmp_path / name)
+    assert files.read_bytes(tmp_path / "file") == b"ab\xff"
+    assert files.sha256(tmp_path / "file") == hashlib.sha256(b"ab\xff").hexdigest()
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "some.csv"
+    path.write_bytes('\ufeffa, b \r\n1,"2,\n3"\r\n\r\n4,5\r\n'.encode())
+    assert files.read_csv(path) == (["a", "b"], [(3, ["1", "2,\n3"]), (5, ["4", "5"])])
+    for text, said in {
+        "a,b\n1\n": "line 2: expected 2 fields, got 1",
+        "a,b\n1,2,3\n": "line 2: expected 2 fields, got 3",
+        "a,a\n1,2\n": "the column 'a' stands twice",
+        'a,b\n1,"2\n': "line 2: no CSV: unexpected end of data",
+        'a,b\n1,"2"x\n': "line 2: no CSV",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(InputError, match=said):
+            files.read_csv(path)
+    path.write_text("")
+    assert files.read_csv(path) == ([], [])
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "some.npz"
+    files.write_npz(path, {"a": np.arange(3)})
+    assert files.read_npz(path, "numbers")["a"].tolist() == [0, 1, 2]
+    with (
+        pytest.raises(InputError, match=r"some.npz: expected numbers: b is not a file"),
+        files.reading_npz(path, "numbers") as arrays,
+    ):
+        arrays["b"]
+    whole = path.read_bytes()
+    np.savez(path, a=np.array([{}], object))
+    pickled = path.read_bytes()
+    np.save(tmp_path / "one.npy", np.arange(3))
+    huge = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**15,)}
+    np.lib.format.write_array_header_1_0(huge, header)
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("a.npy", huge.getvalue())
+    for content, said in {
+        whole[:-40]: "not numbers, or cut short or damaged",
+        whole[:60] + b"\xff" * 9 + whole[69:]: "not numbers, or cut short or damaged",
+        pickled: "not numbers, or cut short or damaged: Object arrays cannot be loaded",
+        b"hello": "not numbers, or cut short or damaged",
+        b"": "not numbers, or cut short or damaged",
+        (tmp_path / "one.npy").read_bytes(): r"expected numbers, got one array \(.npy\)",
+        (tmp_path / "huge.npz").read_bytes(): "not numbers, or .* Unable to allocate",
+    }.items():
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"some\.npz: {said}"):
+            files.read_npz(path, "numbers")

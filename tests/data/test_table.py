@@ -236,7 +236,7 @@ def test_a_single_array_is_not_a_table(tmp_path):
     np.save(buffer, np.zeros(3))
     path = tmp_path / "array.npz"
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(InputError, match=r"expected a PairTable \(\.npz\), got one \.npy array"):
+    with pytest.raises(InputError, match=r"expected a PairTable, got one array"):
         PairTable.load(path)
 
 

@@ -1,4 +1,4 @@
-"""The table of targets: the published names, a unit and a definition each, and what gives away."""
+"""The table of targets: the published names, a unit and a definition each, and what leaks."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from qc_jax.data.targets import (
     INPUTS,
     STRUCTURE_TARGETS,
     TARGETS,
-    given_away,
+    leaking_inputs,
     target,
 )
 from qc_jax.errors import InputError
@@ -50,7 +50,7 @@ def test_each_has_its_name_unit_and_definition(name):
     suffix_units = {"_ev": "eV", "_evinv": "1/eV", "_d": "Debye", "_ang": "Å"}
     expected = [unit for suffix, unit in suffix_units.items() if name.endswith(suffix)]
     assert [entry.unit] == (expected or ["e"])
-    assert set(entry.given_away_by) <= set(INPUTS)
+    assert set(entry.leaked_by) <= set(INPUTS)
 
 
 def test_those_of_larger_structures_are_found_by_name_too():
@@ -58,26 +58,26 @@ def test_those_of_larger_structures_are_found_by_name_too():
     for name, entry in STRUCTURE_TARGETS.items():
         assert target(name) is entry and entry.name == name and entry.definition and entry.unit
         assert not name.endswith("_ev") or entry.unit == "eV"
-    assert given_away("bond_change_ang", ["positions"]) == ("positions",)
+    assert leaking_inputs("bond_change_ang", ["positions"]) == ("positions",)
 
 
 def test_an_unknown_target_names_the_choices():
     with pytest.raises(InputError, match=r"unknown target 'gap'; choose one of: .*e_g_ev"):
         target("gap")
     with pytest.raises(InputError, match="unknown target 'gap'"):
-        given_away("gap", ["canvas"])
+        leaking_inputs("gap", ["canvas"])
 
 
-def test_what_gives_a_target_away():
-    assert given_away("distance_ang", ["atomic_numbers", "positions"]) == ("positions",)
-    assert given_away("e_homo_ev", INPUTS) == ()
-    assert given_away("distance_ang", ["canvas"]) == ()
-    assert given_away("dipole_mag_d", ["canvas"]) == ("canvas",)
-    assert given_away("dipole_z_d", ["canvas", "positions"]) == ("canvas",)
+def test_what_leaks_a_target():
+    assert leaking_inputs("distance_ang", ["atomic_numbers", "positions"]) == ("positions",)
+    assert leaking_inputs("e_homo_ev", INPUTS) == ()
+    assert leaking_inputs("distance_ang", ["canvas"]) == ()
+    assert leaking_inputs("dipole_mag_d", ["canvas"]) == ("canvas",)
+    assert leaking_inputs("dipole_z_d", ["canvas", "positions"]) == ("canvas",)
     for name in ("q_maxabs", "q_absmean", "q_std"):
-        assert given_away(name, ["canvas"]) == ("canvas",)
-        assert given_away(name, ["atomic_numbers", "positions"]) == ()
+        assert leaking_inputs(name, ["canvas"]) == ("canvas",)
+        assert leaking_inputs(name, ["atomic_numbers", "positions"]) == ()
 
 
 def test_inputs_may_come_from_an_iterator():
-    assert given_away("q_std", iter(["charges", "canvas"])) == ("canvas", "charges")
+    assert leaking_inputs("q_std", iter(["charges", "canvas"])) == ("canvas", "charges")

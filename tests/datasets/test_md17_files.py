@@ -108,9 +108,9 @@ def test_damaged_files(tmp_path, content):
         "object.npz": pickled.read_bytes(),
     }.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(InputError, match=rf"{name}: not an .npz of a trajectory, or damaged"):
+        with pytest.raises(InputError, match=rf"{name}: (not|expected) an .npz of a trajectory, "):
             md17.read(tmp_path / name)
-    with pytest.raises(InputError, match=r"none\.npz: not an .npz of a trajectory, or damaged"):
+    with pytest.raises(InputError, match=r"none\.npz: no such file"):
         md17.read(tmp_path / "none.npz")
 
 

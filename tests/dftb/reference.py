@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import erfc
 
 from qc_jax.chem.elements import element
-from qc_jax.dftb import parametrization, skf
+from qc_jax.dftb import repulsion, skf
 from qc_jax.dftb.parameters import parameters
 
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "dftb_reference.npz"
@@ -36,12 +36,11 @@ def write(directory: pathlib.Path, tables: Mapping[str, np.ndarray]) -> None:
     points = np.linspace(0.5, 20, 700)
     for name, table in tables.items():
         first, second = name.split("-")
-        (charges,), (width,) = parametrization.closed_form([(first, second)])
+        (charges,), (width,) = repulsion.closed_form([(first, second)])
         values = charges * erfc(points / width) / points
-        spline = CubicSpline(points, values, bc_type="natural")
         coefficients = np.zeros((len(points) - 1, 6))
-        coefficients[:, :4] = spline.c[::-1].T
-        repulsion = skf.Spline(np.array([0.0, -50.0, values[0]]), points, coefficients)
+        coefficients[:, :4] = CubicSpline(points, values, bc_type="natural").c[::-1].T
+        spline = skf.Spline(np.array([0.0, -50.0, values[0]]), points, coefficients)
         atom = None
         if first == second:
             numbers = parameters(first)
@@ -53,5 +52,5 @@ def write(directory: pathlib.Path, tables: Mapping[str, np.ndarray]) -> None:
                 ),
                 element(first).mass_amu,
             )
-        file = skf.SlaterKosterFile(0.02, table, atom, repulsion)
+        file = skf.SlaterKosterFile(0.02, table, atom, spline)
         (directory / f"{name}.skf").write_text(skf.to_text(file))

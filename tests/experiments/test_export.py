@@ -10,7 +10,7 @@ import pytest
 from qc_jax import canvas
 from qc_jax.engines import published
 
-SCRIPT = ("-m", "experiments.export")
+SCRIPT = ("-m", "qc_jax", "export")  # also outside of a clone
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
 
 

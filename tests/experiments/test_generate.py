@@ -15,7 +15,7 @@ import pytest
 from qc_jax.chem.elements import pair_names
 from qc_jax.data.table import PairTable
 
-SCRIPT = ("-m", "experiments.generate", "--engine=tblite")
+SCRIPT = ("-m", "qc_jax", "generate", "--engine=tblite")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_workers_end_with_their_parent(tmp_path):
 )
 def test_bad_flags_are_one_line(run_python, tmp_path, flags, message):
     (tmp_path / "taken.npz").write_text("precious")
-    done = run_python(*SCRIPT, *flags, cwd=tmp_path, PYTHONPATH=os.getcwd())
+    done = run_python(*SCRIPT, *flags, cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line

@@ -19,7 +19,7 @@ from tests.experiments.test_generate import answers_in
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures" / "dftbplus" / "tree"
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "dftbplus" / "raw_data"
-SCRIPT = ("-m", "experiments.generate", "--engine=dftbplus")
+SCRIPT = ("-m", "qc_jax", "generate", "--engine=dftbplus")
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
     ],
 )
 def test_bad_flags_are_one_line(run_python, stand_in, tmp_path, flags, message):
-    done = run_python(*SCRIPT, *flags, cwd=tmp_path, PYTHONPATH=os.getcwd())
+    done = run_python(*SCRIPT, *flags, cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line

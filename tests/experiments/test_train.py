@@ -36,7 +36,7 @@ def result(workdir):
 
 @pytest.fixture(scope="module")
 def trained(run_python, tmp_path_factory):
-    """A run of two targets, one of which the positions give away."""
+    """A run of two targets, one of which the positions leak."""
     workdir = tmp_path_factory.mktemp("train") / "run"
     done = run_python(
         *TRAIN,
@@ -67,7 +67,7 @@ def test_result(trained):
         assert set(errors) == {"mae", "mae_low", "mae_high", "rmse", "median_ae", "r2"}
         assert errors["mae_low"] < errors["mae"] < errors["mae_high"]
         assert errors["median_ae"] < errors["rmse"] and errors["mae"] < errors["rmse"]
-    assert got["given_away_by"] == {"e_homo_ev": [], "distance_ang": ["positions"]}
+    assert got["leaked_by"] == {"e_homo_ev": [], "distance_ang": ["positions"]}
     assert got["units"] == {"e_homo_ev": "eV", "distance_ang": "Å"}
     assert got["seconds"]["compile"] > 0 and got["seconds"]["train"] > 0
     assert got["versions"]["jax"] == jax.__version__
@@ -117,7 +117,7 @@ def test_predict(trained, run_python):
         (("Ag", "Xx"), "unknown element symbol 'Xx'"),
         (("Ag",), "expected two element symbols like 'Ag Al', or pairs like 'Ag_Al C_O', got Ag"),
         (("Ag_Al", "--file=x.csv"), "--file: expected no pairs and no --distance beside it"),
-        (("--file=missing.csv",), "missing.csv: No such file or directory"),
+        (("--file=missing.csv",), "missing.csv: no such file"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
         (("Ra", "Th"), "pair 'Ra_Th': expected one that stands once in the table"),

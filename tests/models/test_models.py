@@ -135,8 +135,8 @@ def test_what_a_description_says():
     got = models.describe("schnet")
     assert got.title == "SchNet" and "1712.06113" in got.paper
     assert got.inputs == ("atomic_numbers", "positions")
-    assert got.given_away == ("repulsive_energy_ev", "distance_ang")
-    assert models.describe("gcn").given_away == ()
+    assert got.leaked_targets == ("repulsive_energy_ev", "distance_ang")
+    assert models.describe("gcn").leaked_targets == ()
     assert models.create("gcn", edge_features="distance").inputs == got.inputs
     with pytest.raises(InputError, match="unknown model 'foo'"):
         models.describe("foo")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qc_jax.data import files
-from qc_jax.data.targets import given_away, target
+from qc_jax.data.targets import leaking_inputs, target
 from qc_jax.evaluate import metrics, statistics
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import source
@@ -115,7 +115,7 @@ def training(
             "training_median": {name: {"mae": 0.8}},
             "pair_mean": {name: {"mae": 0.6}},
         },
-        "given_away_by": {name: list(given_away(name, INPUTS.get(model, ("atomic_numbers",))))},
+        "leaked_by": {name: list(leaking_inputs(name, INPUTS.get(model, ("atomic_numbers",))))},
         "left_out": {"He_He": "no LUMO"},
         "seconds": {"compile": 1.0, "train": 2.5},
         "versions": {"jax": "0.10.2", "commit": "abcdef"},

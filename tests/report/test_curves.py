@@ -26,7 +26,7 @@ def test_of_training_is_the_mean_over_the_seeds_that_got_there(tmp_path):
     assert list(axis.get_lines()[0].get_ydata()) == found.validation_mae.tolist()
 
 
-def test_skill_has_the_best_on_top_and_marks_what_is_given_away(tmp_path):
+def test_skill_has_the_best_on_top_and_marks_what_is_leaked(tmp_path):
     planted.write(tmp_path, {"gcn": 0.4, "egnn": 0.2}, seeds=[42])
     (rows,) = leaderboard.sections(planted.read(tmp_path).frame).values()
     found = leaderboard.scores(rows)

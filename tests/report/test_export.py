@@ -107,7 +107,7 @@ def test_tables_say_the_same_everywhere(made):
     report, out, _ = made
     markdown, latex = (out / "tables.md").read_text(), (out / "tables.tex").read_text()
     assert markdown.count("\n### ") == latex.count(r"\begin{tabular}") == len(report.tables())
-    # Best, significant, of those that are not given the distance away.
+    # Best, significant, of those whose inputs do not leak the distance.
     text = (out / "report.html").read_text()
     assert "**0.100 ± 0.000**" in markdown and r"\textbf{0.100 $\pm$ 0.000}" in latex
     assert "<b>0.100 ± 0.000</b>" in text

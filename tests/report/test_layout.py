@@ -15,7 +15,7 @@ def table():
         [Column("model", numeric=False), Column("e_g_ev", "eV")],
         [
             [Cell("a_b"), Cell("0.336 ± 0.012", 0.336, bold=True)],
-            [Cell("c|d"), Cell("0.500", 0.5, given_away=True, note="1 of 3 seeds")],
+            [Cell("c|d"), Cell("0.500", 0.5, leaked=True, note="1 of 3 seeds")],
         ],
         caption="100 % of it.",
     )

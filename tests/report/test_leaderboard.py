@@ -13,7 +13,7 @@ from tests.report import planted
 
 @pytest.fixture(scope="module")
 def clear(tmp_path_factory):
-    """egnn is the best by far, but is given the distance away."""
+    """egnn is the best by far, but its inputs leak the distance."""
     path = tmp_path_factory.mktemp("clear")
     planted.write(path, {"egnn": 0.1, "gcn": 0.2, "pair_mean": 0.5})
     return planted.read(path)
@@ -31,7 +31,7 @@ def test_scores_are_means_over_seeds(clear):
     assert line.mae == pytest.approx(0.2) and line["std"] == pytest.approx(0, abs=1e-6)
     assert line.skill == pytest.approx(0.75) and line.mae_low < 0.2 < line.mae_high
     assert line.test_rows == len(planted.NAMES) and line.seconds == 2.5
-    assert found.loc[("egnn", "distance_ang")].given_away_by == "positions"
+    assert found.loc[("egnn", "distance_ang")].leaked_by == "positions"
 
 
 def test_baselines_count_a_seed_once(clear):
@@ -42,7 +42,7 @@ def test_baselines_count_a_seed_once(clear):
     assert found.skill[("pair mean", "e_homo_ev")] == pytest.approx(0.25)
 
 
-def test_the_best_is_significant_and_what_is_given_away_is_not_eligible(clear):
+def test_the_best_is_significant_and_what_is_leaked_is_not_eligible(clear):
     found = leaderboard.verdicts(only(clear.frame)).set_index("target")
     assert found.best.to_dict() == {"e_homo_ev": "egnn", "distance_ang": "gcn"}
     assert found.second.to_dict() == {"e_homo_ev": "gcn", "distance_ang": "pair_mean"}

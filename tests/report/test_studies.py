@@ -87,10 +87,10 @@ def test_times_are_drawn_by_batch_and_say_where():
         assert list(line.get_xdata()) == [1, 16] and list(line.get_ydata()) == [1.1, 2.1]
 
 
-def test_what_gives_away_is_marked():
+def test_what_leaks_is_marked():
     frame = rows("setting", ["positions", "charges"], ["skill"])
-    frame["given_away_by"] = ["positions" if one == "positions" else "" for one in frame.setting]
-    picture = studies.picture("giveaway", frame)
+    frame["leaked_by"] = ["positions" if one == "positions" else "" for one in frame.setting]
+    picture = studies.picture("leakage", frame)
     assert picture is not None and picture.data.setting.tolist() == ["positions", "charges"]
     words = [text.get_text() for text in picture.figure.axes[0].texts]
     assert words == ["1.10†", "1.10†", "2.10", "2.10"]

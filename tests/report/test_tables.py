@@ -30,7 +30,7 @@ def test_result(capsys):
                 "training_median": {"distance_ang": {"mae": 0.7}},
                 "pair_mean": {"distance_ang": {"mae": 0.3}},
             },
-            "given_away_by": {"distance_ang": ["positions"]},
+            "leaked_by": {"distance_ang": ["positions"]},
             "parameters": 465496,
             "epochs": 20,
             "best_epoch": 10,
@@ -54,7 +54,7 @@ def test_no_heading_is_cut(capsys):
     wide = ("electrophilicity_ev", "1/eV", *["-1.234e+05"] * 6, "positions, canvas")
     headings = (
         *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
-        *("MAE of median", "MAE of pair mean", "given away by"),
+        *("MAE of median", "MAE of pair mean", "leaked by"),
     )
     tables.show("title", headings, [wide])
     printed = capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 from experiments.configs import egnn
 from qc_jax import canvas, models
 from qc_jax.data.batch import Batch
-from qc_jax.data.targets import BENCHMARK_TARGETS, given_away
+from qc_jax.data.targets import BENCHMARK_TARGETS, leaking_inputs
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
@@ -42,7 +42,7 @@ def config(**changes):
 
 
 def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
-    """The size of the dipole is in the canvas, and is told to be given away by it."""
+    """The size of the dipole is in the canvas, and is told to be leaked by it."""
     monkeypatch.setattr(models, "create", lambda name, outputs, **_: CanvasMean(outputs))
     run = building.from_config(config(target="dipole_mag_d", epochs=30, lr=0.03))
     np.testing.assert_array_equal(
@@ -54,7 +54,7 @@ def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
     errors = [line["validation_mae"]["dipole_mag_d"] for line in history]
     assert min(errors) < 0.15 * np.ptp(run.table.targets["dipole_mag_d"]) / 4
     assert errors[0] > 3 * min(errors)
-    assert given_away("dipole_mag_d", run.model.inputs) == ("canvas",)
+    assert leaking_inputs("dipole_mag_d", run.model.inputs) == ("canvas",)
 
 
 def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ from qc_jax.errors import InputError
 from qc_jax.runs import results
 
 
-def result(mae=0.5, target="e_homo_ev", model="egnn", given_away_by=()):
+def result(mae=0.5, target="e_homo_ev", model="egnn", leaked_by=()):
     errors = {"mae": mae, "mae_low": 0.4, "mae_high": 0.6, "rmse": 0.7, "median_ae": 0.3, "r2": 0.9}
     return {
         "model": model,
@@ -28,7 +28,7 @@ def result(mae=0.5, target="e_homo_ev", model="egnn", given_away_by=()):
             "training_median": {target: {"mae": 2.0}},
             "pair_mean": {target: {"mae": 1.0}},
         },
-        "given_away_by": {target: list(given_away_by)},
+        "leaked_by": {target: list(leaked_by)},
         "seconds": {"compile": 1.0, "train": 2.5},
         "versions": {"jax": "0.10.2", "commit": "abcdef"},
     }
@@ -40,14 +40,14 @@ def some(**changes):
 
 
 def test_rows_say_what_result_json_says():
-    frame = results.table(some(given_away_by=("canvas", "dipole")))
+    frame = results.table(some(leaked_by=("canvas", "dipole")))
     assert set(frame.metric) == set(results.METRICS) - {"mae_element_sum"}  # it is of molecules
     values = dict(zip(frame.metric, frame.value, strict=True))
     assert values["mae"] == 0.5 and values["mae_pair_mean"] == 1.0
     assert values["skill"] == 0.75  # against the median's 2.0
     line = frame.iloc[0]
     assert (line.seed, line.train_rows, line.parameters, line.seconds) == (42, 80, 98, 2.5)
-    assert (line.given_away_by, line.commit, line.versions) == (
+    assert (line.leaked_by, line.commit, line.versions) == (
         *("canvas dipole", "abcdef", "jax 0.10.2"),
     )
     assert math.isnan(line.dropout)

@@ -61,10 +61,10 @@ def test_an_npz(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("none.pt", "none.pt: No such file"),
-        ("cut.npz", "cut.npz: not an .npz of plain arrays, or damaged"),
-        ("pickle.npz", "pickle.npz: not an .npz of plain arrays, or damaged"),
-        ("one.npz", "one.npz: not an .npz of plain arrays, or damaged"),
+        ("none.pt", "none.pt: no such file"),
+        ("cut.npz", "cut.npz: not an .npz of plain arrays, or cut short"),
+        ("pickle.npz", "pickle.npz: not an .npz of plain arrays, or cut short"),
+        ("one.npz", "one.npz: expected an .npz of plain arrays, got one array"),
         ("empty.npz", "empty.npz: expected a state dict, got an empty dict"),
     ],
 )

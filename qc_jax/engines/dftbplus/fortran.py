@@ -6,6 +6,7 @@ import re
 
 from qc_jax.data import files
 from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.errors import InputError
 
 # Three digits of an exponent leave no room for the E: 1.4463634+102.
 _NUMBER = re.compile(
@@ -13,24 +14,20 @@ _NUMBER = re.compile(
 )
 
 
-def read_text(path: str, errors: str = "strict") -> str | None:
+def read_text(path: str | os.PathLike, errors: str = "strict") -> str | None:
     """The text of a file, or None where there is none.
 
     Raises:
       EngineError: it cannot be read or is no text.
     """
-    name = os.path.basename(path)
-    try:
-        with files.open_regular(path, "rb") as file:
-            return file.read().decode("utf-8", errors)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise EngineError(FailureKind.FILES, f"{name} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise EngineError(
-            FailureKind.FILES, f"{name} is no text, see byte {error.start}"
-        ) from error
+    try:
+        with files.reading(path, errors=errors, newline="") as file:
+            return file.read()
+    except InputError as error:
+        text = str(error).replace(os.fspath(path), os.path.basename(path), 1)
+        raise EngineError(FailureKind.FILES, text) from error
 
 
 def number(text: str, field: str) -> float:

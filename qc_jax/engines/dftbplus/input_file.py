@@ -4,6 +4,7 @@ import importlib.resources
 import string
 from collections.abc import Mapping
 
+from qc_jax.data import files
 from qc_jax.errors import InputError
 
 # What a template must have, written $geometry; a dollar sign itself is $$.
@@ -30,11 +31,7 @@ def read_template(path: str | None = None) -> str:
         text = importlib.resources.files(__package__).joinpath("template.hsd").read_text("utf-8")
         path = "template.hsd"
     else:
-        try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a template: {error}") from error
+        text = files.read_text(path)
     template = string.Template(text)
     expected = ", ".join(f"${field} ({what})" for field, what in FIELDS.items())
     if not template.is_valid():

@@ -90,6 +90,10 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     where = geometry.parse(_need(directory, "geo_end.xyz"))
     _check_geometry(name, where, out, said.last_step)
     _check_dipole(where, out)
+    electrons = [q + p for q, p in zip(out.charges, out.atom_populations, strict=True)]
+    geometry.check_elements(
+        where.symbols, electrons, read_text(os.path.join(directory, "dftb_in.hsd"), "replace")
+    )
     bands = _bands(directory, out)
     tag = read_text(os.path.join(directory, "results.tag"))
     if tag is not None:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import psutil
 
 from qc_jax.chem import elements
+from qc_jax.data import files
 from qc_jax.dftb import skf_directory
 from qc_jax.engines.dftbplus import input_file, process
 from qc_jax.engines.dftbplus.pair import read_pair
@@ -187,8 +188,7 @@ class DftbplusEngine(PooledEngine):
         text = input_file.render(
             self.template, name, START_RATIO * sum(radii), self.parameters.angular_momenta
         )
-        with open(os.path.join(attempt, INPUT), "w", encoding="utf-8") as file:
-            file.write(text)
+        files.write_text(os.path.join(attempt, INPUT), text)
         return attempt
 
 
@@ -205,8 +205,7 @@ def _sign(raw: str, run: Mapping[str, Any]) -> None:
     path = os.path.join(raw, RUN)
     if not os.path.exists(path):
         own = f"{path}.{os.getpid()}"  # several workers may be here at once, with the same text
-        with open(own, "w", encoding="utf-8") as file:
-            json.dump(run, file, indent=2, sort_keys=True)
+        files.write_text(own, json.dumps(run, indent=2, sort_keys=True))
         os.replace(own, path)
 
 
@@ -217,15 +216,17 @@ def _check_raw(raw: str, run: Mapping[str, Any]) -> None:
     try:
         if not os.listdir(raw):
             return
-        with open(path, encoding="utf-8") as file:
-            begun = json.load(file)
-    except FileNotFoundError as error:
-        if os.path.exists(raw):
-            raise InputError(
-                f"{raw}: holds something else than outputs of this engine; {advice}"
-            ) from error
+    except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); {advice}") from error
+    except OSError as error:
+        raise InputError(f"{raw}: cannot be read: {error.strerror}; {advice}") from error
+    if not os.path.lexists(path):
+        raise InputError(f"{raw}: holds something else than outputs of this engine; {advice}")
+    try:
+        begun = files.read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {advice}") from error
+    if not isinstance(begun, dict):
+        raise InputError(f"{path}: expected a run's settings, got {begun!r:.40}; {advice}")
     if differ := differing(begun, run):
         raise InputError(f"{raw}: holds outputs of a run with other {', '.join(differ)}; {advice}")

@@ -4,7 +4,6 @@
 Both name the directory in `run_dir`, and columns in any case.
 """
 
-import csv
 import dataclasses
 import math
 import os
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qc_jax.data import files
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError
@@ -83,31 +83,21 @@ def read_distances(directory: str) -> Csv | None:
 
 
 def _read(path: str, needed: tuple[str, ...]) -> Csv | None:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file: {error}") from error
-    columns = tuple(name.strip().lower() for name in lines[0]) if lines else ()
+    header, lines = files.read_csv(path)
+    columns = tuple(map(str.lower, header))
     for name in (_RUN_DIR, *needed):
         if columns.count(name) != 1:
             raise InputError(f"{path}: {columns.count(name)} columns {name!r}, expected 1")
     rows: dict[str, dict[str, Any]] = {}
-    for at, line in enumerate(lines[1:], start=2):
-        if not line:
-            continue
-        if len(line) != len(columns):
-            raise InputError(f"{path}: row {at}: {len(line)} fields, expected {len(columns)}")
+    for at, line in lines:
         row = dict(zip(columns, line, strict=True))
         base = re.split(r"[\\/]", row.pop(_RUN_DIR).strip().rstrip("\\/"))[-1]
         if base in rows:
-            raise InputError(f"{path}: row {at}: {base!r} stands there twice")
+            raise InputError(f"{path}: line {at}: {base!r} stands there twice")
         rows[base] = {
-            name: value.strip() if name in _TEXTS else _number(value, f"{path}: row {at}: {name}")
+            name: value.strip() if name in _TEXTS else _number(value, f"{path}: line {at}: {name}")
             for name, value in row.items()
         }
     return Csv(os.path.basename(path), columns, rows)

@@ -74,8 +74,7 @@ def write(table: PairTable, path: str | os.PathLike) -> None:
         "metadata": _metadata(table),
         "pair_names": np.asarray(table.names),
     }
-    with files.atomic_write(path) as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    files.write_npz(path, arrays)
 
 
 def _electrons(table: PairTable, features: np.ndarray) -> np.ndarray:

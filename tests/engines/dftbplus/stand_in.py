@@ -66,6 +66,11 @@ for file in recorded.iterdir():
         log = file.read_text()
     elif file.name != "dftb_in.hsd":
         shutil.copyfile(file, here / file.name)
+geometry = here / "geo_end.xyz"
+lines = geometry.read_text().splitlines()[2:4] if geometry.exists() else []
+order = [line.split()[0] for line in lines if line.strip()]
+if order == species[::-1]:  # recorded in the other order: then so was the input
+    (here / "dftb_in.hsd").write_text(text.replace(" ".join(species), " ".join(order)))
 print(log, end="")
 sys.exit(3 if how == "late" else "ERROR STOP" in log)
 """

@@ -1,7 +1,10 @@
 """geo_end.xyz: positions and populations of the last step."""
 
+import itertools
+
 import pytest
 
+from qc_jax.dftb.parameters import covered_symbols, parameters
 from qc_jax.engines.dftbplus import geometry
 from qc_jax.engines.engine import EngineError
 
@@ -43,3 +46,43 @@ def test_reasons(old, new, reason):
     with pytest.raises(EngineError) as raised:
         geometry.parse(TEXT.replace(old, new))
     assert reason in str(raised.value)
+
+
+GEN = (
+    "Geometry = GenFormat {{\n2  C\n {kinds}\n  1  1  0E0 0E0 0E0\n  2  {second}  0E0 0E0 1E0\n}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "electrons", "given", "reason"),
+    [
+        (["Ag", "Al"], [11, 3], None, None),
+        (["K", "Cl"], [9, 7], None, None),  # semicore 3s and 3p
+        (["Gd", "O"], [3, 6], None, None),  # 4f in the core
+        (["Mg", "Zn"], [2, 12], None, None),
+        (["Zn", "Zn"], [12, 2], None, None),  # no one's usual order
+        (["Al", "Ag"], [11, 3], None, "atom 2 is Ag in geo_end.xyz, but .* make 3 valence"),
+        (["O", "C"], [4, 6], None, "atom 1 is O .* make 4 valence electrons"),
+        (["C", "O"], [4.5, 5.5], None, "atom 1 is C .* make 4.5 valence electrons"),
+        (["Zn", "Mg"], [2, 12], None, "Zn and Mg in geo_end.xyz, but .* are those of Mg and Zn"),
+        (["C", "Si"], [4, 4], GEN.format(kinds="C Si", second=2), None),
+        (["C", "C"], [4, 4], GEN.format(kinds="C", second=1), None),
+        (["Si", "C"], [4, 4], GEN.format(kinds="C Si", second=2), "Si and C .* C and Si in dftb_"),
+        (["C", "Si"], [4, 4], GEN.format(kinds="C", second=1), "C and Si .*, C and C in dftb_in"),
+    ],
+)
+def test_elements_are_those_of_the_calculation(symbols, electrons, given, reason):
+    if reason is None:
+        geometry.check_elements(symbols, electrons, given)
+        return
+    with pytest.raises(EngineError, match=reason):
+        geometry.check_elements(symbols, electrons, given)
+
+
+def test_every_exchange_of_different_valences_is_seen():
+    valences = {symbol: parameters(symbol).valence_electrons for symbol in covered_symbols()}
+    for (a, of_a), (b, of_b) in itertools.combinations(valences.items(), 2):
+        geometry.check_elements([a, b], [of_a, of_b], None)
+        if of_a != of_b:
+            with pytest.raises(EngineError):
+                geometry.check_elements([b, a], [of_a, of_b], None)

@@ -85,8 +85,8 @@ def test_wrong_templates(tmp_path, text, message):
 
 
 def test_unreadable_templates(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere.hsd: cannot be read as a template: .*No such"):
+    with pytest.raises(InputError, match=r"nowhere.hsd: no such file"):
         read_template(str(tmp_path / "nowhere.hsd"))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="binary: cannot be read as a template"):
+    with pytest.raises(InputError, match="binary: expected text"):
         read_template(str(tmp_path / "binary"))

@@ -432,3 +432,11 @@ def test_samples_that_cannot_be_trusted(copy, sample, with_log, without):
 @pytest.mark.parametrize("file", FILES)
 def test_a_sample_cut_at_every_line(copy, file):
     cut_everywhere(copy(SAMPLES / "raw_data" / "Br_Mg"), file, lines=True)
+
+
+def test_exchanged_elements_are_refused(copy):
+    sample = copy(make.TREE / "Cl_Mg")
+    text = (sample / "geo_end.xyz").read_text()
+    rows = text.replace("Cl", "?").replace("Mg", "Cl").replace("?", "Mg")
+    (sample / "geo_end.xyz").write_text(rows)
+    assert reason(sample).startswith("geometry: atom 1 is Mg in geo_end.xyz, but its charge and")

@@ -147,7 +147,7 @@ def test_outputs_of_others_are_not_replaced(engine, stand_in, tmp_path):
     with pytest.raises(InputError, match="raw: holds something else than outputs of this engine"):
         create_engine("dftbplus", **given)
     (tmp_path / "raw" / "run.json").write_text("{")
-    with pytest.raises(InputError, match=r"run.json: cannot be read"):
+    with pytest.raises(InputError, match=r"run.json: not JSON, or cut short"):
         create_engine("dftbplus", **given)
     assert (tmp_path / "raw" / "H_H" / "detailed.out").stat().st_mtime_ns == before
 

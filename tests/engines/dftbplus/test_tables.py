@@ -106,11 +106,11 @@ def test_unknown_values_are_nan(tmp_path):
         (b"", "0 columns 'run_dir', expected 1"),
         (b"name,e_homo_ev\nC_O,1\n", "0 columns 'run_dir', expected 1"),
         (b"run_dir,RUN_DIR\nC_O,1\n", "2 columns 'run_dir', expected 1"),
-        (b"run_dir,e_homo_ev\nC_O,1\n\nx/C_O,2\n", "row 4: 'C_O' stands there twice"),
-        (b"run_dir,e_homo_ev\nC_O\n", "row 2: 1 fields, expected 2"),
-        (b"run_dir,e_homo_ev\nC_O,1.0.0\n", "row 2: e_homo_ev: expected a number, got '1.0.0'"),
-        (b"run_dir,e_homo_ev\nC_O,****\n", "row 2: e_homo_ev: expected a number, got '****'"),
-        (b"run_dir,\xff\xfe\n", "not a CSV file: 'utf-8' codec"),
+        (b"run_dir,e_homo_ev\nC_O,1\n\nx/C_O,2\n", "line 4: 'C_O' stands there twice"),
+        (b"run_dir,e_homo_ev\nC_O\n", "line 2: expected 2 fields, got 1"),
+        (b"run_dir,e_homo_ev\nC_O,1.0.0\n", "line 2: e_homo_ev: expected a number, got '1.0.0'"),
+        (b"run_dir,e_homo_ev\nC_O,****\n", "line 2: e_homo_ev: expected a number, got '****'"),
+        (b"run_dir,\xff\xfe\n", "expected text, got bytes that are none: 'utf-8' codec"),
     ],
 )
 def test_damaged_files(tmp_path, content, message):

@@ -190,15 +190,15 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     [
         (("channels", "--models=schnet"), "schnet reads no canvas"),
         (("elements", "--models=vision_only"), "vision_only reads no elements"),
-        (("giveaway", "--models=schnet"), "giveaway is of no model"),
-        (("giveaway", "--as-published"), "there is no published flaw to repeat"),
+        (("leakage", "--models=schnet"), "leakage is of no model"),
+        (("leakage", "--as-published"), "there is no published flaw to repeat"),
         (("ood", "--split=by_type"), "Unknown command line flag 'split'"),
         (("ood", "--pretrained=a=b"), "--pretrained is of transfer; ood does not use it"),
         (("ood", "--repeats=3"), "--repeats is of channels, elements, modality, timing; ood"),
         (("elements", "--workdir=nowhere"), "nowhere is not there"),
         (("channels",), "has no training of a model for channels"),
-        (("giveaway", "--targets=e_x"), "unknown target 'e_x'"),
-        (("giveaway", "--data=gfn2_xtb"), "holds another run (data is "),
+        (("leakage", "--targets=e_x"), "unknown target 'e_x'"),
+        (("leakage", "--data=gfn2_xtb"), "holds another run (data is "),
     ],
 )
 def test_bad_input(folder, arguments, words):
@@ -230,10 +230,10 @@ def test_another_study(argv, words):
 def test_as_a_user_runs_them(folder, run_python):
     """The command is noted, and the planted leak is told."""
     data = (f"--workdir={folder / 'cli'}", f"--data={folder / 'table.npz'}")
-    done = run_python(*RUN, "giveaway", *data, "--targets=mu_ev,e_g_ev", "--seeds=1")
+    done = run_python(*RUN, "leakage", *data, "--targets=mu_ev,e_g_ev", "--seeds=1")
     assert done.returncode == 0, done.stderr
-    assert "charges gives away, which is not known yet: mu_ev" in done.stdout
-    frame = results.read(folder / "cli/studies/giveaway.csv")
+    assert "charges leaks, which is not known yet: mu_ev" in done.stdout
+    frame = results.read(folder / "cli/studies/leakage.csv")
     noise = frame[(frame.target == "e_g_ev") & (frame.metric == "skill")]
     assert len(noise) == 7 and (noise.value < 0.1).all()
     train = (*data, "--models=tabular_mlp", "--targets=band_energy_ev", "--seeds=1", "--epochs=6")
@@ -244,7 +244,7 @@ def test_as_a_user_runs_them(folder, run_python):
     assert done.returncode == 0 and "partial: not trained: " in done.stdout, done.stderr
     commands = [json.loads(line) for line in (folder / "cli/commands.jsonl").open()]
     assert [line["event"] for line in commands] == ["started", "ended"] * 3
-    assert commands[0]["command"].startswith("python -m experiments.study giveaway --workdir=")
+    assert commands[0]["command"].startswith("python -m experiments.study leakage --workdir=")
 
 
 def test_every_study_is_told():

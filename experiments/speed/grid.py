@@ -1,9 +1,11 @@
 """What stacking trainings brings: the time of an epoch against the number of trainings."""
 
+import contextlib
 import dataclasses
+import functools
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,18 +13,24 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Task
-from qc_jax.evaluate.timing import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.stack import Stack, Training
 
+from . import references
+from .models import one, shipped_task, trained, trainer
+from .turns import take_turns
+
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
 _TURN_SECONDS = 30.0  # after which no further round starts
+_HEAD = (
+    "model                stack  ms/epoch of training  compile s   GFLOP/s  % of pr.  busy cores"
+    "   MB/device"
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class GridTiming:
+class GridTiming(NamedTuple):
     """One stack size; all sizes, and the reference, took turns.
 
     Attributes:
@@ -42,15 +50,56 @@ class GridTiming:
     megabytes: float
 
 
+def run(
+    names: Sequence[str] = ("schnet",),
+    batch: Sequence[int] = (64,),
+    stack: Sequence[int] = (1, 4, 16),
+    rounds: int = 5,
+    reference: bool = False,
+    profile: str = "",
+) -> None:
+    """Print a row for each model and stack."""
+    settings = TrainConfig(batch_size=one("batch", batch), parallel="replicas")
+    names = trained(names)
+    modules = {name: references.module(name) for name in names} if reference else {}
+    devices = jax.local_device_count()
+    # The devices of a CPU share its cores.
+    peak = product_gigaflops() * (1 if jax.default_backend() == "cpu" else devices)
+    print(
+        f"{devices} devices; a large float32 matrix product: {peak:,.0f} GFLOP/s; an epoch: "
+        f"{len(shipped_task(False).split.train):,} training pairs in batches of "
+        f"{settings.batch_size}, and validation"
+    )
+    if reference:
+        print(f"reference: {references.timing().use_all_cores()}")
+    for name in names:
+        model = models.create(name)
+        task = shipped_task("canvas" in model.inputs)
+        other = trainer(name, modules.get(name), task, settings)
+        epoch = other and functools.partial(other.train, task.split.train)
+        with jax.profiler.trace(profile) if profile else contextlib.nullcontext():
+            timings, seconds = time_grid(model, task, settings, stack, rounds, epoch)
+        print(_HEAD + ("  times as fast as the reference" if seconds else ""))
+        for got in timings:
+            row = (
+                f"{name:19s}  {got.size:5d}  {got.seconds * 1e3:20,.1f}  {got.compile_seconds:9.1f}"
+                f"  {got.gigaflops:8,.1f}  {100 * got.gigaflops / peak:8.1f}"
+                f"  {got.cores:10.2f}  {got.megabytes:10,.1f}"
+            )
+            print(row + (f"  {seconds / got.seconds:30.1f}" if seconds else ""), flush=True)
+        if seconds:
+            print(f"the reference's training epoch, without validation: {seconds * 1e3:,.0f} ms")
+
+
 def time_grid(
     model: models.Architecture,
     task: Task,
     settings: TrainConfig,
-    sizes: list[int],
+    sizes: Sequence[int],
     rounds: int,
     reference: Callable[[], Any] | None = None,
 ) -> tuple[list[GridTiming], float | None]:
-    """Times the epochs, validation included, of stacks of several sizes.
+    """Time the epochs, validation included, of stacks of several sizes.
 
     Args:
       model: trained by steps.
@@ -66,16 +115,15 @@ def time_grid(
     programs = {size: _program(model, task, settings, size) for size in sizes}
     busy: dict[int, list[float]] = {size: [] for size in sizes}
 
-    def epoch(size: int) -> Callable[[], Any]:
-        def run() -> Any:
-            wall, cpu = time.perf_counter(), time.process_time()
-            metrics = programs[size].run_epoch(np.ones(size, bool))
-            busy[size].append((time.process_time() - cpu) / (time.perf_counter() - wall))
-            return metrics
+    def epoch(size: int) -> Any:
+        wall, cpu = time.perf_counter(), time.process_time()
+        metrics = programs[size].run_epoch(np.ones(size, bool))
+        busy[size].append((time.process_time() - cpu) / (time.perf_counter() - wall))
+        return metrics
 
-        return run
-
-    work: dict[str, Callable[[], Any]] = {str(size): epoch(size) for size in sizes}
+    work: dict[str, Callable[[], Any]] = {
+        str(size): functools.partial(epoch, size) for size in sizes
+    }
     if reference is not None:
         work["reference"] = reference
     taken = take_turns(work, rounds, _TURN_SECONDS)
@@ -97,15 +145,11 @@ def time_grid(
 
 
 def product_gigaflops() -> float:
-    """What one device reaches in a large float32 matrix product, 10^9 operations a second."""
+    """Return what a device reaches in a large float32 matrix product, 10^9 operations a second."""
     device = jax.local_devices()[0]
     size = _PRODUCT_SIZE.get(device.platform, 8192)
     x = jax.device_put(jnp.ones((size, size), jnp.float32), device)
-
-    @jax.jit
-    def product(x: jax.Array) -> jax.Array:
-        return jnp.dot(x, x, precision="highest")
-
+    product = jax.jit(lambda x: jnp.dot(x, x, precision="highest"))
     seconds = take_turns({"product": lambda: product(x)}, rounds=5)["product"]
     return 2 * size**3 / float(np.median(seconds)) / 1e9
 
@@ -119,10 +163,11 @@ def _program(model: models.Architecture, task: Task, settings: TrainConfig, size
 
 
 def _operations(model: models.Architecture, task: Task, settings: TrainConfig) -> float:
-    """Of an epoch's training steps and validation, by XLA's count of a whole batch."""
+    """Return those of an epoch's training steps and validation, by XLA's count of a whole batch."""
     rows = np.arange(settings.batch_size) % len(task.dataset)
     batch = task.dataset.take(rows).structures
     variables = jax.jit(model.init)(jax.random.key(0), batch)
+    others = {name: value for name, value in variables.items() if name != "params"}
 
     def loss(params: Any, others: Any, batch: Any) -> jax.Array:
         outputs, _ = models.apply_training(
@@ -134,11 +179,8 @@ def _operations(model: models.Architecture, task: Task, settings: TrainConfig) -
         analysis = jax.jit(function).lower(*args).compile().cost_analysis()
         return float((analysis or {}).get("flops", np.nan))
 
-    others = {name: value for name, value in variables.items() if name != "params"}
     step = count(jax.grad(loss), variables["params"], others, batch)
-    forward = count(
-        lambda variables, batch: models.apply(model, variables, batch), variables, batch
-    )
+    forward = count(functools.partial(models.apply, model), variables, batch)
     steps, validations = (
         -(-len(part) // settings.batch_size) for part in (task.split.train, task.split.validation)
     )

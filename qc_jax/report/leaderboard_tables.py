@@ -51,7 +51,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
 
 _MAE = (
     "Mean ± deviation over the seeds. Bold: significantly better than the second best. "
-    "†: the model's inputs give the target away; not eligible as best."
+    "†: the model's inputs leak the target; not eligible as best."
 )
 
 
@@ -91,9 +91,9 @@ def _pivot(
                         text,
                         value if np.isfinite(value) else np.inf,
                         bold=metric == "mae" and best.get(target) == label,
-                        given_away=bool(line["given_away_by"]),
+                        leaked=bool(line["leaked_by"]),
                         note=f"{line['seeds']} of {most[target]} seeds" if fewer else "",
-                        title=_given(line["given_away_by"]),
+                        title=_leaked(line["leaked_by"]),
                     )
                 )
             rows.append(cells)
@@ -128,8 +128,8 @@ def _baseline(values: pd.DataFrame, target: str, metric: str) -> Cell:
     return Cell(text, float(line[metric]))
 
 
-def _given(inputs: str) -> str:
-    return f"given away by {inputs.replace(' ', ', ')}" if inputs else ""
+def _leaked(inputs: str) -> str:
+    return f"leaked by {inputs.replace(' ', ', ')}" if inputs else ""
 
 
 def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
@@ -159,20 +159,20 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
             ]
             for metric in metrics:
                 value = line.get(metric, np.nan)
-                given = metric == "mae" and bool(line["given_away_by"])
+                given = metric == "mae" and bool(line["leaked_by"])
                 order = value if np.isfinite(value) else np.inf
-                cells.append(Cell(number(value, 4), order, given_away=given))
+                cells.append(Cell(number(value, 4), order, leaked=given))
             for size in sizes:
                 value = line[size]
                 known = not pd.isna(value)
                 digits = f"{float(value):.1f}" if size == "seconds" else f"{round(value):,}"
                 cells.append(Cell(digits, float(value)) if known else _NOTHING)
-            cells.append(Cell(line["given_away_by"].replace(" ", ", ") or "–"))
+            cells.append(Cell(line["leaked_by"].replace(" ", ", ") or "–"))
             rows.append(cells)
     words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
     heads = [Column(one) for one in (*metrics.values(), *sizes.values())]
     return Table(
-        *(name, "All scores", [*words, *heads, Column("given away by", numeric=False)], rows),
+        *(name, "All scores", [*words, *heads, Column("leaked by", numeric=False)], rows),
         caption="Means over the seeds. The interval is that of the MAE, by bootstrap over the test "
         "rows: mean over the seeds of both ends. Seconds are those of one training, its share "
         "where several were trained as one program.",
@@ -204,7 +204,7 @@ def _tests(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
         *(name, "Is the best better than the second?"),
         [Column(head, numeric=head in ("p", "corrected")) for head in heads],
         rows,
-        caption="Of the models that are not given the target away. p is that of a paired "
+        caption="Of the models whose inputs do not leak the target. p is that of a paired "
         "permutation test on the absolute errors of the same test pairs, averaged over the seeds; "
         f"corrected for {len(rows)} targets by Holm's method; below "
         f"{leaderboard.SIGNIFICANT} is significant.",
@@ -238,7 +238,7 @@ def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | 
             Cell(
                 spread(line["mae"], line["std"]),
                 line["mae"],
-                given_away=bool(line["given_away_by"]),
+                leaked=bool(line["leaked_by"]),
             ),
         ]
         if same:

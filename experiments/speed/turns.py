@@ -12,9 +12,10 @@ import numpy as np
 def take_turns(
     work: Mapping[str, Callable[[], Any]], rounds: int, most_seconds: float = math.inf
 ) -> dict[str, np.ndarray]:
-    """Seconds [rounds] that each of `work` took; each runs once in every round, in a random order.
+    """Return the seconds [rounds] that each of `work` took.
 
-    Each runs once beforehand, so compilation is not in it, and is timed until what it returns is
+    Each runs once in every round, in a random order, and once beforehand, so that compilation is
+    not in it. It is timed until what it returns is
     ready. What it returned is freed outside its time and before the next one starts.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 from qc_jax.data import splits
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.evaluate import giveaway, statistics
+from qc_jax.evaluate import leakage, statistics
 from tests import planted
 
 
@@ -22,8 +22,8 @@ def skills(table):
     """Skill on the test rows, by target and input."""
     found = {}
     split = splits.make_split("random", table, planted.TARGETS, 1)
-    for source, values in giveaway.inputs_of(table).items():
-        linear = giveaway.Linear({part: values[rows] for part, rows in split.parts().items()})
+    for source, values in leakage.inputs_of(table).items():
+        linear = leakage.Linear({part: values[rows] for part, rows in split.parts().items()})
         for name in planted.TARGETS:
             labels = table.targets[name]
             floor = linear.score(labels[split.train], labels[split.validation])
@@ -44,7 +44,7 @@ def test_a_planted_leak_is_found_where_it_is(skills):
 
 
 def test_what_is_linear_in_an_input_is_found_there(skills):
-    limit = 1 - giveaway.GIVEN_AWAY
+    limit = 1 - leakage.LEAKED
     # Some elements are in few training rows.
     assert skills[planted.ELEMENTS, "atomic_numbers"] > 0.95
     assert skills[planted.ELEMENTS, "atomic_numbers+positions"] > 0.95
@@ -55,25 +55,25 @@ def test_what_is_linear_in_an_input_is_found_there(skills):
     assert skills[planted.CHANNEL, "dipole"] < 0.3
 
 
-def test_what_canvas_charges_and_dipole_are_known_to_give_away(table):
+def test_what_canvas_charges_and_dipole_are_known_to_leak(table):
     """Of the shipped labels."""
     split = splits.make_split("random", table, ("q_std",), 1)
-    inputs = giveaway.inputs_of(table)
+    inputs = leakage.inputs_of(table)
     for name, source in (("dipole_mag_d", "canvas"), ("q_maxabs", "charges"), ("q_std", "canvas")):
-        assert giveaway.declared(name, source)
+        assert leakage.declared(name, source)
         values, labels = inputs[source], table.targets[name]
-        linear = giveaway.Linear({part: values[rows] for part, rows in split.parts().items()})
+        linear = leakage.Linear({part: values[rows] for part, rows in split.parts().items()})
         floor = linear.score(labels[split.train], labels[split.validation])
         assert np.abs(floor.predicted - labels[split.test]).max() < 1e-3 * labels.max()
-    assert giveaway.declared("repulsive_energy_ev", "atomic_numbers+positions") == ("positions",)
-    assert not giveaway.declared("e_homo_ev", "canvas")
+    assert leakage.declared("repulsive_energy_ev", "atomic_numbers+positions") == ("positions",)
+    assert not leakage.declared("e_homo_ev", "canvas")
 
 
 def test_a_product_is_found_by_its_logarithm():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))
     labels = np.exp(4 * x[:, 0])
-    linear = giveaway.Linear({"train": x[:200], "validation": x[200:250], "test": x[250:]})
+    linear = leakage.Linear({"train": x[:200], "validation": x[200:250], "test": x[250:]})
     floor = linear.score(labels[:200], labels[200:250])
     np.testing.assert_allclose(floor.predicted, labels[250:], rtol=1e-6)
     assert "logarithms" in floor.description and floor.parameters == 4
@@ -82,9 +82,9 @@ def test_a_product_is_found_by_its_logarithm():
 def test_what_is_not_known_is_not_read(table):
     populations = table.populations.copy()
     populations[0] = np.nan
-    inputs = giveaway.inputs_of(dataclasses.replace(table, populations=populations))
+    inputs = leakage.inputs_of(dataclasses.replace(table, populations=populations))
     assert np.isnan(inputs["populations"][0]).any() and np.isnan(inputs["canvas"][0]).any()
     assert all(np.isfinite(values[1:]).all() for values in inputs.values())
     nothing = {"train": np.ones((3, 1)), "validation": np.ones((0, 1)), "test": np.ones((3, 1))}
     with pytest.raises(InputError, match="no validation row has this input"):
-        giveaway.Linear(nothing)
+        leakage.Linear(nothing)

@@ -1,8 +1,8 @@
 """How well a target follows from a single input by a linear model: the floor under every score.
 
 `inputs_of` makes of a table what a linear model can read of each input, some closed forms that no
-line would find included; `Linear` fits it. An input from which a target follows that way gives the
-target away.
+line would find included; `Linear` fits it. An input from which a target follows that way leaks
+the target.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from qc_jax import canvas
 from qc_jax.canvas import FEATURES
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.table import PairTable
-from qc_jax.data.targets import given_away
+from qc_jax.data.targets import leaking_inputs
 from qc_jax.errors import InputError
 
-# Of the training median's error, what an input may leave that is said to give the target away.
-GIVEN_AWAY = 0.01
+# Of the training median's error, what an input may leave that is said to leak the target.
+LEAKED = 0.01
 
 # Ridge penalties, as parts of the largest eigenvalue; the validation rows choose.
 _PENALTIES = np.concatenate([[1e-14], np.logspace(-10, 0, 21)])
@@ -64,8 +64,8 @@ def inputs_of(table: PairTable) -> dict[str, np.ndarray]:
 
 
 def declared(target: str, source: str) -> tuple[str, ...]:
-    """Which parts of an input, a key of `inputs_of`, are known to give the target away."""
-    return given_away(target, source.split("+"))
+    """Which parts of an input, a key of `inputs_of`, are known to leak the target."""
+    return leaking_inputs(target, source.split("+"))
 
 
 class Floor(NamedTuple):

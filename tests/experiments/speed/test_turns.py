@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from qc_jax.evaluate.timing import take_turns
+from experiments.speed.turns import take_turns
 
 
 def test_each_runs_once_a_round_after_a_warm_up():

@@ -39,9 +39,9 @@ def test_a_reference_that_is_not_installed_is_one_line(run_python):
     code = """
 import sys
 sys.modules["torch"] = None  # an import of it raises ModuleNotFoundError
-from experiments import speed
+from experiments.speed import __main__ as speed
 from qc_jax.runs import cli
-cli.run(speed.main)
+cli.run(speed.main, speed.FLAGS)
 """
     done = run_python("-c", code, "--what=models", "--models=gcn", "--reference")
     assert done.returncode == 2 and "Traceback" not in done.stderr
@@ -60,7 +60,11 @@ cli.run(speed.main)
         ("canvas", "expected flags only"),
         ("--what=models --models=schnett", "unknown model 'schnett'; choose one of: "),
         ("--what=models --models=pair_mean", "pair_mean is solved at once, not trained by steps"),
-        ("--what=models --batch=8,16", "expected one batch size of models, got 8, 16"),
+        ("--molecules=5", "--molecules"),
+        ("--molecules=50", "--molecules: --what=canvas does not use it"),
+        ("--what=grid --size=8", "--size: --what=grid does not use it"),
+        ("--what=stream --models=gcn,egnn", "--models: expected one value here, got gcn, egnn"),
+        ("--what=models --batch=8,16", "--batch: expected one value here, got 8, 16"),
     ],
 )
 def test_wrong_flag_is_one_line(run_python, flag, message):
@@ -98,7 +102,7 @@ def test_stream(run_python, tmp_path):
 
 
 def test_references_are_of_a_clone_alone(run_python, tmp_path):
-    command = ("-m", "experiments.speed", "--what=models", "--models=gcn", "--reference")
+    command = ("-m", "qc_jax", "speed", "--what=models", "--models=gcn", "--reference")
     done = run_python(*command, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "in tests/references of a clone" in done.stderr.splitlines()[-1]

@@ -1,8 +1,8 @@
-"""giveaway: how well each target follows from each single input by a linear model.
+"""leakage: how well each target follows from each single input by a linear model.
 
 The floor of triviality under every score: `skill` says which part of the training median's error an
-input takes away, 1 for all. `given_away_by` names the inputs that are known to give a target away;
-what is found beside them, or is not found, is told. `qc_jax.evaluate.giveaway` says what the linear
+input takes away, 1 for all. `leaked_by` names the inputs known to leak a target;
+what is found beside them, or is not found, is told. `qc_jax.evaluate.leakage` says what the linear
 models read.
 """
 
@@ -16,7 +16,7 @@ from rich.progress import track
 from qc_jax.data import splits
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError
-from qc_jax.evaluate import baselines, giveaway, metrics, statistics
+from qc_jax.evaluate import baselines, leakage, metrics, statistics
 from qc_jax.runs import building, results
 
 from . import common
@@ -26,11 +26,11 @@ _MODEL = "linear"  # that of the table's rows
 
 def rows(asked: common.Asked) -> list[dict[str, Any]]:
     """Errors on the test rows of the random split, and `skill`, for each input."""
-    inputs = giveaway.inputs_of(asked.pairs)
+    inputs = leakage.inputs_of(asked.pairs)
     versions = results.of_versions(building.versions())
     made: list[dict[str, Any]] = []
     for seed in asked.seeds:
-        fitted: dict[Any, giveaway.Linear] = {}  # targets that have the same rows share them
+        fitted: dict[Any, leakage.Linear] = {}  # targets that have the same rows share them
         for name in track(
             asked.targets, f"seed {seed}", console=Console(stderr=True), transient=True
         ):
@@ -50,7 +50,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                     "seed": seed,
                     "target": name,
                     "unit": target(name).unit,
-                    "given_away_by": " ".join(giveaway.declared(name, source)),
+                    "leaked_by": " ".join(leakage.declared(name, source)),
                     "status": results.FINISHED,
                     **{f"{part}_rows": len(rows) for part, rows in parts.items()},
                     **versions,
@@ -58,7 +58,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                 y = {part: labels[rows, 0].astype(np.float64) for part, rows in parts.items()}
                 try:
                     if key not in fitted:
-                        fitted[key] = giveaway.Linear(
+                        fitted[key] = leakage.Linear(
                             {part: values[rows] for part, rows in parts.items()}
                         )
                     floor = fitted[key].score(y["train"], y["validation"])
@@ -75,15 +75,15 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 
 
 def show(frame: pd.DataFrame) -> None:
-    """Skills, and where they disagree with what is known to give a target away."""
+    """Skills, and where they disagree with what is known to leak a target."""
     title = "Skill of a linear model that reads one input (1 − MAE / MAE of the training median)"
     common.show_means(frame, ["skill"], title, ("target",), "setting")
     skills = results.summary(frame, ("target", "setting"), "skill")
-    found = skills["mean"] >= 1 - giveaway.GIVEN_AWAY
+    found = skills["mean"] >= 1 - leakage.LEAKED
     for text, which in (
-        ("gives away, as is known", found & (skills.given_away_by != "")),
-        ("gives away, which is not known yet", found & (skills.given_away_by == "")),
-        ("is known to give away, but not by a line", ~found & (skills.given_away_by != "")),
+        ("leaks, as is known", found & (skills.leaked_by != "")),
+        ("leaks, which is not known yet", found & (skills.leaked_by == "")),
+        ("is known to leak, but not by a line", ~found & (skills.leaked_by != "")),
     ):
         for source, of_source in skills[which].groupby("setting", sort=False):
             print(f"{source} {text}: {', '.join(of_source.target)}")

@@ -1,0 +1,1 @@
+"""Timings of what runs on this machine."""
