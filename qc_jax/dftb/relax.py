@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qc_jax.chem import elements, units
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb import scc, tables
 from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.convergence import KELVINS
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.dftb.pairs import Pairs
 from qc_jax.dftb.parametrization import Parametrization
@@ -21,20 +23,20 @@ LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
 FIRST_STEP, LAST_STEP = 0.1, 0.4  # bohr, of the walk downhill
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
+PULL = 1e-4  # hartree/bohr: where DFTB+, unless told otherwise, calls a geometry converged
 NARROW = 1e-7  # bohr: a bracket taken for a minimum, where the gradient jumps
 REACH = 14.0  # bohr beyond the start where a walk outwards is given up
 ROWS_ABOUT = 24  # published rows that are computed about a minimum
 TIMES = 8  # that they are moved to follow a walk
 # How a walk goes on.
-WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED = range(6)
-_KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED, GAVE_UP = range(7)
 
 
 class Walk(NamedTuple):
     """Where the search of each pair stands; bohr, hartree.
 
     Attributes:
-      status: of the six above.
+      status: of the seven above.
       distance: where the energy is asked for next, or was last.
       step: of the walk; the sign is the direction.
       ends: of the bracket: gradient not positive at the first, not negative at the second.
@@ -169,7 +171,7 @@ def _padded(rows: np.ndarray) -> np.ndarray:
 def default_start(names: Sequence[tuple[str, str]]) -> Float[np.ndarray, " pairs"]:
     """Return the sums of the covalent radii, bohr."""
     return np.array(
-        [sum(elements.element(s).covalent_radius_ang for s in n) / units.BOHR_ANG for n in names]
+        [sum(elements.element(s).covalent_radius_ang for s in n) / BOHR_ANG for n in names]
     )
 
 
@@ -250,13 +252,17 @@ def refine(
         tables.table_rows([], np.zeros(0, int), ROWS_ABOUT),
     )
     rows = dataclasses.replace(parametrization, tables=held)
-    todo = np.flatnonzero(walks.status == FOUND)
+    todo = np.flatnonzero((walks.status == FOUND) | (walks.status == GAVE_UP))
     for _ in range(TIMES):
         centre = np.rint(result.distance[todo] / tables.STEP).astype(int)
         first = np.maximum(centre - ROWS_ABOUT // 2, tables.FIRST_ROW)
         new = tables.table_rows([keys[k] for k in todo], first, ROWS_ABOUT)
         for array, some in zip(held, new, strict=True):
             array[places[todo]] = some
+        moving = result.status[todo] != GAVE_UP
+        todo, first = todo[moving], first[moving]
+        if not len(todo):
+            break
         # Eight rows surround a distance, and energies are asked for 0.02 Å beside the minimum.
         limits = tables.STEP * np.stack([first + 7, first + ROWS_ABOUT - 6], axis=1)
         begun = begin(result.distance[todo], limits, result.excess[todo])
@@ -268,9 +274,38 @@ def refine(
             first > tables.FIRST_ROW
         )
         todo = todo[gone]
-        if not len(todo):
-            break
     return result, rows
+
+
+def give_up(
+    names: Sequence[tuple[str, str]], parametrization: Parametrization, kt: float, walks: Walk
+) -> Walk:
+    """Return walks that end, where there is no minimum outwards, where the pull is below `PULL`.
+
+    So a geometry optimisation with DFTB+'s default criterion ends for atoms that repel each other.
+    Their status becomes `GAVE_UP`. Arguments as of `relax`.
+    """
+    result = jax.tree.map(np.array, walks)
+    todo = np.flatnonzero(walks.status == NO_MINIMUM)
+    if not len(todo):
+        return result
+    some = [names[k] for k in todo]
+    distances = default_start(some)[:, None] + np.arange(0.0, REACH, 0.1)
+    seen = scan(some, parametrization, kt, distances)
+    flat = np.abs(seen["gradient"]) < PULL
+    flat &= seen["residual"] < scc.TOLERANCE
+    for row, k in enumerate(todo):
+        if not flat[row].any():
+            continue
+        at = int(np.argmax(flat[row]))
+        distance = distances[row, at]
+        if at:  # the logarithm of the pull is nearly a line
+            logs = np.log(np.abs(seen["gradient"][row, at - 1 : at + 1]))
+            part = (logs[0] - np.log(PULL)) / (logs[0] - logs[1])
+            distance += (part - 1) * (distance - distances[row, at - 1])
+        result.status[k], result.distance[k] = GAVE_UP, distance
+        result.excess[k] = seen["excess"][row, at]
+    return result
 
 
 def scan(
@@ -312,7 +347,7 @@ def scan(
     left = np.flatnonzero(~(result["residual"] < scc.TOLERANCE))
     if len(left):
         starts[left] = 0.0
-        for kelvin in _KELVINS:
+        for kelvin in KELVINS:
             hot = run(left, max(kelvin * units.KELVIN_HARTREE, kt))
             settled = hot["residual"] < scc.TOLERANCE
             starts[left[settled]] = hot["excess"][settled]
@@ -358,10 +393,11 @@ def lowest(
 
 def failure(walk: Walk, row: int) -> str | None:
     """Return why the walk of a row found no minimum, or None where it did."""
-    at = f"{walk.distance[row] * units.BOHR_ANG:.2f} Å"
-    low, high = walk.limits[row] * units.BOHR_ANG
+    at = f"{walk.distance[row] * BOHR_ANG:.2f} Å"
+    low, high = walk.limits[row] * BOHR_ANG
     return {
         FOUND: None,
+        GAVE_UP: None,
         TOO_CLOSE: f"no minimum: the energy falls to where the tables begin, {low:.2f} Å",
         NO_MINIMUM: f"no minimum: the energy falls out to {high:.1f} Å",
         NOT_CONVERGED: f"the charges do not settle at {at}",

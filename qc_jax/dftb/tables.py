@@ -226,6 +226,18 @@ def slater_koster_tables(
     return both[0], both[1]
 
 
+def sorted_pairs(
+    pairs: Iterable[tuple[str, str]], form: str = "published"
+) -> list[tuple[str, str]]:
+    """Return the pairs in an order in which neighbours share quadrature points.
+
+    To be cut into batches: a batch is faster the more of its pairs go by one atom's range.
+    """
+    pairs = list(pairs)
+    elements = _Elements.of(pairs, form)
+    return sorted(pairs, key=elements.ordered)
+
+
 class _Elements(NamedTuple):
     """The elements of some pairs: pseudo-atoms and the ranges of their orbitals, bohr."""
 

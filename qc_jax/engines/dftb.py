@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from qc_jax.chem import units
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
@@ -74,6 +75,13 @@ class Options:
         default="downhill",
         metadata={"help": "'downhill' from the sum of the covalent radii, or 'global'"},
     )
+    unbound: str = dataclasses.field(
+        default="keep",
+        metadata={
+            "help": "atoms that repel each other: 'keep' them where the pull falls below 1e-4 "
+            "hartree/bohr, DFTB+'s criterion, as in the published data, or 'leave_out'"
+        },
+    )
 
     def create(
         self, symbols: Sequence[str] | None = None, workspace: str | None = None
@@ -89,6 +97,7 @@ class Options:
 
         choose("form", self.form, parametrization.FORMS)
         choose("minimum", self.minimum, ("downhill", "global"))
+        choose("unbound", self.unbound, ("keep", "leave_out"))
         kt_of(self.temperature)
         ptbp = self.parameters == PTBP
         there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
@@ -116,6 +125,7 @@ class Options:
             max_l,
             float(self.temperature),
             self.minimum,
+            self.unbound,
             sha256,
         )
 
@@ -131,6 +141,7 @@ class DftbEngine:
       max_l: letter of the highest shell, of elements that are not to have all of theirs.
       temperature: of the electrons, K.
       minimum: 'downhill' or 'global'.
+      unbound: 'keep' or 'leave_out'.
       sha256: of a directory's files.
       gates: which of its records may stand in a table.
     """
@@ -141,6 +152,7 @@ class DftbEngine:
     max_l: Mapping[str, str]
     temperature: float
     minimum: str
+    unbound: str
     sha256: str | None = None
     gates: SanityChecks = GATES
     name: ClassVar[str] = "dftb"
@@ -157,6 +169,7 @@ class DftbEngine:
             "max_l": dict(self.max_l),
             "temperature_k": self.temperature,
             "minimum": self.minimum,
+            "unbound": self.unbound,
         }
 
     def compute(self, name: str) -> Record:
@@ -215,9 +228,13 @@ class DftbEngine:
                 progress(at + k + 1, len(names))
 
     def _batches(self, names: Sequence[str]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-        for at in range(0, len(names), BATCH):
-            batch = [name.split("_") for name in names[at : at + BATCH]]
-            yield at, [(first, second) for first, second in batch]
+        pairs = [(first, second) for first, second in (name.split("_") for name in names)]
+        if self.parameters == PTBP and len(pairs) > BATCH:
+            from qc_jax.dftb import tables
+
+            pairs = tables.sorted_pairs(pairs, self.form)
+        for at in range(0, len(pairs), BATCH):
+            yield at, pairs[at : at + BATCH]
 
     def _load(self, pairs: Sequence[tuple[str, str]]) -> "Parametrization":
         from qc_jax.dftb.convergence import load
@@ -239,9 +256,11 @@ class DftbEngine:
         with jax.enable_x64(True), jax.debug_nans(False):
             find = relax.relax if self.minimum == "downhill" else relax.lowest
             walks = find(pairs, parametrization, kt)
+            if self.unbound == "keep":
+                walks = relax.give_up(pairs, parametrization, kt, walks)
             if self.parameters == PTBP and self.form == "published":
                 walks, parametrization = relax.refine(pairs, parametrization, kt, walks)
-            beside = BESIDE_ANG / units.BOHR_ANG
+            beside = BESIDE_ANG / BOHR_ANG
             distances = walks.distance[:, None] + np.array([0.0, -beside, beside])
             excess = np.repeat(walks.excess[:, None], 3, axis=1)
             points = relax.scan(pairs, parametrization, kt, distances, excess)
@@ -254,17 +273,20 @@ class DftbEngine:
                 yield name, Failure(kind, reason.removeprefix("no minimum: ")), parametrization
                 continue
             point = {key: values[row] for key, values in points.items()}
+            here = {key: values[0] for key, values in point.items()}
+            if walks.status[row] == relax.GAVE_UP:
+                yield name, self._record(name, here, None, False), parametrization
+                continue
             energies = point["mermin_free_energy"] * units.HARTREE_EV
-            low, high = (float(x) * units.BOHR_ANG for x in walks.limits[row])
+            low, high = (float(x) * BOHR_ANG for x in walks.limits[row])
             diagnostics = ConvergenceDiagnostics(
                 atoms_energy_ev=sum(self._atom_energy(s, parametrization) for s in (first, second)),
-                gradient_ev_ang=float(point["gradient"][0]) * units.HARTREE_EV / units.BOHR_ANG,
+                gradient_ev_ang=float(point["gradient"][0]) * units.HARTREE_EV / BOHR_ANG,
                 searched_ang=(low, high),
                 step_ang=BESIDE_ANG,
                 beside_ev=(float(energies[1] - energies[0]), float(energies[2] - energies[0])),
             )
-            here = {key: values[0] for key, values in point.items()}
-            yield name, self._record(name, here, diagnostics), parametrization
+            yield name, self._record(name, here, diagnostics, True), parametrization
 
     def _scans(self, sound: Sequence[tuple[str, Record]], grid: "Grid") -> dict[str, Scan]:
         import jax
@@ -276,7 +298,7 @@ class DftbEngine:
             return {}
         pairs = [(first, second) for first, second in (name.split("_") for name, _ in sound)]
         parametrization = self._load(pairs)
-        lengths = np.array([record.distance for _, record in sound]) / units.BOHR_ANG
+        lengths = np.array([record.distance for _, record in sound]) / BOHR_ANG
         with jax.enable_x64(True), jax.debug_nans(False):
             distances = lengths[:, None] * grid.ratios
             points = relax.scan(pairs, parametrization, kt_of(self.temperature), distances)
@@ -286,15 +308,15 @@ class DftbEngine:
             shortest = parametrization.shortest[parametrization.row(*pairs[row])[0]]
             for k, ratio in enumerate(grid.ratios):
                 here = {key: values[row, k] for key, values in points.items()}
-                label = f"{name} at {distances[row, k] * units.BOHR_ANG:.3f} Å"
+                label = f"{name} at {distances[row, k] * BOHR_ANG:.3f} Å"
                 if distances[row, k] < shortest:
-                    reach = f"closer than the tables reach, {shortest * units.BOHR_ANG:.2f} Å"
+                    reach = f"closer than the tables reach, {shortest * BOHR_ANG:.2f} Å"
                     left_out[label] = str(Failure(FailureKind.EDGE, reach))
                 elif not here["residual"] < scc.TOLERANCE:
                     left_out[label] = str(Failure(FailureKind.SCC, "the charges do not settle"))
                 else:
-                    slope = float(here["gradient"]) * units.HARTREE_EV / units.BOHR_ANG
-                    record = self._record(name, here, None)
+                    slope = float(here["gradient"]) * units.HARTREE_EV / BOHR_ANG
+                    record = self._record(name, here)
                     record = dataclasses.replace(
                         record,
                         forces=[[0.0, 0.0, slope], [0.0, 0.0, -slope]],
@@ -320,7 +342,11 @@ class DftbEngine:
         return float(2 * filled @ levels - 2 * kt * occupations.entropy(filled)) * units.HARTREE_EV
 
     def _record(
-        self, name: str, here: Mapping[str, np.ndarray], diagnostics: ConvergenceDiagnostics | None
+        self,
+        name: str,
+        here: Mapping[str, np.ndarray],
+        diagnostics: ConvergenceDiagnostics | None = None,
+        at_minimum: bool | None = None,
     ) -> Record:
         levels = here["levels"][here["present"]] * units.HARTREE_EV
         filled = here["occupations"][here["present"]]
@@ -330,7 +356,7 @@ class DftbEngine:
         lumo = max(homo, float(takers.min())) if len(takers) else float("nan")
         populations = np.zeros((2, len(ORBITAL_L)))
         populations[:, : here["populations"].shape[1]] = here["populations"]
-        distance = float(here["distance"]) * units.BOHR_ANG
+        distance = float(here["distance"]) * BOHR_ANG
         charges = -here["excess"]
         dipole = float(charges[1] * here["distance"]) * units.EBOHR_DEBYE
         energies = {
@@ -356,6 +382,6 @@ class DftbEngine:
                 "metal_like": float(homo == lumo),
                 "no_virtual_in_basis": float(np.isnan(lumo)),
                 "scc_converged": 1.0,
-                **({} if diagnostics is None else {"geom_converged": 1.0}),
+                **({} if at_minimum is None else {"geom_converged": float(at_minimum)}),
             },
         )

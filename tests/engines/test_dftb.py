@@ -80,7 +80,10 @@ def test_scans(files):
         ({"form": "best"}, "unknown form 'best'; choose one of: exact, published"),
         ({"minimum": "any"}, "unknown minimum 'any'"),
         ({"temperature": -1.0}, "temperature: expected 0 or more kelvin"),
-        ({"max_l": ("Al",)}, "unknown max_l: convention, or shell like Al:p, 'Al'; choose one of: all, main"),
+        (
+            {"max_l": ("Al",)},
+            "unknown max_l: convention, or shell like Al:p, 'Al'; choose one of: all, main",
+        ),
         ({"max_l": ("Al:f",)}, "unknown max_l of Al 'f'; choose one of: d, p, s"),
         ({"max_l": ("Fm:p",)}, "unknown element of max_l 'Fm'"),
         ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
