@@ -18,10 +18,8 @@ from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.report import source
 from qc_jax.report.tables import show_sweep
-from qc_jax.runs import building, cli, distributed, progress, results, sweep
+from qc_jax.runs import building, cards, cli, distributed, grids, progress, results, sweep
 from qc_jax.train import hosts
-
-from . import grids
 
 # What the quick preset trains: the models that read no canvas, on targets of all kinds.
 _QUICK_TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
@@ -46,11 +44,10 @@ def _preset() -> tuple[Sequence[str], Sequence[str], Sequence[int]]:
         case "published":
             return grids.PUBLISHED, BENCHMARK_TARGETS, grids.SEEDS
         case "quick":
-            cards = grids.cards()
-            names = [name for name in cards if "canvas" not in models.describe(name).inputs]
+            names = [name for name in cards.names() if "canvas" not in models.describe(name).inputs]
             return names, _QUICK_TARGETS, _QUICK_SEEDS
         case _:
-            return grids.cards(), BENCHMARK_TARGETS, grids.SEEDS
+            return cards.names(), BENCHMARK_TARGETS, grids.SEEDS
 
 
 def main(_: list[str]) -> None:
@@ -69,7 +66,7 @@ def main(_: list[str]) -> None:
             return
         seconds = time.monotonic() - start
         grids.note_command(made.workdir.path, event="ended", seconds=seconds)
-        frame = source.with_tests(source.read(made.workdir.path, sweep.lines)).trained
+        frame = source.with_tests(source.read(made.workdir.path)).trained
         for name in ("results.csv", "results.parquet"):
             results.write(made.workdir.path / name, frame)
     show_sweep(made.results)

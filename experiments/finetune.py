@@ -29,7 +29,6 @@ _DATA_DIR = FLAGS.string("data_dir", "", "Where TFDS keeps what it prepares.")
 _TARGET = FLAGS.string("target", None, "As --config.target; the card's where not given.")
 _WORKDIR = FLAGS.string("workdir", None, "Where the run is kept.", required=True)
 _CONFIG = FLAGS.card(
-    train.CARDS,
     "Experiment card; that of the data's kind in configs/finetune where not given.",
     required=False,
     default=lambda: f"finetune/{_DATA.value.partition(':')[0]}",

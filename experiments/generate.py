@@ -28,39 +28,34 @@ import os
 import sys
 import tempfile
 
-from absl import flags
-
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
-from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
+from qc_jax.report.tables import show
 from qc_jax.runs import cli
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import account
 
-from . import engine_flags
+from .engine_flags import EngineFlags
 
-_ENGINE = flags.DEFINE_enum("engine", "tblite", sorted(generate.ENGINES), "who computes")
-_OUT = flags.DEFINE_string("out", None, "path of the table, ending in .npz")
-_ELEMENTS = flags.DEFINE_list("elements", None, "symbols; all that the engine knows unless given")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the table at --out")
-_VERIFY = flags.DEFINE_integer(
-    "verify", None, "compute so many pairs of --table again and compare", lower_bound=1
+FLAGS = cli.Flags(__doc__)
+_ENGINE = EngineFlags(FLAGS)
+_OUT = FLAGS.string("out", None, "Path of the table, ending in .npz.")
+_ELEMENTS = FLAGS.strings("elements", None, "Symbols; all that the engine knows unless given.")
+_OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the table at --out.")
+_CURVE = FLAGS.string(
+    "curve", None, "LOW:HIGH:COUNT: so many distances, from LOW to HIGH times the relaxed one."
 )
-_TABLE = flags.DEFINE_string("table", SHIPPED[0], "what --verify checks: a name or an .npz file")
-_SEED = flags.DEFINE_integer("seed", 0, "which pairs --verify chooses", lower_bound=0)
-_CURVE = flags.DEFINE_string(
-    "curve", None, "LOW:HIGH:COUNT: so many distances, from LOW to HIGH times the relaxed one"
+_VERIFY = FLAGS.integer(
+    "verify", None, "Compute so many pairs of --table again and compare.", lower_bound=1
 )
-
-
-_OWNERS = engine_flags.define()
+_TABLE = FLAGS.string("table", SHIPPED[0], "What --verify checks: a name or an .npz file.")
+_SEED = FLAGS.integer("seed", 0, "Which pairs --verify chooses.", lower_bound=0)
 
 
 def _generate(out: str) -> None:
     symbols = None if _ELEMENTS.value is None else [symbol.strip() for symbol in _ELEMENTS.value]
-    raw = out.removesuffix(".npz") + "_raw"
-    engine = engine_flags.create_engine(_ENGINE.value, _OWNERS, symbols, raw)
+    engine = _ENGINE.create(symbols, out.removesuffix(".npz") + "_raw")
     if _CURVE.value is not None:
         engine = generate.scanning(engine, _CURVE.value)
     symbols = list(engine.symbols) if symbols is None else symbols
@@ -72,51 +67,48 @@ def _generate(out: str) -> None:
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from {out}.answers", file=sys.stderr)
         sys.exit(130)
-    first, *others = account(table)
-    if CONTINUOUS in table.extras:
-        jumped = table.extras[CONTINUOUS] == 0
-        names = " ".join(sorted(set(table.names[jumped])))
-        others = [f"  {jumped.sum()} rows behind a jump, of: {names or '-'}", *others]
-    print("\n".join([first, *others, f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
+    print("\n".join([*account(table), f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
 
 
-def _verify(table: PairTable, count: int) -> bool:
-    generate.check_maker(table, _ENGINE.value)
+def _verify(table: PairTable, count: int) -> None:
+    generate.check_maker(table, _ENGINE.engine.value)
+    made = table.provenance
     with tempfile.TemporaryDirectory() as workspace, Bar() as bar:
-        symbols = table.provenance.get("elements")
-        engine = engine_flags.create_engine(_ENGINE.value, _OWNERS, symbols, workspace)
-        if "curve" in table.provenance:
-            engine = generate.scanning(engine, table.provenance["curve"])
-        differences = generate.verify(engine, table, count, seed=_SEED.value, progress=bar)
+        engine = _ENGINE.create(made.get("elements"), workspace)
+        if "curve" in made:
+            engine = generate.scanning(engine, made["curve"])
+        found = generate.verify(engine, table, count, seed=_SEED.value, progress=bar)
     pairs = len(set(table.names))
-    print(
-        f"{min(count, pairs)} of {pairs} pairs of {_TABLE.value}, "
-        f"made with {table.provenance.get('engine')} {table.provenance.get('version')}, "
-        f"again with {engine.name} {engine.provenance()['version']}"
+    title = (
+        f"{min(count, pairs)} of {pairs} pairs of {_TABLE.value}, made with {made.get('engine')} "
+        f"{made.get('version')}, again with {engine.name} {engine.provenance()['version']}"
     )
-    print(f"{'quantity':<24}{'largest difference':>20}{'allowed':>10}  unit   pair")
-    for row in differences:
-        print(
-            f"{row.quantity:<24}{row.largest:>20.1e}{row.allowed:>10.0e}  {row.unit:<6} {row.pair}"
-            + ("" if row.within else "  TOO MUCH")
+    rows = [
+        (
+            *(row.quantity, f"{row.largest:.1e}", f"{row.allowed:.0e}", row.unit, row.pair),
+            "" if row.within else "TOO MUCH",
         )
-    return all(row.within for row in differences)
-
-
-def main(argv: list[str]) -> None:
-    """Make a table, or with --verify check one."""
-    if argv:
-        raise InputError(f"expected flags only (--engine=tblite), got {argv[0]!r}")
-    if (_VERIFY.value is None) == (_OUT.value is None):
-        got = "neither" if _OUT.value is None else "both"
-        raise InputError(f"expected --out=FILE.npz, or --verify=COUNT, got {got}")
-    if _OUT.value is not None:
-        _generate(_OUT.value)
-    if _VERIFY.value is not None and _CURVE.value is not None:
-        raise InputError("--curve belongs to --out; --verify takes it from the table")
-    if _VERIFY.value is not None and not _verify(open_table(_TABLE.value), _VERIFY.value):
+        for row in found
+    ]
+    show(title, ("quantity", "largest difference", "allowed", "unit", "pair", ""), rows)
+    if not all(row.within for row in found):
         sys.exit(1)
 
 
+def main(_: list[str]) -> None:
+    """Make a table, or with --verify check one."""
+    if (_VERIFY.value is None) == (_OUT.value is None):
+        got = "neither" if _OUT.value is None else "both"
+        raise InputError(f"expected --out=FILE.npz, or --verify=COUNT, got {got}")
+    other = {"elements", "overwrite", "curve"} if _OUT.value is None else {"table", "seed"}
+    for flag in sorted(FLAGS.given() & other):
+        with_ = "--out" if _OUT.value is None else "--verify"
+        raise InputError(f"--{flag} belongs to {with_}")
+    if _OUT.value is not None:
+        _generate(_OUT.value)
+    else:
+        _verify(open_table(_TABLE.value), _VERIFY.value)
+
+
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, FLAGS)

@@ -20,20 +20,16 @@ No checkpoint says which rows it was trained on. The errors are a test's if they
 data, split and seed here; result.json says so, under 'imported'.
 """
 
-import pathlib
-
 from ml_collections import ConfigDict
 
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
-from qc_jax.runs import building, cli, saved, scoring, torch_checkpoint
+from qc_jax.runs import building, cli, record, scoring, torch_checkpoint
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.state import add_replica_axis
-
-CARDS = pathlib.Path(__file__).parent / "configs"
 
 FLAGS = cli.Flags(__doc__)
 _CHECKPOINT = FLAGS.string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
@@ -41,7 +37,7 @@ _MODEL = FLAGS.string("model", None, "Its architecture; --config's where not giv
 _TARGET = FLAGS.string("target", None, "Its target; the checkpoint's or --config's else.")
 _WORKDIR = FLAGS.string("workdir", None, "Where it is put.", required=True)
 _CONFIG = FLAGS.card(
-    CARDS, "Experiment card: its name or FILE.py; published values where not given.", required=False
+    "Experiment card: its name or FILE.py; published values where not given.", required=False
 )
 _LABEL_MIN = FLAGS.strings("label_min", None, "The label that is −1, one a target.")
 _LABEL_MAX = FLAGS.strings("label_max", None, "The label that is 1, one a target.")
@@ -74,7 +70,7 @@ def main(_: list[str]) -> None:
     )
     run = torch_checkpoint.as_imported(run, checkpoint, labels)
     workdir = Workdir(_WORKDIR.value)
-    saved.claim(run, workdir)
+    record.claim(run, workdir)
     result = workdir.result()
     if result is None:
         state = torch_checkpoint.state_of(run, variables, labels)

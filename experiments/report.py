@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qc_jax.errors import InputError
 from qc_jax.report import export, page, source
-from qc_jax.runs import cli, sources, sweep
+from qc_jax.runs import cli
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string("workdir", None, "A benchmark's; without, the packaged results.")
@@ -25,7 +25,7 @@ _PACKAGE = FLAGS.string(
 
 def main(_: list[str]) -> None:
     """Makes the report and says where it is and what it lacks."""
-    own = source.read(_WORKDIR.value, sweep.lines) if _WORKDIR.value is not None else None
+    own = source.read(_WORKDIR.value) if _WORKDIR.value is not None else None
     if own is not None:
         own = source.with_tests(own)
     if _PACKAGE.value is not None:
@@ -40,7 +40,7 @@ def main(_: list[str]) -> None:
         raise InputError(
             f"--out: {out} holds other files; expected an empty or new directory, or a report's"
         )
-    report = page.build(own, source.packaged(), sources.read_table)
+    report = page.build(own, source.packaged())
     written = export.write(report, out)
     for line in report.warnings:
         print(f"partial: {line}")

@@ -11,23 +11,20 @@ checkpoints/, result.json and parity.png; that of a sweep results.csv, and the w
 each training in trainings/.
 """
 
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
-from qc_jax.runs import building, cli, distributed, initial, progress, saved, scoring, sweep
+from qc_jax.runs import building, cli, distributed, initial, progress, record, scoring, sweep
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.observers import Callbacks
 from qc_jax.train.parallel import Devices
 
-CARDS = pathlib.Path(__file__).parent / "configs"
-
 FLAGS = cli.Flags(__doc__)
-_CONFIG = FLAGS.card(CARDS)
+_CONFIG = FLAGS.card()
 _WORKDIR = FLAGS.string("workdir", None, "Where the run is kept.", required=True)
 _GROUP = distributed.Group(FLAGS)
 
@@ -58,7 +55,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
         )
     Devices(run.settings.parallel, 1, run.settings.batch_size)
     with hosts.primary_first("claim"):
-        saved.claim(run, workdir)
+        record.claim(run, workdir)
         result = workdir.result()
         if result is None:
             workdir.lock()

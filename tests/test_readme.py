@@ -64,6 +64,7 @@ def flags_of(source):
         if isinstance(node, ast.ImportFrom) and (node.level or node.module == "qc_jax.runs"):
             folder = ROOT / ("experiments" if node.level else "qc_jax/runs")
             names = {alias.name for alias in node.names} & {"grids", "distributed"}
+            names |= {node.module} & {"engine_flags"}
             others = (folder / f"{name}.py" for name in names)
             found |= {flag for other in others if other.exists() for flag in flags_of(other)}
         elif (

@@ -21,11 +21,10 @@ from collections.abc import Callable
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
-from qc_jax.runs import building, cli, sources
+from qc_jax.runs import building, cards, cli, grids, sources
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 
-from .. import grids
 from . import (
     channels,
     common,
@@ -69,10 +68,13 @@ _USED_BY = {
 }
 
 
-def _there(directory: Workdir) -> list[list[str]]:
-    """The words of the names of the trainings in the directory."""
-    folder = directory.path / "trainings"
-    return [path.name.split("-") for path in folder.iterdir()] if folder.is_dir() else []
+def _there(directory: Workdir) -> tuple[set[str], set[str]]:
+    """Return the models and the targets of the trainings in the directory."""
+    found = [
+        Workdir(path.parent).config()
+        for path in (directory.path / "trainings").glob("*/config.json")
+    ]
+    return {one["model"]["name"] for one in found}, {one["target"] for one in found}
 
 
 def _able(study: common.Study, name: str) -> bool:
@@ -89,27 +91,27 @@ def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...]
     Raises:
       InputError: a flag is wrong, or a model can't do the study.
     """
-    study, there = STUDIES[name], _there(workdir)
-    words = {word for training in there for word in training}
+    study = STUDIES[name]
+    asks = study.models is None or not (study.targets or study.of_structures)
+    trained, learned = _there(workdir) if asks else (set(), set())
     targets = study.targets or (
         (transfer.card(GRID.changes()["data"])["target"],) if study.of_structures else ()
     )
-    targets = targets or tuple(key for key in BENCHMARK_TARGETS if key in words)
+    targets = targets or tuple(key for key in BENCHMARK_TARGETS if key in learned)
     if study.models == ():
         if "models" in FLAGS.given():
             raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
         return (), *GRID.asked(("none",), targets, study.seeds)[1:]
     names = study.models
     if names is None:
-        first = {training[0] for training in there}
-        names = tuple(key for key in grids.cards() if key in first and _able(study, key))
+        names = tuple(key for key in cards.names() if key in trained and _able(study, key))
     if not names and "models" not in FLAGS.given():
         raise InputError(
             f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
         )
     names, targets, seeds = GRID.asked(names, targets, study.seeds)
     for key in names:
-        choose("model", key, grids.cards())
+        choose("model", key, cards.names())
         try:
             study.check(models.create(key))
         except InputError as error:

@@ -20,13 +20,11 @@ from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.models import Architecture
 from qc_jax.report.tables import number, show
-from qc_jax.runs import building, progress, results, sweep
+from qc_jax.runs import building, grids, progress, results, sweep
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.saved import restore
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-
-from .. import grids
 
 # Of all kinds: levels, an energy, and what a canvas leaks.
 TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
@@ -134,24 +132,30 @@ class Study:
 
 
 class Wanted(NamedTuple):
-    """A training that a study needs: its configuration, and what `setting` says of it."""
+    """A training that a study needs: its configuration, and what its rows say of it."""
 
     config: dict[str, Any]
     setting: str = ""
+    varied: float | None = None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return the columns that the study fills."""
+        return {"setting": self.setting, "varied": self.varied}
 
 
 class Found(NamedTuple):
     """A training that has ended well."""
 
     name: str
-    setting: str
+    wanted: Wanted
     config: dict[str, Any]
     workdir: Workdir
     result: dict[str, Any]
 
     def shared(self, study: str) -> dict[str, Any]:
         """What its rows have in common."""
-        about = sweep.about(self.name, self.config) | {"study": study, "setting": self.setting}
+        about = sweep.about(self.name, self.config) | {"study": study, **self.wanted.about}
         return results.shared(about, self.result)
 
     def rows(self, study: str) -> list[dict[str, Any]]:
@@ -163,36 +167,43 @@ def wanted(
     asked: Asked,
     setting: str = "",
     suffix: str = "",
+    varied: float | None = None,
     model: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, Wanted]:
-    """The trainings of the asked models, targets and seeds, by name.
+    """Return the trainings of the asked models, targets and seeds, by name.
 
     Args:
       asked: by the user.
       setting: what the long table says of them.
+      varied: the number that it says.
       suffix: to the benchmark's names, where they are not the benchmark's.
       model: changes of the model's fields.
       **changes: of the card's.
     """
     grid = grids.trainings(asked.models, asked.targets, asked.seeds, **{**asked.changes, **changes})
     return {
-        name + suffix: Wanted({**config, "model": {**config["model"], **(model or {})}}, setting)
+        name + suffix: Wanted(
+            {**config, "model": {**config["model"], **(model or {})}}, setting, varied
+        )
         for name, config in grid.items()
     }
 
 
 def protocol(
-    asked: Asked, setting: str = "", suffix: str = "", **changes: Any
+    asked: Asked,
+    setting: str = "",
+    suffix: str = "",
+    varied: float | None = None,
+    **changes: Any,
 ) -> dict[str, Wanted]:
-    """`wanted`, by the cards' protocol or, where that is asked for, by the published studies'."""
+    """Return `wanted`, by the cards' protocol or, where asked for, by the published studies'."""
     if not asked.as_published:
-        return wanted(asked, setting, suffix, **changes)
+        return wanted(asked, setting, suffix, varied, **changes)
     flaws = f"{AS_PUBLISHED}: labels scaled over all rows, last weights kept"
     published = {**_PUBLISHED, **asked.changes, **changes}  # --epochs goes before theirs
-    return wanted(
-        asked, ", ".join(filter(None, (setting, flaws))), suffix + "-as_published", **published
-    )
+    setting = ", ".join(filter(None, (setting, flaws)))
+    return wanted(asked, setting, suffix + "-as_published", varied, **published)
 
 
 def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list[dict[str, Any]]]:
@@ -216,23 +227,23 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
     for name, reason in missing.items():
         config = {**configs[name].config, "data_fingerprint": asked.fingerprint}
         about = sweep.about(name, config) | {"study": asked.study, "target": config["target"]}
-        rows.append(about | {"setting": configs[name].setting, "metric": "mae", "status": reason})
+        rows.append(about | {**configs[name].about, "metric": "mae", "status": reason})
     return there, rows
 
 
 def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dict[str, str]]:
     """The trainings that have ended well, and of each other one the reason."""
     there, missing = [], {}
-    for name, (config, setting) in configs.items():
+    for name, one in configs.items():
         workdir = Workdir(asked.workdir.path / "trainings" / name, writes=False)
         if not (workdir.path / "config.json").exists():
             missing[name] = _NOT_TRAINED
             continue
-        config = {**config, "data_fingerprint": asked.fingerprint}
+        config = {**one.config, "data_fingerprint": asked.fingerprint}
         workdir.claim(RunConfig.from_dict(config).to_dict())
         result, failure = workdir.result(), workdir.failure()
         if result is not None:
-            there.append(Found(name, setting, config, workdir, result))
+            there.append(Found(name, one, config, workdir, result))
         else:
             missing[name] = failure or _NOT_TRAINED
     return there, missing
@@ -309,7 +320,9 @@ def ablate(
         made = []
         for name, of_change in errors.items():
             mae = of_change.mae[:, 0]
-            values = {"mae": mae.mean(), "mae_change": mae.mean() - errors[plain].mae.mean()}
+            values = {"mae": mae.mean()}
+            if name != plain:
+                values["mae_change"] = mae.mean() - errors[plain].mae.mean()
             if len(mae) > 1:
                 values["mae_std"] = mae.std(ddof=1)
             own = {**target, "setting": name}
@@ -324,10 +337,6 @@ def ablate(
     return evaluate(asked, wanted(asked), score)
 
 
-# What tells the rows of one training, or of what stands for one, from those of another.
-_KEY = ["training", "model", "split", "setting", "target", "seed"]
-
-
 def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, Path]:
     """Writes the study's table as CSV and Parquet, and gives these rows and the path.
 
@@ -336,14 +345,14 @@ def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame
     name = asked.study + ("-as_published" if asked.as_published else "")
     path = asked.workdir.path / "studies" / f"{name}.csv"
     os.makedirs(path.parent, exist_ok=True)
-    frame = results.table(rows)
+    frame, key = results.table(rows), list(results.KEY[1:])  # it is of one study
     whole = frame
     if path.exists():
         before = results.read(path)
-        keys = frame.set_index(_KEY).index
+        keys = frame.set_index(key).index
         whole = results.table(
             [
-                *before[~before.set_index(_KEY).index.isin(keys)].to_dict("records"),
+                *before[~before.set_index(key).index.isin(keys)].to_dict("records"),
                 *frame.to_dict("records"),
             ]
         )

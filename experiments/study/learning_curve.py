@@ -19,7 +19,9 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     for fraction in FRACTIONS:
         percent = f"{100 * fraction:.0f}"
         suffix = "" if fraction == 1 else f"-train{percent}"
-        configs |= common.protocol(asked, f"{percent} %", suffix, train_fraction=fraction)
+        configs |= common.protocol(
+            asked, f"{percent} %", suffix, 100 * fraction, train_fraction=fraction
+        )
     there, made = common.find(asked, configs)
     return made + [row for found in there for row in found.rows(asked.study)]
 

@@ -25,7 +25,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     configs: dict[str, common.Wanted] = {}
     for size in SIZES:
         fields = {"canvas_size": size, "early_stopping_patience": _NEVER}
-        configs |= common.protocol(asked, f"{size} pixels", f"-canvas{size}", **fields)
+        configs |= common.protocol(asked, f"{size} pixels", f"-canvas{size}", size, **fields)
     there, made = common.find(asked, configs)
     return made + [row for found in there for row in found.rows(asked.study)]
 

@@ -17,10 +17,9 @@ from rich.progress import track
 
 from qc_jax import models
 from qc_jax.data.batch import Batch
-from qc_jax.runs import building, results
+from qc_jax.runs import building, cards, grids, results
 from qc_jax.train.state import count_parameters
 
-from .. import grids
 from ..speed.turns import take_turns
 from . import common
 
@@ -86,7 +85,8 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
         structures = run.task.dataset.structures
         parameters, timed = time_batches(run.model, structures, BATCHES, asked.repeats)
         for batch, seconds in timed.items():
-            own = shared | {"setting": f"batch {batch}", "parameters": parameters}
+            own = shared | {"setting": f"batch {batch}", "varied": batch}
+            own["parameters"] = parameters
             made.append(
                 own | {"metric": "ms_per_sample", "unit": "ms", "value": 1e3 * seconds / batch}
             )
@@ -106,7 +106,7 @@ def show(frame: pd.DataFrame) -> None:
 STUDY = common.Study(
     rows,
     show,
-    models=grids.cards(),
+    models=cards.names(),
     targets=("e_homo_ev",),
     seeds=(42,),
     needs_trainings=False,

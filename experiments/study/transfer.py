@@ -24,7 +24,6 @@ from qc_jax.report.tables import number, show
 from qc_jax.runs import cards, initial, results
 from qc_jax.runs.workdir import Workdir
 
-from .. import grids
 from . import common
 
 PUBLISHED, BEST = "published rate", "own best rate"
@@ -40,7 +39,7 @@ def card(data: str) -> dict[str, Any]:
       InputError: these are no larger structures.
     """
     kind = parse_structures(data).kind
-    return cards.load(*cards.find(f"finetune/{kind}", grids.CARDS)).to_dict()
+    return cards.load(*cards.find(f"finetune/{kind}")).to_dict()
 
 
 def options(
@@ -106,7 +105,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                         own = {"target": target, "seed": seed, "lr": rate, "train_rows": size}
                         name = f"{arm}-{target}-train{size or 'all'}-lr{rate:g}-seed{seed}"
                         configs[name] = common.Wanted(
-                            {**resolved, **own}, f"{arm}, lr {rate:g}{_of_size(size)}"
+                            {**resolved, **own}, f"{arm}, lr {rate:g}", size or None
                         )
                         places[name] = (target, arm, size, rate)
     there, made = common.find(asked, configs)
@@ -131,16 +130,9 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                     )
                     if rate in at_rate:
                         chosen[arm] = at_rate[rate]
-                        made += _of_arm(
-                            asked, at_rate[rate], f"{arm}, {kind}{_of_size(size)}", target
-                        )
-                made += _against_scratch(asked, chosen, kind, target, size)
+                        made += _of_arm(asked, at_rate[rate], f"{arm}, {kind}", target)
+                made += _against_scratch(asked, chosen, kind, target)
     return made
-
-
-def _of_size(size: int) -> str:
-    """What ends every `setting`, so that no table takes sizes together."""
-    return f"; train {size or 'all'}"
 
 
 def _validation(found: common.Found, target: str) -> list[float]:
@@ -165,19 +157,16 @@ def _best(
 
 
 def _of_arm(
-    asked: common.Asked, some: list[common.Found], setting: str, target: str
+    asked: common.Asked, some: list[common.Found], arm: str, target: str
 ) -> list[dict[str, Any]]:
     """The rows of an arm's trainings at one rate, and when they came to the given error."""
-    made = []
+    made, about = [], {"setting": arm, "arm": arm}
     for found in some:
-        made += [row | {"setting": setting} for row in found.rows(asked.study)]
+        made += [row | about for row in found.rows(asked.study)]
         given = _GIVEN * found.result["baselines"]["training_median"][target]["mae"]
         reached = [epoch for epoch, mae in enumerate(_validation(found, target), 1) if mae <= given]
         own = found.shared(asked.study) | results.of_target(found.result, target)
-        made.append(
-            own
-            | {"setting": setting, "metric": REACHED, "value": reached[0] if reached else np.nan}
-        )
+        made.append(own | about | {"metric": REACHED, "value": reached[0] if reached else np.nan})
     return made
 
 
@@ -186,7 +175,6 @@ def _against_scratch(
     chosen: Mapping[str, list[common.Found]],
     kind: str,
     target: str,
-    size: int,
 ) -> list[dict[str, Any]]:
     """How much better each pretrained arm is; nothing where a seed of either has not ended."""
 
@@ -219,10 +207,7 @@ def _against_scratch(
         one = chosen[arm][0]
         shared = one.shared(asked.study) | results.of_target(one.result, target)
         shared |= {"training": "", "seed": None, "lr": None, "epochs": None, "best_epoch": None}
-        shared |= {
-            "seconds": None,
-            "setting": f"{arm} against scratch, {kind}{_of_size(size)}",
-        }
+        shared |= {"seconds": None, "setting": f"{arm} against scratch, {kind}"}
         values = (float(averaged.mean()), low, high, better)
         made += [
             shared | {"metric": metric, "value": value}
@@ -242,13 +227,12 @@ def verdict(low: float, high: float, better: int, seeds: int) -> str:
 
 def show_all(frame: pd.DataFrame) -> None:
     """Learning curves, epochs to a given error, and verdicts."""
-    frame = frame.assign(setting=frame.setting.str.partition("; train ")[0])
-    own = frame[frame.setting.str.endswith((PUBLISHED, BEST)) & (frame.training != "")]
+    own = frame[frame.arm != ""]
     title = "MAE on the test structures, by training rows"
     common.show_means(own, ["mae"], title, ("target", "setting"), "train_rows")
     _show_epochs(own)
-    best = own[own.setting.str.endswith(BEST) & (own.metric == REACHED)]
-    for _, line in best.drop_duplicates(["target", "setting", "train_rows"]).iterrows():
+    chosen = own[own.metric == REACHED].drop_duplicates(["target", "setting", "train_rows"])
+    for _, line in chosen.iterrows():
         print(f"{line.target}, {line.train_rows} training rows, {line.setting}: {line.lr:g}")
     seeds = own.seed.nunique()
     compared = frame[frame.metric.isin(_DIFFERENCES)]

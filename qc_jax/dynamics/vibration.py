@@ -7,13 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qc_jax.chem.elements import element
+from qc_jax.chem.elements import element, pair_name
 from qc_jax.chem.units import FS, LIGHT_CM_FS
+from qc_jax.data.atoms import Structure
 from qc_jax.dynamics.potential import Potential
+from qc_jax.engines import tblite
+from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
+from qc_jax.runs.saved import SavedRun
 
 _GRID = 200  # distances among which the minimum is looked for first
 _NEWTON = 30  # steps at most from there
+_STEP = 0.005  # Å, of the reference's second derivative
 
 
 class Vibration(NamedTuple):
@@ -79,3 +84,36 @@ def of_pair(potential: Potential, low: float, high: float) -> Vibration:
             if abs(place - before) < 1e-10:
                 break
         return of_force_constant(potential.numbers, float(place), float(at(place)[2]))
+
+
+def of_run(run: SavedRun, numbers: np.ndarray) -> Vibration:
+    """Find the minimum of two elements by a trained model, where its training saw them.
+
+    Raises:
+      InputError: as `of_pair`, or the run does not say at which distances it was trained.
+    """
+    if run.domain is None:
+        raise InputError(f"{run.path} does not say at which distances it was trained")
+    start = Structure(numbers, np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+    return of_pair(Potential(run, start, double=True), *run.domain.range_of(*map(int, numbers)))
+
+
+def of_gfn2(numbers: np.ndarray) -> Vibration:
+    """Return GFN2-xTB's own, as the data are made: its minimum, and differences of its gradients.
+
+    Raises:
+      InputError: tblite does not converge.
+    """
+    engine = tblite.TbliteEngine()
+    name = pair_name(*numbers.tolist())
+    try:
+        relaxed = engine.compute(name)
+    except EngineError as error:
+        raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
+    curve = tblite.PairCurve(numbers.tolist(), engine.config)
+    near = curve.solve(relaxed.distance, fine=True)
+    low, high = (curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP, _STEP))
+    if low is None or high is None:
+        raise InputError(f"{tblite.METHOD} of {name}: does not converge beside its minimum")
+    constant = (high.gradient - low.gradient) / (2 * _STEP)
+    return of_force_constant(numbers, relaxed.distance, constant)

@@ -46,5 +46,5 @@ def read(path: str | os.PathLike) -> Predictions:
       InputError: it is not there, damaged or something else.
     """
     with files.reading_npz(path, "predictions of test rows") as arrays:
-        found = {name: arrays[name] for name in Predictions._fields}
-    return Predictions(**{**found, "targets": tuple(map(str, found["targets"]))})
+        targets, *others = (arrays[name] for name in Predictions._fields)
+    return Predictions(tuple(map(str, targets)), *others)

@@ -3,20 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from qc_jax.data.targets import target as about
 from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture
 from qc_jax.report.style import GREY, HEAT, INK, colours, columns_of, marks, plain_ticks, style
 from qc_jax.runs import results
-
-matplotlib.use("Agg")
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 _WITH_BANDS = 6  # models, at most, whose seeds are shown; more bands hide each other
 

@@ -1,14 +1,18 @@
 """A simulation as files: extended XYZ, CSV, and a picture of energies and temperature."""
 
-import csv
 import os
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from qc_jax.data import files
-from qc_jax.dynamics.md import Trajectory
+from qc_jax.dynamics.md import MDConfig, Trajectory
+from qc_jax.dynamics.potential import Potential
+from qc_jax.dynamics.vibration import Vibration
 from qc_jax.report.style import ACCENT, GREY, png, style
+from qc_jax.report.tables import number, show
 
 
 def write_extxyz(
@@ -64,13 +68,7 @@ def write_csv(path: str | os.PathLike, trajectory: Trajectory) -> None:
         "temperature_k": trajectory.temperature,
         "distances_outside": trajectory.outside,
     }
-    with (
-        files.atomic_write(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    files.write_text(path, pd.DataFrame(columns).to_csv(index=False))
 
 
 def plot(path: str | os.PathLike, trajectory: Trajectory, title: str) -> None:
@@ -116,3 +114,54 @@ def plot(path: str | os.PathLike, trajectory: Trajectory, title: str) -> None:
         picture = png(page)
     with files.atomic_write(path) as partial, open(partial, "wb") as file:
         file.write(picture)
+
+
+def describe(trajectory: Trajectory, config: MDConfig, potential: Potential) -> list[str]:
+    """Return lines that say how fast it was, what it kept, and where it left the training data."""
+    steps = int(trajectory.steps[-1])
+    rate = steps / max(trajectory.seconds, 1e-9)
+    precision = "float64" if potential.double else "float32"
+    lines = [
+        f"{steps} steps of {config.dt_fs:g} fs in {precision}: "
+        f"compiled in {trajectory.compile_seconds:.1f} s, simulated in {trajectory.seconds:.2f} s "
+        f"({rate:.0f} steps/s)",
+        f"temperature: mean {trajectory.temperature.mean():.1f} K",
+    ]
+    if config.ensemble == "nve":
+        largest = np.abs(trajectory.total - trajectory.total[0]).max() / len(potential.numbers)
+        lines.append(
+            f"total energy: drift {trajectory.drift:.2e} eV per atom per ps, "
+            f"never more than {largest:.2e} eV per atom from the start"
+        )
+    if potential.lists:
+        lines.append(
+            f"neighbours: searched anew {trajectory.rebuilt} times, "
+            f"lists grew {trajectory.regrown} times"
+        )
+    if trajectory.first_outside is not None:
+        step, found = trajectory.first_outside
+        lines.append(
+            f"WARNING: {trajectory.steps_outside} of {steps} steps have distances that the model "
+            f"was not trained on, first step {step}: {'; '.join(found)}"
+        )
+    started = potential.describe_outside(trajectory.positions[0])
+    if started and (trajectory.first_outside is None or trajectory.first_outside[0]):
+        lines.append(f"WARNING: the start is not as in training: {'; '.join(started)}")
+    return lines
+
+
+def show_vibrations(pair: str, found: Mapping[str, Vibration]) -> None:
+    """Print vibrations of a pair by who found them, beside the last of them."""
+    *_, reference = found.values()
+    rows = [
+        (
+            name,
+            f"{one.distance_ang:.4f}",
+            number(one.force_constant),
+            f"{one.wavenumber_cm:.1f}",
+            f"{100 * (one.wavenumber_cm / reference.wavenumber_cm - 1):+.1f} %",
+        )
+        for name, one in found.items()
+    ]
+    columns = ("", "bond length Å", "force constant eV/Å²", "wavenumber 1/cm", "difference")
+    show(f"{pair}: harmonic vibration at the minimum", columns, rows)

@@ -1,7 +1,5 @@
 """The report: what is in it, and in which order."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
@@ -12,7 +10,7 @@ from qc_jax.report.gallery import draw_canvases
 from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
 from qc_jax.report.source import Source
 from qc_jax.report.style import style
-from qc_jax.runs import results
+from qc_jax.runs import results, sources
 
 _WORST = 10
 _WHOSE = (
@@ -23,15 +21,12 @@ _SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
 
 
-def build(
-    own: Source | None, project: Source | None, pair_table: Callable[[str, str], PairTable]
-) -> Report:
+def build(own: Source | None, project: Source | None) -> Report:
     """The report of a work directory, beside the project's own results where these compare.
 
     Args:
       own: the work directory; None for the project's own results alone.
       project: what is packaged; None where nothing is.
-      pair_table: of a `config.data` and `config.data_dir`; raises InputError where there is none.
 
     Raises:
       InputError: there is nothing to report.
@@ -67,7 +62,7 @@ def build(
                 facts=_facts(key, frame),
             )
         )
-        pictures += _pictures(first, key, frame, prefix, where, pair_table)
+        pictures += _pictures(first, key, frame, prefix, where)
     shown = _studies(first, project)
     warnings = list(first.partial)
     if len({key.fingerprint for key in sections}) > 1:
@@ -114,7 +109,6 @@ def _pictures(
     frame: pd.DataFrame,
     prefix: str,
     where: str,
-    pair_table: Callable[[str, str], PairTable],
 ) -> list[Part]:
     """The chapters of training curves and of single pairs; none where these are not kept."""
     parts = []
@@ -133,7 +127,7 @@ def _pictures(
         "do, the one with the smallest error."
     ]
     try:
-        table = pair_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
+        table = sources.open_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
         if table.fingerprint() != key.fingerprint:
             raise InputError(f"{_data(frame)} has changed since: it is {table.fingerprint()} now")
     except InputError as error:

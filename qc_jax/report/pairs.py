@@ -1,20 +1,18 @@
 """Which pairs a model gets wrong: predicted against true, and errors over the periodic table."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from qc_jax.chem.elements import Element, element
 from qc_jax.data.targets import target as about
 from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture, number
 from qc_jax.report.style import ACCENT, GREY, HEAT, INK, plain_ticks, style
-
-matplotlib.use("Agg")
-from matplotlib import colormaps
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 _NAMED = 3  # worst pairs named in the figure; a table names more
 
@@ -158,7 +156,7 @@ def draw_elements(name: str, target: str, label: str, errors: pd.DataFrame) -> P
             )
         rows = [_place(element(str(symbol)))[1] for symbol in found.element]
         axis.set(xlim=(0.4, 18.6), ylim=(max(rows) + 0.6, 0.4), aspect="equal")
-        image = matplotlib.cm.ScalarMappable(norm, HEAT)
+        image = ScalarMappable(norm, HEAT)
         _bar(figure, image, axis, f"MAE ({unit})")
     return Picture(
         name,

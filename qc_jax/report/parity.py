@@ -4,14 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib import figure
 
 from qc_jax.data.targets import target
 from qc_jax.evaluate.predictions import Predictions
-
-matplotlib.use("Agg")
-from matplotlib import figure
 
 
 def plot_parity(

@@ -5,7 +5,7 @@ import importlib.resources
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard
-from qc_jax.runs import results
+from qc_jax.runs import results, sweep
 from qc_jax.runs.workdir import Workdir
 
 PACKAGED = "leaderboard.parquet"
@@ -81,12 +81,11 @@ class Source:
         return _lines(path)
 
 
-def read(path: str | os.PathLike, rows_of: Callable[[Workdir], list[dict[str, Any]]]) -> Source:
+def read(path: str | os.PathLike) -> Source:
     """The results in a work directory: of `experiments.benchmark`, or of one training.
 
     Args:
       path: of the directory.
-      rows_of: gives the rows of a training that has ended.
 
     Raises:
       InputError: there are none, or a file is damaged.
@@ -132,7 +131,7 @@ def read(path: str | os.PathLike, rows_of: Callable[[Workdir], list[dict[str, An
         # results.csv is written as a training ends: a kill may come in between, and a training that
         # is no part of a benchmark has none.
         if name not in known:
-            more += rows_of(workdir)
+            more += sweep.lines(workdir)
     if more:
         frame = results.table([*frame.to_dict("records"), *more])
     own, aside = leaderboard.without_studies(frame, studies.values())

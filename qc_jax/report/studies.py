@@ -1,21 +1,19 @@
 """The studies: their numbers as tables, and the figures of those that have one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
 from qc_jax.report.style import GREY, HEAT, colours, columns_of, marks, plain_ticks, style
 from qc_jax.runs import results
-
-matplotlib.use("Agg")
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 _TITLES = {
     "ood": "Out of distribution",
@@ -69,27 +67,32 @@ def title(name: str) -> str:
 
 def table(name: str, frame: pd.DataFrame) -> Table:
     """A row a model, target, data, split and setting; a column a metric, mean ± std over seeds."""
-    keys = ["model", "target", "data", "data_fingerprint", "split", "setting"]
+    keys = ["model", "target", "data", "data_fingerprint", "split", "setting", "varied"]
     finished = _finished(frame)
-    groups = finished.groupby([*keys, "metric"], sort=False).value
-    numbers = groups.agg(mean="mean", std="std").reset_index()
+    groups = finished.groupby([*keys, "metric"], sort=False, dropna=False)
+    numbers = groups.agg(
+        mean=("value", "mean"),
+        std=("value", "std"),
+        leaked=("leaked_by", "first"),
+        unit=("unit", "first"),
+    ).reset_index()
     metrics = [one for one in _METRICS if one in set(numbers.metric)]
-    shown = ["model", *(key for key in keys[1:] if frame[key].nunique() > 1)]
-    about_rows = finished.groupby(keys, sort=False)[["leaked_by", "unit"]].first()
+    # A setting says what is varied, but for several sizes of training sets.
+    told = len(frame[["setting", "varied"]].drop_duplicates()) == frame.setting.nunique()
+    several = [key for key in keys[1:] if frame[key].nunique(dropna=False) > 1]
+    shown = ["model", *(key for key in several if key != "varied" or not told)]
     rows = []
-    for key, lines in numbers.groupby(keys, sort=False):
-        words = dict(zip(keys, key, strict=True))
-        given, unit = about_rows.loc[key]
-        cells = [*(Cell(str(words[one])) for one in shown), Cell(str(unit))]
+    for _, lines in numbers.groupby(keys, sort=False, dropna=False):
+        first = lines.iloc[0]
+        cells = [*(Cell(_word(first[one])) for one in shown), Cell(first.unit)]
         by_metric = lines.set_index("metric")
         for metric in metrics:
             if metric not in by_metric.index:
                 cells.append(Cell("–", np.inf))
                 continue
             line = by_metric.loc[metric]
-            mean, std = float(line["mean"]), float(line["std"])
-            text = spread(mean, std)
-            cells.append(Cell(text, mean, leaked=bool(given) and metric == "mae"))
+            text = spread(line["mean"], line["std"])
+            cells.append(Cell(text, line["mean"], leaked=metric == "mae" and bool(line.leaked)))
         rows.append(cells)
     heads = [Column(one, numeric=False) for one in (*shown, "unit")]
     return Table(
@@ -99,6 +102,11 @@ def table(name: str, frame: pd.DataFrame) -> Table:
         caption="Mean ± deviation over the seeds.",
         folded=name.removesuffix(_AS_PUBLISHED) in _PICTURES,
     )
+
+
+def _word(value: Any) -> str:
+    """Return a text, a number without needless digits, or 'all' for none."""
+    return value if isinstance(value, str) else "all" if np.isnan(value) else f"{value:g}"
 
 
 def missing(name: str, frame: pd.DataFrame) -> list[str]:
@@ -202,29 +210,24 @@ def _learning_curve(name: str, heading: str, frame: pd.DataFrame) -> Picture | N
 
 def _transfer(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     """As learning curves, a line for an arm at its published rate or at its own best one."""
-    mine = frame[(frame.metric == "mae") & frame.setting.str.contains(r" rate; train ")]
-    mine = mine.assign(model=mine.setting.str.partition("; train ")[0])
-    return _learning_curve(name, heading, mine)
+    mine = frame[frame.arm != ""]
+    return _learning_curve(name, heading, mine.assign(model=mine.arm))
 
 
 def _resolution(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    mine = frame[(frame.metric == "mae") & frame.setting.str.match(r"\d+ pixels")]
-    found = _means(mine.assign(pixels=mine.setting.str.extract(r"(\d+)")[0].astype(int)), _BY_SIZE)
-    return _curves(name, heading, found, "pixels", "pixels along each side") if len(found) else None
-
-
-_BY_SIZE = ["model", "target", "pixels"]
+    mine = frame[(frame.metric == "mae") & frame.varied.notna()]
+    found = _means(mine, ["model", "target", "varied"])
+    return _curves(name, heading, found, "varied", "pixels along each side") if len(found) else None
 
 
 def _timing(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    mine = frame[frame.metric.isin(list(_TIMED)) & frame.setting.str.match(r"batch \d+")]
+    mine = frame[frame.metric.isin(list(_TIMED)) & frame.varied.notna()]
     if mine.empty:
         return None
-    batch = mine.setting.str.extract(r"(\d+)")[0].astype(int)
-    found = _means(mine.assign(target=mine.metric, batch=batch), ["model", "target", "batch"])
+    found = _means(mine.assign(target=mine.metric), ["model", "target", "varied"])
     device = mine.versions.str.extract(r"device ([^;]*)")[0].dropna().unique()
     caption = f"Predictions, compiled, on {' and '.join(device) or 'an unknown device'}."
-    return _curves(name, heading, found, "batch", "structures in a batch", caption, _TIMED)
+    return _curves(name, heading, found, "varied", "structures in a batch", caption, _TIMED)
 
 
 _TIMED = {"ms_per_sample": "Milliseconds a structure", "samples_per_s": "Structures a second"}
@@ -291,12 +294,11 @@ def _ood(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
 
 
 def _channels(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
-    mine = frame[~frame.setting.str.startswith("nothing")]
     caption = (
         "What the test MAE grows by when each canvas gets this channel of another pair; mean over "
         "permutations and seeds. Groups of channels stand below the ten."
     )
-    return _dots(name, heading, mine, "setting", ("mae_change",), caption, log=False)
+    return _dots(name, heading, frame, "setting", ("mae_change",), caption, log=False)
 
 
 def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:

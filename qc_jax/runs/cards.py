@@ -1,7 +1,8 @@
 """Experiment cards: Python files whose `get_config(preset)` returns a ConfigDict.
 
-`--config=NAME`, `--config=FILE.py` and either with `:PRESET` behind it name a card;
-`--config.FIELD=VALUE` changes one of its fields.
+They lie in experiments/configs of a clone, or of the installed package. `--config=NAME`,
+`--config=FILE.py` and either with `:PRESET` behind it name a card; `--config.FIELD=VALUE` changes
+one of its fields.
 """
 
 import ast
@@ -18,6 +19,10 @@ from qc_jax.errors import InputError, choose
 from qc_jax.runs.config import published
 
 __all__ = ["change", "find", "load", "names", "published", "published_structures"]
+
+_HERE = pathlib.Path(__file__).parents[1]
+_CLONE, _INSTALLED = (each / "experiments/configs" for each in (_HERE.parent, _HERE))
+FOLDER = _INSTALLED if _INSTALLED.is_dir() else _CLONE
 
 
 def published_structures(
@@ -62,17 +67,13 @@ def published_structures(
     return config.lock()
 
 
-def names(folder: pathlib.Path) -> tuple[str, ...]:
-    """Return the names of a folder's cards, without those of the folders in it."""
-    return tuple(sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"))
+def names() -> tuple[str, ...]:
+    """Return the names of the cards of pairs, which are those of the models."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"))
 
 
-def find(text: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
+def find(text: str) -> tuple[pathlib.Path, str]:
     """Return the file and the preset that 'NAME:PRESET' or 'FILE.py:PRESET' names.
-
-    Args:
-      text: of the flag.
-      folder: of the cards that are known by name, like 'egnn' or 'finetune/md17'.
 
     Raises:
       InputError: there is no such card or file.
@@ -86,15 +87,15 @@ def find(text: str, folder: pathlib.Path) -> tuple[pathlib.Path, str]:
             )
         return path, preset
     known = {
-        path.relative_to(folder).with_suffix("").as_posix()
-        for path in folder.rglob("*.py")
+        path.relative_to(FOLDER).with_suffix("").as_posix()
+        for path in FOLDER.rglob("*.py")
         if path.stem != "__init__"
     }
     if name not in known:
         raise InputError(
             f"--config={name}: expected FILE.py or the name of a card: {', '.join(sorted(known))}"
         )
-    return folder / f"{name}.py", preset
+    return FOLDER / f"{name}.py", preset
 
 
 def load(path: pathlib.Path, preset: str = "") -> ConfigDict:

@@ -51,12 +51,11 @@ class Card:
     """The card that a script's --config names, with its changed fields.
 
     Args:
-      folder: of the cards that are known by name.
       default: returns the name of the card where the flag is not given; None where it must be.
     """
 
-    def __init__(self, folder: pathlib.Path, default: Callable[[], str | None] | None = None):
-        self._folder, self._default = folder, default
+    def __init__(self, default: Callable[[], str | None] | None = None):
+        self._default = default
         self.changes: dict[str, str] = {}
         self.text: Callable[[], str | None] = lambda: None
 
@@ -72,7 +71,7 @@ class Card:
             if not self.changes:
                 return {}
             raise InputError(f"--config.{next(iter(self.changes))}: expected --config=CARD, too")
-        config = cards.load(*cards.find(text, self._folder))
+        config = cards.load(*cards.find(text))
         for field in sorted(self.changes, key=lambda field: field != "model"):
             cards.change(config, field, self.changes[field])
         return config.to_dict()
@@ -87,7 +86,7 @@ class Flags:
 
     def __init__(self, about: str | None = None):
         self._about, self._values = about or "", flags.FlagValues()
-        self._card = Card(pathlib.Path())
+        self._card = Card()
         self._values.set_gnu_getopt()
 
     def _define(self, kind: Callable[..., flags.FlagHolder], *args: Any, **more: Any):
@@ -102,13 +101,12 @@ class Flags:
 
     def card(
         self,
-        folder: pathlib.Path,
         about: str = "Experiment card: its name or FILE.py; ':quick' behind it for seconds.",
         required: bool = True,
         default: Callable[[], str | None] | None = None,
     ) -> Card:
         """Define --config and --config.FIELD; see `Card`."""
-        self._card = Card(folder, default)
+        self._card = Card(default)
         holder = self.string("config", None, about, required=required)
         self._card.text = lambda: holder.value
         return self._card

@@ -11,29 +11,28 @@ from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.evaluate.statistics import skill
 
-# What a row says, beside the number: what was trained on what, how, and with which code.
-TEXT = (
-    *("study", "training", "model", "data", "data_fingerprint", "split", "setting", "target"),
-    *("unit", "status", "metric", "leaked_by", "versions", "commit"),
-)
-COUNTS = (
-    *("seed", "train_rows", "validation_rows", "test_rows", "parameters", "epochs", "best_epoch"),
-)
-NUMBERS = ("lr", "weight_decay", "dropout", "value", "seconds")
-COLUMNS = (
-    *("study", "training", "model", "data", "data_fingerprint", "split", "setting"),
-    *("train_rows", "validation_rows", "test_rows", "seed", "target", "unit", "metric", "value"),
-    *("leaked_by", "status", "lr", "weight_decay", "dropout", "parameters", "epochs"),
-    *("best_epoch", "seconds", "versions", "commit"),
-)
+# What a row says, beside the number: what was trained on what, how, and with which code. `setting`
+# says in words how, `varied` is the number that a study varies (pixels, batch size, percent or
+# training rows), and `arm` names what a study of transfer compares.
+_KINDS = {
+    **dict.fromkeys(("study", "training", "model", "data", "data_fingerprint", "split"), "text"),
+    **{"setting": "text", "arm": "text", "varied": "number"},
+    **dict.fromkeys(("train_rows", "validation_rows", "test_rows", "seed"), "count"),
+    **{"target": "text", "unit": "text", "metric": "text", "value": "number"},
+    **{"leaked_by": "text", "status": "text"},
+    **dict.fromkeys(("lr", "weight_decay", "dropout"), "number"),
+    **dict.fromkeys(("parameters", "epochs", "best_epoch"), "count"),
+    **{"seconds": "number", "versions": "text", "commit": "text"},
+}
+COLUMNS = tuple(_KINDS)
 BENCHMARK = "benchmark"  # the study that a training on its own is of
 FINISHED = "finished"  # the status of a training that has not failed
 
+# What tells the rows of one training, or of what stands for one, from those of another.
+KEY = ("study", "training", "model", "split", "setting", "varied", "target", "seed")
+
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
 # interval is that of `mae`, 95 % by bootstrap over test rows.
-# What tells one row from another.
-_KEY = ("study", "training", "model", "split", "setting", "target", "seed", "metric")
-
 METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
     *("mae_training_median", "mae_pair_mean", "mae_element_sum"),
@@ -106,17 +105,11 @@ def rows(about: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, 
 def table(found: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a table with all `COLUMNS`; what a row does not say is empty or missing."""
     frame = pd.DataFrame(list(found), columns=list(COLUMNS))
-    return frame.astype(
-        {
-            **{name: "Int64" for name in COUNTS},
-            **{name: "float64" for name in NUMBERS},
-        }
-    ).assign(
-        **{
-            name: frame[name].astype(object).where(frame[name].notna(), "").astype(str)
-            for name in TEXT
-        }
-    )
+    types = {"count": "Int64", "number": "float64"}
+    frame = frame.astype({name: types[kind] for name, kind in _KINDS.items() if kind in types})
+    texts = [name for name, kind in _KINDS.items() if kind == "text"]
+    frame[texts] = frame[texts].astype(object).fillna("").astype(str)
+    return frame
 
 
 def write(path: str | os.PathLike, frame: pd.DataFrame) -> None:
@@ -148,21 +141,24 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
             frame = pd.read_parquet(path)
         else:
             frame = pd.read_csv(path, keep_default_na=False, dtype=str)
-            numbers = [*COUNTS, *NUMBERS]
-            frame[numbers] = frame[numbers].apply(lambda column: pd.to_numeric(column))
         missing = [name for name in COLUMNS if name not in frame]
         if missing:
             raise InputError(f"{path}: expected a column {missing[0]}, got {', '.join(frame)}")
-        twice = frame.duplicated(list(_KEY))
+        for name, kind in _KINDS.items():
+            if kind != "text":
+                frame[name] = pd.to_numeric(frame[name])
+        twice = frame.duplicated([*KEY, "metric"])
         if twice.any():
             row = int(twice.to_numpy().argmax())
-            words = ", ".join(f"{name} {frame[name].iloc[row]}" for name in _KEY[1:])
+            words = ", ".join(f"{name} {frame[name].iloc[row]}" for name in [*KEY[1:], "metric"])
             raise InputError(f"{path}: row {row + 1} is there twice: {words}")
         found = table(frame[list(COLUMNS)].to_dict("records"))
         found.attrs = frame.attrs
         return found
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
+    except InputError:
+        raise
     except (*files.DAMAGE, KeyError) as error:
         raise InputError(f"{path}: expected a table of results: {error}") from error
 

@@ -11,6 +11,7 @@ from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.engines import dftbplus, published
+from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
 
@@ -108,6 +109,10 @@ def account(table: PairTable, most: int | None = None) -> list[str]:
         contradict themselves; None for all.
     """
     lines = [f"{len(table)} rows in the table"]
+    if CONTINUOUS in table.extras:
+        jumped = table.extras[CONTINUOUS] == 0
+        names = " ".join(sorted(set(table.names[jumped])))
+        lines.append(f"  {jumped.sum()} rows behind a jump, of: {names or '-'}")
     for key, text in (("left_out", "left out"), ("disagreements", "contradict themselves")):
         if key not in table.provenance:
             continue

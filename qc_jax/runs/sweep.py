@@ -10,7 +10,7 @@ from typing import Any
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.runs import building, initial, results, saved, scoring, sources
+from qc_jax.runs import building, initial, record, results, scoring, sources
 from qc_jax.runs.config import SWEPT, ModelConfig, RunConfig, SweepConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
@@ -125,7 +125,7 @@ class Sweep:
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
             self.workdir.lock()
             for name, run in all_runs.items():
-                saved.claim(run, self._workdirs[name])
+                record.claim(run, self._workdirs[name])
             if hosts.first():
                 self._stop.unlink(missing_ok=True)
             trainings = {

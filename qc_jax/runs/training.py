@@ -7,7 +7,7 @@ from typing import Any
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
-from qc_jax.runs import building, saved
+from qc_jax.runs import building, record, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.train import loop
 from qc_jax.train.config import PUBLISHED, TrainConfig
@@ -84,8 +84,8 @@ def of_result(run: building.Run, trained: loop.FitResult) -> saved.SavedRun:
         config=run.config,
         model=run.model,
         state=trained.state,
-        record=saved.Record.of(run),
-        pairs=saved.pairs_of(run),
+        record=record.Record.of(run),
+        pairs=record.pairs_of(run),
         history=trained.history,
         run=run,
         seconds=trained.seconds,

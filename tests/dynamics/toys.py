@@ -17,9 +17,10 @@ from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import Architecture, _radial
-from qc_jax.runs import building, saved
+from qc_jax.runs import building, record
 from qc_jax.runs.config import ModelConfig, RunConfig
-from qc_jax.runs.saved import Record, SavedRun
+from qc_jax.runs.record import Record
+from qc_jax.runs.saved import SavedRun
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from qc_jax.train.config import TrainConfig
@@ -95,7 +96,7 @@ def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
     curve().save(folder / "curve.npz")
     run = building.from_config(config(folder, epochs))
     workdir = Workdir(folder / "run")
-    saved.claim(run, workdir)
+    record.claim(run, workdir)
     loop.fit(run.model, run.task, run.settings, [workdir])
     return workdir.path
 

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from experiments import grids
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.runs import results
+from qc_jax.runs import cards, grids, results
 
 RUN = ("-m", "experiments.benchmark")
 
@@ -27,13 +26,13 @@ def test_every_training_is_that_of_its_card():
 
 def test_the_published_benchmark_has_480_trainings():
     assert len(grids.PUBLISHED) * len(BENCHMARK_TARGETS) * len(grids.SEEDS) == 480
-    assert set(grids.PUBLISHED) <= set(grids.cards())
+    assert set(grids.PUBLISHED) <= set(cards.names())
 
 
 def test_what_is_left_out_is_listed():
-    lines = grids.left_out(grids.cards()[1:], BENCHMARK_TARGETS, (42, 456), 3)
+    lines = grids.left_out(cards.names()[1:], BENCHMARK_TARGETS, (42, 456), 3)
     assert lines == [
-        f"left out: 1 of {len(grids.cards())} models: {grids.cards()[0]}",
+        f"left out: 1 of {len(cards.names())} models: {cards.names()[0]}",
         "left out: 1 of 3 seeds: 123",
         "trained for 3 epochs at most, whatever the cards say",
     ]

@@ -9,7 +9,7 @@ import pytest
 from experiments import configs
 from qc_jax import models
 from qc_jax.errors import InputError
-from qc_jax.runs import building, saved, scoring
+from qc_jax.runs import building, record, scoring
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -62,7 +62,7 @@ def test_the_quick_run(name, tmp_path):
     """On a part of the shipped table, scored; the scripts around it have tests of their own."""
     run = building.from_config(card(name, "quick").to_dict() | {"train_fraction": 0.1})
     workdir = Workdir(tmp_path / "run")
-    saved.claim(run, workdir)
+    record.claim(run, workdir)
     trained = loop.fit(run.model, run.task, run.settings, [workdir])
     result = scoring.score(run, trained.state, {}).result
     assert result["epochs"] == (1 if run.model.closed_form else 2)

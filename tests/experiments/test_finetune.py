@@ -11,7 +11,7 @@ from experiments import finetune
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.runs import building, initial, results, saved, scoring, sources
+from qc_jax.runs import building, initial, record, results, scoring, sources
 from qc_jax.runs.saved import load
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -36,7 +36,7 @@ def pretrain(folder: pathlib.Path, small_table) -> pathlib.Path:
     config["model"] |= {"hidden": 8, "filters": 8, "interactions": 1, "gaussians": 4}
     run = building.from_config(config)
     workdir = Workdir(folder / "pre")
-    saved.claim(run, workdir)
+    record.claim(run, workdir)
     trained = loop.fit(run.model, run.task, run.settings, [workdir])
     scoring.score(run, trained.state, {}).write(workdir)
     return workdir.path

@@ -43,7 +43,8 @@ def test_verifies_its_table(made, run_python):
     done = run_python(*SCRIPT, f"--table={out}", "--verify=2", "--workers=1")
     assert done.returncode == 0, done.stderr
     assert "2 of 3 pairs" in done.stdout and "TOO MUCH" not in done.stdout
-    rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[2:]}
+    lines = [line.split() for line in done.stdout.splitlines()]
+    rows = {words[0]: words[1] for words in lines if len(words) == 5}
     assert float(rows["mermin_free_energy_ev"]) <= 1e-5 and float(rows["distance_ang"]) <= 1e-4
 
 
@@ -168,7 +169,9 @@ def test_workers_end_with_their_parent(tmp_path):
         (("--verify=2", "--table=taken.npz"), "taken.npz: not a PairTable"),
         (("--verify=2", "--out=t.npz"), "or --verify=COUNT, got both"),
         (("--out=t.npz", "--curve=0.7:2.5"), "curve '0.7:2.5': expected LOW:HIGH:COUNT"),
-        (("--verify=2", "--curve=0.7:2.5:40"), "--verify takes it from the table"),
+        (("--verify=2", "--curve=0.7:2.5:40"), "--curve belongs to --out"),
+        (("--out=t.npz", "--seed=3"), "--seed belongs to --verify"),
+        (("out=t.npz",), "did you mean --out=t.npz?"),
         ((), "expected --out=FILE.npz, or --verify=COUNT"),
     ],
 )

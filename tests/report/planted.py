@@ -26,7 +26,7 @@ INPUTS = {"egnn": ("atomic_numbers", "positions"), "vit": ("canvas",)}
 
 def read(path: pathlib.Path) -> source.Source:
     """As `experiments.report` reads it, with tests of the best two models."""
-    return source.with_tests(source.read(path, sweep.lines))
+    return source.with_tests(source.read(path))
 
 
 def write(

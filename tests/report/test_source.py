@@ -7,13 +7,13 @@ import pytest
 
 from qc_jax.errors import InputError
 from qc_jax.report import source
-from qc_jax.runs import results, sweep
+from qc_jax.runs import results
 from tests.report import planted
 
 
 def test_a_finished_benchmark(tmp_path):
     rows = planted.write(tmp_path, {"egnn": 0.1, "gcn": 0.2})
-    found = source.read(tmp_path, sweep.lines)
+    found = source.read(tmp_path)
     assert len(found.frame) == len(rows) and not found.partial and not found.studies
     assert len(found.workdirs) == 8 and found.left_out == {"0123456789abcdef": {"He_He": "no LUMO"}}
     assert len(found.epochs("egnn-e_homo_ev-seed42")) == 3
@@ -30,7 +30,7 @@ def test_one_that_was_cut_short_is_read_and_says_so(tmp_path):
         file.write('{"command": "torn')
     (trainings / "egnn-e_homo_ev-seed42" / "metrics.jsonl").write_text('{"epoch": 1}\n{"ep')
     (tmp_path / "results.csv").unlink()  # as it is before the first training has ended
-    found = source.read(tmp_path, sweep.lines)
+    found = source.read(tmp_path)
     assert found.unfinished == ("egnn-e_homo_ev-seed123",)
     assert set(found.frame.status) == {results.FINISHED, "not finite"}
     assert found.partial == [
@@ -45,12 +45,12 @@ def test_trainings_that_results_csv_lacks_are_not_lost(tmp_path):
     rows = planted.write(tmp_path, {"egnn": 0.1, "gcn": 0.2})
     kept = [row for row in rows if row["model"] == "gcn"]
     results.write(tmp_path / "results.csv", results.table(kept))
-    assert len(source.read(tmp_path, sweep.lines).frame) == len(rows)
+    assert len(source.read(tmp_path).frame) == len(rows)
 
 
 def test_one_training_is_a_source(tmp_path):
     rows = planted.training(tmp_path / "egnn", "egnn", "e_homo_ev", 42, 0.3)
-    found = source.read(tmp_path / "egnn", sweep.lines)
+    found = source.read(tmp_path / "egnn")
     assert len(found.frame) == len(rows) and list(found.workdirs) == ["egnn"]
 
 
@@ -59,7 +59,7 @@ def test_studies(tmp_path):
     study = [{**row, "study": "ood", "setting": "in"} for row in rows]
     (tmp_path / "studies").mkdir()
     results.write(tmp_path / "studies" / "ood.csv", results.table(study))
-    found = source.read(tmp_path, sweep.lines)
+    found = source.read(tmp_path)
     assert list(found.studies) == ["ood"] and len(found.frame) == len(rows)
 
 
@@ -114,19 +114,19 @@ def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
 
 def test_bad_input(tmp_path):
     with pytest.raises(InputError, match="no such directory"):
-        source.read(tmp_path / "nothing", sweep.lines)
+        source.read(tmp_path / "nothing")
     with pytest.raises(InputError, match=r"expected results\.csv"):
-        source.read(tmp_path, sweep.lines)
+        source.read(tmp_path)
     planted.write(tmp_path, {"egnn": 0.1}, ["e_homo_ev"], [42])
     (tmp_path / "trainings" / "egnn-e_homo_ev-seed42" / "predictions.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"predictions\.npz: expected predictions"):
+    with pytest.raises(InputError, match=r"predictions\.npz: not predictions"):
         planted.read(tmp_path).predictions("egnn-e_homo_ev-seed42")
     lines = (tmp_path / "commands.jsonl").read_text()
     (tmp_path / "commands.jsonl").write_text("{torn\n" + lines)
     with pytest.raises(InputError, match=r"commands\.jsonl line 1: expected JSON"):
-        source.read(tmp_path, sweep.lines)
+        source.read(tmp_path)
     (tmp_path / "commands.jsonl").write_text(lines)
     (tmp_path / "results.csv").write_text("model\negnn\n")
-    with pytest.raises(InputError, match=r"results\.csv: expected a table of results"):
-        source.read(tmp_path, sweep.lines)
+    with pytest.raises(InputError, match=r"results\.csv: expected a column study"):
+        source.read(tmp_path)
     assert json.loads(lines.splitlines()[0])["event"] == "started"

@@ -43,7 +43,7 @@ def test_a_table_of_a_study():
     ("name", "column", "values", "metrics", "drawn"),
     [
         ("ood", "split", ["random", "by_period"], ["mae_in", "mae", "gap"], ["mae_in", "mae"]),
-        ("channels-as_published", "setting", ["nothing", "Q+"], ["mae_change"], ["mae_change"]),
+        ("channels-as_published", "setting", ["O-Map", "Q+"], ["mae_change"], ["mae_change"]),
         ("elements", "setting", ["normal", "swap"], ["mae", "mae_change"], ["mae"]),
         ("modality", "setting", ["image", "tabular"], ["mae", "skill"], ["mae"]),
     ],
@@ -51,19 +51,18 @@ def test_a_table_of_a_study():
 def test_pictures_show_what_their_data_say(name, column, values, metrics, drawn):
     picture = studies.picture(name, rows(column, values, metrics))
     assert picture is not None and set(picture.data.metric) == set(drawn)
-    shown = [value for value in values if value != "nothing"]
-    assert list(dict.fromkeys(picture.data[column])) == shown
+    assert list(dict.fromkeys(picture.data[column])) == values
     axes = picture.figure.axes
     assert [axis.get_title(loc="left") for axis in axes] == ["e_g_ev (eV)", "e_homo_ev (eV)"]
     dots = [x for line in axes[0].get_lines() for x in line.get_xdata()]
-    assert sorted(set(dots)) == pytest.approx([values.index(one) + 1.1 for one in shown])
+    assert sorted(set(dots)) == pytest.approx([place + 1.1 for place in range(len(values))])
 
 
 @pytest.mark.parametrize(
     ("name", "column", "values", "x"),
     [
         ("learning_curve", "train_rows", [200, 2000], [200, 2000]),
-        ("resolution", "setting", ["8 pixels", "32 pixels"], [8, 32]),
+        ("resolution", "varied", [8, 32], [8, 32]),
     ],
 )
 def test_curves(name, column, values, x):
@@ -74,7 +73,7 @@ def test_curves(name, column, values, x):
 
 
 def test_times_are_drawn_by_batch_and_say_where():
-    frame = rows("setting", ["batch 1", "batch 16"], ["ms_per_sample", "samples_per_s"])
+    frame = rows("varied", [1, 16], ["ms_per_sample", "samples_per_s"])
     frame = frame.assign(target="", versions="jax 0.10.2; device 2 x cpu (cpu)")
     picture = studies.picture("timing", frame)
     assert picture is not None and "on 2 x cpu (cpu)" in picture.caption
@@ -115,3 +114,14 @@ def test_an_unknown_study_is_a_table():
     assert studies.ordered(["timing", "mine", "ood-as_published", "ood"]) == [
         *("ood", "ood-as_published", "timing", "mine"),
     ]
+
+
+def test_transfer_is_drawn_by_arm_and_told_by_size():
+    frame = rows("train_rows", [20, 900], ["mae"])
+    frame["varied"] = frame.train_rows.where(frame.train_rows < 900).astype(float)
+    frame = frame.assign(setting="pairs, published rate", arm="pairs, published rate")
+    picture = studies.picture("transfer", frame)
+    assert picture is not None and set(picture.data.model) == {"pairs, published rate"}
+    table = studies.table("transfer", frame)
+    place = [one.name for one in table.columns].index("varied")
+    assert {row[place].text for row in table.rows} == {"20", "all"}

@@ -14,7 +14,7 @@ from qc_jax.data.targets import BENCHMARK_TARGETS, leaking_inputs
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
-from qc_jax.runs import building, progress, saved, sources
+from qc_jax.runs import building, progress, record, sources
 from qc_jax.runs.sources import account
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -49,7 +49,7 @@ def test_a_model_of_canvases_sees_the_dipole(monkeypatch, tmp_path):
         run.task.dataset.structures.canvas_features, canvas.features(run.table)
     )
     work = Workdir(tmp_path)
-    saved.claim(run, work)
+    record.claim(run, work)
     history = loop.fit(run.model, run.task, run.settings, [work]).history
     errors = [line["validation_mae"]["dipole_mag_d"] for line in history]
     assert min(errors) < 0.15 * np.ptp(run.table.targets["dipole_mag_d"]) / 4
@@ -66,7 +66,7 @@ def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, t
     features = np.asarray(run.task.dataset.structures.canvas_features)
     np.testing.assert_allclose(features, canvas.features(small_table), rtol=1e-5, atol=1e-6)
     work = Workdir(tmp_path / "work")
-    saved.claim(run, work)
+    record.claim(run, work)
     history = loop.fit(run.model, run.task, run.settings, [work]).history
     assert np.isfinite([line["loss"] for line in history]).all() and len(history) == 2
 

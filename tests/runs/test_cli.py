@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from qc_jax.errors import InputError
-from qc_jax.runs import cli
+from qc_jax.runs import cards, cli
 from qc_jax.train import loop
 
 CARD = """
@@ -33,13 +33,14 @@ def run(tmp_path, monkeypatch, capsys):
     (tmp_path / "README.md").write_text("# no card\n")
     (tmp_path / "empty.py").write_text("")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cards, "FOLDER", tmp_path / "configs")
 
     def run(*args, main=None, words=None, needed=False, config=False):
         flags = cli.Flags("About it.")
         count = flags.integer("count", 1, "How many.", lower_bound=1)
         flags.enum("engine", "tblite", ["tblite", "published"], "Which one.")
         flags.string("needed", None, "What has no default.", required=needed)
-        card = flags.card(tmp_path / "configs", required=False)
+        card = flags.card(required=False)
         shown = (
             (lambda _: print(json.dumps(card.value)))
             if config

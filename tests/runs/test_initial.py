@@ -8,7 +8,7 @@ import pytest
 from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
-from qc_jax.runs import building, initial, saved, sweep
+from qc_jax.runs import building, initial, record, sweep
 from qc_jax.runs.saved import restore
 from qc_jax.runs.workdir import Workdir
 
@@ -75,14 +75,14 @@ def test_the_configuration_remembers_the_file(files, tmp_path, capsys):
     got = run.initial["params"]["resnet"]["convolution"]["kernel"]
     np.testing.assert_allclose(got, state_dict()["conv1.weight"].transpose(2, 3, 1, 0), rtol=1e-6)
     workdir = Workdir(tmp_path / "run")
-    saved.claim(run, workdir)
+    record.claim(run, workdir)
     # A finished run is read without the file.
     assert building.from_config(workdir.config()).initial is None
     initial._image_weights.cache_clear()
     path.write_bytes((files / "other.npz").read_bytes())
     other = initial.read(building.from_config(config(files, str(path))))
     with pytest.raises(InputError, match=r"image_weights_sha256 is '[0-9a-f]{64}' there"):
-        saved.claim(other, workdir)
+        record.claim(other, workdir)
 
 
 def test_bad_input(files):

@@ -5,7 +5,7 @@ import pytest
 
 from qc_jax.data import dataset
 from qc_jax.errors import InputError
-from qc_jax.runs import building, saved, scoring
+from qc_jax.runs import building, record, scoring
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from tests.dynamics import toys
@@ -55,7 +55,7 @@ def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
     for weight in (0.0, 1.0):
         run = building.from_config({**config, "force_weight": weight})
         workdir = Workdir(tmp_path / f"run{weight}")
-        saved.claim(run, workdir)
+        record.claim(run, workdir)
         trained = loop.fit(run.model, run.task, run.settings, [workdir])
         result = scoring.score(run, trained.state, {}).result
         errors[weight] = result["test"]["force_ev_ang"]["mae"]

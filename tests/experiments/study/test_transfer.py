@@ -58,11 +58,16 @@ def test_the_study(small_table, run_python, tmp_path):
     assert "20 training rows, pairs, own best rate: 0.001" in done.stdout
     frame = results.read(tmp_path / "run/studies/transfer.csv")
     told = frame[frame.metric == "mae_difference"]
+    assert set(frame.varied) == {20} and set(frame.arm[frame.metric == transfer.REACHED]) == {
+        f"{arm}, {kind}"
+        for arm in ("scratch", "pairs")
+        for kind in (transfer.PUBLISHED, transfer.BEST)
+    }
     assert list(told.setting) == [
-        f"pairs against scratch, {kind}; train 20" for kind in ("published rate", "own best rate")
+        f"pairs against scratch, {kind}" for kind in ("published rate", "own best rate")
     ]
     mae = frame[(frame.metric == "mae") & (frame.target == "total_energy_ev")]
-    mean = mae.groupby(mae.setting.str.removesuffix("; train 20")).value.mean()
+    mean = mae.groupby(mae.setting).value.mean()
     expected = mean["pairs, own best rate"] - mean["scratch, own best rate"]
     assert mean["pairs, own best rate"] == mean["pairs, lr 0.001"]
     # Over structures, of which some test with one of the seeds alone.

@@ -3,7 +3,6 @@
 import datetime
 import json
 import os
-import pathlib
 import platform
 import shlex
 import sys
@@ -12,20 +11,13 @@ from typing import Any
 
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
-from qc_jax.runs import building, cli, sweep
-from qc_jax.runs import cards as experiment_cards
+from qc_jax.runs import building, cards, cli, sweep
 
-CARDS = pathlib.Path(__file__).parent / "configs"
 SEEDS = (42, 123, 456)
 # The eight architectures of the published benchmark, whose 'egnn' is what is called gcn here.
 PUBLISHED = (
     *("schnet", "faenet", "gcn", "gatv2", "dimenet", "vit", "quantumshellnet", "multimodal"),
 )
-
-
-def cards() -> tuple[str, ...]:
-    """Return the names of the experiment cards, which are those of the models."""
-    return experiment_cards.names(CARDS)
 
 
 def card(model: str) -> dict[str, Any]:
@@ -34,8 +26,8 @@ def card(model: str) -> dict[str, Any]:
     Raises:
       InputError: there is no such card.
     """
-    choose("model", model, cards())
-    return experiment_cards.load(CARDS / f"{model}.py").to_dict()
+    choose("model", model, cards.names())
+    return cards.load(*cards.find(model)).to_dict()
 
 
 def trainings(
@@ -79,7 +71,7 @@ def left_out(
     """
     lines = []
     for what, asked, all_of in (
-        ("models", names, cards()),
+        ("models", names, cards.names()),
         ("targets", targets, BENCHMARK_TARGETS),
         ("seeds", seeds, SEEDS),
     ):
@@ -145,7 +137,7 @@ class GridFlags:
           InputError: none, one of them twice, or a seed that is no number.
         """
         if self._models.value is not None:
-            names = cards() if self._models.value == ["all"] else self._models.value
+            names = cards.names() if self._models.value == ["all"] else self._models.value
         if self._targets.value is not None:
             all_of = self._targets.value == ["all"]
             targets = BENCHMARK_TARGETS if all_of else self._targets.value

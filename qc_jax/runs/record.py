@@ -1,0 +1,203 @@
+"""What a run keeps of its data, so that nothing that uses it opens them again.
+
+run.json has the targets' offsets, the domain that training saw and the names of the split;
+pairs.npz, of runs on pairs, positions, canvas features and labels by name.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from qc_jax.data import files
+from qc_jax.data.domain import TrainingDomain
+from qc_jax.data.table import PairTable
+from qc_jax.errors import InputError
+from qc_jax.runs import building
+from qc_jax.runs.building import Run
+from qc_jax.runs.config import SCHEMA
+from qc_jax.runs.workdir import Workdir
+
+RECORD, PAIRS = "run.json", "pairs.npz"
+_ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as the table
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The pairs of a run's table that stand there once, as its model reads them.
+
+    Attributes:
+      names: [N], sorted.
+      positions: [N, 2, 3] Å.
+      features: [N, F] of their canvases, where the model reads those; else None.
+      labels: [N, T] of the run's targets, NaN where undefined.
+    """
+
+    names: np.ndarray
+    positions: Float[np.ndarray, "pairs 2 3"]
+    features: Float[np.ndarray, "pairs features"] | None
+    labels: Float[np.ndarray, "pairs targets"]
+
+    @classmethod
+    def of(cls, table: PairTable, targets: tuple[str, ...], features: np.ndarray | None) -> "Pairs":
+        """Return those of a table, whose canvas features [rows, F] are given or not."""
+        names, first, counts = np.unique(table.names, return_index=True, return_counts=True)
+        rows = first[counts == 1]
+        return cls(
+            names[counts == 1],
+            np.asarray(table.positions[rows], np.float64),
+            None if features is None else np.asarray(features[rows], np.float32),
+            table.columns(targets)[rows],
+        )
+
+    def row(self, name: str, left_out: Mapping[str, str]) -> int:
+        """Return the row of a pair.
+
+        Raises:
+          InputError: It is not there, with the reason where one is known.
+        """
+        row = int(np.searchsorted(self.names, name))
+        if row < len(self.names) and self.names[row] == name:
+            return row
+        reason = f"was left out of it: {left_out[name]}" if name in left_out else "is not there"
+        raise InputError(
+            f"pair {name!r}: expected one that stands once in the table that the run was trained "
+            f"on ({len(self.names)} do); it {reason}"
+        )
+
+    def distance(self, row: int) -> float:
+        """Return the bond length (Å) of a row."""
+        return float(np.linalg.norm(self.positions[row, 1] - self.positions[row, 0]))
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write an .npz, whole or not at all."""
+        arrays = {key: value for key, value in vars(self).items() if value is not None}
+        files.write_npz(path, arrays)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Pairs":
+        """Return what `write` wrote.
+
+        Raises:
+          InputError: It is not there, damaged or something else.
+        """
+        found: dict[str, Any] = files.read_npz(path, "the pairs of a run")
+        try:
+            return cls(**{"features": None, **found})
+        except TypeError as error:
+            raise InputError(f"{os.fspath(path)}: expected the pairs of a run: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What run.json holds of a training's data.
+
+    Attributes:
+      offsets: [T] what was taken off the labels, and predictions get back.
+      domain: What training saw.
+      split: The names of the rows of each part.
+      description: Of the split, in words.
+      left_out: Rows of the table that have no label or are in no part, by name with the reason.
+      periodic: Whether the structures have cells.
+      cutoff: Å, within which atoms of larger structures are neighbours; None for all.
+      provenance: Of the data, and versions of the code.
+    """
+
+    offsets: tuple[float, ...]
+    domain: TrainingDomain | None
+    split: Mapping[str, Sequence[str]]
+    description: str
+    left_out: Mapping[str, str]
+    periodic: bool
+    cutoff: float | None
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> "Record":
+        """Return that of a training."""
+        task, table = run.task, run.table
+        pairs = isinstance(table, PairTable)
+        periodic = False if isinstance(table, PairTable) else table.periodic
+        undefined = table.left_out if isinstance(table, PairTable) else {}
+        return cls(
+            offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
+            domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
+            split={part: task.names[rows].tolist() for part, rows in task.split.parts().items()},
+            description=task.split.description,
+            left_out={**undefined, **task.left_out},
+            periodic=periodic,
+            cutoff=None if pairs else building.neighbor_cutoff(run.config, run.model, periodic),
+            provenance={
+                **{key: table.provenance[key] for key in table.provenance if key not in _ASIDE},
+                "versions": building.versions(),
+            },
+        )
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write it as JSON."""
+        domain = None if self.domain is None else self.domain.to_json()
+        files.write_json(path, {"schema": SCHEMA, **vars(self), "domain": domain})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, targets: int) -> "Record":
+        """Return what `write` wrote.
+
+        Raises:
+          InputError: It is not there, damaged, something else or of a newer schema.
+        """
+        found = files.read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
+        schema = found.pop("schema", None)
+        if type(schema) is not int or schema > SCHEMA:
+            raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if found.keys() != names:
+            odd = sorted(found.keys() ^ names)[0]
+            wanted = ", ".join(sorted(names))
+            raise InputError(f"{path}: expected the fields {wanted}; {odd} is wrong")
+        try:
+            offsets = tuple(float(value) for value in found["offsets"])
+            if len(offsets) != targets or not np.isfinite(offsets).all():
+                raise ValueError(f"offsets: expected {targets} numbers, got {found['offsets']}")
+            domain = found["domain"]
+            for key in ("split", "left_out", "provenance"):
+                if not isinstance(found[key], dict):
+                    raise ValueError(f"{key}: expected fields and their values")
+            return cls(
+                **{
+                    **found,
+                    "offsets": offsets,
+                    "domain": None if domain is None else TrainingDomain.from_json(domain),
+                }
+            )
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def claim(run: Run, workdir: Workdir) -> None:
+    """Make a directory that of a run, with all but its weights; or find that it already is.
+
+    Raises:
+      InputError: It holds another run or other files.
+    """
+    workdir.claim(run.config.to_dict())
+    if not workdir.writes or (workdir.path / RECORD).exists():
+        return
+    pairs = pairs_of(run)
+    if pairs is not None:
+        pairs.write(workdir.path / PAIRS)
+    Record.of(run).write(workdir.path / RECORD)
+
+
+def pairs_of(run: Run) -> Pairs | None:
+    """Return the pairs of a training's table; None where it is none of pairs."""
+    if not isinstance(run.table, PairTable):
+        return None
+    features = None
+    if "canvas" in run.model.inputs:
+        features = building.canvas.features(run.table)
+    return Pairs.of(run.table, run.task.targets, features)
