@@ -247,8 +247,9 @@ def refine(
     result = jax.tree.map(np.array, walks)
     keys = [pair if pair in parametrization.rows else pair[::-1] for pair in names]
     places = np.array([parametrization.rows[pair] for pair in keys])
+    rows_held = len(jax.tree.leaves(parametrization.repulsion)[0])
     held = jax.tree.map(
-        lambda x: np.zeros((len(parametrization.shortest), *x.shape[1:]), x.dtype),
+        lambda x: np.zeros((rows_held, *x.shape[1:]), x.dtype),
         tables.table_rows([], np.zeros(0, int), ROWS_ABOUT),
     )
     rows = dataclasses.replace(parametrization, tables=held)
