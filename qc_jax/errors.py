@@ -9,6 +9,14 @@ class InputError(ValueError):
 
     The message is one line that names the thing, what was expected and what came. Scripts print it
     and leave with exit code 2; anything else that is raised is a bug here.
+
+    Example:
+      >>> import qc_jax
+      >>> try:
+      ...     qc_jax.create("egnn", hidden=0)
+      ... except qc_jax.InputError as error:
+      ...     print(error)
+      hyper-parameter hidden of egnn: expected at least 1, got 0
     """
 
 

@@ -1,7 +1,7 @@
 """The public names, as a user's project has them: imported at no cost, used without a directory."""
 
 import doctest
-import importlib
+import io
 import pathlib
 import subprocess
 import sys
@@ -12,6 +12,7 @@ import pytest
 
 import qc_jax
 from qc_jax.errors import InputError
+from qc_jax.models import _registry
 
 
 def test_importing_costs_nothing():
@@ -27,12 +28,56 @@ def test_names():
         _ = qc_jax.fitt
 
 
+_SLOW = pytest.param("Calculator", marks=pytest.mark.slow)  # which compiles a model's forces
+
+
 @pytest.mark.parametrize(
-    "module", ["qc_jax", "qc_jax.runs.sources", "qc_jax.runs.building", "qc_jax.runs.training"]
+    "name", ["qc_jax", _SLOW, *(name for name in qc_jax._PUBLIC if name != "Calculator")]
 )
-def test_examples(module):
-    failed, tried = doctest.testmod(importlib.import_module(module))
-    assert tried and not failed
+def test_examples(name, monkeypatch):
+    """Each public name has an example that runs."""
+    monkeypatch.setattr(_registry, "_registered", dict(_registry._registered))
+    item = qc_jax if name == "qc_jax" else getattr(qc_jax, name)
+    module = sys.modules[item.__name__ if name == "qc_jax" else item.__module__]
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(item, name, module=module, globs=dict(vars(module)))
+    assert example.examples, f"{name} has no example"
+    report = io.StringIO()
+    failed, _ = doctest.DocTestRunner().run(example, out=report.write)
+    assert not failed, report.getvalue()
+
+
+README = """
+import qc_jax
+table = qc_jax.open_table("gfn2_xtb")                  # or any other data name, prefixes included
+images = qc_jax.render(qc_jax.features(table), size=32)
+task = qc_jax.prepare(table, "e_homo_ev", split="random", seed=42)
+model = qc_jax.create("egnn", hidden=64)
+run = qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=5))       # no directory; run.save makes one
+run.predict(["Ag_Al"]); run.predict(atoms); run.score()
+run.save("dir")
+run = qc_jax.load("dir")                                # from anywhere, when the data are gone
+calculator = qc_jax.Calculator(run)                     # ASE; energies, forces, stress
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["e_homo_ev", "total_energy_ev"])
+def test_the_documented_lines_run_as_they_stand(target, tmp_path, monkeypatch):
+    """A calculator needs an energy, and says so of a model without one."""
+    monkeypatch.chdir(tmp_path)
+    names = {"atoms": ase.Atoms("AgAl", [(0, 0, 0), (0, 0, 2.4)])}
+    code = README.replace("e_homo_ev", target)
+    if target == "e_homo_ev":
+        with pytest.raises(InputError, match="dynamics needs an energy"):
+            exec(code, names)
+        names["run"].predict(["Ag_Al"])
+        return
+    exec(code, names)
+    names["atoms"].calc = names["calculator"]
+    energy = names["atoms"].get_potential_energy()
+    assert energy == pytest.approx(names["run"].predict(names["atoms"])[0, 0], rel=1e-6)
+    assert names["atoms"].get_forces().shape == (2, 3)
 
 
 def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):

@@ -27,6 +27,12 @@ def render(features: ArrayLike, size: int = 32) -> jax.Array:
 
     Raises:
       InputError: the last axis of `features` has another length, or the size is too small.
+
+    Example:
+      >>> import qc_jax
+      >>> table = qc_jax.open_table("gfn2_xtb")
+      >>> render(qc_jax.features(table)[:2], size=8).shape
+      (2, 8, 8, 10)
     """
     size = check_size(size)
     if not isinstance(features, jax.Array):

@@ -12,6 +12,8 @@ _HOMES: dict[str, str] = {
     "pair_tables": "qc_jax.dftb.tables",
     "PairTables": "qc_jax.dftb.tables",
     "hubbards": "qc_jax.dftb.pseudo",
+    "parameter_function": "qc_jax.dftb.differentiable",
+    "parameter_gradient": "qc_jax.dftb.differentiable",
     "pseudo_atom": "qc_jax.dftb.pseudo",
     "pseudo_atom_tangent": "qc_jax.dftb.pseudo",
     "pseudo_atoms": "qc_jax.dftb.pseudo",

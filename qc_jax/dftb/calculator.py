@@ -68,7 +68,8 @@ class Calculator(calculator.Calculator):
         """Calculate all properties; called by ASE.
 
         Raises:
-          InputError: the atoms are periodic, too close, or an element has no parameters.
+          InputError: the atoms are periodic, charged, with a spin or too close, or an element has
+            no parameters.
           NotConverged: the charges do not settle.
         """
         super().calculate(atoms, list(properties), list(system_changes))
@@ -77,6 +78,14 @@ class Calculator(calculator.Calculator):
             raise InputError(
                 f"pbc: expected atoms without a cell, got periodic in {self.atoms.pbc}"
             )
+        for name, values in (
+            ("charges", self.atoms.get_initial_charges()),
+            ("magnetic moments", self.atoms.get_initial_magnetic_moments()),
+        ):
+            if np.any(values):
+                raise InputError(
+                    f"initial {name}: only 0 is supported, neutral without spin; got {values}"
+                )
         symbols = self.atoms.get_chemical_symbols()
         kinds = frozenset(symbols)
         if kinds not in self._loaded:

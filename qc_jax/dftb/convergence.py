@@ -68,7 +68,7 @@ def kt_of(temperature: float) -> float:
     Raises:
       InputError: the temperature is below 0, or no number.
     """
-    if not (isinstance(temperature, (int, float)) and 0 <= temperature < math.inf):
+    if not (isinstance(temperature, (int, float, np.integer)) and 0 <= temperature < math.inf):
         raise InputError(f"temperature: expected 0 or more kelvin, got {temperature!r}")
     return max(float(temperature), _LEAST_KELVIN) * units.KELVIN_HARTREE
 

@@ -133,7 +133,7 @@ def response(
         direct += 2 * w * jnp.einsum("aij,ij,bij->ab", of_site, divided, of_site)
         by_level += w * jnp.einsum("aii,i->a", of_site, g)
         slope += w * jnp.sum(g)
-    shift = 2 / kt * jnp.outer(by_level, by_level) / jnp.maximum(slope, 1e-200)
+    shift = 2 / kt * jnp.outer(by_level, by_level) / jnp.maximum(slope, spectrum.TINY)
     return total, direct + shift
 
 

@@ -8,7 +8,6 @@ Fortran's list-directed input: blanks or commas between numbers, 5*0.0 for five 
 
 import dataclasses
 import os
-import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qc_jax.chem import elements
+from qc_jax.data import files
 from qc_jax.errors import InputError
 
 LETTERS = "spdf"  # angular momenta 0 to 3
@@ -109,11 +109,7 @@ def read(directory: str | os.PathLike, first: str, second: str) -> SlaterKosterF
       InputError: it cannot be read, is damaged or another element's; the message has the line.
     """
     path = os.path.join(directory, file_name(first, second))
-    try:
-        content = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse(content.decode("utf-8", "replace"), path, first, second)
+    return parse(files.read_bytes(path).decode("utf-8", "replace"), path, first, second)
 
 
 def parse(text: str, path: str, first: str, second: str) -> SlaterKosterFile:

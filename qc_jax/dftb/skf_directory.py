@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import os
-import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from qc_jax.chem import elements
+from qc_jax.data import files
 from qc_jax.dftb import skf
 from qc_jax.dftb.skf import LETTERS, Atom
 from qc_jax.errors import InputError, choose
@@ -114,10 +114,7 @@ def _read_all(
     for first, second in pairs:
         name = skf.file_name(first, second)
         path = os.path.join(directory, name)
-        try:
-            content = pathlib.Path(path).read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        content = files.read_bytes(path)
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
         file = skf.parse(content.decode("utf-8", "replace"), path, first, second)

@@ -23,6 +23,11 @@ from qc_jax.dftb.arrays import Array
 Matrices = tuple[Float[Array, "m m"], ...]  # one a block
 
 
+# Of Σ −kT ∂f/∂ε, in units of levels, below which no electron moves. TPUs make float64 of two
+# float32 and have the range of these: 1e-200 would be zero there.
+TINY = 1e-30
+
+
 class Eigensystem(NamedTuple):
     """Levels ε (hartree) and orbitals C of H C = S C ε, one array a block."""
 
@@ -184,7 +189,7 @@ def _(weights, primals, tangents):
     slope = sum(w * jnp.sum(g) for w, g in zip(weights, filling.slopes, strict=True))
     dmu = sum(
         w * jnp.sum(g * jnp.diag(m)) for w, g, m in zip(weights, filling.slopes, moved, strict=True)
-    ) / jnp.maximum(slope, 1e-200)
+    ) / jnp.maximum(slope, TINY)
     changes, weighted_changes = [], []
     for e, c, f, g, m, o in zip(
         *system, filling.occupations, filling.slopes, moved, overlaps, strict=True

@@ -100,6 +100,10 @@ def describe(name: str) -> Description:
 
     Raises:
       InputError: unknown name.
+
+    Example:
+      >>> describe("egnn").leaked_targets
+      ('repulsive_energy_ev', 'distance_ang')
     """
     model = create(name)
     own = type(model).__module__.startswith(f"{__name__}.")

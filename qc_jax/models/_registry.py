@@ -16,7 +16,12 @@ _registered: dict[str, type[Architecture]] = {}
 
 
 def available() -> tuple[str, ...]:
-    """Return the names of all models: the package's, registered ones, and entry points."""
+    """Return the names of all models: the package's, registered ones, and entry points.
+
+    Example:
+      >>> "egnn" in available()
+      True
+    """
     return tuple(sorted({*_own(), *_registered, *_entry_points()}))
 
 
@@ -34,9 +39,12 @@ def register(name: str, model: type[Architecture]) -> type[Architecture]:
       InputError: the name is another model's, or `model` does not keep the contract's outlines.
 
     Example:
-      >>> class Model(Architecture):
-      ...     outputs: int = 1
-      >>> register("mynet", Model)  # doctest: +SKIP
+      >>> from qc_jax.models.egnn import Model
+      >>> class Wide(Model):
+      ...     hidden: int = 256
+      >>> _ = register("wide_egnn", Wide)
+      >>> "wide_egnn" in available()
+      True
     """
     if not name.isidentifier() or name.startswith("_"):
         raise InputError(f"model name: expected letters, digits and _ like 'mynet', got {name!r}")

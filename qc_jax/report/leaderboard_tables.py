@@ -85,14 +85,18 @@ def _pivot(
                     continue
                 value = line.get(metric, np.nan)
                 text = number(value) if metric != "mae" else spread(value, line["std"])
-                fewer = line["seeds"] < most[target]
+                notes = []
+                if line["seeds"] < most[target]:
+                    notes.append(f"{line['seeds']} of {most[target]} seeds")
+                if np.isfinite(line.get("constant", np.nan)):
+                    notes.append("predicts one constant")
                 cells.append(
                     Cell(
                         text,
                         value if np.isfinite(value) else np.inf,
                         bold=metric == "mae" and best.get(target) == label,
                         leaked=bool(line["leaked_by"]),
-                        note=f"{line['seeds']} of {most[target]} seeds" if fewer else "",
+                        note=", ".join(notes),
                         title=_leaked(line["leaked_by"]),
                     )
                 )

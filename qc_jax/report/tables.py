@@ -54,6 +54,10 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
         ),
         rows,
     )
+    for name, errors in result["test"].items():
+        if "constant" in errors:
+            value, unit = number(errors["constant"]), target(name).unit
+            print(f"{name}: predicts one constant, {value} {unit}, for every test row")
     print(f"split {result['split']}: {result['split_description']}")
     pairs = f"{sizes['train']} training, {sizes['validation']} validation {of}"
     if trained_on is not result:

@@ -247,26 +247,21 @@ def prepare_streams() -> None:
     )
 
 
-def run(
-    main: Callable[[list[str]], None], own: Flags | None = None, words: str | None = None
-) -> None:
+def run(main: Callable[[list[str]], None], own: Flags, words: str | None = None) -> None:
     """Run a script's `main` with the words of the command line that are no flags.
 
     Args:
       main: of the script.
-      own: its flags; absl's global ones where not given.
+      own: its flags.
       words: what they are, like 'PAIR …'; None refuses any.
     """
     prepare_streams()
     with told():
-        if own is None:
-            rest = flags.FLAGS(sys.argv)[1:]
-        else:
-            rest = own.parse(sys.argv[1:])
-            if rest and words is None:
-                known = rest[0].partition("=")[1] and not rest[0].startswith("-")
-                hint = f"; did you mean --{rest[0]}?" if known else ""
-                raise InputError(f"expected flags only, got {rest[0]!r}{hint}")
+        rest = own.parse(sys.argv[1:])
+        if rest and words is None:
+            known = rest[0].partition("=")[1] and not rest[0].startswith("-")
+            hint = f"; did you mean --{rest[0]}?" if known else ""
+            raise InputError(f"expected flags only, got {rest[0]!r}{hint}")
         main(rest)
 
 

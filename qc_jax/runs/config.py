@@ -186,6 +186,11 @@ class RunConfig:
       imported: Where weights were imported from, and how.
       data_fingerprint: Of the data that it was trained on; '' before they are read.
       image_weights_sha256: Likewise of `image_weights`.
+
+    Example:
+      >>> config = RunConfig.from_dict({"model": "egnn", "epochs": 5})
+      >>> config.train.epochs, config.target_names
+      (5, ('e_homo_ev',))
     """
 
     model: ModelConfig

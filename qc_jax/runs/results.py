@@ -36,6 +36,7 @@ KEY = ("study", "training", "model", "split", "setting", "varied", "target", "se
 METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
     *("mae_training_median", "mae_pair_mean", "mae_element_sum"),
+    "constant",  # what all test rows are predicted to be, where that is so
 )
 # The metric of rows that stand for no training (their seed is missing): p of 'the best model of a
 # target, whose row it is, is as good as the second', which `setting` names: 'against schnet'.

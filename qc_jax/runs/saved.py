@@ -51,6 +51,13 @@ class SavedRun:
       history: What each epoch measured; () where that was not asked for.
       run: The training's parts, where it was made in this process; else None.
       seconds: What it took, 'compile' and 'train'.
+
+    Example:
+      >>> import qc_jax
+      >>> task = qc_jax.prepare(qc_jax.open_table("gfn2_xtb"), "e_homo_ev", train_fraction=0.1)
+      >>> run = qc_jax.fit(qc_jax.create("pair_mean"), task)
+      >>> run.targets, run.predict(["Ag_Al", "C_O"]).shape
+      (('e_homo_ev',), (2, 1))
     """
 
     config: RunConfig
@@ -259,6 +266,14 @@ def load(path: str | os.PathLike) -> SavedRun:
     Raises:
       InputError: It is none, holds no checkpoint or a damaged one, is of a newer qc_jax, or its
         model's module is not there.
+
+    Example:
+      >>> import pathlib, tempfile, qc_jax
+      >>> path = pathlib.Path(tempfile.mkdtemp()) / "run"
+      >>> task = qc_jax.prepare(qc_jax.open_table("gfn2_xtb"), "e_homo_ev", train_fraction=0.1)
+      >>> saved = qc_jax.fit(qc_jax.create("pair_mean"), task).save(path)
+      >>> bool(load(path).predict("Ag_Al") == saved.predict("Ag_Al"))
+      True
     """
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())

@@ -46,6 +46,10 @@ def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
 
     Raises:
       InputError: No such data.
+
+    Example:
+      >>> open_data("gfn2_xtb").opened_as
+      'gfn2_xtb'
     """
     return read_data(name, data_dir)
 

@@ -46,6 +46,10 @@ class TrainConfig:
 
     Raises:
       InputError: a value out of range.
+
+    Example:
+      >>> TrainConfig(epochs=5).batch_size
+      64
     """
 
     batch_size: int = 64

@@ -10,6 +10,15 @@ class Observer:
 
     Attributes:
       checkpoints: The directory that states are kept in and restored from; None keeps none.
+
+    Example:
+      >>> import qc_jax
+      >>> class Shown(qc_jax.Observer):
+      ...     def on_epoch(self, line, resumed):
+      ...         print("epoch", line["epoch"])
+      >>> task = qc_jax.prepare(qc_jax.open_table("gfn2_xtb"), "e_homo_ev", train_fraction=0.1)
+      >>> run = qc_jax.fit(qc_jax.create("pair_mean"), task, observers=[Shown()])
+      epoch 1
     """
 
     checkpoints: pathlib.Path | None = None

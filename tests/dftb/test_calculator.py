@@ -26,9 +26,16 @@ def test_ase(files):
     np.testing.assert_allclose(atoms.get_forces(), WATER["forces_ev_ang"], atol=1e-4)
     np.testing.assert_allclose(atoms.get_charges(), WATER["charges_e"], atol=1e-6)
     np.testing.assert_allclose(atoms.get_dipole_moment() / 0.2081943, WATER["dipole_d"], atol=1e-5)
-    atoms.pbc = True
-    with pytest.raises(InputError, match="pbc: expected atoms without a cell"):
-        atoms.get_potential_energy()
+    for change, message in (
+        (lambda: atoms.set_initial_charges([1, 0, 0]), "initial charges: only 0 is supported"),
+        (lambda: atoms.set_initial_charges([0, 0, 0]), None),
+        (lambda: atoms.set_initial_magnetic_moments([2, 0, 0]), "initial magnetic moments: only 0"),
+        (lambda: atoms.set_pbc(True), "pbc: expected atoms without a cell"),
+    ):
+        change()
+        if message:
+            with pytest.raises(InputError, match=message):
+                atoms.get_potential_energy()
 
 
 @pytest.mark.slow

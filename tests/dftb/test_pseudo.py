@@ -10,7 +10,7 @@ import pytest
 
 import qc_jax.dftb
 from qc_jax.dftb import cache, exact_atom, pseudo
-from qc_jax.dftb.parameters import covered_symbols, parameters
+from qc_jax.dftb.parameters import parameters
 from qc_jax.errors import InputError
 
 SHARED = pathlib.Path(__file__).parents[3] / "shared" / "ptbp" / "atoms.json"
@@ -30,8 +30,12 @@ def free_levels(symbol):
     return atoms, {shell: atoms.levels[0, order.index(shell)] for shell in element.valence}
 
 
+# Of every block and period one; all 75 were within the bound when the form was written.
+BLOCKS = ("Li", "O", "Al", "Fe", "Br", "Ag", "La", "Au", "Ra")
+
+
 @pytest.mark.parametrize(
-    "symbol", ["H", "He", *(pytest.param(s, marks=pytest.mark.slow) for s in covered_symbols()[2:])]
+    "symbol", ["H", *(pytest.param(symbol, marks=pytest.mark.slow) for symbol in BLOCKS)]
 )
 def test_free_atom_has_the_onsite_energies_of_the_table(symbol):
     element = parameters(symbol)
@@ -79,6 +83,7 @@ def test_a_second_call_reads_the_cache(monkeypatch):
     np.testing.assert_array_equal(second.orbitals["1s"], first.orbitals["1s"])
 
 
+@pytest.mark.slow
 def test_exact_form_is_near_the_published_and_has_derivatives():
     exact, published = pseudo.pseudo_atom("H", "exact"), pseudo.pseudo_atom("H")
     assert 5e-5 < abs(exact.levels["1s"] - published.levels["1s"]) < 5e-4
@@ -119,7 +124,7 @@ def test_exact_form_has_nists_levels_of_carbon():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("symbol", ["H", "Be", "C", "Mg", "Sc", "Fe"])
+@pytest.mark.parametrize("symbol", ["H", "C", "Fe"])
 def test_hubbards_are_those_of_the_table(symbol):
     for shell, value in pseudo.hubbards(symbol).items():
         assert abs(value - parameters(symbol).hubbard[shell]) < 1e-4, shell

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.dftb import NotConverged, convergence, solve, solve_all
 from qc_jax.errors import InputError
 from tests.dftb import reference
+from tests.engines.dftbplus import skf
 
 _, PAIRS, MOLECULES = reference.of_fixture()
 WATER = MOLECULES[0]
@@ -151,8 +153,43 @@ def test_no_minimum(files):
         ({"spin": 1}, "spin: only 0 is supported"),
         ({"relax": "up"}, "relax: expected False, True"),
         ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
+        (
+            {"symbols": ["U", "H"], "parameters": "ptbp"},
+            "no PTBP parameters for element 'U'; expected one of: H, He, .*, Th",
+        ),
+        ({"parameters": "ptbp", "form": "best"}, "unknown form 'best'; choose one of: exact"),
+        (
+            {"parameters": "ptbp", "max_l": {"H": "p"}},
+            "max_l of H: expected at most 's', the highest shell that it has parameters for, got",
+        ),
+        ({"relax": "global", "symbols": ["O"] * 3}, "relax: 'global' is for two atoms"),
     ],
 )
 def test_bad_input(files, arguments, message):
     with pytest.raises(InputError, match=message):
         solve(**{"symbols": ["O", "H"], "positions": 1.0, "parameters": files} | arguments)
+
+
+def test_damaged_files_are_refused(files, tmp_path):
+    """Each is named; the file's other troubles are in `test_skf`."""
+    original = {path.name: path.read_text() for path in pathlib.Path(files).iterdir()}
+    lines = original["O-H.skf"].splitlines()
+    for text, message in (
+        ("\n".join(lines[:300]), "O-H.skf: the file ends within the integrals; expected 719 lines"),
+        (
+            "@ extended\n" + original["O-H.skf"],
+            "O-H.skf: the integrals cannot be read: .*lines of 40",
+        ),
+        ("\n".join([*lines[:9], "nan " * 20, *lines[10:]]), "no number among the integrals"),
+        (original["O-O.skf"], "O-H.skf: line 2: holds an atom's energies"),
+    ):
+        for name, content in (original | {"O-H.skf": text}).items():
+            (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match=message):
+            solve(["O", "H"], 1.0, str(tmp_path))
+
+
+def test_files_with_f_shells_are_refused(tmp_path):
+    (tmp_path / "La-La.skf").write_text(skf.text("La", "La", "f", "f", extended=True))
+    with pytest.raises(InputError, match=r"La-La.skf: is of the extended format, with f shells"):
+        solve(["La", "La"], 2.0, str(tmp_path))

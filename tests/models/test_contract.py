@@ -228,6 +228,7 @@ def test_every_weight_is_used(case):
     assert all(any(part in path for path in idle) for part in case.row.idle), "not idle after all"
 
 
+@pytest.mark.slow
 def test_bfloat16(case):
     """Weights and what is real in the batch in bfloat16: finite outputs, about the same."""
 
@@ -242,6 +243,7 @@ def test_bfloat16(case):
     assert difference < case.row.bfloat16
 
 
+@pytest.mark.slow
 def test_forces_and_their_derivatives(case):
     """Against finite differences, in float64; energies turn with the structure there, exactly."""
     if "positions" not in case.inputs or not case.row.twice_differentiable:

@@ -84,7 +84,10 @@ def differences(name: str, double: bool) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("double", "tolerance"), [(False, 1e-5), (True, 1e-10)])
+@pytest.mark.parametrize(
+    ("double", "tolerance"),
+    [pytest.param(False, 1e-5, marks=pytest.mark.slow), (True, 1e-10)],
+)
 def test_equals_the_reference(name, double, tolerance, record_property):
     found = differences(name, double)
     for kind, difference in found.items():

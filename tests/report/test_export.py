@@ -223,7 +223,10 @@ addEventListener("load", () => {
   const names = [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
   const wide = document.documentElement.scrollWidth;
   const dark = getComputedStyle(document.body).backgroundColor;
-  parent.postMessage({ before, up, down, names, wide, dark, inner: innerWidth }, "*");
+  const map = document.querySelector(".drawing").parentElement;
+  const hint = getComputedStyle(map.previousElementSibling).display;
+  const hidden = map.scrollWidth - map.clientWidth;
+  parent.postMessage({ hint, hidden, before, up, down, names, wide, dark, inner: innerWidth }, "*");
 });
 </script>
 """
@@ -270,6 +273,7 @@ def test_in_a_browser(made, tmp_path):
     (found,), console = browse(tmp_path)
     assert console == []
     assert found["inner"] == 380 and found["wide"] <= 380
+    assert found["hint"] == "block" and found["hidden"] > 100  # the page says that it scrolls
 
     def numbers(texts):
         return [float(text.split()[0]) for text in texts if text != "–"]

@@ -147,7 +147,8 @@ def test_what_the_machine_refuses_is_one_line(run, error, words):
 
 def test_a_device_that_is_not_there(run_python):
     """JAX itself says so by an AssertionError without a word."""
-    code = "from qc_jax.runs import cli; import jax; cli.run(lambda _: print(jax.devices()))"
+    shown = "import jax; cli.run(lambda _: print(jax.devices()), cli.Flags())"
+    code = f"from qc_jax.runs import cli; {shown}"
     done = run_python("-c", code, JAX_PLATFORMS="cuda")
     assert done.returncode == 2 and done.stdout == ""
     last = done.stderr.splitlines()[-1]
@@ -198,7 +199,7 @@ def test_a_second_ctrl_c_does_not_wait(run):
 @pytest.mark.slow
 def test_a_full_disk_and_output_in_ascii(run_python):
     """As a shell redirects."""
-    code = "from qc_jax.runs import cli; cli.run(lambda _: print('Å'))"
+    code = "from qc_jax.runs import cli; cli.run(lambda _: print('Å'), cli.Flags())"
     done = run_python("-c", code, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout, done.stderr) == (0, "?\n", "")
     full = f"import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); {code}"

@@ -8,9 +8,11 @@ import warnings
 
 import ase
 import numpy as np
+import pandas as pd
 import pytest
 
 import qc_jax
+from experiments import export
 from qc_jax.data import atoms as structures
 from qc_jax.dynamics.potential import Potential
 from qc_jax.engines import published
@@ -24,7 +26,7 @@ KINDS = (
     "md17",
     *(
         pytest.param(kind, marks=pytest.mark.slow)
-        for kind in ("qm9", "published", "tfds", "extxyz")
+        for kind in ("qm9", "published", "tfds", "extxyz", "crysmtm", "dftbplus")
     ),
 )
 
@@ -46,6 +48,18 @@ def make(kind: str, folder: pathlib.Path, small_table) -> tuple[str, str]:
         case "qm9":
             shutil.copytree(FIXTURES / "qm9", folder / "qm9")
             return f"qm9:{folder / 'qm9'}", "e_homo_ev"
+        case "dftbplus":
+            for number in range(4):  # five outputs are too few to split
+                for pair in ("F_Li", "H_H", "He_He", "Cl_Mg"):
+                    shutil.copytree(
+                        FIXTURES / "dftbplus/tree" / pair, folder / f"tree/{pair}_{number}"
+                    )
+            return f"dftbplus:{folder / 'tree'}", ENERGY
+        case "crysmtm":
+            make = (sys.executable, "-m", "tests.fixtures.make_crysmtm", f"--out={folder}/crysmtm")
+            some = ("--kelvin=0,250,300", "--rotations=4", "--size=24", "--small")
+            subprocess.run([*make, *some], check=True, cwd=FIXTURES.parents[1])
+            return f"crysmtm:{folder / 'crysmtm'}", ENERGY
     frames = []
     for row in range(20):
         frame = ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.01 * row]])
@@ -68,7 +82,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     source, cache = tmp_path / "source", str(tmp_path / "tfds")
     source.mkdir()
     data, target = make(kind, source, small_table)
-    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz")
+    is_tfds = kind in ("md17", "qm9", "tfds", "extxyz", "crysmtm")
     table = qc_jax.open_data(data, cache if is_tfds else "")
     task = qc_jax.prepare(table, target, seed=1)
     model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
@@ -93,6 +107,7 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
         assert scored.predicted[0, 0] == pytest.approx(expected, abs=2e-4)
         if kind in ("pairs", "published", "tfds"):
             assert opened.predict(str(task.names[row]))[0, 0] == pytest.approx(expected, abs=1e-5)
+            assert exported(tmp_path, str(task.names[row])) == pytest.approx(expected, abs=1e-5)
         if target == ENERGY:
             frame.calc = qc_jax.Calculator(tmp_path / "run")
             assert frame.get_potential_energy() == pytest.approx(expected, abs=2e-3, rel=1e-6)
@@ -105,6 +120,17 @@ def test_one_number(kind, tmp_path, small_table, tfds_of_small_table):
     if not is_tfds:
         with pytest.raises(InputError, match="no such file"):
             opened.score()
+
+
+def exported(tmp_path: pathlib.Path, name: str) -> float:
+    """Return the prediction of a pair in the CSV that `export --workdir` writes."""
+    export.FLAGS.reset()
+    export.FLAGS.parse(
+        ["--format=csv", f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'pairs.csv'}"]
+    )
+    export.main([])
+    rows = pd.read_csv(tmp_path / "pairs.csv").set_index("pair")
+    return rows[f"{ENERGY}_predicted"][name]
 
 
 MODULE = """
@@ -156,6 +182,32 @@ def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
     shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
     lost = run(USE)
     assert "there is no module my_models where Python looks" in lost.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_by_the_command_line(tmp_path, small_table, run_python):
+    """In a directory outside of a clone: trained, swept, asked, scored and exported."""
+    small_table.save(tmp_path / "table.npz")
+    (tmp_path / "my_models.py").write_text(MODULE)
+
+    def run(*words: str) -> str:
+        done = run_python("-m", "qc_jax", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    card = ("--config=egnn", "--config.model=my_models:Distance", "--config.data=table.npz")
+    train = ("train", *card, "--config.epochs=1", "--config.batch_size=8")
+    assert "my_models:Distance on table.npz" in run(*train, "--workdir=run")
+    name = str(small_table.names[0])
+    assert "e_homo_ev" in run("predict", "--workdir=run", name)
+    assert "my_models:Distance" in run("evaluate", "--workdir=run")
+    swept = run(*train, "--config.model.width=3", "--config.sweep.seed=1,2", "--workdir=sweep")
+    assert "errors on the test pairs" in swept and "results.csv" in swept
+    assert "pairs: out.csv" in run("export", "--format=csv", "--workdir=run", "--out=out.csv")
+    (tmp_path / "my_models.py").unlink()
+    lost = run_python("-m", "qc_jax", "predict", "--workdir=run", name, cwd=tmp_path)
+    assert lost.returncode == 2 and lost.stderr.count("\n") == 1
+    assert "there is no module my_models" in lost.stderr
 
 
 def test_no_run(tmp_path):

