@@ -21,9 +21,10 @@ from qc_jax.dftb.parametrization import Parametrization
 
 LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
-FIRST_STEP, LAST_STEP = 0.1, 0.4  # bohr, of the walk downhill
+FARTHEST_STEP = 0.1  # bohr, of the walk downhill: C_Ge has minima at 1.77 and 1.90 Å
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
 PULL = 1e-4  # hartree/bohr: where DFTB+, unless told otherwise, calls a geometry converged
+SHALLOW = 1.0  # bohr of weaker pull than that which lead to a minimum that is none
 NARROW = 1e-7  # bohr: a bracket taken for a minimum, where the gradient jumps
 REACH = 14.0  # bohr beyond the start where a walk outwards is given up
 ROWS_ABOUT = 24  # published rows that are computed about a minimum
@@ -114,8 +115,7 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
     spread = gradients[1] - gradients[0]
     falsi = ends[0] - gradients[0] * width / jnp.where(spread > 0, spread, 1.0)
     falsi = jnp.clip(falsi, ends[0] + 1e-3 * width, ends[1] - 1e-3 * width)
-    size = jnp.minimum(FIRST_STEP, (walk.limits[1] - walk.limits[0]) / 8)
-    size = jnp.where(first, size, jnp.minimum(1.25 * jnp.abs(walk.step), LAST_STEP))
+    size = jnp.minimum(FARTHEST_STEP, (walk.limits[1] - walk.limits[0]) / 8)
     step = jnp.where(walking, direction * size, walk.step)
     following = jnp.where(bracketed, falsi, walk.distance + step)
     # A flat gradient far out is that of atoms apart, not of a bond.
@@ -281,20 +281,23 @@ def refine(
 def give_up(
     names: Sequence[tuple[str, str]], parametrization: Parametrization, kt: float, walks: Walk
 ) -> Walk:
-    """Return walks that end, where there is no minimum outwards, where the pull is below `PULL`.
+    """Return walks that end where the pull outwards falls below `PULL`, if no bond is in sight.
 
     So a geometry optimisation with DFTB+'s default criterion ends for atoms that repel each other.
-    Their status becomes `GAVE_UP`. Arguments as of `relax`.
+    These are walks without a minimum, or with one that is more than `SHALLOW` further out: a dip as
+    deep as the noise of the published integrals. Their status becomes `GAVE_UP`. Arguments as of
+    `relax`.
     """
     result = jax.tree.map(np.array, walks)
-    todo = np.flatnonzero(walks.status == NO_MINIMUM)
-    if not len(todo):
+    begun = default_start(names)
+    far = (walks.status == FOUND) & (walks.distance > begun + SHALLOW)
+    todo = list(map(int, np.flatnonzero(far | (walks.status == NO_MINIMUM))))
+    if not todo:
         return result
     some = [names[k] for k in todo]
-    distances = default_start(some)[:, None] + np.arange(0.0, REACH, 0.1)
+    distances = begun[todo, None] + np.arange(0.0, REACH, 0.1)
     seen = scan(some, parametrization, kt, distances)
-    flat = np.abs(seen["gradient"]) < PULL
-    flat &= seen["residual"] < scc.TOLERANCE
+    flat = (np.abs(seen["gradient"]) < PULL) & (seen["residual"] < scc.TOLERANCE)
     for row, k in enumerate(todo):
         if not flat[row].any():
             continue
@@ -304,8 +307,9 @@ def give_up(
             logs = np.log(np.abs(seen["gradient"][row, at - 1 : at + 1]))
             part = (logs[0] - np.log(PULL)) / (logs[0] - logs[1])
             distance += (part - 1) * (distance - distances[row, at - 1])
-        result.status[k], result.distance[k] = GAVE_UP, distance
-        result.excess[k] = seen["excess"][row, at]
+        if walks.status[k] == NO_MINIMUM or walks.distance[k] > distance + SHALLOW:
+            result.status[k], result.distance[k] = GAVE_UP, distance
+            result.excess[k] = seen["excess"][row, at]
     return result
 
 

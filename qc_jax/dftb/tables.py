@@ -124,7 +124,8 @@ def pair_tables(
     elements = _Elements.of(pairs, form)
     nodes = NODES[form] if nodes is None else nodes
     ratios = node_ratios(nodes)
-    held, missing = {}, {}
+    held: dict[tuple[str, str], np.ndarray] = {}
+    missing = {}
     for pair in sorted({elements.ordered(pair) for pair in pairs}):
         kept = cache.load(_name("integrals", pair), elements.key(pair, nodes))
         if kept is None:
@@ -172,27 +173,27 @@ def table_rows(
     elements = _Elements.of(pairs, form)
     wanted: dict[tuple[str, str], set[int]] = {}
     for pair, row in zip(pairs, first, strict=True):
-        rows = range(max(int(row), FIRST_ROW), int(row) + count)
-        wanted.setdefault(elements.ordered(pair), set()).update(rows)
+        asked = range(max(int(row), FIRST_ROW), int(row) + count)
+        wanted.setdefault(elements.ordered(pair), set()).update(asked)
     held: dict[tuple[str, str], dict[int, np.ndarray]] = {}
     missing = {}
-    for pair, rows in wanted.items():
+    for pair, span in wanted.items():
         kept = cache.load(_name("rows", pair), elements.key(pair, ROWS))
         known = (
             {} if kept is None else dict(zip(map(int, kept["rows"]), _unpack(kept), strict=True))
         )
         held[pair] = known
-        if left := sorted(rows - known.keys()):
+        if left := sorted(span - known.keys()):
             missing[pair] = STEP * (np.array(left) + 1)
     for pair, values in _compute(missing, elements, jnp.float64, progress):
-        rows = np.rint(missing[pair] / STEP).astype(int) - 1
-        held[pair] |= dict(zip(map(int, rows), values, strict=True))
+        computed = np.rint(missing[pair] / STEP).astype(int) - 1
+        held[pair] |= zip(map(int, computed), values, strict=True)
         order = sorted(held[pair])
         packed = _pack(np.array([held[pair][row] for row in order]))
         held[pair] = dict(zip(order, _unpack(packed), strict=True))
         packed["rows"] = np.array(order, np.int16)
         cache.store(_name("rows", pair), elements.key(pair, ROWS), packed)
-    zero = np.zeros(len(_STORED))
+    nothing = np.zeros(len(_STORED))
     values = np.zeros((len(pairs), 2, count, 20))
     for k, (pair, row) in enumerate(zip(pairs, first, strict=True)):
         known = held[elements.ordered(pair)]
