@@ -197,10 +197,10 @@ def table_rows(
     values = np.zeros((len(pairs), 2, count, 20))
     for k, (pair, row) in enumerate(zip(pairs, first, strict=True)):
         known = held[elements.ordered(pair)]
-        rows = {
-            elements.ordered(pair): np.array([known.get(int(row) + i, zero) for i in range(count)])
-        }
-        both = elements.turned(pair, rows)[:, _EXPAND].reshape(count, 2, 2, 10)
+        found = np.array([known.get(int(row) + i, nothing) for i in range(count)])
+        both = elements.turned(pair, {elements.ordered(pair): found})[:, _EXPAND].reshape(
+            count, 2, 2, 10
+        )
         values[k] = both.transpose(2, 0, 1, 3).reshape(2, count, 20)  # from rows, H or S, direction
     first = np.asarray(first, np.int32)
     return UniformTables(
