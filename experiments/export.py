@@ -60,7 +60,7 @@ def main(_: list[str]) -> None:
             raise InputError("--workdir: expected --format=csv, and no --data: a run has its pairs")
         print(f"{_write_predictions(load(_WORKDIR.value), out)} pairs: {out}")
         return
-    table = sources.read_table(_DATA.value, _DATA_DIR.value)
+    table = sources.open_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
     write(table, out)
     seconds = time.monotonic() - start

@@ -18,6 +18,7 @@ from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result, show_sweep
 from qc_jax.runs import building, cli, distributed, initial, progress, record, scoring, sweep
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.observers import Callbacks
@@ -36,7 +37,12 @@ def main(_: list[str]) -> None:
 
 
 def run(config: dict[str, Any], path: str, group: distributed.Group) -> None:
-    """Train what a configuration asks for in the directory `path`, score, report."""
+    """Train what a configuration asks for in the directory `path`, score, report.
+
+    Raises:
+      InputError: a value in it is wrong; fields that it lacks have their defaults.
+    """
+    config = RunConfig.from_dict(config).to_dict()
     with group.joined(), cli.stop_on_signals() as stop:
         if sweep.is_swept(config):
             made = sweep.Sweep(sweep.expand(config), path, config["sweep"]["stack"])

@@ -20,7 +20,7 @@ Function = Callable[[Batch], jax.Array]  # a batch of B structures → [B, T]
 
 
 def rotate(batch: Batch, seed: int = 0) -> Batch:
-    """The batch turned by a random rotation or reflection, and moved by a few Å."""
+    """Return the batch turned by a random rotation or reflection, and moved by a few Å."""
     rng = np.random.default_rng(seed)
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     dtype = batch.positions.dtype
@@ -31,7 +31,7 @@ def rotate(batch: Batch, seed: int = 0) -> Batch:
 
 
 def reorder(batch: Batch) -> Batch:
-    """The batch with the atoms of every structure, and the neighbours of every atom, reversed."""
+    """Return the batch with atoms, and the neighbours of every atom, in reversed order."""
     atoms = batch.atomic_numbers.shape[1]
     renamed = jnp.where(batch.neighbor_mask, atoms - 1 - batch.neighbors, atoms)
     return batch.replace(
@@ -43,7 +43,7 @@ def reorder(batch: Batch) -> Batch:
 
 
 def pad(batch: Batch, atoms: int, neighbors: int) -> Batch:
-    """The batch with this many more atoms and neighbour slots, and rubbish in their fields."""
+    """Return the batch with so many more atoms and neighbour slots, rubbish in their fields."""
     rng = np.random.default_rng(0)
     b, a, k = batch.neighbors.shape
     dtype = batch.positions.dtype
@@ -62,13 +62,13 @@ def pad(batch: Batch, atoms: int, neighbors: int) -> Batch:
 
 
 def assert_close(got: jax.Array, expected: jax.Array, rtol: float = 1e-5, what: str = "") -> None:
-    """Fails where arrays differ by more than `rtol` of the largest expected value."""
+    """Fail where arrays differ by more than `rtol` of the largest expected value."""
     scale = rtol * float(jnp.abs(expected).max())
     np.testing.assert_allclose(got, expected, rtol=rtol, atol=scale, err_msg=what)
 
 
 def assert_invariant(function: Function, batch: Batch, rtol: float = 1e-5) -> None:
-    """Fails where rotation, reflection, translation or atom order changes the outputs."""
+    """Fail where rotation, reflection, translation or atom order changes the outputs."""
     expected = function(batch)
     assert_close(function(rotate(batch)), expected, rtol, "under rotation")
     assert_close(function(reorder(batch)), expected, rtol, "under another order of atoms")
@@ -76,7 +76,7 @@ def assert_invariant(function: Function, batch: Batch, rtol: float = 1e-5) -> No
 
 @contextlib.contextmanager
 def count_compilations() -> Iterator[list[float]]:
-    """Collects the seconds of every XLA compilation in the `with` block, one entry each."""
+    """Collect the seconds of every XLA compilation in the `with` block, one entry each."""
     seconds: list[float] = []
     counting = True
 

@@ -4,6 +4,8 @@ import pathlib
 import re
 import tomllib
 
+from packaging.requirements import Requirement
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
@@ -29,15 +31,26 @@ def targets() -> dict[str, dict]:
     return found
 
 
+def hub_name(name: str) -> str:
+    """Return a package's name as the hub of MODULE.bazel writes it."""
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
 def requirements() -> set[str]:
-    """Return what requirements.txt and the extras name, as the hub writes it."""
+    """Return what requirements.txt and the extras name, of this platform."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for extra in project["optional-dependencies"].values():
         lines += extra
-    lines += project.get("dependencies", [])
-    names = (re.match(r"[\w.-]+", line) for line in lines)
-    return {re.sub(r"[-_.]+", "_", name[0]).lower() for name in names if name}
+    found = [Requirement(line) for text in lines if (line := text.partition("#")[0].strip())]
+    linux = {"platform_machine": "x86_64"}
+    return {hub_name(each.name) for each in found if not each.marker or each.marker.evaluate(linux)}
+
+
+def locked() -> set[str]:
+    """Return what the lock of MODULE.bazel's hub holds."""
+    lines = (ROOT / ".ci/requirements_lock.txt").read_text(encoding="utf-8").splitlines()
+    return {hub_name(line.partition("==")[0]) for line in lines if "==" in line}
 
 
 def test_every_source_is_in_a_target():
@@ -52,13 +65,17 @@ def test_every_source_is_in_a_target():
 
 
 def test_every_dependency_exists():
-    found, known = targets(), requirements()
+    found, known = targets(), locked()
     for name, target in found.items():
         for label in target.get("deps", ()):
             if label.startswith("@pypi//"):
-                assert label.removeprefix("@pypi//") in known, f"{name}: {label} is not required"
+                assert label.removeprefix("@pypi//") in known, f"{name}: {label} is not in the lock"
             else:
                 assert label.removeprefix(":") in found, f"{name}: {label} names no target"
+
+
+def test_the_lock_holds_every_requirement():
+    assert requirements() - locked() == {"qc_jax"}
 
 
 def test_every_folder_of_tests_is_a_package():

@@ -2,7 +2,7 @@
 
 python -m experiments.train --config=gradient_boosting --workdir=runs/gb
 
-500 trees of 23,001 parameters, grown in 13 seconds. Test MAE in eV with seed 42: e_homo_ev 0.675.
+500 trees of 46,003 parameters, grown in 13 seconds. Test MAE in eV with seed 42: e_homo_ev 0.675.
 """
 
 from ml_collections import ConfigDict

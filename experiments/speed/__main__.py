@@ -12,7 +12,7 @@ prints for each model its parameters, the seconds that its training epoch takes 
 many pairs a second it trains on and predicts, over whole epochs of the shipped table. With
 --reference the same network in PyTorch takes turns with it, on all cores of the CPU.
 
-    python -m experiments.speed --what=grid [--models=schnet] [--stack=1,4,16] [--reference]
+    python -m experiments.speed --what=grid [--models=schnet] [--stack=1,4,16]
 
 prints for stacks of trainings how long an epoch of one training takes, beside how long the program
 took to compile, its arithmetic (as a share of what a matrix product reaches on the devices), how

@@ -18,8 +18,7 @@ from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.stack import Stack, Training
 
-from . import references
-from .models import one, shipped_task, trained, trainer
+from .models import one, shipped_task, trained
 from .turns import take_turns
 
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
@@ -31,7 +30,7 @@ _HEAD = (
 
 
 class GridTiming(NamedTuple):
-    """One stack size; all sizes, and the reference, took turns.
+    """One stack size; all sizes took turns.
 
     Attributes:
       size: trainings in the stack.
@@ -55,13 +54,11 @@ def run(
     batch: Sequence[int] = (64,),
     stack: Sequence[int] = (1, 4, 16),
     rounds: int = 5,
-    reference: bool = False,
     profile: str = "",
 ) -> None:
     """Print a row for each model and stack."""
     settings = TrainConfig(batch_size=one("batch", batch), parallel="replicas")
     names = trained(names)
-    modules = {name: references.module(name) for name in names} if reference else {}
     devices = jax.local_device_count()
     # The devices of a CPU share its cores.
     peak = product_gigaflops() * (1 if jax.default_backend() == "cpu" else devices)
@@ -70,25 +67,19 @@ def run(
         f"{len(shipped_task(False).split.train):,} training pairs in batches of "
         f"{settings.batch_size}, and validation"
     )
-    if reference:
-        print(f"reference: {references.timing().use_all_cores()}")
     for name in names:
         model = models.create(name)
         task = shipped_task("canvas" in model.inputs)
-        other = trainer(name, modules.get(name), task, settings)
-        epoch = other and functools.partial(other.train, task.split.train)
         with jax.profiler.trace(profile) if profile else contextlib.nullcontext():
-            timings, seconds = time_grid(model, task, settings, stack, rounds, epoch)
-        print(_HEAD + ("  times as fast as the reference" if seconds else ""))
+            timings = time_grid(model, task, settings, stack, rounds)
+        print(_HEAD)
         for got in timings:
-            row = (
+            print(
                 f"{name:19s}  {got.size:5d}  {got.seconds * 1e3:20,.1f}  {got.compile_seconds:9.1f}"
                 f"  {got.gigaflops:8,.1f}  {100 * got.gigaflops / peak:8.1f}"
-                f"  {got.cores:10.2f}  {got.megabytes:10,.1f}"
+                f"  {got.cores:10.2f}  {got.megabytes:10,.1f}",
+                flush=True,
             )
-            print(row + (f"  {seconds / got.seconds:30.1f}" if seconds else ""), flush=True)
-        if seconds:
-            print(f"the reference's training epoch, without validation: {seconds * 1e3:,.0f} ms")
 
 
 def time_grid(
@@ -97,8 +88,7 @@ def time_grid(
     settings: TrainConfig,
     sizes: Sequence[int],
     rounds: int,
-    reference: Callable[[], Any] | None = None,
-) -> tuple[list[GridTiming], float | None]:
+) -> list[GridTiming]:
     """Time the epochs, validation included, of stacks of several sizes.
 
     Args:
@@ -106,11 +96,7 @@ def time_grid(
       task: what all trainings learn, each from its own seed.
       settings: how.
       sizes: of the stacks.
-      rounds: in which the stacks and the reference take turns; fewer where they would take long.
-      reference: an epoch elsewhere.
-
-    Returns:
-      A timing for each size; the seconds of the reference's epoch, or None without one.
+      rounds: in which the stacks take turns; fewer where they would take long.
     """
     programs = {size: _program(model, task, settings, size) for size in sizes}
     busy: dict[int, list[float]] = {size: [] for size in sizes}
@@ -124,8 +110,6 @@ def time_grid(
     work: dict[str, Callable[[], Any]] = {
         str(size): functools.partial(epoch, size) for size in sizes
     }
-    if reference is not None:
-        work["reference"] = reference
     taken = take_turns(work, rounds, _TURN_SECONDS)
     operations = _operations(model, task, settings)
     timings = []
@@ -141,7 +125,7 @@ def time_grid(
                 megabytes=program.megabytes,
             )
         )
-    return timings, float(np.median(taken["reference"])) if reference is not None else None
+    return timings
 
 
 def product_gigaflops() -> float:

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import time
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -84,9 +83,11 @@ def run(
             print(f"warning: load average {load:.1f} at the start; on a busy machine ratios lie")
     print(head)
     for name in names:
-        model, module = models.create(name), modules.get(name)
+        model, module, other = models.create(name), modules.get(name), None
         task = shipped_task("canvas" in model.inputs)
-        got = time_model(model, task, settings, rounds, trainer(name, module, task, settings))
+        if module is not None:
+            other = references.timing().Trainer(module, models.defaults(name), task, settings)
+        got = time_model(model, task, settings, rounds, other)
         print(_row(name, got, hasattr(module, "EQUATIONS")), flush=True)
 
 
@@ -145,15 +146,6 @@ def shipped_task(reads_canvas: bool) -> Task:
     """Return the shipped table's task."""
     table = open_table("gfn2_xtb")
     return prepare(table, ("e_homo_ev",), 42, canvas.features(table) if reads_canvas else None)
-
-
-def trainer(
-    name: str, module: types.ModuleType | None, task: Task, settings: TrainConfig
-) -> Any | None:
-    """Return the reference of a model, None where it has no module."""
-    if module is None:
-        return None
-    return references.timing().Trainer(module, models.defaults(name), task, settings)
 
 
 def time_model(

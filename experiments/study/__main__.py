@@ -137,7 +137,8 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
         raise InputError(f"--workdir: {workdir.path} is not there; expected a benchmark's")
     changes = GRID.changes()
     data = {key: changes[key] for key in ("data", "data_dir")}
-    table = sources.read_data(**data) if study.of_structures else sources.read_table(**data)
+    opened = sources.open_data if study.of_structures else sources.open_table
+    table = opened(*data.values())
     names, targets, seeds = _grid(name, workdir)
     for key in targets:
         target(key)

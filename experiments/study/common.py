@@ -251,10 +251,10 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
 
 def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Adds the trainings that have begun in one program with one of these: they go on together."""
-    path = asked.workdir.path / "waves.json"
-    waves = files.read_json(path) if path.exists() else []
+    path = asked.workdir.path / "stacks.json"
+    stacks = files.read_json(path) if path.exists() else []
     mates = {
-        mate for wave in waves if not configs.keys().isdisjoint(wave) for mate in wave
+        mate for stack in stacks if not configs.keys().isdisjoint(stack) for mate in stack
     } - configs.keys()
     whole = dict(configs)
     for mate in sorted(mates):

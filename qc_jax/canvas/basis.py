@@ -86,7 +86,7 @@ COPIES: tuple[tuple[int, int], ...] = tuple(
 
 
 def check_size(size: object) -> int:
-    """`size` as an int.
+    """Return `size` as an int.
 
     Raises:
       InputError: it is no whole number, or less than `MIN_SIZE`.
@@ -119,7 +119,7 @@ class Basis:
 
 
 def _templates(size: int) -> dict[int, np.ndarray]:
-    """The pictures [S, S] of the channels that are no sum of Gaussians."""
+    """Return the pictures [S, S] of the channels that are no sum of Gaussians."""
     axis = np.linspace(-1.0, 1.0, size)
     u, v = axis[None, :], axis[:, None]
     r = np.sqrt(u**2 + v**2)
@@ -135,7 +135,7 @@ def _templates(size: int) -> dict[int, np.ndarray]:
 
 @functools.lru_cache(maxsize=16)
 def basis(size: int) -> Basis:
-    """The basis of canvases of `size` × `size` pixels; `size` as `check_size` gives it."""
+    """Return the basis of canvases of `size` × `size` pixels; `size` as `check_size` gives it."""
     scale = size / _SIZE
     pixels = np.arange(size, dtype=np.float64)
     picture = np.empty((size, size, len(CHANNELS)))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from qc_jax.canvas.basis import CHANNELS, FEATURES, MIN_SIZE, basis
 from qc_jax.canvas.render import render
@@ -19,7 +20,7 @@ SOUND_RESIDUAL = 1e-5
 _LEAST_CHANNEL = 1e-6
 
 
-def decode(canvases: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def decode(canvases: ArrayLike) -> tuple[Float[Array, "*pairs features"], Float[Array, "*pairs"]]:
     """Return the features that explain each canvas best (least squares), and what is left over.
 
     Every feature is found from its own channel (`Feature.channel`), so that one damaged channel

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
 from qc_jax.canvas.render import render
@@ -17,8 +18,8 @@ _FIRST_D = int(np.searchsorted(ORBITAL_L, 2))
 _SHELLS = (slice(None, _FIRST_D), slice(_FIRST_D, None))  # s and p; d and f
 
 
-def features(table: PairTable) -> np.ndarray:
-    """The canvas features of every pair of a table, float32 [N, F], computed in float64.
+def features(table: PairTable) -> Float[np.ndarray, "pairs features"]:
+    """Return the canvas features of every pair of a table, float32, computed in float64.
 
     The columns are `FEATURES`. Those of a population that is not known (NaN) are NaN; where the
     table holds canvases, such a row's features are decoded from its canvas, and are NaN where that
@@ -39,8 +40,8 @@ def features(table: PairTable) -> np.ndarray:
     return found
 
 
-def canvases(table: PairTable) -> np.ndarray:
-    """The canvas of every pair of a table, float32 [N, 32, 32, 10].
+def canvases(table: PairTable) -> Float[np.ndarray, "pairs 32 32 10"]:
+    """Return the canvas of every pair of a table, float32.
 
     Those that the table holds where it does, else drawn from its populations, charges and dipole.
     """
@@ -50,7 +51,7 @@ def canvases(table: PairTable) -> np.ndarray:
 
 
 def features_from(populations: Any, charges: Any, dipole: Any) -> Any:
-    """The canvas features of arrays with any leading shape; works under jit, vmap and grad.
+    """Return the canvas features of arrays with any leading shape; works under jit, vmap and grad.
 
     Args:
       populations: [..., 2, 16] electrons by (l, m), as in `PairTable`; may be negative or NaN.
@@ -91,7 +92,7 @@ def _on_device(*arrays: jax.Array) -> jax.Array:
 
 
 def _compute(xp: Any, populations: Any, charges: Any, dipole: Any) -> Any:
-    """`FEATURES`, with NumPy or jax.numpy as `xp`."""
+    """Return `FEATURES`, with NumPy or jax.numpy as `xp`."""
     radial = populations * ((ORBITAL_L + 1) / 3).astype(populations.dtype)
     angular = populations * ORBITAL_M.astype(populations.dtype)
     square = xp.sum(dipole**2, axis=-1)

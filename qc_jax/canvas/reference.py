@@ -7,15 +7,19 @@ compared with. The published encoder works this way.
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from qc_jax.chem.units import EBOHR_DEBYE
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 
 
 def encode(
-    populations: np.ndarray, charges: np.ndarray, dipole: np.ndarray, size: int = 32
-) -> np.ndarray:
-    """The canvas of one pair.
+    populations: Float[np.ndarray, "2 16"],
+    charges: Float[np.ndarray, "2"],
+    dipole: Float[np.ndarray, "3"],
+    size: int = 32,
+) -> Float[np.ndarray, "size size 10"]:
+    """Return the canvas of one pair.
 
     Args:
       populations: [2, 16] electrons by (l, m).

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from qc_jax.canvas.basis import CHANNELS, COPIES, FEATURES, basis, check_size
 from qc_jax.errors import InputError
@@ -13,8 +14,8 @@ from qc_jax.errors import InputError
 _SEPARATE = len(FEATURES) + len(COPIES)
 
 
-def render(features: ArrayLike, size: int = 32) -> jax.Array:
-    """The canvases of `features`: a linear function of them; works under jit, vmap and grad.
+def render(features: ArrayLike, size: int = 32) -> Float[Array, "*pairs size size 10"]:
+    """Draw the canvases of features, a linear function of them; works under jit, vmap and grad.
 
     Args:
       features: [..., F] in the order of `FEATURES`, any leading shape, or what `separate` makes of
@@ -61,8 +62,8 @@ def _render(features: jax.Array, size: int) -> jax.Array:
     return canvases.reshape(*features.shape[:-1], size, size, len(CHANNELS))
 
 
-def separate(features: ArrayLike) -> jax.Array:
-    """Features [..., F + len(COPIES)] of the same canvases, of which no two channels share one.
+def separate(features: ArrayLike) -> Float[Array, "*pairs separated"]:
+    """Return features [..., F + len(COPIES)] of the same canvases, no two channels sharing one.
 
     A channel that holds no number of its own, 'COM charge', takes copies of those that it is drawn
     from, so that each channel can be changed alone.
@@ -76,7 +77,7 @@ def separate(features: ArrayLike) -> jax.Array:
 
 
 def columns_of(channel: int) -> tuple[int, ...]:
-    """The columns of `separate`'s features that a channel is drawn from."""
+    """Return the columns of `separate`'s features that a channel is drawn from."""
     copies = [len(FEATURES) + place for place, (of, _) in enumerate(COPIES) if of == channel]
     own = [index for index, feature in enumerate(FEATURES) if feature.channel == channel]
     return tuple(copies or own)

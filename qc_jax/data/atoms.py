@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data import files
 from qc_jax.errors import InputError
 
-_SAME_PLACE = 3  # decimals of Å: atoms whose coordinates agree so far stand at one place
+SAME_PLACE_ANG = 1e-3  # atoms whose coordinates differ by no more stand at one place
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]""")
 
 
 class Structure(NamedTuple):
@@ -57,7 +59,7 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
             f"{start}atom {atom}: expected finite coordinates, got {positions[atom].tolist()}"
         )
     _, first, count = np.unique(
-        np.round(positions, _SAME_PLACE), axis=0, return_index=True, return_counts=True
+        np.round(positions / SAME_PLACE_ANG), axis=0, return_index=True, return_counts=True
     )
     if (count > 1).any():
         atom = int(first[count > 1].min())
@@ -111,14 +113,27 @@ def read_frames(path: str | os.PathLike) -> list[Any]:
     try:
         found = ase.io.read(io.StringIO(text), index=":", format="extxyz")
     except Exception as error:  # ASE parses by hand: whatever it stumbles over is the file's fault
-        what = " ".join(str(error).split()) or type(error).__name__
+        what = files.one_line(error)
         raise InputError(f"{name}: not an extended XYZ file: {what}") from error
+    _check_keys(name, text)
     frames = found if isinstance(found, list) else [found]
     if not frames:
         raise InputError(f"{name}: expected at least one frame, got none")
     for at, atoms in enumerate(frames):
         from_ase(atoms, name if len(frames) == 1 else f"{name}: frame {at}")
     return frames
+
+
+def _check_keys(name: str, text: str) -> None:
+    """Raise InputError where a comment says a key twice, of which ASE takes the last."""
+    lines = text.splitlines()
+    at = 0
+    while at + 1 < len(lines) and lines[at].strip():
+        keys = re.findall(r"([^\s=]+)\s*=", _QUOTED.sub("", lines[at + 1]))
+        for key in keys:
+            if keys.count(key) > 1:
+                raise InputError(f"{name}: line {at + 2}: the key {key!r} stands twice")
+        at += 2 + int(lines[at])
 
 
 def read_structure(path: str | os.PathLike) -> Structure:

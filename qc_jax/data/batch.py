@@ -82,6 +82,17 @@ class Batch(flax.struct.PyTreeNode):
         vectors = self.of_neighbors(positions) - positions[:, :, None]
         return vectors if self.shifts is None else vectors + self.shifts
 
+    def strained(self, strain: Float[Array, "batch 3 3"]) -> "Batch":
+        """Return the structures with positions and cells at r (1 + strain)."""
+        grown = jnp.eye(3, dtype=strain.dtype) + strain
+
+        def moved(vectors: jax.Array) -> jax.Array:
+            # Accelerators would round the factors.
+            return jnp.einsum("b...i,bij->b...j", vectors, grown, precision="highest")
+
+        shifts = None if self.shifts is None else moved(self.shifts)
+        return self.replace(positions=moved(self.positions), shifts=shifts)
+
     def pool(
         self, values: Float[Array, "batch atoms features"], how: str = "add"
     ) -> Float[Array, "batch features"]:

@@ -19,13 +19,16 @@ class Dataset(flax.struct.PyTreeNode):
 
     Attributes:
       structures: a Batch of N.
-      labels: [N, T] in natural units, finite.
+      labels: [N, T] in natural units; NaN where one is missing.
       forces: [N, A, 3] eV/Å on each atom, zero for padding; None where they are not known.
+      virials: [N, 3, 3] eV, the derivative of the energy by the strain of positions and cell, which
+        is stress times volume; None where they are not known.
     """
 
     structures: Batch
     labels: jax.Array
     forces: jax.Array | None = None
+    virials: jax.Array | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -36,7 +39,7 @@ class Dataset(flax.struct.PyTreeNode):
 
 
 class Task(NamedTuple):
-    """What is learned from what: the rows with finite labels, their split and label scaling.
+    """What is learned from what: the rows with labels, their split and label scaling.
 
     Attributes:
       targets: the T target names.
@@ -48,6 +51,7 @@ class Task(NamedTuple):
         the reason.
       offsets: [T] what was taken off the labels and has to be added to a prediction; None is
         nothing.
+      element_offsets: likewise [T] for each atom of an element, by symbol; empty is nothing.
       notes: lines on how the data were made ready, for the reader of a result.
       table: what the rows are of; None where nobody said.
       spec: how the task was made of it, fields of `qc_jax.runs.RunConfig`.
@@ -60,6 +64,7 @@ class Task(NamedTuple):
     scaler: scaling.Scaler
     left_out: dict[str, str]
     offsets: tuple[float, ...] | None = None
+    element_offsets: Mapping[str, tuple[float, ...]] = {}
     notes: tuple[str, ...] = ()
     table: Any = None
     spec: Mapping[str, Any] | None = None
@@ -74,6 +79,8 @@ def prepare(
     *,
     train_fraction: float = 1.0,
     scale_on: str = "train",
+    scale_by: str = "range",
+    missing_labels: str = "drop",
     canvas_size: int = 32,
 ) -> Task:
     """Return the published protocol: the rows where every target is finite, split by the seed.
@@ -88,6 +95,10 @@ def prepare(
       train_fraction: of the training rows, how many are used; see `splits.with_fraction`.
       scale_on: the rows that the label scaling is fitted on: 'train', or 'all' as in the published
         code, test rows included.
+      scale_by: 'range' of the labels, or 'residual' beside one constant an element; see
+        `scaling.fit`.
+      missing_labels: 'drop' the rows without some of the targets, as published; or 'mask' the
+        labels alone, and drop the rows without any.
       canvas_size: pixels along each side of a canvas.
 
     Raises:
@@ -95,7 +106,9 @@ def prepare(
         they cannot be split like this.
     """
     choose("scale_on", scale_on, ("train", "all"))
-    chosen = splits.make_split(split, table, targets, seed)
+    choose("scale_by", scale_by, ("range", "residual"))
+    choose("missing_labels", missing_labels, ("drop", "mask"))
+    chosen = splits.make_split(split, table, targets, seed, some=missing_labels == "mask")
     drawn = np.ones(len(table), dtype=bool)
     if canvas_features is not None:  # the split is the same for every model, whatever it reads
         drawn = np.isfinite(canvas_features).all(axis=1)
@@ -118,7 +131,11 @@ def prepare(
             None if table.forces is None else jnp.asarray(table.forces[keep], jnp.float32),
         ),
         split=divided,
-        scaler=scaling.fit(labels[keep][scaled], targets),
+        scaler=scaling.fit(
+            labels[keep][scaled],
+            targets,
+            table.atomic_numbers[keep][scaled] if scale_by == "residual" else None,
+        ),
         left_out={
             str(table.names[row]): _reason(np.isfinite(labels[row]), drawn[row], targets, split)
             for row in np.setdiff1d(np.arange(len(table)), keep)

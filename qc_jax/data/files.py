@@ -90,6 +90,22 @@ def reading(path: str | os.PathLike, mode: str = "r", **options: Any) -> Iterato
         raise InputError(f"{name}: expected text, got bytes that are none: {error}") from error
 
 
+def one_line(error: BaseException) -> str:
+    """Return what an error of a library says, on one line; the name of its class for nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def number(text: str) -> float:
+    """Return the number that a text says; NaN and ∞ count as numbers.
+
+    Raises:
+      ValueError: it says none, or is written as Python alone writes it, like '1_000'.
+    """
+    if "_" in text:
+        raise ValueError(f"expected a number, got {text!r}")
+    return float(text)
+
+
 def read_bytes(path: str | os.PathLike) -> bytes:
     """Return what a file holds.
 
@@ -157,7 +173,8 @@ def reading_npz(path: str | os.PathLike, what: str) -> Iterator[Mapping[str, np.
         except KeyError as error:
             raise InputError(f"{name}: expected {what}: {error.args[0]}") from error
         except DAMAGE as error:
-            raise InputError(f"{name}: not {what}, or cut short or damaged: {error}") from error
+            said = one_line(error)
+            raise InputError(f"{name}: not {what}, or cut short or damaged: {said}") from error
 
 
 def read_npz(path: str | os.PathLike, what: str) -> dict[str, np.ndarray]:

@@ -46,6 +46,10 @@ def _frontier_of_channel(levels: np.ndarray, filled: float) -> tuple[float, floa
     return homo, homo if lumo - homo < DEGENERATE_EV else lumo
 
 
+# Undefined at zero gap; near it, little sure.
+OVER_GAP = frozenset({"softness_evinv", "electrophilicity_ev"})
+
+
 def derive(
     homo: np.ndarray,
     lumo: np.ndarray,

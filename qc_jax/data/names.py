@@ -11,7 +11,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "qm9": (),
     "md17": (),
     "crysmtm": (),
-    "extxyz": ("energy", "forces"),
+    "extxyz": ("energy", "forces", "stress"),
 }
 _WITHOUT_PATH = ("qm9",)  # it is downloaded
 
@@ -47,13 +47,15 @@ def parse_structures(data: str) -> DataName:
     if KINDS[kind]:
         path, _, query = rest.partition("?")
         try:
-            pairs = urllib.parse.parse_qsl(query, strict_parsing=bool(query))
+            pairs = urllib.parse.parse_qsl(query, True, strict_parsing=bool(query))
         except ValueError:
             raise InputError(f"{data}: expected options like ?energy=KEY&forces=KEY") from None
         for name, value in pairs:
             choose(f"option of {kind}", name, KINDS[kind])
             if name in options:
                 raise InputError(f"{data}: the option {name} stands twice")
+            if not value:
+                raise InputError(f"{data}: the option {name} is empty; expected a key of the file")
             options[name] = value
     if not path and kind not in _WITHOUT_PATH:
         raise InputError(f"{data}: expected a path, as in {kind}:PATH")

@@ -178,7 +178,7 @@ def _numbers(columns: Mapping[str, np.ndarray], name: str, where: str) -> np.nda
     numbers = np.full(len(column), np.nan)
     for row, text in enumerate(column.tolist()):
         try:
-            numbers[row] = float(text) if str(text).strip() else np.nan
+            numbers[row] = files.number(str(text)) if str(text).strip() else np.nan
         except ValueError:
             raise InputError(
                 f"{where}: row {row + 1}: {name}: expected a number, got {text!r}"

@@ -288,7 +288,9 @@ SPLITS: Mapping[str, Callable[..., Split]] = {
 }
 
 
-def make_split(name: str, table: PairTable, targets: tuple[str, ...], seed: int) -> Split:
+def make_split(
+    name: str, table: PairTable, targets: tuple[str, ...], seed: int, some: bool = False
+) -> Split:
     """Return the named split of the rows where every target is finite, in file order.
 
     Args:
@@ -296,6 +298,7 @@ def make_split(name: str, table: PairTable, targets: tuple[str, ...], seed: int)
       table: the data.
       targets: names of the targets. The rows of each alone may be others, and so its split.
       seed: 0 to 2³² − 1.
+      some: of the rows where any target is finite instead.
 
     Returns:
       Indices into the table.
@@ -306,7 +309,8 @@ def make_split(name: str, table: PairTable, targets: tuple[str, ...], seed: int)
     """
     rule = _rule(name)
     # As the models see them: float32.
-    finite = np.isfinite(table.columns(targets).astype(np.float32)).all(axis=1)
+    known = np.isfinite(table.columns(targets).astype(np.float32))
+    finite = known.any(axis=1) if some else known.all(axis=1)
     if finite.sum() < 10:
         raise InputError(
             f"{finite.sum()} of {len(table)} rows have finite labels for {', '.join(targets)}; "

@@ -12,6 +12,7 @@ from qc_jax.data.dataset import Dataset
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.errors import InputError
 
+_SLOPES = ("forces", "virial")
 _THREADS = 2
 _AHEAD = 8  # batches that are ready before they are asked for
 
@@ -23,7 +24,7 @@ class Source(Protocol):
         """Return how many."""
 
     def __getitem__(self, row: Any) -> Any:
-        """Return one of them."""
+        """Return one of the states."""
 
 
 class Stream:
@@ -35,7 +36,7 @@ class Stream:
       source: N records.
       read: a record → `atomic_numbers` [n], `positions` [n, 3] Å, and where a model reads the
         canvas `canvas_features` [F]; where there are such `cell` [3, 3] Å, a lattice vector a row,
-        and `forces` [n, 3] eV/Å.
+        `forces` [n, 3] eV/Å and `virial` [3, 3] eV, the stress times the volume.
       labels: [N, T] in natural units, finite.
       atoms: the most that a structure has.
       neighbors: finds them within a cutoff; None makes all atoms of a structure neighbours.
@@ -63,7 +64,7 @@ class Stream:
         self._source, self._read, self._atoms = source, read, atoms
         self._finder = neighbors
         self._shape: _Shape | None = None  # of all structures, once they were looked at
-        self._forces: bool | None = None
+        self._has: dict[str, bool] = {}  # what all records have, or none
         self.labels = jnp.asarray(labels, jnp.float32)
 
     def __len__(self) -> int:
@@ -78,10 +79,14 @@ class Stream:
         """
         records = [self._record(int(row)) for row in rows]
         structures = self._pack(records, self._shape or _Shape.of(records))
-        forces = None
-        if "forces" in records[0]:
-            forces = jnp.stack([jnp.asarray(record["forces"]) for record in records])
-        return Dataset(jax.tree.map(jnp.asarray, structures), self.labels[np.asarray(rows)], forces)
+        slopes = [
+            jnp.asarray(np.stack([record[name] for record in records]))
+            if name in records[0]
+            else None
+            for name in _SLOPES
+        ]
+        labels = self.labels[np.asarray(rows)]
+        return Dataset(jax.tree.map(jnp.asarray, structures), labels, *slopes)
 
     def batches(
         self, rows: np.ndarray, check: Callable[[Batch], None] = lambda batch: None
@@ -126,8 +131,10 @@ class Stream:
         }
         if "canvas_features" in given:
             found["canvas_features"] = np.asarray(given["canvas_features"], np.float32)
-        if self._has_forces(row, given):
+        if self._knows("forces", row, given):
             found["forces"] = np.pad(np.asarray(given["forces"], np.float32), (room, (0, 0)))
+        if self._knows("virial", row, given):
+            found["virial"] = np.asarray(given["virial"], np.float32)
         cell = given.get("cell")
         if self._finder is not None:
             try:
@@ -143,18 +150,16 @@ class Stream:
             raise InputError(f"row {row}: expected a cutoff for a structure with a cell, got none")
         return found
 
-    def _has_forces(self, row: int, given: Mapping[str, Any]) -> bool:
-        """Return whether a record has forces, as all or none of them must."""
-        has = "forces" in given
-        if self._forces is None:
-            self._forces = has
-        if has is not self._forces:
+    def _knows(self, name: str, row: int, given: Mapping[str, Any]) -> bool:
+        """Return whether a record has forces, or a virial, as all or none of them must."""
+        has = name in given
+        if has is not self._has.setdefault(name, has):
             words = ("without", "with") if has else ("with", "without")
-            raise InputError(f"row {row}: expected a record {words[0]} forces, got {words[1]}")
+            raise InputError(f"row {row}: expected a record {words[0]} {name}, got {words[1]}")
         return has
 
     def _pack(self, records: list[dict[str, np.ndarray]], shape: "_Shape") -> Batch:
-        names = [name for name in records[0] if name not in ("neighbors", "shifts", "forces")]
+        names = [name for name in records[0] if name not in ("neighbors", "shifts", *_SLOPES)]
         columns: dict[str, Any] = {
             name: np.stack([record[name] for record in records]) for name in names
         }

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from qc_jax.chem.elements import element
 from qc_jax.data import scaling, splits
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.neighbors import Neighbors
@@ -36,12 +37,14 @@ class Structures:
       names: [N].
       source: N records.
       read: a record → `atomic_numbers` [n], `positions` [n, 3] Å, and where there are such `cell`
-        [3, 3] Å, a lattice vector a row, and `forces` [n, 3] eV/Å.
+        [3, 3] Å, a lattice vector a row, `forces` [n, 3] eV/Å and `virial` [3, 3] eV.
       targets: [N] float64 by target name, NaN where undefined.
       sizes: [N] how many atoms each has.
       split: the rule of the collection.
       provenance: what they were made from.
       periodic: whether they have cells, so that neighbours need a cutoff.
+      per_atom: targets of which a constant an atom of each element is taken off before they are
+        learned: energies of structures of several compositions.
       opened_as: the name that they were opened by, of `--data`; '' where nobody knows.
     """
 
@@ -53,6 +56,7 @@ class Structures:
     split: SplitRule
     provenance: Mapping[str, Any]
     periodic: bool = False
+    per_atom: tuple[str, ...] = ()
     opened_as: str = ""
 
     def __len__(self) -> int:
@@ -104,8 +108,11 @@ def prepare(
     split = structures.split(rows, seed)
     if train is not None:
         split = _fewer(split, train)
-    offsets = _offsets(labels[rows], split.train)
-    kept = (labels[rows] - offsets).astype(np.float32)
+    chosen, by_element = labels[rows], dict[str, tuple[float, ...]]()
+    if set(targets) & set(structures.per_atom):
+        by_element, chosen = _without_atoms(structures, targets, rows, chosen, split.train)
+    offsets = _offsets(chosen, split.train)
+    kept = (chosen - offsets).astype(np.float32)
     dataset: Any
     if stream:
         finder = None if cutoff is None else Neighbors(cutoff)
@@ -125,7 +132,8 @@ def prepare(
             for row in np.flatnonzero(~finite)
         },
         offsets=tuple(float(offset) for offset in offsets),
-        notes=_notes(targets, offsets, finder, None if stream else dataset),
+        element_offsets=by_element,
+        notes=_notes(targets, offsets, by_element, finder, None if stream else dataset),
     )
 
 
@@ -148,8 +156,46 @@ def _in_memory(
     return read.take(np.arange(len(chosen))), finder
 
 
+def _without_atoms(
+    structures: Structures,
+    targets: tuple[str, ...],
+    rows: Int[np.ndarray, " rows"],
+    labels: Float[np.ndarray, "rows targets"],
+    train: Int[np.ndarray, " train"],
+) -> tuple[dict[str, tuple[float, ...]], Float[np.ndarray, "rows targets"]]:
+    """Return constants [T] by element, fitted on training rows, and the labels less those.
+
+    Rows of one composition leave nothing to fit: then there are no constants.
+    """
+    read = [structures.read(structures.source[int(row)])["atomic_numbers"] for row in rows]
+    numbers = np.zeros((len(read), max(map(len, read))), int)
+    for row, atoms in enumerate(read):
+        numbers[row, : len(atoms)] = atoms
+    counts = scaling.element_counts(numbers[train])
+    if len(np.unique(counts, axis=0)) == 1:
+        return {}, labels
+    wanted = np.array([name in structures.per_atom for name in targets])
+    # The least-norm solution, where compositions leave a choice.
+    constants, *_ = np.linalg.lstsq(counts, np.where(wanted, labels[train], 0), rcond=None)
+    there = np.unique(numbers[train][numbers[train] > 0])
+    by_element = {element(int(z)).symbol: tuple(map(float, constants[z])) for z in there}
+    known = np.isin(numbers, [0, *there]).all(axis=1)
+    if not known.all():
+        name = structures.names[rows[np.argmin(known)]]
+        raise InputError(
+            f"{name}: has an element that is in no training row, whose energy as an atom is not "
+            f"known; training rows have {', '.join(by_element)}"
+        )
+    zero = np.zeros(len(targets))
+    return by_element, labels - scaling.total_offsets(zero, by_element, numbers)
+
+
 def _notes(
-    targets: tuple[str, ...], offsets: np.ndarray, finder: Neighbors | None, dataset: Any
+    targets: tuple[str, ...],
+    offsets: np.ndarray,
+    by_element: Mapping[str, tuple[float, ...]],
+    finder: Neighbors | None,
+    dataset: Any,
 ) -> tuple[str, ...]:
     """Return what was done to labels and neighbours; of a stream neighbours are found later."""
     notes = [
@@ -157,6 +203,10 @@ def _notes(
         for name, offset in zip(targets, offsets, strict=True)
         if offset
     ]
+    for column, name in enumerate(targets):
+        each = [f"{symbol} {values[column]:.6f}" for symbol, values in by_element.items()]
+        if any(values[column] for values in by_element.values()):
+            notes.append(f"{name}: less {target(name).unit} an atom: {', '.join(each)}")
     if finder is not None and dataset is not None:
         slots = dataset.structures.neighbors.shape[2]
         notes.append(

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import importlib.resources
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qc_jax.chem import elements
-from qc_jax.data import files
+from qc_jax.data import files, labels
 from qc_jax.data import targets as target_table
 from qc_jax.errors import InputError, choose
 
@@ -29,6 +30,7 @@ _SHAPES = {
 }
 # What a table may hold besides; None where it does not.
 _OPTIONAL_SHAPES = {"forces": (2, 3), "canvases": (32, 32, 10)}
+_FIELDS = _SHAPES | _OPTIONAL_SHAPES
 _KINDS = {"names": "U", "atomic_numbers": "iu"}  # NumPy's letters; all else is "iuf"
 _TARGET_PREFIX = "target/"
 _EXTRA_PREFIX = "extra/"
@@ -90,7 +92,7 @@ class PairTable:
     def __post_init__(self):
         n = len(self.names)
         _check_array("names", self.names, (n,), "U")
-        for field, shape in (_SHAPES | _OPTIONAL_SHAPES).items():
+        for field, shape in _FIELDS.items():
             array = getattr(self, field)
             if array is not None or field in _SHAPES:
                 _check_array(field, array, (n, *shape), _KINDS.get(field, "iuf"))
@@ -109,19 +111,22 @@ class PairTable:
                     f"PairTable row {row}: name {name!r} does not fit its atoms {symbols}; "
                     f"expected {expected!r}, symbols in alphabetical order"
                 )
-        for field in ("positions", "charges", "dipole", "forces"):
+        for field in ("positions", "populations", "charges", "dipole", "forces"):
             if getattr(self, field) is None:
                 continue
-            values = np.asarray(getattr(self, field))
-            finite = np.isfinite(values)
-            if field in ("charges", "dipole"):
-                finite |= np.isnan(values).all(axis=1, keepdims=True)  # not known
-            bad = ~finite.all(axis=tuple(range(1, values.ndim)))
-            if bad.any():
-                raise InputError(
-                    f"PairTable.{field}: row {int(np.argmax(bad))} "
-                    f"({self.names[np.argmax(bad)]}) is not finite"
-                )
+            values = np.asarray(getattr(self, field)).reshape(n, math.prod(_FIELDS[field]))
+            finite = np.isfinite(values).all(axis=1)
+            if field not in ("positions", "forces"):
+                finite |= np.isnan(values).all(axis=1)  # not known
+            self._require(finite, field, "is not finite")
+        apart = np.abs(self.positions[:, 0] - self.positions[:, 1]).max(axis=1)
+        self._require(apart > 0, "positions", "has both atoms at one place")
+
+    def _require(self, good: np.ndarray, field: str, otherwise: str) -> None:
+        """Raise InputError that names the first row that is not `good` [N]."""
+        if not good.all():
+            row = int(np.argmin(good))
+            raise InputError(f"PairTable.{field}: row {row} ({self.names[row]}) {otherwise}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -130,6 +135,27 @@ class PairTable:
     def left_out(self) -> Mapping[str, str]:
         """Return pairs that were asked for but are not in the table, by name with the reason."""
         return self.provenance.get("left_out", {})
+
+    def check_labels(self) -> None:
+        """Raise InputError where a label contradicts what it follows from (`labels.derive`).
+
+        Rows of which the provenance tells that they contradict themselves are let be.
+        """
+        told = np.isin(
+            self.names, [key.split(" ")[0] for key in self.provenance.get("disagreements", ())]
+        )
+        unknown = np.full(len(self), np.nan)
+        homo, lumo = (self.targets.get(name, unknown) for name in ("e_homo_ev", "e_lumo_ev"))
+        derived = labels.derive(homo, lumo, self.positions, self.charges, self.dipole)
+        for name in self.targets.keys() & derived.keys() - labels.OVER_GAP:
+            found, expected = self.targets[name], derived[name]
+            wrong = np.abs(found - expected) > 1e-3 + 1e-5 * np.abs(expected)  # False of NaN
+            row = int(np.argmax(wrong))
+            self._require(
+                told | ~wrong,
+                f"targets[{name!r}]",
+                f"is {found[row]:.6g}, but what it follows from gives {expected[row]:.6g}",
+            )
 
     def row(self, name: str) -> int:
         """Return the row of a pair.
@@ -165,8 +191,7 @@ class PairTable:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by field, without names, and without those that are not there."""
-        fields = (*_SHAPES, *_OPTIONAL_SHAPES)
-        return {f: getattr(self, f) for f in fields if getattr(self, f) is not None}
+        return {f: getattr(self, f) for f in _FIELDS if getattr(self, f) is not None}
 
     def columns(self, names: tuple[str, ...]) -> np.ndarray:
         """Return the named targets as one array [N, T], float64.
@@ -223,14 +248,17 @@ class PairTable:
         missing = [key for key in ("names", *_SHAPES, "provenance") if key not in arrays]
         if missing:
             raise InputError(f"{path}: not a PairTable: without {', '.join(missing)}")
+        given: dict[str, Any] = {field: arrays[field] for field in _FIELDS if field in arrays}
         try:
-            return cls(
+            table = cls(
+                names=arrays["names"],
                 targets=_columns(arrays, _TARGET_PREFIX),
                 extras=_columns(arrays, _EXTRA_PREFIX),
                 provenance=json.loads(str(arrays["provenance"])),
-                **{field: arrays[field] for field in ("names", *_SHAPES)},
-                **{field: arrays[field] for field in _OPTIONAL_SHAPES if field in arrays},
+                **given,
             )
+            table.check_labels()
+            return table
         except (InputError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not a PairTable: {error}") from error
 

@@ -86,8 +86,9 @@ _STRUCTURE_TABLE = (
     Target("polarizability_bohr3", "a0³", "isotropic polarizability"),
     Target("electronic_extent_bohr2", "a0²", "electronic spatial extent"),
     Target("heat_capacity_calmolk", "cal/(mol K)", "heat capacity at constant volume"),
-    # Not a label of a structure: the error of predicted forces is told under this name.
+    # No labels of a structure: the errors of what follows from energies are told under these names.
     Target("force_ev_ang", "eV/Å", "a component of the force on an atom"),
+    Target("virial_ev", "eV", "a component of stress times volume, an atom"),
     Target("energy_per_atom_ev", "eV", "total energy over the number of atoms"),
     # Geometry, measured against the phase's own at 0 K.
     Target("displacement_ang", "Å", "largest displacement of an atom", ("positions",)),

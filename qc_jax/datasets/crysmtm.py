@@ -7,6 +7,7 @@ labels are of a phase at a temperature: all its rotations share them.
 """
 
 import collections
+import io
 import math
 import os
 import pathlib
@@ -124,7 +125,7 @@ def _label(where: str, words: list[str]) -> tuple[tuple[str, int], str, float]:
     if not re.fullmatch(r"\d{1,4}K?", kelvin):
         raise InputError(f"{where}: Temperature: expected one like 300K, got {kelvin!r}")
     try:
-        number = float(value)
+        number = files.number(value)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -294,11 +295,13 @@ class Builder(ArrayRecordBuilder):
 
 def _image(path: Any) -> Any:
     """Return the picture as RGB, without the transparency that it may have."""
+    content = io.BytesIO(files.read_bytes(path))
     try:
-        with files.open_regular(path, "rb") as file, PIL.Image.open(file) as image:
+        with PIL.Image.open(content) as image:
             return image.convert("RGB")
     except (*files.DAMAGE, PIL.Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not an image, or damaged: {error}") from error
+        said = files.one_line(error)
+        raise InputError(f"{path}: not an image, or damaged: {said}") from error
 
 
 def open_structures(name: DataName, data_dir: str) -> Structures:

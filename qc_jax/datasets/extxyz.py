@@ -1,12 +1,14 @@
-"""Molecules and crystals of one's own: extended XYZ, `extxyz:FILE.xyz?energy=KEY&forces=KEY`.
+"""Molecules and crystals of one's own: `extxyz:FILE.xyz?energy=KEY&forces=KEY&stress=KEY`.
 
-ASE reads the file: energies (eV) from the comment lines, forces (eV/Å) from columns, cells from
-`Lattice` and `pbc`. Keys are `energy` and `forces` unless told otherwise; every other key of a
-comment that is the name of a target, like `e_homo_ev`, is a label too.
+ASE reads the file: energies (eV) and the stress of cells (eV/Å³, with ASE's sign) from the comment
+lines, forces (eV/Å) from columns, cells from `Lattice` and `pbc`. Keys are `energy`, `forces` and
+`stress` unless told otherwise; every other key of a comment that is the name of a target, like
+`e_homo_ev`, is a label too. Energies of several compositions are learned less a constant an atom of
+each element.
 """
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,8 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
       data_dir: Of TFDS, which prepares nothing here.
 
     Raises:
-      InputError: the file cannot be read, a frame lacks a key that was asked for, forces stand in
-        some frames alone, or a number is not finite.
+      InputError: the file cannot be read, a frame lacks a key that was asked for, forces or stress
+        stand in some frames alone, or a number is not finite.
     """
     path = name.path
     frames = read_frames(path)
@@ -48,9 +50,16 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
             f"extxyz:{path}?energy=KEY names, or the name of a target; "
             f"got {', '.join(sorted({key for frame in frames for key in frame.info})) or 'none'}"
         )
-    forces = _forces(path, frames, name.options.get("forces"))
+    slopes = {
+        "forces": _arrays(
+            path, frames, "forces", name.options.get("forces"), lambda atoms: {(atoms, 3)}
+        ),
+        "virial": _virials(path, frames, name.options.get("stress")),
+    }
+    known = {key: column for key, column in slopes.items() if column is not None}
     records = [
-        _record(frame, None if forces is None else forces[at]) for at, frame in enumerate(frames)
+        _record(frame) | {key: column[at] for key, column in known.items()}
+        for at, frame in enumerate(frames)
     ]
     return Structures(
         names=np.array([f"{pathlib.Path(path).stem}_{at}" for at in range(len(frames))]),
@@ -66,21 +75,14 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
             "keys": dict(name.options),
         },
         periodic=any("cell" in record for record in records),
+        per_atom=(ENERGY,),
     )
 
 
-def _record(frame: Any, forces: np.ndarray | None) -> Mapping[str, Any]:
-    """Return what `Structures.read` gives of a frame."""
-    structure = from_ase(frame)
-    found: dict[str, Any] = {
-        "atomic_numbers": structure.atomic_numbers,
-        "positions": structure.positions,
-    }
-    if structure.cell is not None:
-        found["cell"] = structure.cell
-    if forces is not None:
-        found["forces"] = forces
-    return found
+def _record(frame: Any) -> dict[str, Any]:
+    """Return atoms and cell of a frame, as `Structures.read` gives them."""
+    found = from_ase(frame)._asdict()
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _lookup(frame: Any, key: str) -> Any:
@@ -110,24 +112,46 @@ def _energies(path: str, frames: list[Any], asked: str | None) -> np.ndarray:
     return column
 
 
-def _forces(path: str, frames: list[Any], asked: str | None) -> list[np.ndarray] | None:
-    """Return the forces [n, 3] of each frame in eV/Å; None where no frame has any."""
-    key = asked or "forces"
+def _arrays(
+    path: str, frames: list[Any], name: str, asked: str | None, shapes: Callable[[int], set]
+) -> list[np.ndarray] | None:
+    """Return forces or stress of each frame, of one of the `shapes` for its number of atoms.
+
+    None where no frame has any.
+    """
+    key = asked or name
     found = [_lookup(frame, key) for frame in frames]
     there = [value is not None for value in found]
     if not any(there) and not asked:
         return None
     if not all(there):
-        raise InputError(
-            f"{path}: frame {there.index(False)}: expected forces under {key!r}, as in other frames"
-        )
+        at = there.index(False)
+        raise InputError(f"{path}: frame {at}: expected {name} under {key!r}, as in other frames")
     for at, (frame, value) in enumerate(zip(frames, found, strict=True)):
         array = np.asarray(value)
-        if array.shape != (len(frame), 3) or array.dtype.kind not in "fiu":
+        if array.shape not in shapes(len(frame)) or array.dtype.kind not in "fiu":
+            wanted = " or ".join(sorted(map(str, shapes(len(frame)))))
             raise InputError(
-                f"{path}: frame {at}: {key}: expected three numbers an atom, in eV/Å, "
-                f"got shape {array.shape} of {array.dtype}"
+                f"{path}: frame {at}: {key}: expected numbers of shape {wanted}, "
+                f"got {array.shape} of {array.dtype}"
             )
         if not np.isfinite(array).all():
-            raise InputError(f"{path}: frame {at}: {key}: a force is not finite")
+            raise InputError(f"{path}: frame {at}: {key}: a number is not finite")
     return [np.asarray(value, np.float64) for value in found]
+
+
+def _virials(path: str, frames: list[Any], asked: str | None) -> list[np.ndarray] | None:
+    """Return stress times volume [3, 3] of each frame in eV; None where no frame has a stress."""
+    from ase.stress import voigt_6_to_full_3x3_stress
+
+    found = _arrays(path, frames, "stress", asked, lambda atoms: {(6,), (9,), (3, 3)})
+    if found is None:
+        return None
+    for at, frame in enumerate(frames):
+        if not frame.pbc.all():
+            raise InputError(f"{path}: frame {at}: expected a cell, which its stress is of")
+    return [
+        (voigt_6_to_full_3x3_stress(stress) if stress.size == 6 else stress.reshape(3, 3))
+        * frame.get_volume()
+        for frame, stress in zip(frames, found, strict=True)
+    ]

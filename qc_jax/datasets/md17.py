@@ -7,6 +7,7 @@ those of the revised MD17 (A. S. Christensen, O. A. von Lilienfeld, Mach. Learn.
 
 import collections
 import dataclasses
+import itertools
 import os
 import pathlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import tensorflow_datasets as tfds
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.chem.units import KCAL_PER_MOL_EV
 from qc_jax.data import files, splits
+from qc_jax.data.atoms import SAME_PLACE_ANG
 from qc_jax.data.names import DataName
 from qc_jax.data.structures import Structures
 from qc_jax.datasets.array_record import ATOMS, ArrayRecordBuilder, prepared_builder, records
@@ -146,14 +148,22 @@ def _checked(name: str, keys: tuple[str, ...], arrays: list[np.ndarray]) -> list
         raise InputError(f"{name}: {keys[0]}: expected ({frames},), got {energies.shape}")
     if numbers.shape != (atoms,):
         raise InputError(f"{name}: {keys[3]}: expected ({atoms},), got {numbers.shape}")
-    if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
-        raise InputError(f"{name}: {keys[3]}: expected 1 to {MAX_ATOMIC_NUMBER}, got {numbers}")
+    if (numbers != numbers.round()).any() or numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
+        expected = f"whole numbers from 1 to {MAX_ATOMIC_NUMBER}"
+        raise InputError(f"{name}: {keys[3]}: expected {expected}, got {numbers}")
     energies = energies.reshape(frames).astype(np.float64)
     for key, array in zip(keys, (energies, forces, positions), strict=False):
         bad = ~np.isfinite(array.reshape(frames, -1)).all(axis=1)
         if bad.any():
             raise InputError(
                 f"{name}: {key}: frame {np.argmax(bad)} is not finite ({bad.sum()} of {frames})"
+            )
+    for one, other in itertools.combinations(range(atoms), 2):
+        apart = np.abs(positions[:, one] - positions[:, other]).max(axis=1)
+        if not apart.min() > SAME_PLACE_ANG:
+            raise InputError(
+                f"{name}: {keys[2]}: frame {np.argmin(apart)}: atoms {one} and {other} stand at "
+                "one place"
             )
     return [energies, forces.astype(np.float64), positions.astype(np.float64), numbers.astype("i4")]
 

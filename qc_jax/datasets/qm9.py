@@ -18,7 +18,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.qm9 import qm9_dataset_builder
 
 from qc_jax.chem.units import HARTREE_EV
-from qc_jax.data.files import DAMAGE, open_regular, read_text, sha256
+from qc_jax.data.atoms import Structure, check_structure
+from qc_jax.data.files import DAMAGE, one_line, open_regular, read_text, sha256
 from qc_jax.data.names import DataName
 from qc_jax.data.splits import Split
 from qc_jax.data.structures import Structures
@@ -168,9 +169,9 @@ class Builder(ArrayRecordBuilder, qm9_dataset_builder.Builder):
             try:
                 key, record = next(found)
             except (ValueError, LookupError, TypeError, OSError) as error:
-                raise InputError(f"{name}: not in QM9's format: {error}") from error
-            if not np.isfinite(record["positions"]).all():
-                raise InputError(f"{name}: a position is not finite")
+                raise InputError(f"{name}: not in QM9's format: {one_line(error)}") from error
+            atoms = read(record)
+            check_structure(Structure(atoms["atomic_numbers"], atoms["positions"]), name)
             yield key, record
 
 
@@ -225,7 +226,8 @@ def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
     except InputError:
         raise
     except (*DAMAGE, tarfile.TarError) as error:
-        raise InputError(f"{archive}: not a tar archive, or cut short: {error}") from error
+        said = one_line(error)
+        raise InputError(f"{archive}: not a tar archive, or cut short: {said}") from error
     return len(members)
 
 

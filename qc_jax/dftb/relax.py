@@ -21,7 +21,7 @@ from qc_jax.dftb.parametrization import Parametrization
 
 LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
-FARTHEST_STEP = 0.1  # bohr, of the walk downhill: C_Ge has minima at 1.77 and 1.90 Å
+FARTHEST_STEP = 0.05  # bohr, of the walk downhill: C_Ge rises between 1.87 and 1.90 Å only
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
 PULL = 1e-4  # hartree/bohr: where DFTB+, unless told otherwise, calls a geometry converged
 SHALLOW = 1.0  # bohr of weaker pull than that which lead to a minimum that is none

@@ -9,7 +9,6 @@ a minimum.
 
 import concurrent.futures
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from qc_jax.dftb.integrals import INTEGRALS
 from qc_jax.dftb.interpolation import UniformTables
 from qc_jax.dftb.pseudo import FORMS, PseudoAtom, pseudo_atoms
 from qc_jax.errors import choose
+from qc_jax.ops import usable_cores
 
 COLUMNS = ("dds", "ddp", "ddd", "pds", "pdp", "pps", "ppp", "sds", "sps", "sss")
 # Samples by form; more of the published form would follow its noise no better.
@@ -363,7 +363,7 @@ def _compute(
         }
     ready = 0
     # JAX runs beside Python, one program a thread.
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
         for first in sorted({pair[0] for pair in wanted}):
             pairs = [pair for pair in wanted if pair[0] == first]
             places: dict[float, list[tuple[str, str]]] = {}

@@ -100,13 +100,13 @@ class Trajectory:
     broke: str
 
     @property
-    def time_fs(self) -> np.ndarray:
-        """Return [F]."""
+    def time_fs(self) -> Float[np.ndarray, " frames"]:
+        """Return the frames' times, fs."""
         return self.steps * self.dt_fs
 
     @property
-    def total(self) -> np.ndarray:
-        """Return [F] potential and kinetic energy, eV."""
+    def total(self) -> Float[np.ndarray, " frames"]:
+        """Return potential and kinetic energy, eV."""
         return self.potential + self.kinetic
 
     @property
@@ -128,8 +128,10 @@ class _Frame(NamedTuple):
     outside: jax.Array
 
 
-def momenta(masses: np.ndarray, temperature: float, seed: int, still: bool = True) -> np.ndarray:
-    """Return [n, 3] √(amu eV) of Maxwell and Boltzmann at a temperature (K).
+def momenta(
+    masses: Float[np.ndarray, " atoms"], temperature: float, seed: int, still: bool = True
+) -> Float[np.ndarray, "atoms 3"]:
+    """Return momenta √(amu eV) of Maxwell and Boltzmann at a temperature (K).
 
     Args:
       masses: [n] amu.

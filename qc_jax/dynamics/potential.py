@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
 from qc_jax import models
 from qc_jax.data.atoms import Structure, check_structure
@@ -16,8 +16,9 @@ from qc_jax.data.domain import describe_outside, is_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
-from qc_jax.models._radial import length
+from qc_jax.ops import safe_norm
 from qc_jax.runs.saved import SavedRun
+from qc_jax.train.forces import Slopes, with_slopes
 
 # What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
 ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
@@ -99,13 +100,12 @@ class Potential:
     ):
         check_structure(structure)
         self._column = energy_column(run)
-        self._model = run.model
         self.double, self.domain = double, run.domain
-        self.offset = float(run.offsets[self._column])
         self.dtype = np.float64 if double else np.float32
         state = jax.device_get((run.variables, run.scaler))
-        self._variables, self._scaler = jax.tree.map(self._cast, state)
+        self._of_model = (run.model, self._column, *jax.tree.map(self._cast, state))
         self.numbers = np.asarray(structure.atomic_numbers, np.int32)
+        self.offset = float(run.offsets(self.numbers[None])[0, self._column])
         self.cell = None if structure.cell is None else np.asarray(structure.cell, np.float64)
         self.cutoff: float | None = run.record.cutoff or run.model.cutoff
         if self.cell is not None and self.cutoff is None:
@@ -126,7 +126,7 @@ class Potential:
         """Return the context in which JAX has this potential's precision."""
         return jax.enable_x64(self.double)
 
-    def links(self, positions: np.ndarray) -> Links:
+    def links(self, positions: Float[np.ndarray, "atoms 3"]) -> Links:
         """Return the neighbours at positions in Å, those up to `SKIN` beyond the cutoff included.
 
         Raises:
@@ -153,18 +153,12 @@ class Potential:
     def _all(self) -> Links:
         return Links(all_neighbors(self.numbers[None])[0], None)
 
-    def energy_fn(self, positions: jax.Array, neighbor: Links, **_: Any) -> jax.Array:
-        """Return the energy () in eV, without `offset`, at positions [n, 3] Å; works inside jit."""
-        return _energy(
-            self._model,
-            self._column,
-            self._variables,
-            self._scaler,
-            self.numbers,
-            positions,
-            neighbor,
-            self.cutoff,
-        )
+    def energy_fn(
+        self, positions: Float[Array, "atoms 3"], neighbor: Links, **_: Any
+    ) -> Float[Array, ""]:
+        """Return the energy in eV, without `offset`, at positions in Å; works inside jit."""
+        batch = _batch(self.numbers, positions, neighbor)
+        return _energy(*self._of_model, batch, self.cutoff)[0][0, 0]
 
     def energy_and_forces(
         self, positions: Float[np.ndarray, "atoms 3"]
@@ -190,26 +184,19 @@ class Potential:
         """
         links = self.links(positions)
         with self.precision():
-            energy, (gradient, virial) = _energy_and_gradients(
-                self._model,
-                self._column,
-                self._variables,
-                self._scaler,
-                self.numbers,
-                jnp.asarray(positions, self.dtype),
-                links,
-                self.cutoff,
-            )
-        virial = np.asarray(virial, np.float64)
-        forces = -np.asarray(gradient, np.float64)
-        return float(energy) + self.offset, forces, (virial + virial.T) / 2
+            batch = _batch(self.numbers, jnp.asarray(positions, self.dtype), links)
+            energy, slopes = _energy_and_slopes(*self._of_model, batch, self.cutoff)
+        assert slopes.positions is not None and slopes.strain is not None, "both were asked for"
+        forces = -np.asarray(slopes.positions[0], np.float64)
+        virial = np.asarray(slopes.strain[0], np.float64)
+        return float(energy[0, 0]) + self.offset, forces, (virial + virial.T) / 2
 
-    def outside(self, positions: jax.Array, neighbor: Links) -> jax.Array:
-        """Return how many links () the training rows do not span; 0 where they are not known."""
+    def outside(self, positions: Float[Array, "atoms 3"], neighbor: Links) -> Int[Array, ""]:
+        """Return how many links the training rows do not span; 0 where they are not known."""
         if self.domain is None:
             return jnp.int32(0)
         batch = _batch(self.numbers, positions, neighbor)
-        distance = length(batch.displacements(batch.positions))[0]
+        distance = safe_norm(batch.displacements(batch.positions))[0]
         there = batch.neighbor_mask[0]
         if self.cutoff is not None:
             there &= distance <= self.cutoff
@@ -217,8 +204,8 @@ class Potential:
         outside = is_outside(self.domain, self.numbers[:, None], around, distance)
         return jnp.sum(there & outside, dtype=jnp.int32) // 2  # each is seen from both of its ends
 
-    def describe_outside(self, positions: np.ndarray) -> list[str]:
-        """Return how positions [n, 3] Å leave what the model was trained on, a line each."""
+    def describe_outside(self, positions: Float[np.ndarray, "atoms 3"]) -> list[str]:
+        """Return how positions (Å) leave what the model was trained on, a line each."""
         if self.domain is None:
             return []
         batch = _batch(self.numbers, positions, self.links(positions))
@@ -230,46 +217,38 @@ def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:
     return Batch(one[0], one[1], neighbors=one[2].neighbors, shifts=one[2].shifts)
 
 
-@functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
-def _energy(
+def _energies(
     model: models.Architecture,
     column: int,
     variables: models.Variables,
     scaler: Scaler,
-    numbers: jax.Array,
-    positions: jax.Array,
-    neighbor: Links,
+    batch: Batch,
     cutoff: float | None,
-) -> jax.Array:
-    batch = _batch(numbers, positions, neighbor)
+) -> tuple[Float[Array, "batch 1"], None]:
     if cutoff is not None:  # who waits beyond it is not there yet, as in training
-        near = length(batch.displacements(batch.positions)) <= cutoff
-        batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, len(numbers)))
+        near = safe_norm(batch.displacements(batch.positions)) <= cutoff
+        padding = batch.atomic_numbers.shape[1]
+        batch = batch.replace(neighbors=jnp.where(near, batch.neighbors, padding))
     # GPUs and TPUs would round the factors of matrix products.
     with jax.default_matmul_precision("float32"):
-        return scaler.unscale(models.apply(model, variables, batch))[0, column]
+        found = scaler.unscale(models.apply(model, variables, batch))
+    return found[:, column : column + 1], None
+
+
+_energy = jax.jit(_energies, static_argnames=("model", "column", "cutoff"))
 
 
 @functools.partial(jax.jit, static_argnames=("model", "column", "cutoff"))
-def _energy_and_gradients(
+def _energy_and_slopes(
     model: models.Architecture,
     column: int,
     variables: models.Variables,
     scaler: Scaler,
-    numbers: jax.Array,
-    positions: jax.Array,
-    neighbor: Links,
+    batch: Batch,
     cutoff: float | None,
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Return the energy, and its derivatives by positions [n, 3] and by strain [3, 3]."""
+) -> tuple[Float[Array, "batch 1"], Slopes]:
+    def energies(moved: Batch) -> tuple[jax.Array, None]:
+        return _energies(model, column, variables, scaler, moved, cutoff)
 
-    def energy(moved: jax.Array, strain: jax.Array) -> jax.Array:
-        grown = jnp.eye(3, dtype=moved.dtype) + strain
-        links = neighbor
-        if links.shifts is not None:
-            links = links._replace(shifts=jnp.matmul(links.shifts, grown, precision="highest"))
-        where = jnp.matmul(moved, grown, precision="highest")
-        return _energy(model, column, variables, scaler, numbers, where, links, cutoff)
-
-    none = jnp.zeros((3, 3), positions.dtype)
-    return jax.value_and_grad(energy, argnums=(0, 1))(positions, none)
+    found, _, slopes = with_slopes(energies, batch, strained=True)
+    return found, slopes

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.chem.units import FS, LIGHT_CM_FS
@@ -35,7 +36,9 @@ class Vibration(NamedTuple):
     wavenumber_cm: float
 
 
-def of_force_constant(numbers: np.ndarray, distance: float, force_constant: float) -> Vibration:
+def of_force_constant(
+    numbers: Int[np.ndarray, "2"], distance: float, force_constant: float
+) -> Vibration:
     """Return the vibration of two atoms with these numbers, masses being natural ones.
 
     Raises:

@@ -46,6 +46,10 @@ class FailureKind(enum.StrEnum):
     MINIMUM = "minimum"
     CONTINUITY = "continuity"
 
+    def error(self, detail: str) -> "EngineError":
+        """Return the exception that says so."""
+        return EngineError(self, detail)
+
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
@@ -81,17 +85,17 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The engine's name, as users type it."""
+        """Return the engine's name, as users type it."""
         ...
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The elements that it has parameters for."""
+        """Return the elements that it has parameters for."""
         ...
 
     @property
     def gates(self) -> "SanityChecks":
-        """Which of its records may stand in a table."""
+        """Return which of its records may stand in a table."""
         ...
 
     def provenance(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Grid:
 
     @property
     def ratios(self) -> np.ndarray:
-        """[count], rising."""
+        """Return [count], rising."""
         return np.linspace(self.low, self.high, self.count)
 
 
@@ -206,17 +206,17 @@ class ScanEngine:
 
     @property
     def name(self) -> str:
-        """That of the engine."""
+        """Return That of the engine."""
         return self.engine.name
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Those of the engine."""
+        """Return those of the engine."""
         return self.engine.symbols
 
     @property
     def gates(self) -> SanityChecks:
-        """Those of the engine."""
+        """Return those of the engine."""
         return self.engine.gates
 
     def provenance(self) -> dict[str, Any]:

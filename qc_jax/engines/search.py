@@ -186,7 +186,7 @@ class _Search:
                 near = min(seen.values(), key=lambda state: abs(state.distance - distance))
                 state = self.curve.solve(distance, near, fine=True)
                 if state is None:
-                    raise EngineError(FailureKind.SCF, f"no solution at {distance:.4f} Å")
+                    raise FailureKind.SCF.error(f"no solution at {distance:.4f} Å")
                 seen[distance] = state
             return seen[distance].gradient
 

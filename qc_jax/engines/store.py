@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from qc_jax.data import files
 from qc_jax.engines.engine import Answer, Failure, FailureKind
 from qc_jax.engines.record import Record, Scan
 from qc_jax.errors import InputError
@@ -45,6 +47,9 @@ class AnswerStore:
           InputError: it cannot be written, is of another run, damaged, or in use.
         """
         self.path = path
+        if os.path.lexists(path):  # SQLite waits for ever at a named pipe
+            with files.reading(path, "rb"):
+                pass
         with self._explained():
             # The isolation level None leaves every statement a transaction of its own.
             self._file = sqlite3.connect(path, timeout=_WAIT_S if shared else 0.0)

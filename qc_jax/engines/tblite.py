@@ -58,7 +58,7 @@ class XTBConfig:
 
     @property
     def kt(self) -> float:
-        """Hartree."""
+        """Return Hartree."""
         return self.temperature_k * units.KELVIN_HARTREE
 
 
@@ -107,7 +107,7 @@ def atom_energy(number: int, config: XTBConfig) -> float:
                 energies.append(float(result.get("energy")) * units.HARTREE_EV)
     if not energies:
         symbol = elements.element(number).symbol
-        raise EngineError(FailureKind.SCF, f"atom {symbol} does not converge")
+        raise FailureKind.SCF.error(f"atom {symbol} does not converge")
     return min(energies)
 
 
@@ -314,15 +314,12 @@ def _quantities(numbers: list[int], state: search.SCFSolution, config: XTBConfig
         if result is not None:
             break
     else:
-        raise EngineError(
-            FailureKind.SCF, "the solution at the minimum does not converge once more"
-        )
+        raise FailureKind.SCF.error("the solution at the minimum does not converge once more")
     energy = float(result.get("energy")) * units.HARTREE_EV
     if abs(energy - state.energy) > 1e-5:
-        raise EngineError(
-            FailureKind.SCF,
+        raise FailureKind.SCF.error(
             f"the solution at the minimum changes by {energy - state.energy:.1e} eV "
-            "when it is computed once more",
+            "when it is computed once more"
         )
     levels = result.get("orbital-energies")
     filling = result.get("orbital-occupations")
@@ -376,4 +373,4 @@ def _logged(quantity: str, log: list[str]) -> float:
         match = pattern.match(line)
         if match:
             return float(match.group(1))
-    raise EngineError(FailureKind.LOG, f"tblite's log does not say the {quantity}")
+    raise FailureKind.LOG.error(f"tblite's log does not say the {quantity}")

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from qc_jax.models.pair_mean import additive_constants
+from qc_jax.data.scaling import additive_constants
 
 
 def training_median(labels: np.ndarray, rows: int) -> np.ndarray:
-    """The median of the training labels [N, T] for each of `rows` rows: [rows, T]."""
-    return np.broadcast_to(np.median(labels, axis=0), (rows, labels.shape[1]))
+    """Return the median of the labels [N, T] that are known, for each of `rows`: [rows, T]."""
+    return np.broadcast_to(np.nanmedian(labels, axis=0), (rows, labels.shape[1]))
 
 
 def pair_mean(

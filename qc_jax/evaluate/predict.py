@@ -10,7 +10,7 @@ import numpy as np
 from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
-from qc_jax.train.forces import with_slope
+from qc_jax.train.forces import with_slopes
 
 
 def predict(
@@ -82,10 +82,10 @@ def _forward(
 def _slope(
     model: models.Architecture, variables: models.Variables, scaler: Scaler, rows: Batch
 ) -> jax.Array:
-    def energies(positions):
-        outputs = models.apply(model, variables, rows.replace(positions=positions))
-        return scaler.unscale(outputs), None
+    def energies(moved: Batch) -> tuple[jax.Array, None]:
+        return scaler.unscale(models.apply(model, variables, moved)), None
 
     with jax.default_matmul_precision("float32"):
-        _, _, slope = with_slope(energies, rows.positions)
+        slope = with_slopes(energies, rows)[2].positions
+    assert slope is not None, "it was asked for"
     return jnp.where(rows.atom_mask[..., None], -slope, 0)

@@ -23,6 +23,7 @@ from qc_jax.errors import InputError
 from qc_jax.models import _torch
 from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
+from qc_jax.models._layers import noisy_embeddings
 from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
 
 __all__ = [
@@ -140,7 +141,11 @@ def apply(model: Architecture, variables: Variables, batch: Batch) -> Float[Arra
 
 
 def apply_training(
-    model: Architecture, variables: Variables, batch: Batch, key: jax.Array
+    model: Architecture,
+    variables: Variables,
+    batch: Batch,
+    key: jax.Array,
+    embedding_noise: float = 0.0,
 ) -> tuple[Float[Array, "batch outputs"], dict[str, Any]]:
     """Return the outputs of `model` as in training, and its collections beside 'params', updated.
 
@@ -150,12 +155,19 @@ def apply_training(
       model: the architecture.
       variables: its weights and running averages.
       batch: B structures, or this device's share of them.
-      key: of dropout, the same on every device.
+      key: of dropout and noise, the same on every device.
+      embedding_noise: standard deviation of what is added to the atoms' element embeddings.
+
+    Raises:
+      InputError: noise is asked for, and the model embeds no elements.
     """
     others = [name for name in variables if name != "params"]
-    outputs, updated = model.apply(
-        variables, batch, train=True, rngs={"dropout": key}, mutable=others
-    )
+    with noisy_embeddings(key, batch, embedding_noise) as noisy:
+        outputs, updated = model.apply(
+            variables, batch, train=True, rngs={"dropout": key}, mutable=others
+        )
+    if embedding_noise and not noisy:
+        raise InputError("embedding_noise: expected a model that embeds elements, got another")
     return outputs, dict(updated)
 
 
@@ -173,7 +185,7 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
         what is missing, unexpected or of another shape.
     """
     model = create(name, **overrides)
-    names = model.torch_names()
+    names = model.torch_names
     if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))

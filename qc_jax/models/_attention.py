@@ -6,12 +6,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models._layers import Dropout
 from qc_jax.models._start import dense, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 
 class Attention(nn.Module):
@@ -24,8 +25,14 @@ class Attention(nn.Module):
     dropout: float  # of the weights
 
     @nn.compact
-    def __call__(self, asking: jax.Array, asked: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Tokens [B, Q, D] that ask and [B, K, D] that are asked → [B, Q, D]."""
+    def __call__(
+        self,
+        asking: Float[Array, "batch asking features"],
+        asked: Float[Array, "batch asked features"],
+        batch: Batch,
+        train: bool,
+    ) -> Float[Array, "batch asking features"]:
+        """Return what the asking tokens gather from those that are asked."""
         width = asking.shape[-1]
         # Those of queries, keys and values side by side: PyTorch starts them as one matrix.
         kernel = self.param("kernel", nn.initializers.xavier_uniform(), (width, 3 * width))
@@ -55,9 +62,13 @@ class EncoderLayer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: jax.Array, batch: Batch, train: bool, first: int | None = None
-    ) -> jax.Array:
-        """Tokens [B, L, D] → the same, or only the `first` of them, where no other is read."""
+        self,
+        tokens: Float[Array, "batch tokens features"],
+        batch: Batch,
+        train: bool,
+        first: int | None = None,
+    ) -> Float[Array, "batch kept features"]:
+        """Return the tokens, one layer on, or only the `first` of them, where no other is read."""
         dropout = Dropout(self.dropout)
         kept = tokens[:, :first]
         attended = Attention(self.heads, self.dropout, name="attention")(kept, tokens, batch, train)
@@ -73,17 +84,17 @@ def check_heads(model: str, width: int, heads: int) -> None:
         raise InputError(f"{model}: expected a width that its {heads} heads can share, got {width}")
 
 
-def torch_attention(ours: str, theirs: str) -> dict[str, str | Array]:
-    """For `TORCH`: the weights of an `Attention` at the path `ours`."""
+def torch_attention(ours: str, theirs: str) -> dict[str, str | Tensor]:
+    """Return the names in `TORCH` of the weights of an `Attention` at the path `ours`."""
     return {
-        f"{ours}/kernel": Array(f"{theirs}.in_proj_weight", np.transpose),
-        f"{ours}/bias": Array(f"{theirs}.in_proj_bias"),
+        f"{ours}/kernel": Tensor(f"{theirs}.in_proj_weight", np.transpose),
+        f"{ours}/bias": Tensor(f"{theirs}.in_proj_bias"),
         f"{ours}/out": f"{theirs}.out_proj",
     }
 
 
-def torch_encoder_layer(ours: str, theirs: str) -> dict[str, str | Array]:
-    """For `TORCH`: the weights of an `EncoderLayer` at the path `ours`."""
+def torch_encoder_layer(ours: str, theirs: str) -> dict[str, str | Tensor]:
+    """Return the names in `TORCH` of the weights of an `EncoderLayer` at the path `ours`."""
     return {
         **torch_attention(f"{ours}/attention", f"{theirs}.self_attn"),
         f"{ours}/norm_0": f"{theirs}.norm1",

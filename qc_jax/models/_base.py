@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 
 from qc_jax.canvas import CHANNELS
 from qc_jax.data.batch import Batch
+from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError, choose
 
 _RANGE = "qc_jax_range"  # in a field's metadata
-_FLAX_FIELDS = ("parent", "name")
+_OTHER_FIELDS = ("parent", "name", "targets")  # Flax's, and what `for_targets` gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,27 +97,29 @@ class Architecture(nn.Module):
     not_smooth_reason: ClassVar[str] = ""
     # Hyper-parameters of the published network that are not the defaults.
     published: ClassVar[Mapping[str, Any]] = {}
+    # The names of its PyTorch reference's weights (`_torch.py`); {} without one.
+    torch_names: ClassVar[Mapping[str, Any]] = {}
     # Other names of modules in published weights → the names of `torch_names`.
     torch_aliases: ClassVar[Mapping[str, str]] = {}
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, of `qc_jax.data.targets.INPUTS`: atomic_numbers, positions, canvas."""
+        """Return what it reads, of `data.targets.INPUTS`: atomic_numbers, positions, canvas."""
         return ("atomic_numbers", "positions")
 
     @property
     def max_atomic_number(self) -> int | None:
-        """The last element of its tables; None where it has none."""
+        """Return the last element of its tables; None where it has none."""
         return None
 
     @property
     def cutoff(self) -> float | None:
-        """The distance (Å) beyond which atoms do not see each other; None where there is none."""
+        """Return the distance (Å) beyond which atoms do not see each other; None for none."""
         return None
 
     @property
     def dropout(self) -> float | None:
-        """The dropout rate, which a sweep may vary; None where there is no dropout."""
+        """Return the dropout rate, which a sweep may vary; None where there is no dropout."""
         return None
 
     @property
@@ -127,13 +130,29 @@ class Architecture(nn.Module):
     def check(self) -> None:
         """Raise InputError where hyper-parameters do not go together."""
 
+    def for_targets(self, names: tuple[str, ...]) -> "Architecture":
+        """Return the model of these targets: one that computes them by name overrides this."""
+        return self.clone(outputs=len(names))
+
+    def start(
+        self, structures: Batch, labels: Float[np.ndarray, "rows outputs"], scaler: Scaler
+    ) -> dict[str, Any]:
+        """Return variables to start from that the training rows tell: none, {}, of most models.
+
+        Args:
+          structures: the training rows.
+          labels: theirs, in natural units; NaN where one is missing.
+          scaler: of the labels.
+
+        Returns:
+          A part of the model's variables; other collections than 'params' stay as they are.
+        """
+        del structures, labels, scaler
+        return {}
+
     def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
         """Return the variables of a closed form, from training rows and their scaled labels."""
         raise NotImplementedError(f"{type(self).__name__} is trained by steps")
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its PyTorch reference's weights (`_torch.py`); {} without one."""
-        return {}
 
     def torch_constants(self) -> Mapping[str, Any]:
         """Return what the reference stores and the model computes, by name."""
@@ -147,7 +166,7 @@ class Architecture(nn.Module):
 def hyper_parameters(model: type[Architecture] | Architecture) -> dict[str, dataclasses.Field]:
     """Return the fields of a model that are hyper-parameters, by name."""
     fields = dataclasses.fields(model)
-    return {each.name: each for each in fields if each.name not in _FLAX_FIELDS}
+    return {each.name: each for each in fields if each.name not in _OTHER_FIELDS}
 
 
 def build(name: str, model: type[Architecture], overrides: Mapping[str, Any]) -> Architecture:

@@ -12,6 +12,7 @@ canvas of a batch.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.models._start import kernel_init
 
@@ -39,9 +40,12 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, factors: jax.Array | None = None, constant_bias: bool = False
-    ) -> jax.Array:
-        """[B, H, W, C] → [B, H', W', channels], H' = (H + 2 padding − kernel) // stride + 1.
+        self,
+        x: Float[Array, "images height width channels"],
+        factors: Float[Array, "batch images"] | None = None,
+        constant_bias: bool = False,
+    ) -> Float[Array, "batch height_out width_out channels_out"]:
+        """Return the convolution, of height (height + 2 padding − kernel) // stride + 1.
 
         Args:
           x: images, channels last.
@@ -65,7 +69,7 @@ class Convolution(nn.Module):
         return y
 
     def _seeing(self, side: int) -> tuple[slice, tuple[int, int]]:
-        """Which rows of the kernel see any of `side` pixels, and the zeros around for those."""
+        """Return which rows of the kernel see any of `side` pixels, and the zeros around them."""
         outputs = (side + 2 * self.padding - self.kernel) // self.stride + 1
         first = max(0, self.padding - self.stride * (outputs - 1))
         last = min(self.kernel, self.padding + side)
@@ -89,7 +93,7 @@ class Convolution(nn.Module):
         width = (x.shape[2] - columns) // self.stride + 1
 
         def seen(start: int, count: int) -> slice:
-            """Where `count` outputs see the kernel's pixel number `start`."""
+            """Return where `count` outputs see the kernel's pixel number `start`."""
             return slice(start, start + self.stride * (count - 1) + 1, self.stride)
 
         around = [

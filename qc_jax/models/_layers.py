@@ -5,18 +5,22 @@ draw other dropout masks on each device, and average the devices' batch means wh
 rows each is of.
 """
 
+import contextlib
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 
 
 def _one_product(x: jax.Array, kernel: jax.Array, dimensions: Any, **options: Any) -> jax.Array:
-    """`lax.dot_general` of rows x [..., I] and a kernel [I, O], as a product of two matrices.
+    """Return `lax.dot_general` of rows x [..., I] and a kernel [I, O], by two matrices.
 
     Of more axes than two XLA makes a matrix by a copy, for the kernel's gradient. On a CPU a step
     of a small model takes a tenth longer with it.
@@ -39,8 +43,10 @@ class Dropout(nn.Module):
     rate: float  # or a traced number, where trainings of several rates run as one program
 
     @nn.compact
-    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Values [B, …] → the same shape; unchanged unless `train`."""
+    def __call__(
+        self, x: Float[Array, "batch ..."], batch: Batch, train: bool
+    ) -> Float[Array, "batch ..."]:
+        """Return the values with some of them zeroed; unchanged unless `train`."""
         if not train or (isinstance(self.rate, float) and self.rate == 0):
             return x
         row = x.size // x.shape[0]
@@ -50,8 +56,38 @@ class Dropout(nn.Module):
         return jnp.where(keep.reshape(x.shape), x / (1 - self.rate), 0)
 
 
+@contextlib.contextmanager
+def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator[list[str]]:
+    """Add Gaussian noise to what layers called `elements` embed of the batch, in the `with` block.
+
+    What is added follows from the key and from the place in the whole batch. Yields a list that
+    the layers' names are added to as they are called.
+    """
+    called: list[str] = []
+    if not deviation:
+        yield called
+        return
+    key = jax.random.fold_in(key, 1)  # dropout has the key itself
+
+    def intercept(call: Callable[..., jax.Array], args: Any, options: Any, context: Any) -> Any:
+        embedded, module = call(*args, **options), context.module
+        embeds = isinstance(module, nn.Embed) and module.name == "elements"
+        if not embeds or context.method_name != "__call__":
+            return embedded
+        called.append(module.name)
+        row = embedded.size // embedded.shape[0]
+        places = batch.first_row * row + jax.lax.iota(jnp.uint32, embedded.size)
+        # The middles of 2**23 equal parts of [-1, 1], none of which is an end.
+        uniform = ((_hashed(key, places) >> 9).astype(jnp.float32) + 0.5) / 2**22 - 1
+        noise = deviation * np.sqrt(2) * jax.lax.erf_inv(uniform).reshape(embedded.shape)
+        return embedded + noise.astype(embedded.dtype)
+
+    with nn.intercept_methods(intercept):
+        yield called
+
+
 def _hashed(key: jax.Array, places: jax.Array) -> jax.Array:
-    """Random bits, 32 for each of the places [N], both uint32.
+    """Return random bits, 32 for each of the places [N], both uint32.
 
     Two rounds of MurmurHash3's finaliser (A. Appleby, in the public domain) with half a key in
     front of each. On a CPU the bits of jax.random take as long as all the rest of a transformer.
@@ -76,8 +112,10 @@ class BatchNorm(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Values [B, …, C] → the same shape."""
+    def __call__(
+        self, x: Float[Array, "batch *pixels channels"], batch: Batch, train: bool
+    ) -> Float[Array, "batch *pixels channels"]:
+        """Return the values, normalised."""
         channels = x.shape[-1]
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         variance = self.variable("batch_stats", "var", jnp.ones, channels)
@@ -95,7 +133,7 @@ class BatchNorm(nn.Module):
 
 
 def _moments(x: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean [C] and variance [C] of x [B, …, C], and () how many numbers each channel has."""
+    """Return mean [C] and variance [C] of x [B, …, C], and () how many numbers each channel has."""
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     axes = tuple(range(x.ndim - 1))
     rows = jnp.ones(x.shape[0], bool) if batch.row_mask is None else batch.row_mask

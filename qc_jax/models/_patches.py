@@ -1,18 +1,20 @@
 """A canvas cut into square patches, for models that read each as a token."""
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models._pair import image
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 _SIDE = 32  # pixels of a canvas, unless a batch has others
 
 
-def patches(batch: Batch, channels: tuple[int, ...], side: int) -> jax.Array:
-    """The patches of some channels, row after row: [B, (S / side)², side² C].
+def patches(
+    batch: Batch, channels: tuple[int, ...], side: int
+) -> Float[Array, "batch patches pixels"]:
+    """Return the (S / side)² patches of some channels, row after row, of side² · C pixels.
 
     Raises:
       InputError: they don't fill a canvas of S × S pixels.
@@ -34,14 +36,14 @@ def check_patches(model: str, side: int) -> None:
         raise InputError(f"{model}: expected patches that 32 pixels divide into, got {side}")
 
 
-def torch_patches(ours: str, theirs: str) -> dict[str, Array]:
-    """For `TORCH`: a Dense layer of patches at the path `ours`, a convolution in the reference."""
+def torch_patches(ours: str, theirs: str) -> dict[str, Tensor]:
+    """Return the names in `TORCH` of a Dense layer of patches, a convolution in the reference."""
 
     def matrix(weight: np.ndarray) -> np.ndarray:
-        """[D, C, rows, columns] → [rows · columns · C, D]."""
+        """Return [D, C, rows, columns] as [rows · columns · C, D]."""
         return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
     return {
-        f"{ours}/kernel": Array(f"{theirs}.weight", matrix),
-        f"{ours}/bias": Array(f"{theirs}.bias"),
+        f"{ours}/kernel": Tensor(f"{theirs}.weight", matrix),
+        f"{ours}/bias": Tensor(f"{theirs}.bias"),
     }

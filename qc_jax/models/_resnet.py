@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._convolution import Convolution
@@ -28,8 +29,10 @@ class _Block(nn.Module):
     stride: int
 
     @nn.compact
-    def __call__(self, x: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """[B, H, W, C] → [B, H/stride, W/stride, channels]."""
+    def __call__(
+        self, x: Float[Array, "batch height width in"], batch: Batch, train: bool
+    ) -> Float[Array, "batch height_out width_out out"]:
+        """Return the images, one block on, of 1/stride their size."""
         around = x
         if self.stride > 1 or x.shape[-1] != self.channels:
             around = _convolution(self.channels, 1, self.stride, "around")(x)
@@ -52,9 +55,13 @@ class ResNet18(nn.Module):
 
     @nn.compact
     def __call__(
-        self, pictures: jax.Array, factors: jax.Array, batch: Batch, train: bool
-    ) -> jax.Array:
-        """Features [B, widths[-1]] of the images Σ_n factors[b, n] · pictures[n].
+        self,
+        pictures: Float[Array, "pictures height width channels"],
+        factors: Float[Array, "batch pictures"],
+        batch: Batch,
+        train: bool,
+    ) -> Float[Array, "batch features"]:
+        """Return features of the images Σ_n factors[b, n] · pictures[n].
 
         Args:
           pictures: [N, H, W, C].
@@ -71,8 +78,10 @@ class ResNet18(nn.Module):
         return jnp.mean(x, axis=(1, 2))
 
 
-def max_pool(x: jax.Array) -> jax.Array:
-    """The largest of 3 × 3 pixels around every second one: [B, H, W, C] → [B, ⌈H/2⌉, ⌈W/2⌉, C]."""
+def max_pool(
+    x: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch half_height half_width channels"]:
+    """Return the largest of 3 × 3 pixels around every second one."""
     for axis in (1, 2):
         side = x.shape[axis]
         sides = [(0, 0)] * x.ndim
@@ -86,7 +95,7 @@ def max_pool(x: jax.Array) -> jax.Array:
 
 
 def torch_names(ours: str, stem: str, norm: str, stages: tuple[str, ...]) -> dict[str, str]:
-    """For `TORCH`: the weights of a `ResNet18` at the path `ours`, by torchvision's names.
+    """Return torchvision's names in `TORCH` of the weights of a `ResNet18`.
 
     Args:
       ours: ends with '/', unless it is empty.

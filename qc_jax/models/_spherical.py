@@ -7,13 +7,13 @@ in float32.
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 
-def bessel(y: jax.Array) -> jax.Array:
-    """j_l(y) at y ≥ 0 [L, ...], order l = 0 … L − 1 each (Abramowitz and Stegun, 10.1.2, 10.1.19).
+def bessel(y: Float[Array, "orders ..."]) -> Float[Array, "orders ..."]:
+    """Return j_l(y) at y ≥ 0, order l = 0 … L − 1 each (Abramowitz and Stegun, 10.1.2, 10.1.19).
 
     A series in y² where y is at most l, or 1, and the recurrence upwards beyond, each where it is
     stable. All orders take the same steps, since operations are what compiling costs.
@@ -40,7 +40,7 @@ def bessel(y: jax.Array) -> jax.Array:
 
 
 def _terms(orders: int, epsilon: float) -> int:
-    """How many terms of the series are above rounding, at its border in every order."""
+    """Return how many terms of the series are above rounding, at its border in every order."""
     most = 0
     for order in range(orders):
         border, term, k = max(order, 1), 1.0, 0
@@ -52,8 +52,10 @@ def _terms(orders: int, epsilon: float) -> int:
 
 
 @functools.cache
-def roots_and_norms(orders: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `count` roots z_ln of j_l, and √2/|j_(l+1)(z_ln)|, for l < `orders`: [l, n] each.
+def roots_and_norms(
+    orders: int, count: int
+) -> tuple[Float[np.ndarray, "orders count"], Float[np.ndarray, "orders count"]]:
+    """Return the first roots z_ln of j_l, and √2/|j_(l+1)(z_ln)|, for l < `orders`.
 
     Both in float32 and rounded as the reference rounds them, so that its checkpoints mean here what
     they mean there.
@@ -80,15 +82,15 @@ def roots_and_norms(orders: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _upwards(order: int, y: np.ndarray) -> np.ndarray:
-    """j_l(y) for y above l."""
+    """Return j_l(y) for y above l."""
     before, now = np.cos(y) / y, np.sin(y) / y
     for step in range(order):
         before, now = now, (2 * step + 1) / y * now - before
     return now
 
 
-def harmonics(cosine: jax.Array, count: int) -> jax.Array:
-    """Y_l0 = √((2l + 1)/4π) P_l(cos θ) for l < `count`, of cos θ [...] → [l, ...]."""
+def harmonics(cosine: Float[Array, "*rest"], count: int) -> Float[Array, "count ..."]:
+    """Return Y_l0 = √((2l + 1)/4π) P_l(cos θ) for l < `count`."""
     polynomials = [jnp.ones_like(cosine), cosine]
     for order in range(2, count):
         before, last = polynomials[-2:]

@@ -5,7 +5,7 @@ A model file names its reference's weights in `TORCH`, by the path of a Flax mod
     TORCH = {
         "elements": "embedding",
         "layer_{i}/edge_0": "interactions.{i}.mlp.0",
-        "layer_{i}/query/kernel": Array("layers.{i}.attn.in_proj_weight", lambda w: w[:H].T),
+        "layer_{i}/query/kernel": Tensor("layers.{i}.attn.in_proj_weight", lambda w: w[:H].T),
     }
 
 `{i}` stands for the same whole number on both sides. A module's arrays are converted by what they
@@ -28,14 +28,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from qc_jax.errors import InputError
 
 
-class Array(NamedTuple):
+class Tensor(NamedTuple):
     """One array of the model: which tensor it comes from, and how."""
 
     name: str
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
-Names = Mapping[str, str | tuple[str, ...] | Array]
+Names = Mapping[str, str | tuple[str, ...] | Tensor]
 
 # PyTorch counts batches in its batch norms, for a mode of theirs that nobody here uses.
 _MEANINGLESS = "num_batches_tracked"
@@ -48,7 +48,7 @@ _LEAVES = {"kernel": "weight", "embedding": "weight", "scale": "weight", "bias":
 def convert(
     what: str, shapes: Any, names: Names, constants: Mapping[str, Any], state_dict: Mapping
 ) -> dict[str, Any]:
-    """Variables of the shapes and types of `shapes`, with the numbers of `state_dict`.
+    """Return variables of the shapes and types of `shapes`, with the numbers of `state_dict`.
 
     Raises:
       InputError: tensors are missing, left over, of another shape, not finite, or differ where they
@@ -123,11 +123,11 @@ def rename(state_dict: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[st
 
 def below(
     ours: str, theirs: str, names: Mapping[str, Any]
-) -> dict[str, str | tuple[str, ...] | Array]:
-    """The names of a part, for the model that has it at the path `ours` and the prefix `theirs`."""
+) -> dict[str, str | tuple[str, ...] | Tensor]:
+    """Return the names of a part that a model has at the path `ours`, its reference at `theirs`."""
 
-    def prefixed(value: str | tuple[str, ...] | Array) -> str | tuple[str, ...] | Array:
-        if isinstance(value, Array):
+    def prefixed(value: str | tuple[str, ...] | Tensor) -> str | tuple[str, ...] | Tensor:
+        if isinstance(value, Tensor):
             return value._replace(name=theirs + value.name)
         return theirs + value if isinstance(value, str) else tuple(theirs + name for name in value)
 
@@ -135,7 +135,7 @@ def below(
 
 
 def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
-    """The tensors as NumPy arrays, without importing torch."""
+    """Return the tensors as NumPy arrays, without importing torch."""
     arrays = {}
     for name, value in state_dict.items():
         if hasattr(value, "detach"):
@@ -151,7 +151,7 @@ def _as_numpy(state_dict: Mapping) -> dict[str, np.ndarray]:
 
 
 def _without_prefix(tensors: dict[str, np.ndarray], names: Names) -> dict[str, np.ndarray]:
-    """The tensors without the first components that all share and the mapping does not know.
+    """Return the tensors without the first components that all share and the mapping does not know.
 
     Wrappers' attributes, or the 'module' of a parallel training, stand there.
     """
@@ -164,14 +164,14 @@ def _without_prefix(tensors: dict[str, np.ndarray], names: Names) -> dict[str, n
     return tensors
 
 
-def _listed(value: str | tuple[str, ...] | Array) -> tuple[Array, ...]:
-    if isinstance(value, Array):
+def _listed(value: str | tuple[str, ...] | Tensor) -> tuple[Tensor, ...]:
+    if isinstance(value, Tensor):
         return (value,)
-    return tuple(map(Array, (value,) if isinstance(value, str) else value))
+    return tuple(map(Tensor, (value,) if isinstance(value, str) else value))
 
 
-def _sources(path: str, names: Names) -> tuple[Array, ...]:
-    """The tensors that the array at `path` comes from: one, or equal ones."""
+def _sources(path: str, names: Names) -> tuple[Tensor, ...]:
+    """Return the tensors that the array at `path` comes from: one, or equal ones."""
     module, _, leaf = path.rpartition("/")
     for pattern, value in names.items():
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", pattern)
@@ -182,14 +182,14 @@ def _sources(path: str, names: Names) -> tuple[Array, ...]:
             )
         if found := re.fullmatch(expression, module):
             return tuple(
-                Array(f"{source.name.format(**found.groupdict())}.{_LEAVES[leaf]}", _CONVERT[leaf])
+                Tensor(f"{source.name.format(**found.groupdict())}.{_LEAVES[leaf]}", _CONVERT[leaf])
                 for source in _listed(value)
             )
     raise AssertionError(f"TORCH does not name {path}")
 
 
 def _kernel(weight: np.ndarray) -> np.ndarray:
-    """[out, in, …] of PyTorch → […, in, out] of Flax."""
+    """Return PyTorch's [out, in, …] as Flax's […, in, out]."""
     return np.moveaxis(weight, (0, 1), (-1, -2))
 
 

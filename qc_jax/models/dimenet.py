@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _spherical
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._start import dense
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 # Å. Nearer atoms count as so far apart: the basis grows without bounds as they meet.
 _NEAREST = 0.01
@@ -39,13 +40,13 @@ class Edges(NamedTuple):
 
 
 def _orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    """A random orthogonal matrix, its numbers' variance 2/(fan in + fan out)."""
+    """Return a random orthogonal matrix, its numbers' variance 2/(fan in + fan out)."""
     matrix = nn.initializers.orthogonal()(key, shape, dtype)
     return matrix * jnp.sqrt(2 / (sum(shape) * jnp.var(matrix, ddof=1)))
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
-    """Numbers of variance 1."""
+    """Return numbers of variance 1."""
     return jax.random.uniform(key, shape, dtype, -math.sqrt(3), math.sqrt(3))
 
 
@@ -57,8 +58,8 @@ class Residual(nn.Module):
     """x + σ(W' σ(W x + b) + b'), σ(x) = x/(1 + e^(−x)) as everywhere here."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., H] → [..., H]."""
+    def __call__(self, x: Float[Array, "*rest features"]) -> Float[Array, "*rest features"]:
+        """Return the features, one block on."""
         new = nn.silu(_dense(x.shape[-1], "0")(x))
         return x + nn.silu(_dense(x.shape[-1], "1")(new))
 
@@ -73,8 +74,10 @@ class Interaction(nn.Module):
     after_skip: int
 
     @nn.compact
-    def __call__(self, batch: Batch, edges: Edges, x: jax.Array) -> jax.Array:
-        """Messages [B, A, K, H] → [B, A, K, H]."""
+    def __call__(
+        self, batch: Batch, edges: Edges, x: Float[Array, "batch atoms neighbors features"]
+    ) -> Float[Array, "batch atoms neighbors features"]:
+        """Return the messages, one interaction on."""
         h = nn.silu(_dense(self.hidden, "ji")(x))
         # The weights of triplets must be there even if the first batch is of pairs.
         if _may_have_triplets(batch) or self.is_initializing():
@@ -103,12 +106,12 @@ class Interaction(nn.Module):
 
 
 def _may_have_triplets(batch: Batch) -> bool:
-    """False where no atom can have a neighbour beside the one it is met from."""
+    """Return False where no atom can have a neighbour beside the one it is met from."""
     return batch.atomic_numbers.shape[1] > 2 or batch.shifts is not None
 
 
 def _sum_of_triplets(edges: Edges, sent: jax.Array, weights: jax.Array) -> jax.Array:
-    """What every atom j passes on to each of its neighbours i, of what it was sent: [B, A, K, C].
+    """Return what every atom j passes on to its neighbours i, of what it was sent: [B, A, K, C].
 
     Σ_k Σ_ln Y_l0(angle of k → j and j → i) f_ln(d_kj) W_ln ∘ m_kj, of m_kj [B, A, K, C] and
     W [L, N, C]. One order l at a time, which on a CPU is faster and takes a tenth of the memory.
@@ -131,8 +134,12 @@ class Output(nn.Module):
     outputs: int
 
     @nn.compact
-    def __call__(self, radial: jax.Array, x: jax.Array) -> jax.Array:
-        """Radial basis [B, A, K, N] and messages [B, A, K, H] → [B, A, outputs]."""
+    def __call__(
+        self,
+        radial: Float[Array, "batch atoms neighbors functions"],
+        x: Float[Array, "batch atoms neighbors features"],
+    ) -> Float[Array, "batch atoms outputs"]:
+        """Return each atom's part of the outputs, of the radial basis and the messages."""
         width = self.out_emb
         x = jnp.sum(_dense(x.shape[-1], "radial", False)(radial) * x, axis=2)
         # Two matrices with nothing between them: their product is less work than both.
@@ -144,6 +151,32 @@ class Output(nn.Module):
         return nn.Dense(self.outputs, False, kernel_init=nn.initializers.zeros, name="out")(x)
 
 
+_INTERACTION = {"ji": "lin_ji", "kj": "lin_kj", "down": "lin_down", "up": "lin_up"} | {
+    "radial_0": "lin_rbf1",
+    "radial_1": "lin_rbf2",
+    "skip": "lin",
+    "before_{n}/0": "layers_before_skip.{n}.lin1",
+    "before_{n}/1": "layers_before_skip.{n}.lin2",
+    "after_{n}/0": "layers_after_skip.{n}.lin1",
+    "after_{n}/1": "layers_after_skip.{n}.lin2",
+}
+
+_OUTPUT = {"radial": "lin_rbf", "layer_{n}": "lins.{n}", "out": "lin"}
+TORCH = {
+    "frequencies": Tensor("rbf.freq"),
+    "elements": "emb.emb",
+    "radial": "emb.lin_rbf",
+    "message": "emb.lin",
+    "interaction_{i}/angular_0": Tensor("interaction_blocks.{i}.lin_sbf1.weight", np.transpose),
+    "interaction_{i}/angular_1": Tensor("interaction_blocks.{i}.lin_sbf2.weight", np.transpose),
+    **{f"interaction_{{i}}/{a}": f"interaction_blocks.{{i}}.{b}" for a, b in _INTERACTION.items()},
+    **{f"output_{{i}}/{a}": f"output_blocks.{{i}}.{b}" for a, b in _OUTPUT.items()},
+    "output_{i}/up": Tensor("output_blocks.{i}.lin_up.weight", np.transpose),
+    "output_{i}/first_kernel": Tensor("output_blocks.{i}.lins.0.weight", np.transpose),
+    "output_{i}/first_bias": Tensor("output_blocks.{i}.lins.0.bias"),
+}
+
+
 class Model(Architecture):
     """Messages between neighbours within the cutoff (Å), with the angles between them.
 
@@ -152,6 +185,7 @@ class Model(Architecture):
     polynomial of the cosine. Neighbours count where each is in the other's list.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -170,8 +204,8 @@ class Model(Architecture):
     max_atomic_number: int = 94
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         edges = self._edges(batch)
         elements = nn.Embed(
             self.max_atomic_number + 1,
@@ -200,7 +234,7 @@ class Model(Architecture):
         return Output(self.out_emb, self.output_layers, self.outputs, name=f"output_{i}")
 
     def _edges(self, batch: Batch) -> Edges:
-        """The bases: u(x) sin(ν_n x), u(x) N_ln j_l(z_ln x) with x = d/cutoff, and Y_l0."""
+        """Return the bases: u(x) sin(ν_n x), u(x) N_ln j_l(z_ln x) with x = d/cutoff, and Y_l0."""
         frequencies = self.param(
             "frequencies", lambda _: jnp.pi * jnp.arange(1, self.num_radial + 1, dtype=jnp.float32)
         )
@@ -237,13 +271,9 @@ class Model(Architecture):
             reverse=reverse,
         )
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
 
 def _reverse(batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Where each edge's opposite stands [B, A·K], and whether there is one [B, A, K]."""
+    """Return where each edge's opposite stands [B, A·K], and whether there is one [B, A, K]."""
     b, atoms, slots = batch.neighbors.shape
     leads_back = batch.of_neighbors(batch.neighbors) == jnp.arange(atoms)[:, None, None]
     if batch.shifts is not None:
@@ -255,28 +285,3 @@ def _reverse(batch: Batch) -> tuple[jax.Array, jax.Array]:
     slot = jnp.max(jnp.where(leads_back, jnp.arange(slots), 0), axis=-1, initial=0)
     reverse = jnp.minimum(batch.neighbors, atoms - 1) * slots + slot
     return reverse.reshape(b, -1), jnp.any(leads_back, axis=-1)
-
-
-_INTERACTION = {"ji": "lin_ji", "kj": "lin_kj", "down": "lin_down", "up": "lin_up"} | {
-    "radial_0": "lin_rbf1",
-    "radial_1": "lin_rbf2",
-    "skip": "lin",
-    "before_{n}/0": "layers_before_skip.{n}.lin1",
-    "before_{n}/1": "layers_before_skip.{n}.lin2",
-    "after_{n}/0": "layers_after_skip.{n}.lin1",
-    "after_{n}/1": "layers_after_skip.{n}.lin2",
-}
-_OUTPUT = {"radial": "lin_rbf", "layer_{n}": "lins.{n}", "out": "lin"}
-TORCH = {
-    "frequencies": Array("rbf.freq"),
-    "elements": "emb.emb",
-    "radial": "emb.lin_rbf",
-    "message": "emb.lin",
-    "interaction_{i}/angular_0": Array("interaction_blocks.{i}.lin_sbf1.weight", np.transpose),
-    "interaction_{i}/angular_1": Array("interaction_blocks.{i}.lin_sbf2.weight", np.transpose),
-    **{f"interaction_{{i}}/{a}": f"interaction_blocks.{{i}}.{b}" for a, b in _INTERACTION.items()},
-    **{f"output_{{i}}/{a}": f"output_blocks.{{i}}.{b}" for a, b in _OUTPUT.items()},
-    "output_{i}/up": Array("output_blocks.{i}.lin_up.weight", np.transpose),
-    "output_{i}/first_kernel": Array("output_blocks.{i}.lins.0.weight", np.transpose),
-    "output_{i}/first_bias": Array("output_blocks.{i}.lins.0.bias"),
-}

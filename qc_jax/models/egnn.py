@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture
@@ -26,8 +26,13 @@ class Layer(nn.Module):
     move_atoms: bool
 
     @nn.compact
-    def __call__(self, batch: Batch, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Features [B, A, H] and positions [B, A, 3] → the same, one layer on."""
+    def __call__(
+        self,
+        batch: Batch,
+        h: Float[Array, "batch atoms features"],
+        x: Float[Array, "batch atoms 3"],
+    ) -> tuple[Float[Array, "batch atoms features"], Float[Array, "batch atoms 3"]]:
+        """Return features and positions (Å), one layer on."""
         to_neighbors = batch.displacements(x)  # [B, A, K, 3] Å
         squared = jnp.sum(to_neighbors**2, axis=-1, keepdims=True)
         there = batch.neighbor_mask[..., None]  # [B, A, K, 1]
@@ -54,41 +59,6 @@ class Layer(nn.Module):
         return h + Dense(self.hidden, name="node_1")(update), x
 
 
-class Model(Architecture):
-    """E(n)-equivariant graph network; its outputs are invariant.
-
-    Reads squared distances (Å²) and element embeddings; as on QM9 in the paper, atoms' features are
-    mapped by one MLP, summed over the atoms, and mapped by another.
-    """
-
-    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
-
-    outputs: int = 1
-    hidden: int = 94
-    layers: int = 7
-    move_atoms: bool = True  # equation 4; invariant targets can do without
-    max_atomic_number: int = 99
-
-    @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
-        h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
-        x = batch.positions
-        for layer in range(self.layers):
-            # Nothing reads the positions after the last layer.
-            moves = self.move_atoms and layer < self.layers - 1
-            h, x = Layer(self.hidden, moves, name=f"layer_{layer}")(batch, h, x)
-        h = nn.silu(Dense(self.hidden, name="atom_0")(h))
-        h = Dense(self.hidden, name="atom_1")(h)
-        pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
-        pooled = nn.silu(Dense(self.hidden, name="out_0")(pooled))
-        return Dense(self.outputs, name="out_1")(pooled)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
 # The names of the authors' network for QM9, elements embedded by their number.
 TORCH = {
     "elements": "embedding",
@@ -104,3 +74,35 @@ TORCH = {
     "out_0": "graph_dec.0",
     "out_1": "graph_dec.2",
 }
+
+
+class Model(Architecture):
+    """E(n)-equivariant graph network; its outputs are invariant.
+
+    Reads squared distances (Å²) and element embeddings; as on QM9 in the paper, atoms' features are
+    mapped by one MLP, summed over the atoms, and mapped by another.
+    """
+
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
+    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
+
+    outputs: int = 1
+    hidden: int = 94
+    layers: int = 7
+    move_atoms: bool = True  # equation 4; invariant targets can do without
+    max_atomic_number: int = 99
+
+    @nn.compact
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
+        h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
+        x = batch.positions
+        for layer in range(self.layers):
+            # Nothing reads the positions after the last layer.
+            moves = self.move_atoms and layer < self.layers - 1
+            h, x = Layer(self.hidden, moves, name=f"layer_{layer}")(batch, h, x)
+        h = nn.silu(Dense(self.hidden, name="atom_0")(h))
+        h = Dense(self.hidden, name="atom_1")(h)
+        pooled = jnp.sum(jnp.where(batch.atom_mask[..., None], h, 0), axis=1)  # [B, H]
+        pooled = nn.silu(Dense(self.hidden, name="out_0")(pooled))
+        return Dense(self.outputs, name="out_1")(pooled)

@@ -13,13 +13,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._start import dense, embed
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
+from qc_jax.ops import safe_norm
 
 # Rows of the published tables, more than there are tags, periods and groups.
 _TAGS, _PERIODS, _GROUPS = 3, 17, 29
@@ -28,8 +30,8 @@ _LAST = np.array([0, 2, 10, 18, 36, 54, 86, 118, 168])  # element of each period
 _glorot = nn.initializers.xavier_uniform()
 
 
-def periods_and_groups(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of the atomic numbers below `count`, as the reference has them: [count] each.
+def periods_and_groups(count: int) -> tuple[Int[np.ndarray, " count"], Int[np.ndarray, " count"]]:
+    """Return those of the atomic numbers below `count`, as the reference has them.
 
     Group 19 is Ce to Lu and Th to Lr; number 0 stands where hydrogen does.
     """
@@ -41,8 +43,8 @@ def periods_and_groups(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @jax.custom_jvp
-def principal_axes(moments: jax.Array) -> jax.Array:
-    """Eigenvectors, in columns, of symmetric matrices [..., 3, 3], the largest eigenvalue's first.
+def principal_axes(moments: Float[Array, "*any 3 3"]) -> Float[Array, "*any 3 3"]:
+    """Return eigenvectors, in columns, of symmetric matrices, the largest eigenvalue's first.
 
     Where eigenvalues are equal they are one of many choices, and derivatives are those at which
     these axes do not turn into each other: finite, and right for what reads none of their vectors.
@@ -70,7 +72,7 @@ class GraphNorm(nn.Module):
 
     @nn.compact
     def __call__(self, batch: Batch, x: jax.Array) -> jax.Array:
-        """[F, B, A, H] → the same shape."""
+        """Return the features [F, B, A, H], one layer on."""
         there = batch.atom_mask[..., None]
         count = jnp.maximum(jnp.sum(there, axis=1, keepdims=True), 1).astype(x.dtype)
 
@@ -95,7 +97,7 @@ class Interaction(nn.Module):
 
     @nn.compact
     def __call__(self, batch: Batch, h: jax.Array, edges: jax.Array, there: jax.Array) -> jax.Array:
-        """What is added to the features.
+        """Return what is added to the features.
 
         Args:
           batch: of B structures.
@@ -125,6 +127,24 @@ class Interaction(nn.Module):
         return nn.silu(dense(hidden, kernel_init=_glorot, name="update")(gathered))
 
 
+TORCH = {
+    "elements": "embed_block.emb",
+    "tags": "embed_block.tag_embedding",
+    "periods": "embed_block.period_embedding",
+    "groups": "embed_block.group_embedding",
+    "mix": "embed_block.lin",
+    "edge_vector": "embed_block.lin_e1",
+    "edge_distance": "embed_block.lin_e12",
+    "interaction_{i}/filter_kernel": Tensor("interaction_blocks.{i}.lin_geom.weight", np.transpose),
+    "interaction_{i}/filter_bias": Tensor("interaction_blocks.{i}.lin_geom.bias"),
+    "interaction_{i}/norm/mean_scale": Tensor("interaction_blocks.{i}.graph_norm.mean_scale"),
+    "interaction_{i}/norm": "interaction_blocks.{i}.graph_norm",
+    "interaction_{i}/update": "interaction_blocks.{i}.lin_h",
+    "out_0": "output_block.lin1",
+    "out_1": "output_block.lin2",
+}
+
+
 class Model(Architecture):
     """Reads vectors between atoms below the cutoff (Å), and elements, their periods and groups.
 
@@ -143,6 +163,7 @@ class Model(Architecture):
     energy jumps at the cutoff, as in the reference.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     published: ClassVar[Mapping[str, Any]] = {"frame_averaging": "none"}
     not_smooth_reason: ClassVar[str] = "outputs jump at the cutoff and where two axes change places"
@@ -169,8 +190,8 @@ class Model(Architecture):
             )
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         distance, there = _radial.distances(batch, self.cutoff)
         vectors = self._in_frames(batch, train)  # [F, B, A, K, 3]
         radial = _radial.gaussians(distance, self.gaussians, self.cutoff)
@@ -194,7 +215,7 @@ class Model(Architecture):
         return batch.pool(count * dense(self.outputs, name="out_1")(mean))
 
     def _elements(self, numbers: jax.Array) -> jax.Array:
-        """Atomic numbers [B, A] → features [B, A, H]."""
+        """Return features [B, A, H] of the elements."""
         rows = self.max_atomic_number + 1
         period, group = map(jnp.asarray, periods_and_groups(rows))
         free = self.hidden - self.tag_hidden - 2 * self.pg_hidden
@@ -208,14 +229,14 @@ class Model(Architecture):
         return nn.silu(mix(jnp.concatenate(parts, axis=-1)))
 
     def _in_frames(self, batch: Batch, train: bool) -> jax.Array:
-        """Vectors [F, B, A, K, 3] from each atom to its neighbours in each frame."""
+        """Return vectors [F, B, A, K, 3] from each atom to its neighbours in each frame."""
         vectors = batch.displacements(batch.positions)
         if self.frame_averaging == "none":
             return vectors[None]
         b, atoms, _, _ = vectors.shape
         if atoms == 2 and batch.shifts is None:
             # A pair's one axis is its own line: no eigenvectors are needed.
-            along = _radial.length(vectors) * jnp.array([1, -1], vectors.dtype)[:, None]
+            along = safe_norm(vectors) * jnp.array([1, -1], vectors.dtype)[:, None]
             vectors = along[..., None]
         else:
             seen = jnp.where(batch.neighbor_mask[..., None], vectors, 0)
@@ -235,38 +256,16 @@ class Model(Architecture):
         return jnp.pad(vectors, [(0, 0)] * 4 + [(0, 3 - span)])
 
     def _random_signs(self, batch: Batch, span: int) -> jax.Array:
-        """±1 [B, span]; a row's follow from the key and from its place in the whole batch."""
+        """Return ±1 [B, span]; a row's follow from the key and its place in the whole batch."""
         rows = batch.first_row + jnp.arange(len(batch.atomic_numbers), dtype=jnp.uint32)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
         return jax.vmap(lambda key: jax.random.rademacher(key, (span,)))(keys)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
-        """The centres of the Gaussians, which tell the cutoff, and the periodic table."""
+        """Return the centres of the Gaussians, which tell the cutoff, and the periodic table."""
         period, group = periods_and_groups(101)
         return {
             "distance_expansion.offset": np.linspace(0, self.cutoff, self.gaussians),
             "embed_block.phys_emb.period": period,
             "embed_block.phys_emb.group": group,
         }
-
-
-TORCH = {
-    "elements": "embed_block.emb",
-    "tags": "embed_block.tag_embedding",
-    "periods": "embed_block.period_embedding",
-    "groups": "embed_block.group_embedding",
-    "mix": "embed_block.lin",
-    "edge_vector": "embed_block.lin_e1",
-    "edge_distance": "embed_block.lin_e12",
-    "interaction_{i}/filter_kernel": Array("interaction_blocks.{i}.lin_geom.weight", np.transpose),
-    "interaction_{i}/filter_bias": Array("interaction_blocks.{i}.lin_geom.bias"),
-    "interaction_{i}/norm/mean_scale": Array("interaction_blocks.{i}.graph_norm.mean_scale"),
-    "interaction_{i}/norm": "interaction_blocks.{i}.graph_norm",
-    "interaction_{i}/update": "interaction_blocks.{i}.lin_h",
-    "out_0": "output_block.lin1",
-    "out_1": "output_block.lin2",
-}

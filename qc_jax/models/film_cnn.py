@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture, channels, field
@@ -18,6 +18,15 @@ from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
+
+TORCH = {
+    "elements": "element_embedding",
+    "conv_{i}": "conv_layers.{i}",
+    "norm_{i}": "bn_layers.{i}",
+    "scale_{i}": "film_gamma.{i}",
+    "shift_{i}": "film_beta.{i}",
+    "head_{i}": "head.{i}",
+}
 
 
 class Model(Architecture):
@@ -28,6 +37,7 @@ class Model(Architecture):
     dropout follow. The atoms' order matters. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -39,8 +49,8 @@ class Model(Architecture):
     max_atomic_number: int = 103
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -68,17 +78,3 @@ class Model(Architecture):
         for i, width in enumerate(self.hidden[1:]):
             x = nn.relu(dense(width, name=f"head_{2 * i + 5}")(x))
         return dense(self.outputs, name=f"head_{2 * len(self.hidden) + 3}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "elements": "element_embedding",
-    "conv_{i}": "conv_layers.{i}",
-    "norm_{i}": "bn_layers.{i}",
-    "scale_{i}": "film_gamma.{i}",
-    "shift_{i}": "film_beta.{i}",
-    "head_{i}": "head.{i}",
-}

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._start import dense, embed
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 _SLOPE = 0.2  # of the leaky ReLU
 # Keeps the quotient of attentions finite where all underflow, as PyTorch Geometric does.
@@ -35,9 +36,14 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, batch: Batch, h: jax.Array, weight: jax.Array, edges: jax.Array | None, train: bool
-    ) -> jax.Array:
-        """Features [B, A, H], w [B, A, K] (0 where nobody is), e [B, A, K, E] → [B, A, H].
+        self,
+        batch: Batch,
+        h: Float[Array, "batch atoms features"],
+        weight: Float[Array, "batch atoms neighbors"],
+        edges: Float[Array, "batch atoms neighbors gaussians"] | None,
+        train: bool,
+    ) -> Float[Array, "batch atoms features"]:
+        """Return features, of the atoms' features, weights (0 where nobody is) and edges' features.
 
         The K neighbours in `batch` are those that are attended to, the atom itself among them.
         """
@@ -64,6 +70,18 @@ class Attention(nn.Module):
         return gathered + self.param("bias", nn.initializers.zeros, self.hidden)
 
 
+# The names of a network of PyTorch Geometric's layers and a linear head.
+TORCH = {
+    "elements": "embedding",
+    "layer_{i}/source": "convs.{i}.lin_l",
+    "layer_{i}/target": "convs.{i}.lin_r",
+    "layer_{i}/edge": "convs.{i}.lin_edge",
+    "layer_{i}/attention": Tensor("convs.{i}.att", lambda tensor: tensor[0]),
+    "layer_{i}/bias": Tensor("convs.{i}.bias"),
+    "out": "fc",
+}
+
+
 class Model(Architecture):
     """Embeddings, attention layers with ReLU and dropout, the mean over the atoms, a linear layer.
 
@@ -72,6 +90,7 @@ class Model(Architecture):
     neighbour like any other.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
     outputs: int = 1
@@ -86,13 +105,13 @@ class Model(Architecture):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        """Return what it reads, in the words of `qc_jax.data.targets.INPUTS`."""
         positions = ("positions",) if self.edge_features == "distance" else ()
         return ("atomic_numbers", *positions)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         h = embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
         atoms = batch.atomic_numbers.shape[1]
         edges = None
@@ -112,19 +131,3 @@ class Model(Architecture):
             h = nn.relu(layer(around, h, weight, edges, train))
             h = Dropout(self.dropout)(h, batch, train)
         return dense(self.outputs, name="out")(batch.pool(h, "mean"))
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a network of PyTorch Geometric's layers and a linear head.
-TORCH = {
-    "elements": "embedding",
-    "layer_{i}/source": "convs.{i}.lin_l",
-    "layer_{i}/target": "convs.{i}.lin_r",
-    "layer_{i}/edge": "convs.{i}.lin_edge",
-    "layer_{i}/attention": Array("convs.{i}.att", lambda tensor: tensor[0]),
-    "layer_{i}/bias": Array("convs.{i}.bias"),
-    "out": "fc",
-}

@@ -10,11 +10,23 @@ from typing import Any, ClassVar, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dense, Dropout
+
+# The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.
+TORCH = {
+    "elements": "embedding",
+    "edge": "edge_weight",
+    "layer_{i}": "convs.{i}.lin",
+    "bias_{i}": "convs.{i}.bias",
+    "out_0": "head.0",
+    "out_1": "head.3",
+    "out_2": "head.6",
+}
 
 
 class Model(Architecture):
@@ -23,6 +35,8 @@ class Model(Architecture):
     W_ij is 1 for every neighbour; with `edge_features='distance'` it is between 0 and 1, learned
     from Gaussians of the distance, and falls to 0 at the cutoff (Å).
     """
+
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
 
     # QuantumCanvas calls the head so, with its dropouts and, in weights that are about, without.
     torch_aliases: ClassVar[Mapping[str, str]] = {
@@ -44,13 +58,13 @@ class Model(Architecture):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What it reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        """Return what it reads, in the words of `qc_jax.data.targets.INPUTS`."""
         positions = ("positions",) if self.edge_features == "distance" else ()
         return ("atomic_numbers", *positions)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         h = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")(batch.atomic_numbers)
         if self.edge_features == "distance":
             distance, there = _radial.distances(batch, self.cutoff)
@@ -71,19 +85,3 @@ class Model(Architecture):
             pooled = nn.relu(Dense(width, name=f"out_{i}")(pooled))
             pooled = Dropout(self.dropout)(pooled, batch, train)
         return Dense(self.outputs, name="out_2")(pooled)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a network of PyTorch Geometric's layers, its head an `nn.Sequential` with dropouts.
-TORCH = {
-    "elements": "embedding",
-    "edge": "edge_weight",
-    "layer_{i}": "convs.{i}.lin",
-    "bias_{i}": "convs.{i}.bias",
-    "out_0": "head.0",
-    "out_1": "head.3",
-    "out_2": "head.6",
-}

@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair
 from qc_jax.models._start import dense, embed, layer_norm
+
+TORCH = {
+    "elements": "element_embedding",
+    "layer_{i}": "layers.{i}.0",
+    "norm_{i}": "layers.{i}.1",
+    "distance": "dist_proj",
+    "out_0": "head.0",
+    "out_1": "head.3",
+}
 
 
 class Model(Architecture):
@@ -21,6 +30,7 @@ class Model(Architecture):
     linear map of the distance go through an MLP. The atoms' order matters.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
@@ -31,8 +41,8 @@ class Model(Architecture):
     max_atomic_number: int = 103
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -47,17 +57,3 @@ class Model(Architecture):
         x = jnp.concatenate([h.reshape(len(h), -1), far], axis=-1)  # [B, 3H]
         x = nn.relu(dense(self.hidden, name="out_0")(x))
         return dense(self.outputs, name="out_1")(dropout(x, batch, train))
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "elements": "element_embedding",
-    "layer_{i}": "layers.{i}.0",
-    "norm_{i}": "layers.{i}.1",
-    "distance": "dist_proj",
-    "out_0": "head.0",
-    "out_1": "head.3",
-}

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
@@ -46,7 +47,7 @@ class Edges(NamedTuple):
 
 
 def with_itself(batch: Batch) -> Batch:
-    """The structures with every atom as the first of its own neighbours."""
+    """Return the structures with every atom as the first of its own neighbours."""
     b, atoms, _ = batch.neighbors.shape
     own = jnp.arange(atoms, dtype=batch.neighbors.dtype)[:, None]
     own = jnp.broadcast_to(own, (b, atoms, 1))
@@ -57,8 +58,8 @@ def with_itself(batch: Batch) -> Batch:
     return batch.replace(neighbors=neighbors, shifts=shifts)
 
 
-def harmonics(units: jax.Array, max_degree: int) -> tuple[jax.Array, ...]:
-    """Real spherical harmonics of unit vectors [..., 3], [..., 2l + 1] of each degree from 1 to 2.
+def harmonics(units: Float[Array, "*any 3"], max_degree: int) -> tuple[jax.Array, ...]:
+    """Return real spherical harmonics of unit vectors, [..., 2l + 1] of each degree from 1 to 2.
 
     Of norm 1 each; zeros where the vector is zero.
     """
@@ -76,8 +77,8 @@ def harmonics(units: jax.Array, max_degree: int) -> tuple[jax.Array, ...]:
     return units, jnp.stack(second, axis=-1)
 
 
-def radial_basis(count: int, cutoff: float) -> tuple[np.ndarray, float]:
-    """Centres [count], and steepness, of Gaussians of e^(−5 d/cutoff)."""
+def radial_basis(count: int, cutoff: float) -> tuple[Float[np.ndarray, " count"], float]:
+    """Return centres, and steepness, of Gaussians of e^(−5 d/cutoff)."""
     least = math.exp(-cutoff)
     return np.linspace(least, 1, count), (2 / count * (1 - least)) ** -2
 
@@ -90,7 +91,7 @@ class Part(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., N] → [..., used]."""
+        """Return the features, of other numbers."""
         kernel = self.param("kernel", _glorot, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, self.features)
         return x @ kernel[:, : self.used] + bias[: self.used]
@@ -115,7 +116,7 @@ class Attention(nn.Module):
     def __call__(
         self, edges: Edges, h: jax.Array, x: Tensors | None, t: jax.Array, train: bool
     ) -> tuple[jax.Array, Tensors]:
-        """Features h [B, A, H], tensors x (None where all are zero) and edges t [B, A, K, H]."""
+        """Return features h [B, A, H] and tensors of h, x (None: all zero), edges t."""
         hidden, degrees = h.shape[-1], len(edges.directions)
         width = (1 + 2 * degrees) * hidden
         used = width if x is not None else (1 + degrees) * hidden
@@ -162,7 +163,7 @@ class Refinement(nn.Module):
 
     @nn.compact
     def __call__(self, edges: Edges, x: Tensors, t: jax.Array) -> jax.Array:
-        """Tensors x and edges [B, A, K, H] → edges of the same shape."""
+        """Return the edges [B, A, K, H], refined by the tensors."""
         hidden = t.shape[-1]
         query = _dense(hidden, "query", False)
         total = jnp.zeros_like(t)
@@ -185,7 +186,7 @@ class FeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, x: Tensors) -> tuple[jax.Array, Tensors]:
-        """Features [B, A, H] and tensors → the same; after the last layer nobody reads tensors."""
+        """Return features [B, A, H] and tensors, one layer on; nobody reads the last tensors."""
         hidden = h.shape[-1]
         mix = _dense(hidden, "mix", False)
         mixed = [mix(tensor) for tensor in x]
@@ -200,6 +201,32 @@ class FeedForward(nn.Module):
         return h, tuple(old + gate * new for old, new in zip(x, mixed, strict=True))
 
 
+def _twice(prefix: str, rest: str) -> tuple[str, str]:
+    """Return the two names under which the reference's MLPs store a layer."""
+    return f"gotennet.{prefix}.dense_layers.{rest}", f"gotennet.{prefix}.layers.{rest}"
+
+
+_ATTENTION = {"query": "W_q", "key": "W_k", "edge": "W_re", "filter": "W_rs"} | {
+    "scalar_{k}": "gamma_s.{k}",
+    "value_{k}": "gamma_v.{k}",
+}
+TORCH = {
+    "elements": "gotennet.A_na",
+    "neighbors": "gotennet.node_init.A_nbr",
+    "around": _twice("node_init.W_ndp", "0"),
+    "atom_norm": _twice("node_init.W_nrd_nru", "0.norm"),
+    "atom_{k}": _twice("node_init.W_nrd_nru", "{k}"),
+    "edge": "gotennet.edge_init.W_erp",
+    **{f"attention_{{i}}/{a}": f"gotennet.gata_list.{{i}}.{b}" for a, b in _ATTENTION.items()},
+    "refinement_{i}/query": "gotennet.gata_list.{i}.W_vq",
+    "refinement_{i}/key_{l}": "gotennet.gata_list.{i}.W_vk.{l}",
+    "refinement_{i}/edge": _twice("gata_list.{i}.gamma_t", "0"),
+    "feed_forward_{i}/mix": "gotennet.eqff_list.{i}.W_vu",
+    "feed_forward_{i}/{k}": "gotennet.eqff_list.{i}.gamma_m.{k}",
+    "out": "regressor",
+}
+
+
 class Model(Architecture):
     """Reads distances and directions below the cutoff (Å) and element embeddings.
 
@@ -207,6 +234,7 @@ class Model(Architecture):
     too, and attention does not vanish at the cutoff: outputs jump where a neighbour leaves.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     not_smooth_reason: ClassVar[str] = "outputs jump where a neighbour crosses the cutoff"
 
@@ -230,8 +258,8 @@ class Model(Architecture):
             )
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         edges, radial = self._edges(batch)
         h = self._atoms(edges, radial)
         near = edges.batch.of_neighbors(h) + h[:, :, None]
@@ -247,7 +275,7 @@ class Model(Architecture):
         return dense(self.outputs, name="out")(batch.pool(h, self.readout))
 
     def _edges(self, batch: Batch) -> tuple[Edges, jax.Array]:
-        """The edges, and their radial basis [B, A, K, G]."""
+        """Return the edges, and their radial basis [B, A, K, G]."""
         batch = with_itself(batch)
         distance, there = _radial.distances(batch, self.cutoff)
         vectors = batch.displacements(batch.positions)
@@ -271,7 +299,7 @@ class Model(Architecture):
         return edges, radial
 
     def _atoms(self, edges: Edges, radial: jax.Array) -> jax.Array:
-        """Features [B, A, H] of the elements and of those around them, without the atom itself."""
+        """Return features [B, A, H] of the elements and of those around them."""
         numbers, rows = edges.batch.atomic_numbers, self.max_atomic_number + 1
         filters = _dense(self.hidden, "around")(radial) * edges.smooth
         sent = edges.batch.of_neighbors(embed(rows, self.hidden, name="neighbors")(numbers))
@@ -280,40 +308,10 @@ class Model(Architecture):
         h = nn.silu(layer_norm(name="atom_norm")(_dense(self.hidden, "atom_0")(h)))
         return _dense(self.hidden, "atom_1")(h)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
-        """Centres and steepness of the Gaussians, which tell the cutoff."""
+        """Return centres and steepness of the Gaussians, which tell the cutoff."""
         centres, steepness = radial_basis(self.radial, self.cutoff)
         return {
             "gotennet.radial_basis.means": centres,
             "gotennet.radial_basis.betas": np.full(self.radial, steepness),
         }
-
-
-def _twice(prefix: str, rest: str) -> tuple[str, str]:
-    """A layer of the reference's MLPs, which store each under two names."""
-    return f"gotennet.{prefix}.dense_layers.{rest}", f"gotennet.{prefix}.layers.{rest}"
-
-
-_ATTENTION = {"query": "W_q", "key": "W_k", "edge": "W_re", "filter": "W_rs"} | {
-    "scalar_{k}": "gamma_s.{k}",
-    "value_{k}": "gamma_v.{k}",
-}
-TORCH = {
-    "elements": "gotennet.A_na",
-    "neighbors": "gotennet.node_init.A_nbr",
-    "around": _twice("node_init.W_ndp", "0"),
-    "atom_norm": _twice("node_init.W_nrd_nru", "0.norm"),
-    "atom_{k}": _twice("node_init.W_nrd_nru", "{k}"),
-    "edge": "gotennet.edge_init.W_erp",
-    **{f"attention_{{i}}/{a}": f"gotennet.gata_list.{{i}}.{b}" for a, b in _ATTENTION.items()},
-    "refinement_{i}/query": "gotennet.gata_list.{i}.W_vq",
-    "refinement_{i}/key_{l}": "gotennet.gata_list.{i}.W_vk.{l}",
-    "refinement_{i}/edge": _twice("gata_list.{i}.gamma_t", "0"),
-    "feed_forward_{i}/mix": "gotennet.eqff_list.{i}.W_vu",
-    "feed_forward_{i}/{k}": "gotennet.eqff_list.{i}.gamma_m.{k}",
-    "out": "regressor",
-}

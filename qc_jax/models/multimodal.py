@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
@@ -19,6 +20,15 @@ from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pictures
 from qc_jax.models._start import dense
+
+TORCH = {
+    **_torch.below("schnet/", "schnet.", schnet.TORCH),
+    # The stages of the published model's Sequential: convolution, norm, ReLU, pooling, and these.
+    **_resnet.torch_names(
+        "resnet/", "resnet.0", "resnet.1", tuple(f"resnet.{4 + i}" for i in range(_resnet.STAGES))
+    ),
+    "fusion_{i}": "fusion_mlp.{i}",
+}
 
 
 class Model(Architecture):
@@ -29,6 +39,7 @@ class Model(Architecture):
     where a canvas has become one pixel: 6.9 of the 11.6 million weights.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -51,8 +62,8 @@ class Model(Architecture):
             )
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs."""
         geometry = schnet.Model(
             hidden=self.hidden,
             filters=self.filters,
@@ -74,25 +85,11 @@ class Model(Architecture):
             x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name=f"fusion_{3 * len(self.fusion)}")(x)
 
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
     def torch_constants(self) -> dict[str, Any]:
-        """The centres of SchNet's Gaussians, which tell the cutoff."""
+        """Return the centres of SchNet's Gaussians, which tell the cutoff."""
         geometry = schnet.Model(gaussians=self.gaussians, cutoff=self.cutoff, parent=None)
         constants = geometry.torch_constants()
         return {f"schnet.{name}": value for name, value in constants.items()}
-
-
-TORCH = {
-    **_torch.below("schnet/", "schnet.", schnet.TORCH),
-    # The stages of the published model's Sequential: convolution, norm, ReLU, pooling, and these.
-    **_resnet.torch_names(
-        "resnet/", "resnet.0", "resnet.1", tuple(f"resnet.{4 + i}" for i in range(_resnet.STAGES))
-    ),
-    "fusion_{i}": "fusion_mlp.{i}",
-}
 
 
 # What torchvision's resnet18 calls its weights, and those that are left out.
@@ -103,7 +100,7 @@ LAST_LAYER = ("fc.weight", "fc.bias")
 
 
 def image_weights(model: Model, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the model's variables that torchvision's resnet18 has: weights and averages.
+    """Return the variables that torchvision's resnet18 has: weights and averages.
 
     A file of ImageNet's, that any machine with torchvision can write:
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import (
@@ -24,7 +24,7 @@ from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair
 from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, embed, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
 
 
 class Asking(nn.Module):
@@ -35,13 +35,48 @@ class Asking(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, asking: jax.Array, asked: jax.Array, batch: Batch, train: bool) -> jax.Array:
-        """Tokens [B, Q, D] that ask and [B, K, D] that are asked → [B, Q, D]."""
+    def __call__(
+        self,
+        asking: Float[Array, "batch asking features"],
+        asked: Float[Array, "batch asked features"],
+        batch: Batch,
+        train: bool,
+    ) -> Float[Array, "batch asking features"]:
+        """Return the asking tokens, with what they gather from those that are asked."""
         attention = Attention(self.heads, self.dropout, name="attention")
         x = layer_norm(name="norm")(asking + attention(asking, asked, batch, train))
         hidden = nn.gelu(dense(self.mlp, name="mlp_0")(x), approximate=False)
         hidden = Dropout(self.dropout)(hidden, batch, train)
         return x + dense(x.shape[-1], name="mlp_1")(hidden)
+
+
+def _torch_asking(ours: str, attention: str, letter: str) -> dict:
+    theirs = "cross_attention_layers.{i}."
+    return {
+        **torch_attention(f"{ours}/attention", theirs + attention),
+        f"{ours}/norm": f"{theirs}norm_{letter}",
+        f"{ours}/mlp_0": f"{theirs}ffn_{letter}.0",
+        f"{ours}/mlp_1": f"{theirs}ffn_{letter}.3",
+    }
+
+
+TORCH = {
+    **torch_patches("patches", "patch_embed"),
+    "places": Tensor("pos_embed"),
+    **torch_encoder_layer("layer_{i}", "img_transformer.layers.{i}"),
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    **_torch_asking("patches_ask_{i}", "attn_a_to_b", "a"),
+    **_torch_asking("atoms_ask_{i}", "attn_b_to_a", "b"),
+    "gate_0": "gated_fusion.gate_net.0",
+    "gate_1": "gated_fusion.gate_net.2",
+    "of_patches": "gated_fusion.proj_a",
+    "of_atoms": "gated_fusion.proj_b",
+    "out_0": "head.0",
+    "norm": "head.1",
+    "out_1": "head.4",
+    "out_2": "head.6",
+}
 
 
 class Model(Architecture):
@@ -51,6 +86,7 @@ class Model(Architecture):
     from the second but the canvas. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -71,8 +107,8 @@ class Model(Architecture):
         check_patches("multimodal_v2", self.patch)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -102,36 +138,3 @@ class Model(Architecture):
         x = Dropout(self.dropout)(x, batch, train)
         x = nn.relu(dense(self.hidden // 2, name="out_1")(x))
         return dense(self.outputs, name="out_2")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-def _torch_asking(ours: str, attention: str, letter: str) -> dict:
-    theirs = "cross_attention_layers.{i}."
-    return {
-        **torch_attention(f"{ours}/attention", theirs + attention),
-        f"{ours}/norm": f"{theirs}norm_{letter}",
-        f"{ours}/mlp_0": f"{theirs}ffn_{letter}.0",
-        f"{ours}/mlp_1": f"{theirs}ffn_{letter}.3",
-    }
-
-
-TORCH = {
-    **torch_patches("patches", "patch_embed"),
-    "places": Array("pos_embed"),
-    **torch_encoder_layer("layer_{i}", "img_transformer.layers.{i}"),
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    **_torch_asking("patches_ask_{i}", "attn_a_to_b", "a"),
-    **_torch_asking("atoms_ask_{i}", "attn_b_to_a", "b"),
-    "gate_0": "gated_fusion.gate_net.0",
-    "gate_1": "gated_fusion.gate_net.2",
-    "of_patches": "gated_fusion.proj_a",
-    "of_atoms": "gated_fusion.proj_b",
-    "out_0": "head.0",
-    "norm": "head.1",
-    "out_1": "head.4",
-    "out_2": "head.6",
-}

@@ -17,15 +17,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
-from qc_jax.models import _radial, _start
+from qc_jax.models import _start
 from qc_jax.models._base import Architecture, field
+from qc_jax.ops import safe_norm
 
 
 def _e3nn() -> types.ModuleType:
-    """The module e3nn_jax, imported where it is used: who does not use it need not have it.
+    """Return the module e3nn_jax, imported where it is used: who does not use it need not have it.
 
     Raises:
       InputError: it is not installed.
@@ -37,29 +39,9 @@ def _e3nn() -> types.ModuleType:
     return e3nn_jax
 
 
-def silu(x: jax.Array) -> jax.Array:
-    """x/(1 + e⁻ˣ), scaled to a mean square of 1 where x is normally distributed, as in e3nn."""
+def silu(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Return x/(1 + e⁻ˣ), scaled to a mean square of 1 of normally distributed x, as in e3nn."""
     return 1.6765324703310913 * jax.nn.silu(x)
-
-
-def bessel(distance: jax.Array, count: int, cutoff: float) -> jax.Array:
-    """√(2/c) sin(nπd/c)/d for n = 1 … `count`, equation 8 of the paper: [..., count]."""
-    n = np.arange(1, count + 1)
-    scale = jnp.asarray(np.sqrt(2 / cutoff) * np.pi * n / cutoff, distance.dtype)
-    return scale * jnp.sinc(jnp.asarray(n / cutoff, distance.dtype) * distance[..., None])
-
-
-def envelope(distance: jax.Array, cutoff: float, p: int = 6) -> jax.Array:
-    """From 1 at zero smoothly to 0 at the cutoff and beyond (arXiv 2003.03123, equation 8)."""
-    inside = distance < cutoff
-    d = jnp.where(inside, distance / cutoff, 1)
-    value = (
-        1
-        - (p + 1) * (p + 2) / 2 * d**p
-        + p * (p + 2) * d ** (p + 1)
-        - p * (p + 1) / 2 * d ** (p + 2)
-    )
-    return jnp.where(inside, value, 0)
 
 
 class Couplings(NamedTuple):
@@ -76,7 +58,7 @@ class Couplings(NamedTuple):
 
 
 def couplings(given: int, harmonics: int, kept: int) -> Couplings:
-    """All paths between natural parities, from and to degrees up to those.
+    """Return all paths between natural parities, from and to degrees up to those.
 
     Coefficients are of e3nn's normalisation 'component'. A degree's paths go by that of the
     feature, then by that of the harmonic.
@@ -98,7 +80,7 @@ def couplings(given: int, harmonics: int, kept: int) -> Couplings:
 
 
 def _irrep(degree: int) -> str:
-    """Its name, with its natural parity: 0e, 1o, 2e, …"""
+    """Return an irrep's name, with its natural parity: 0e, 1o, 2e, …"""
     return f"{degree}{'eo'[degree % 2]}"
 
 
@@ -112,7 +94,7 @@ class Own(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, attributes: jax.Array) -> jax.Array:
-        """[B, A, 2l + 1, F] and [B, A, T] → [B, A, 2l + 1, features]."""
+        """Return features [B, A, 2l + 1, features], mixed as the attributes [B, A, T] say."""
         count, width = attributes.shape[-1], h.shape[-1]
         shape = (count * width, self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
@@ -144,7 +126,7 @@ class Interaction(nn.Module):
         harmonics: jax.Array,
         radial: jax.Array,
     ) -> list[jax.Array]:
-        """One layer.
+        """Return the features, one layer on.
 
         Args:
           batch: of B structures.
@@ -195,6 +177,21 @@ class Interaction(nn.Module):
         return [scalars, *(gate * x for gate, x in zip(gates, new[1:], strict=True))]
 
 
+# The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.
+TORCH = {
+    "elements": "embedding",
+    "attributes": "attributes",
+    "layer_{i}/before_{l}e": "layers.{i}.before.{l}e",
+    "layer_{i}/before_{l}o": "layers.{i}.before.{l}o",
+    "layer_{i}/radial_{k}": "layers.{i}.radial.{k}",
+    "layer_{i}/after_{l}e": "layers.{i}.after.{l}e",
+    "layer_{i}/after_{l}o": "layers.{i}.after.{l}o",
+    "layer_{i}/own_{l}e": "layers.{i}.own.{l}e",
+    "layer_{i}/own_{l}o": "layers.{i}.own.{l}o",
+    "out_{k}": "out.{k}",
+}
+
+
 class Model(Architecture):
     """Reads distances below the cutoff (Å), directions and element embeddings.
 
@@ -202,6 +199,7 @@ class Model(Architecture):
     positions, at the cutoff too, except where two atoms coincide.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
@@ -220,8 +218,8 @@ class Model(Architecture):
         _e3nn()
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         harmonics, radial = self._edges(batch)
 
         def embed(name: str, width: int) -> jax.Array:
@@ -245,37 +243,20 @@ class Model(Architecture):
         return batch.pool(nn.Dense(self.outputs, name="out_1")(scalars))
 
     def _edges(self, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """Harmonics [B, A, K, J] and radial basis [B, A, K, R]: 0 where nobody is there."""
+        """Return harmonics [B, A, K, J] and radial basis [B, A, K, R]: 0 where nobody is there."""
         e3nn = _e3nn()
         dtype = batch.positions.dtype
         vectors = batch.displacements(batch.positions)
         # Sines of large numbers make nothing of bfloat16.
         vectors = vectors.astype(jnp.promote_types(dtype, jnp.float32))
-        distance = _radial.length(vectors)
+        distance = safe_norm(vectors)
         # Of coincident atoms the direction is zero, and so are its harmonics but for the scalar.
         units = vectors / jnp.where(distance > 0, distance, 1)[..., None]
         harmonics = e3nn.spherical_harmonics(
             e3nn.s2_irreps(self.max_degree), units, normalize=False, normalization="component"
         )
-        within = jnp.where(batch.neighbor_mask, envelope(distance, self.cutoff), 0)
-        radial = bessel(distance, self.radial, self.cutoff) * within[..., None]
+        # Equation 8 of the paper, and of arXiv 2003.03123 with p = 6.
+        envelope = e3nn.poly_envelope(5, 2, self.cutoff)
+        within = jnp.where(batch.neighbor_mask, envelope(distance), 0)
+        radial = e3nn.bessel(distance, self.radial, self.cutoff) * within[..., None]
         return harmonics.array.astype(dtype), radial.astype(dtype)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-# The names of a PyTorch network of e3nn's tensor products, copies of an irrep mixed by its Linear.
-TORCH = {
-    "elements": "embedding",
-    "attributes": "attributes",
-    "layer_{i}/before_{l}e": "layers.{i}.before.{l}e",
-    "layer_{i}/before_{l}o": "layers.{i}.before.{l}o",
-    "layer_{i}/radial_{k}": "layers.{i}.radial.{k}",
-    "layer_{i}/after_{l}e": "layers.{i}.after.{l}e",
-    "layer_{i}/after_{l}o": "layers.{i}.after.{l}o",
-    "layer_{i}/own_{l}e": "layers.{i}.own.{l}e",
-    "layer_{i}/own_{l}o": "layers.{i}.own.{l}o",
-    "out_{k}": "out.{k}",
-}

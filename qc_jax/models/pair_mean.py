@@ -6,31 +6,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.batch import Batch
+from qc_jax.data.scaling import additive_constants
 from qc_jax.models._base import Architecture
-
-
-def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least-squares fit label ≈ mean + Σ_atoms c(Z), one constant an element and target.
-
-    The least-norm solution: an element that is in no row has c = 0.
-
-    Args:
-      numbers: [N, A] atomic numbers; 0 is padding.
-      labels: [N, T].
-
-    Returns:
-      c [Z, T], and the mean [T] of the labels.
-    """
-    counts = np.zeros((len(numbers), MAX_ATOMIC_NUMBER + 1))  # [N, Z]
-    for column in np.asarray(numbers).T:
-        counts[np.arange(len(numbers)), column] += 1
-    counts[:, 0] = 0
-    mean = labels.mean(axis=0)
-    constants, *_ = np.linalg.lstsq(counts, labels - mean, rcond=None)
-    return constants, mean
 
 
 class Model(Architecture):
@@ -43,14 +24,14 @@ class Model(Architecture):
     outputs: int = 1
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B structures → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B structures."""
         elements = nn.Embed(MAX_ATOMIC_NUMBER + 1, self.outputs, name="elements")
         mean = self.param("bias", nn.initializers.zeros, (self.outputs,))
         return batch.pool(elements(batch.atomic_numbers)) + mean
 
-    def solve(self, structures: Batch, labels: np.ndarray) -> dict[str, Any]:
-        """The variables that fit N structures to scaled labels [N, outputs]."""
+    def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
+        """Return the variables that fit the structures to scaled labels."""
         constants, mean = additive_constants(np.asarray(structures.atomic_numbers), labels)
         weights = {"elements": {"embedding": constants}, "bias": mean}
         return {"params": jax.tree.map(jnp.float32, weights)}

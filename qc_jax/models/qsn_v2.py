@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import Attention, check_heads, torch_attention
@@ -18,6 +19,16 @@ from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense, embed, layer_norm
+
+TORCH = {
+    "conv_{i}": "conv_layers.{i}",
+    "norm_{i}": "bn_layers.{i}",
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    **torch_attention("attention", "cross_attention"),
+    "distance_{i}": "dist_encoding.{i}",
+    "fusion_{i}": "fusion.{i}",
+}
 
 
 class Model(Architecture):
@@ -29,6 +40,7 @@ class Model(Architecture):
     (Å). The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -46,8 +58,8 @@ class Model(Architecture):
         check_heads("qsn_v2", self.convolutions[-1], self.heads)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -77,18 +89,3 @@ class Model(Architecture):
             x = dense(width, name=f"fusion_{4 * i}")(x)
             x = activate(layer_norm(name=f"fusion_{4 * i + 1}")(x))
         return dense(self.outputs, name=f"fusion_{4 * len(self.hidden)}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "conv_{i}": "conv_layers.{i}",
-    "norm_{i}": "bn_layers.{i}",
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    **torch_attention("attention", "cross_attention"),
-    "distance_{i}": "dist_encoding.{i}",
-    "fusion_{i}": "fusion.{i}",
-}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture, channels, field
@@ -17,6 +18,8 @@ from qc_jax.models._convolution import Convolution
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, pictures
 from qc_jax.models._start import dense
+
+TORCH = {"conv_{i}": "conv{i}", "dense_{i}": "fc{i}"}
 
 
 class Model(Architecture):
@@ -27,6 +30,7 @@ class Model(Architecture):
     the sum of both elements: one number, not scaled. The canvas leaks dipole and charges.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "canvas")
 
     outputs: int = 1
@@ -36,8 +40,8 @@ class Model(Architecture):
     dropout: float = field(0.3, at_least=0, below=1)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -59,10 +63,3 @@ class Model(Architecture):
             x = x if i == 1 else jnp.concatenate([activate(x), facts], axis=1)
             x = dense(width, name=f"dense_{i}")(x)
         return x
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {"conv_{i}": "conv{i}", "dense_{i}": "fc{i}"}

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
+
+TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}
 
 
 class Model(Architecture):
@@ -21,6 +23,7 @@ class Model(Architecture):
     dipole and charges. The atoms' order matters.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -31,8 +34,8 @@ class Model(Architecture):
     max_atomic_number: int = 103
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -47,10 +50,3 @@ class Model(Architecture):
             x = layer_norm(name=f"mlp_{4 * i + 1}")(dense(width, name=f"mlp_{4 * i}")(x))
             x = Dropout(self.dropout)(nn.relu(x), batch, train)
         return dense(self.outputs, name=f"mlp_{4 * len(self.hidden)}")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {"elements": "element_embedding", "mlp_{i}": "mlp.{i}"}

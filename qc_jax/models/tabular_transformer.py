@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
@@ -13,7 +13,19 @@ from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._layers import Dropout
 from qc_jax.models._pair import pair, statistics
 from qc_jax.models._start import dense, embed, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
+
+TORCH = {
+    "channels_in": "channel_proj",
+    "elements": "element_embedding",
+    "atoms_in": "atom_proj",
+    "class_token": Tensor("cls_token"),
+    "places": Tensor("pos_encoding"),
+    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
+    "norm": "head.0",
+    "out_0": "head.1",
+    "out_1": "head.4",
+}
 
 
 class Model(Architecture):
@@ -25,6 +37,7 @@ class Model(Architecture):
     read.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1
@@ -42,8 +55,8 @@ class Model(Architecture):
         check_heads("tabular_transformer", self.hidden, self.heads)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs].
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs.
 
         Raises:
           InputError: the structures are no pairs.
@@ -71,20 +84,3 @@ class Model(Architecture):
         x = nn.relu(dense(self.hidden // 2, name="out_0")(x))
         x = Dropout(self.dropout)(x, batch, train)
         return dense(self.outputs, name="out_1")(x)
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    "channels_in": "channel_proj",
-    "elements": "element_embedding",
-    "atoms_in": "atom_proj",
-    "class_token": Array("cls_token"),
-    "places": Array("pos_encoding"),
-    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
-    "norm": "head.0",
-    "out_0": "head.1",
-    "out_1": "head.4",
-}

@@ -8,15 +8,24 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.models._attention import EncoderLayer, check_heads, torch_encoder_layer
 from qc_jax.models._base import Architecture, channels, field
 from qc_jax.models._patches import check_patches, patches, torch_patches
 from qc_jax.models._start import dense, layer_norm
-from qc_jax.models._torch import Array
+from qc_jax.models._torch import Tensor
+
+TORCH = {
+    **torch_patches("patches", "patch_embed"),
+    "class_token": Tensor("cls_token"),
+    "places": Tensor("pos_embed"),
+    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
+    "norm": "head.0",
+    "out": "head.1",
+}
 
 
 class Model(Architecture):
@@ -25,6 +34,7 @@ class Model(Architecture):
     The canvas leaks dipole and charges, in those of its channels that are read.
     """
 
+    torch_names: ClassVar[Mapping[str, Any]] = TORCH
     inputs: ClassVar[tuple[str, ...]] = ("canvas",)
 
     outputs: int = 1
@@ -42,8 +52,8 @@ class Model(Architecture):
         check_patches("vit", self.patch)
 
     @nn.compact
-    def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs]."""
+    def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
+        """Return the outputs of B pairs."""
         cut = patches(batch, self.channels, self.patch)
         b, count, _ = cut.shape
         start = nn.initializers.normal(1)
@@ -58,17 +68,3 @@ class Model(Architecture):
             last = i == self.layers - 1
             tokens = layer(tokens, batch, train, first=1 if last else None)
         return dense(self.outputs, name="out")(layer_norm(name="norm")(tokens[:, 0]))
-
-    def torch_names(self) -> Mapping[str, Any]:
-        """Return the names of its reference's weights."""
-        return TORCH
-
-
-TORCH = {
-    **torch_patches("patches", "patch_embed"),
-    "class_token": Array("cls_token"),
-    "places": Array("pos_embed"),
-    **torch_encoder_layer("layer_{i}", "transformer.layers.{i}"),
-    "norm": "head.0",
-    "out": "head.1",
-}

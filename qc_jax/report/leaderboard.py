@@ -217,7 +217,7 @@ def pair_errors(
                     "predicted": kept.predicted[:, column],
                     "error": kept.errors(target),
                 }
-            )
+            ).dropna(subset="true")
         )
     return pd.concat(found, ignore_index=True) if found else None
 

@@ -1,6 +1,6 @@
 """The leaderboard as tables that are shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -263,21 +263,3 @@ def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | 
     )
     title = "Published numbers beside ours" if same else "Published numbers, of another dataset"
     return Table(name, title, [*words, *heads], rows, caption=caption, folded=not same)
-
-
-def of_frame(
-    name: str, title: str, frame: pd.DataFrame, caption: str = "", numeric: Iterable[str] = ()
-) -> Table:
-    """A table as it is: the columns named in `numeric` hold numbers or cells, the others text."""
-    known = set(numeric)
-    rows = [
-        [
-            value
-            if isinstance(value, Cell)
-            else (Cell(number(value), float(value)) if head in known else Cell(str(value)))
-            for head, value in zip(frame.columns, line, strict=True)
-        ]
-        for line in frame.itertuples(index=False, name=None)
-    ]
-    heads = [Column(str(one), numeric=one in known) for one in frame.columns]
-    return Table(name, title, heads, rows, caption=caption)

@@ -1,7 +1,7 @@
 """Predicted against true, as a picture."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,39 +11,35 @@ from qc_jax.data.targets import target
 from qc_jax.evaluate.predictions import Predictions
 
 
-def plot_parity(
-    path: str | os.PathLike,
-    targets: Sequence[str],
-    predicted: np.ndarray,
-    true: np.ndarray,
-    names: Sequence[str],
-    title: str,
+def plot_scored(
+    path: str | os.PathLike, result: Mapping[str, Any], predictions: Predictions
 ) -> None:
-    """Writes a PNG with a panel a target; the three worst rows of each are named.
+    """Write a PNG with a panel a target; the three worst rows of each are named.
 
     Args:
       path: of the PNG.
-      targets: T names.
-      predicted: [M, T] in the targets' units.
-      true: [M, T].
-      names: [M] of the rows.
-      title: of the picture.
+      result: what a training's result.json holds.
+      predictions: of its test rows.
     """
+    targets, names, true, predicted = predictions
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
     page = figure.Figure(figsize=(4.2 * columns, 4.4 * rows), layout="constrained")
-    page.suptitle(title)
+    title = "{model} on {dataset}, split {split}".format_map(result)
+    tested = f"{result['split_sizes']['test']} test {result.get('rows', 'pairs')}"
+    page.suptitle(f"{title}: {tested}")
     axes = page.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(targets) :]:
         axis.set_axis_off()
     for column, (axis, name) in enumerate(zip(axes, targets, strict=False)):
-        x, y = true[:, column], predicted[:, column]
+        known = np.isfinite(true[:, column])
+        x, y, shown = true[known, column], predicted[known, column], np.asarray(names)[known]
         ends = (min(x.min(), y.min()), max(x.max(), y.max()))
         axis.plot(ends, ends, color="0.6", linewidth=1, zorder=1)
         axis.scatter(x, y, s=9, alpha=0.5, linewidths=0, zorder=2)
         for row in np.argsort(np.abs(y - x))[-3:]:
             axis.annotate(
-                names[row],
+                shown[row],
                 (x[row], y[row]),
                 textcoords="offset points",
                 xytext=(4, 4),
@@ -54,25 +50,3 @@ def plot_parity(
         axis.set_ylabel(f"predicted ({target(name).unit})")
         axis.set_aspect("equal", adjustable="datalim")
     page.savefig(path, dpi=130)
-
-
-def plot_scored(
-    path: str | os.PathLike, result: Mapping[str, Any], predictions: Predictions
-) -> None:
-    """Write the PNG of one training's test rows; see `plot_parity`.
-
-    Args:
-      path: of the PNG.
-      result: what its result.json holds.
-      predictions: of its test rows.
-    """
-    title = "{model} on {dataset}, split {split}".format_map(result)
-    tested = f"{result['split_sizes']['test']} test {result.get('rows', 'pairs')}"
-    plot_parity(
-        path,
-        predictions.targets,
-        predictions.predicted,
-        predictions.true,
-        predictions.names.tolist(),
-        f"{title}: {tested}",
-    )

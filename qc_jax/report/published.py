@@ -24,24 +24,18 @@ def is_their_data(data: str) -> bool:
     return data.startswith("published:") or data.endswith(f"/{DATA}") or data == DATA
 
 
-def numbers() -> pd.DataFrame:
-    """All of `published.csv`, with our names of models; `published_as` is the authors'."""
-    with importlib.resources.as_file(
-        importlib.resources.files("qc_jax.report") / "published.csv"
-    ) as path:
-        frame = pd.read_csv(path, dtype={"setting": str}, keep_default_na=False)
-    for column in ("value", "std"):
-        frame[column] = pd.to_numeric(frame[column])
-    return frame.assign(published_as=frame.model, model=frame.model.replace(_OUR_NAMES))
-
-
 def scores() -> pd.DataFrame:
-    """The published test errors on random splits.
+    """Return the published test errors on random splits.
 
     Returns:
       Columns `model`, `published_as`, `target`, `mae`, `std` (NaN where not given), `study`.
     """
-    frame = numbers()
+    package = importlib.resources.files("qc_jax.report")
+    with importlib.resources.as_file(package / "published.csv") as path:
+        frame = pd.read_csv(path, dtype={"setting": str}, keep_default_na=False)
+    for column in ("value", "std"):
+        frame[column] = pd.to_numeric(frame[column])
+    frame = frame.assign(published_as=frame.model, model=frame.model.replace(_OUR_NAMES))
     chosen = frame[(frame.metric == "test_mae") & (frame.target != "average")]
     chosen = chosen[chosen.setting == "random"].rename(columns={"value": "mae"})
     columns = ["model", "published_as", "target", "mae", "std", "study"]

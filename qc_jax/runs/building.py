@@ -17,15 +17,22 @@ from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
+from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, RunConfig
-from qc_jax.runs.sources import read_data
+from qc_jax.runs.sources import open_data
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.transfer import Matched
 
 # Fields of a configuration that say nothing of pairs, and those that say nothing of larger
 # structures, with what they have to be there.
 _OF_STRUCTURES = {"neighbor_cutoff": 0.0, "train_rows": 0, "stream": False}
-_OF_PAIRS = {"train_fraction": 1.0, "scale_on": "train", "canvas_size": 32}
+_OF_PAIRS = {
+    "train_fraction": 1.0,
+    "scale_on": "train",
+    "scale_by": "range",
+    "missing_labels": "drop",
+    "canvas_size": 32,
+}
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", *_OF_STRUCTURES, *_OF_PAIRS)
 
@@ -58,7 +65,7 @@ def from_config(
         config = RunConfig.from_dict(config)
     model = config.architecture()
     if table is None:
-        table = read_data(config.data, config.data_dir)
+        table = open_data(config.data, config.data_dir)
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run(config.replace(data_fingerprint=table.fingerprint()), table, model, task)
@@ -78,8 +85,9 @@ def prepare(
       targets: A target, or several for one model.
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
-      **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on` and `canvas_size` of
-        pairs, `neighbor_cutoff` (Å), `train_rows` and `stream` of larger structures.
+      **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
+        `missing_labels` and `canvas_size` of pairs, `neighbor_cutoff` (Å), `train_rows` and
+        `stream` of larger structures.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.
@@ -180,13 +188,6 @@ def _of_structures(
         train=config.train_rows or None,
         stream=config.stream,
     )
-
-
-def usable_cores() -> int:
-    """Return how many cores of a CPU this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def use_a_device_per_core() -> None:

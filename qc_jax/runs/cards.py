@@ -42,7 +42,13 @@ def published_structures(
     config = published(model or "schnet", "", quick={}).unlock()
     if not model:
         config.model = ConfigDict({"name": ""})
-    for name in ("train_fraction", "scale_on", "canvas_size"):  # they are of pairs
+    for name in (
+        "train_fraction",
+        "scale_on",
+        "scale_by",
+        "missing_labels",
+        "canvas_size",
+    ):  # they are of pairs
         del config[name]
     config.data = ""
     config.split = "collection"  # its own published one

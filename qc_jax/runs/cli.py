@@ -135,13 +135,17 @@ class Flags:
         if "config" in self._values:
             words = self._take_changes(words)
         try:
-            return self._values([sys.argv[0], *words])[1:]
+            rest = self._values([sys.argv[0], *words])[1:]
         except flags.Error as error:
             missing = re.search(r"--(\w+)=None: Flag --\w+ must have a value", str(error))
             if missing:
                 about = self._values[missing[1]].help
                 raise InputError(f"expected --{missing[1]}: {about}") from error
             raise InputError(str(error).replace("flag --", "--")) from error
+        for name in sorted(self.given()):
+            if self._values[name].value == [] or (name == "config" and not self._card.text()):
+                raise InputError(f"--{name}: expected a value, got none")
+        return rest
 
     def _take_changes(self, words: list[str]) -> list[str]:
         """Take off '--config.FIELD=VALUE', and '--config.FIELD VALUE'."""

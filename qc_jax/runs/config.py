@@ -174,6 +174,10 @@ class RunConfig:
       split_seed: Of the split; -1 is the seed of the training.
       train_fraction: Of the training rows, drawn with the seed.
       scale_on: The rows that label scaling is fitted on, 'train'; 'all' is published.
+      scale_by: 'range', by which a target's labels are between −1 and 1, is published; 'residual'
+        beside one constant an element has several targets weigh by how hard each is.
+      missing_labels: 'drop' the rows without some of the targets, as published; 'mask' these labels
+        alone.
       canvas_size: Pixels along each side.
       neighbor_cutoff: Å, of larger structures; 0 is the model's own for crystals, and none for
         molecules: all atoms are neighbours.
@@ -203,6 +207,8 @@ class RunConfig:
     split_seed: int = -1
     train_fraction: float = 1.0
     scale_on: str = "train"
+    scale_by: str = "range"
+    missing_labels: str = "drop"
     canvas_size: int = 32
     neighbor_cutoff: float = 0.0
     train_rows: int = 0
@@ -216,6 +222,8 @@ class RunConfig:
 
     def __post_init__(self):
         choose("scale_on", self.scale_on, ("train", "all"))
+        choose("scale_by", self.scale_by, ("range", "residual"))
+        choose("missing_labels", self.missing_labels, ("drop", "mask"))
         check_size(self.canvas_size)
         if not 0 < self.train_fraction <= 1:
             raise InputError(f"train_fraction: expected above 0 to 1, got {self.train_fraction}")
@@ -246,7 +254,7 @@ class RunConfig:
 
     def architecture(self) -> models.Architecture:
         """Return the untrained model, an output a target."""
-        return self.model.create(len(self.target_names))
+        return self.model.create(1).for_targets(self.target_names)
 
     @classmethod
     def from_dict(cls, given: Any) -> "RunConfig":

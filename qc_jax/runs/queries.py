@@ -52,7 +52,7 @@ def of_file(path: str) -> list[Asked]:
         row = dict(zip(header, values, strict=True))
         text = row.get("distance_ang", "")
         try:
-            distance = float(text) if text else None
+            distance = files.number(text) if text else None
         except ValueError:
             raise InputError(f"{where}: distance_ang: got {text!r}") from None
         if row["pair"].count("_") != 1:

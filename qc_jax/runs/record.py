@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qc_jax.data import files
+from qc_jax.data import files, scaling
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
@@ -97,6 +97,7 @@ class Record:
 
     Attributes:
       offsets: [T] what was taken off the labels, and predictions get back.
+      element_offsets: [T] likewise for each atom of an element, by symbol; empty for none.
       domain: What training saw.
       split: The names of the rows of each part.
       description: Of the split, in words.
@@ -114,6 +115,7 @@ class Record:
     periodic: bool
     cutoff: float | None
     provenance: Mapping[str, Any]
+    element_offsets: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run) -> "Record":
@@ -124,6 +126,7 @@ class Record:
         undefined = table.left_out if isinstance(table, PairTable) else {}
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
+            element_offsets=dict(task.element_offsets),
             domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
             split={part: task.names[rows].tolist() for part, rows in task.split.parts().items()},
             description=task.split.description,
@@ -155,6 +158,7 @@ class Record:
         if type(schema) is not int or schema > SCHEMA:
             raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
         names = {field.name for field in dataclasses.fields(cls)}
+        found.setdefault("element_offsets", {})
         if found.keys() != names:
             odd = sorted(found.keys() ^ names)[0]
             wanted = ", ".join(sorted(names))
@@ -164,13 +168,20 @@ class Record:
             if len(offsets) != targets or not np.isfinite(offsets).all():
                 raise ValueError(f"offsets: expected {targets} numbers, got {found['offsets']}")
             domain = found["domain"]
-            for key in ("split", "left_out", "provenance"):
+            for key in ("split", "left_out", "provenance", "element_offsets"):
                 if not isinstance(found[key], dict):
                     raise ValueError(f"{key}: expected fields and their values")
+            by_element = {
+                key: tuple(map(float, of)) for key, of in found["element_offsets"].items()
+            }
+            scaling.total_offsets(np.array(offsets), by_element, np.zeros((0, 0), int))
+            if not isinstance(found["cutoff"], int | float | None):
+                raise ValueError(f"cutoff: expected a number or null, got {found['cutoff']!r}")
             return cls(
                 **{
                     **found,
                     "offsets": offsets,
+                    "element_offsets": by_element,
                     "domain": None if domain is None else TrainingDomain.from_json(domain),
                 }
             )

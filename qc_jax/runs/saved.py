@@ -16,14 +16,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from qc_jax import models
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.domain import TrainingDomain, warn_outside
 from qc_jax.data.neighbors import Neighbors
-from qc_jax.data.scaling import Scaler
+from qc_jax.data.scaling import Scaler, total_offsets
 from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predict
@@ -90,10 +90,12 @@ class SavedRun:
         """Return that of the labels."""
         return self.state.scaler
 
-    @property
-    def offsets(self) -> Float[np.ndarray, " targets"]:
+    def offsets(
+        self, atomic_numbers: Int[np.ndarray, "structures atoms"]
+    ) -> Float[np.ndarray, "structures targets"]:
         """Return what predictions get on top, float64 in the targets' units."""
-        return np.array(self.record.offsets, np.float64)
+        record = self.record
+        return total_offsets(np.array(record.offsets), record.element_offsets, atomic_numbers)
 
     @property
     def domain(self) -> TrainingDomain | None:
@@ -191,7 +193,7 @@ class SavedRun:
         if self.domain is not None and not by_name and "positions" in self.model.inputs:
             warn_outside(self.domain, batch, self.model.cutoff)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
-        return np.asarray(found, np.float64) + self.offsets
+        return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 
     @staticmethod
     def _are_names(what: Any) -> bool:

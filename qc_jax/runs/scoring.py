@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from qc_jax.data.dataset import Dataset, Task
+from qc_jax.data.scaling import total_offsets
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import leaking_inputs, target
 from qc_jax.errors import InputError
@@ -70,23 +71,26 @@ def score(
     }
 
     def errors(predictions) -> dict[str, dict[str, float]]:
-        return {
-            name: metrics.regression(predictions[:, column], test_labels[:, column])
-            for column, name in enumerate(task.targets)
-        }
+        found = {}
+        for column, name in enumerate(task.targets):
+            known = np.isfinite(test_labels[:, column])
+            if not known.any():
+                raise InputError(f"target {name}: expected test rows that have it, got none")
+            found[name] = metrics.regression(predictions[known, column], test_labels[known, column])
+        return found
 
     true, shown = np.asarray(test_labels), predicted
-    if task.offsets is not None and any(task.offsets):
-        true, shown = (
-            np.asarray(values, np.float64) + np.array(task.offsets)
-            for values in (test_labels, predicted)
-        )
+    if task.offsets is not None and (any(task.offsets) or task.element_offsets):
+        offsets = total_offsets(np.array(task.offsets), task.element_offsets, test_numbers)
+        true, shown = (np.asarray(values, np.float64) + offsets for values in (true, predicted))
     predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
     tested = errors(predicted)
     for column, name in enumerate(task.targets):
-        low, high = statistics.interval(predictions.errors(name))
+        wrong = predictions.errors(name)
+        low, high = statistics.interval(wrong[np.isfinite(wrong)])
         tested[name] |= {"mae_low": low, "mae_high": high}
-        if np.ptp(shown[:, column]) < _CONSTANT * np.ptp(true[:, column]):
+        labels = true[np.isfinite(true[:, column]), column]
+        if np.ptp(shown[:, column]) < _CONSTANT * np.ptp(labels):
             tested[name]["constant"] = float(np.median(shown[:, column]))
 
     result = {

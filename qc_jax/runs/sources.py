@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import sys
-from collections.abc import Callable
 
 from qc_jax.data import pairs
 from qc_jax.data import table as tables
@@ -16,29 +15,6 @@ from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
 
 TFDS_PREFIX = "tfds:"
-# What stands before the path in `config.data`, and who reads it.
-READERS: dict[str, Callable[[str], PairTable]] = {
-    "published:": published.read,
-    "dftbplus:": lambda directory: _read_tree(directory),  # which is defined below
-}
-
-
-def read_data(data: str, data_dir: str) -> PairTable | Structures:
-    """The table, as `read_table`, or the larger structures, as `open_structures`.
-
-    Raises:
-      InputError: no such data.
-    """
-    if is_structures(data):
-        from qc_jax.datasets import open_structures  # imports TFDS
-
-        return dataclasses.replace(open_structures(data, data_dir), opened_as=data)
-    return open_table(data, data_dir)
-
-
-def read_table(data: str, data_dir: str) -> PairTable:
-    """As `open_table`."""
-    return open_table(data, data_dir)
 
 
 def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
@@ -51,14 +27,19 @@ def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
       >>> open_data("gfn2_xtb").opened_as
       'gfn2_xtb'
     """
-    return read_data(name, data_dir)
+    if not (isinstance(name, str) and is_structures(name)):
+        return open_table(name, data_dir)
+    from qc_jax.datasets import open_structures  # imports TFDS
+
+    return dataclasses.replace(open_structures(name, data_dir), opened_as=name)
 
 
 def open_table(name: str, data_dir: str = "") -> PairTable:
     """Open a table of pairs by a name of `--data`, prefixes included.
 
     Args:
-      name: A shipped table, a path to an .npz, 'published:FILE', 'dftbplus:DIR' or 'tfds:DATASET'.
+      name: A shipped table, a path to a .csv or .npz, 'published:FILE', 'dftbplus:DIR' or
+        'tfds:DATASET'. Of a file that is not ours, says on standard error what is wrong with it.
       data_dir: Of TFDS; '' is its own choice.
 
     Raises:
@@ -69,39 +50,30 @@ def open_table(name: str, data_dir: str = "") -> PairTable:
       >>> len(qc_jax.open_table("gfn2_xtb"))
       2671
     """
-    return dataclasses.replace(_read_table(name, data_dir), opened_as=name)
+    if not isinstance(name, str) or not name:
+        raise InputError(f"data: expected a name or a path, got {name!r}")
+    if data_dir and not name.startswith(TFDS_PREFIX):
+        raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {name!r}")
+    if is_structures(name):
+        raise InputError(f"expected a table of pairs, got larger structures, {name!r}")
+    kind, _, rest = name.partition(":")
+    match kind:
+        case "tfds":
+            import qc_jax.datasets  # noqa: F401  (registers the builder)
+            from qc_jax.data import records
 
-
-def _read_table(data: str, data_dir: str) -> PairTable:
-    """The table that `config.data` names; of a file that is not ours, tells what is wrong with it.
-
-    Args:
-      data: a shipped table, a path to an .npz, 'tfds:DATASET', or one of `READERS` and a path.
-      data_dir: of TFDS; '' is TFDS's own choice.
-
-    Raises:
-      InputError: no such data.
-    """
-    if data.startswith(TFDS_PREFIX):
-        import qc_jax.datasets  # noqa: F401  (registers the builder)
-        from qc_jax.data import records
-
-        return records.read_table(data.removeprefix(TFDS_PREFIX), data_dir or None)
-    if data_dir:
-        raise InputError(f"data_dir {data_dir!r} is of TFDS; expected data 'tfds:…', got {data!r}")
-    if is_structures(data):
-        raise InputError(f"expected a table of pairs, got larger structures, {data!r}")
-    for prefix, read in READERS.items():
-        if data.startswith(prefix):
-            table = read(data.removeprefix(prefix))
-            print("\n".join(account(table, most=5)), file=sys.stderr)
-            return table
-    return pairs.read(data) if data.endswith((".csv", ".npz")) else tables.open_table(data)
-
-
-def _read_tree(directory: str) -> PairTable:
-    with Bar() as bar:
-        return dftbplus.read_tree(directory, progress=bar)
+            table = records.read_table(rest, data_dir or None)
+        case "published":
+            table = published.read(rest)
+        case "dftbplus":
+            with Bar() as bar:
+                table = dftbplus.read_tree(rest, progress=bar)
+        case _:
+            known = name.endswith((".csv", ".npz"))
+            table = pairs.read(name) if known else tables.open_table(name)
+    if kind in ("published", "dftbplus"):
+        print("\n".join(account(table, most=5)), file=sys.stderr)
+    return dataclasses.replace(table, opened_as=name)
 
 
 def account(table: PairTable, most: int | None = None) -> list[str]:

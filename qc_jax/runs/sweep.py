@@ -81,8 +81,8 @@ class Sweep:
     directory of each, for `predict` and `evaluate`. It may grow: a later sweep in the same
     directory adds its trainings to those that are there.
 
-    Of several processes the first writes sweep.json and results.csv. Either all train every wave,
-    and the first writes what comes of it, or each trains waves of its own and writes what comes of
+    Of several processes the first writes sweep.json and results.csv. Either all train every stack,
+    and the first writes what comes of it, or each trains stacks of its own and writes what comes of
     those.
 
     Args:
@@ -104,7 +104,7 @@ class Sweep:
     ):
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
-        table = sources.read_data(**data)
+        table = sources.open_data(*data.values())
         for name, config in configs.items():
             if {key: config[key] for key in data} != data:
                 raise InputError(f"{name}: expected the data of the others, {data}")
@@ -118,8 +118,8 @@ class Sweep:
         }
         self._parallel = first["parallel"]
         self.epochs = max(run.settings.epochs for run in all_runs.values())
-        self._runs: dict[str, building.Run] = {}  # of this process's waves
-        # A process that is asked to stop asks the others, which train other waves, by this file.
+        self._runs: dict[str, building.Run] = {}  # of this process's stacks
+        # A process that is asked to stop asks the others, which train other stacks, by this file.
         self._stop = self.workdir.path / "stop"
         with hosts.primary_first("claim"):
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
@@ -142,7 +142,7 @@ class Sweep:
             self._look()
         self._plan = grid.local_stacks(plan, self._parallel)
         # What others train is of no use here, and takes room on a device.
-        mine = [name for wave in self._plan for name in wave.names]
+        mine = [name for stack in self._plan for name in stack.names]
         self._runs |= {name: all_runs[name] for name in mine}
         self._trainings = {name: trainings[name] for name in mine}
         if grid.shared_out(self._parallel):

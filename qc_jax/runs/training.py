@@ -59,8 +59,7 @@ def of_task(model: Architecture, task: Task, config: TrainConfig) -> building.Ru
     if task.table is None or task.spec is None:
         raise InputError("expected a task that qc_jax.prepare made")
     count = len(task.targets)
-    if getattr(model, "outputs", count) != count:
-        model = model.clone(outputs=count)
+    model = model.for_targets(task.targets)
     task = building.for_model(task, model)
     fields = dict(task.spec or {})
     seed = fields.pop("seed")

@@ -62,7 +62,7 @@ class Checkpoints:
             self._manager.close()
 
     def save(self, epoch: int, states: State) -> None:
-        """Writes the states under the stack's epoch; one that is there already is left alone.
+        """Write the states under the stack's epoch; one that is there already is left alone.
 
         Raises:
           InputError: it, or the one before it, cannot be written.
@@ -73,7 +73,7 @@ class Checkpoints:
                 self._manager.save(epoch, args=ocp.args.StandardSave(states))
 
     def latest(self, like: State) -> State | None:
-        """The newest states that can be read, or None where nothing has been saved.
+        """Return the newest states that can be read, or None where nothing has been saved.
 
         A damaged checkpoint is told, and removed if the one before it is whole.
 
@@ -123,7 +123,7 @@ class Checkpoints:
         return jax.tree.map(lambda leaf: leaf.addressable_data(0), states)
 
     def _on_devices(self, states: State) -> State:
-        """As orbax writes them where there are several processes.
+        """Return the states as orbax writes them where there are several processes.
 
         It leaves arrays in host memory to the first process, and refuses those that are on this
         process's devices alone: without `everywhere` they claim to have a copy on another one's.
@@ -142,7 +142,7 @@ class Checkpoints:
 
 @functools.cache
 def _write_alone(process: int) -> None:
-    """Has orbax write all of an array here, though another process seems to have a copy."""
+    """Have orbax write all of an array here, though another process seems to have a copy."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a handler was there before
     handler = ocp.type_handlers.ArrayHandler(primary_host=process, use_replica_parallel=False)
@@ -151,14 +151,14 @@ def _write_alone(process: int) -> None:
 
 
 def _copies(processes: Iterable[int]) -> jax.sharding.Sharding:
-    """The same on the first device of each of the processes."""
+    """Return the sharding of copies on the first device of each of the processes."""
     mesh = jax.sharding.Mesh([jax.local_devices(of)[0] for of in processes], ("processes",))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 @contextlib.contextmanager
 def _told(directory: str) -> Iterator[None]:
-    """What orbax raises when it cannot write, as one line."""
+    """Tell what orbax raises when it cannot write, as one line."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -169,7 +169,7 @@ def _told(directory: str) -> Iterator[None]:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    """The shape of each leaf by its name, like 'params.atom_0.bias'."""
+    """Return the shape of each leaf by its name, like 'params.atom_0.bias'."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)

@@ -17,7 +17,15 @@ class TrainConfig:
       batch_size: rows a step, over all devices.
       epochs: at most.
       lr: learning rate of Adam, at the start.
-      weight_decay: L2 term added to the gradients, as in PyTorch's Adam.
+      optimizer: 'adam'; or 'adamw' (I. Loshchilov, F. Hutter, arXiv 1711.05101), whose weight decay
+        is no part of the gradients that it adapts to.
+      weight_decay: L2 term added to the gradients, as in PyTorch's Adam; of 'adamw' the part of
+        each weight that a step takes off, times the learning rate.
+      embedding_noise: standard deviation of the Gaussian noise that training adds to each atom's
+        embedding of its element, drawn anew for every atom in every step; 0 adds none.
+      average_decay: of an exponential moving average of the weights, which is then what is
+        validated, kept and scored (B. T. Polyak, A. B. Juditsky, SIAM J. Control Optim. 30, 838,
+        1992); 0.999 remembers a thousand steps; 0 averages none.
       grad_clip_norm: largest global gradient norm; 0 clips nothing.
       loss: 'mae' or 'mse', on scaled labels, mean over rows and targets.
       schedule: 'reduce_on_plateau' (by the validation loss) or 'cosine' (to zero at the last
@@ -38,6 +46,8 @@ class TrainConfig:
       force_weight: of the error of the forces beside that of the energies, both on the scale of the
         labels: per Å the forces are −∂/∂positions of the one output, which is an energy in eV; 0
         learns no forces.
+      virial_weight: likewise of the error of the virials, stress times volume, an atom; 0 learns
+        none.
       layer_lr: factors of the learning rate of some layers, 'elements=0,interaction_*=0.1': a
         pattern of the path of weights, or of where it begins; of several that fit the last counts,
         and 0 freezes. '' is the same rate for all.
@@ -55,7 +65,10 @@ class TrainConfig:
     batch_size: int = 64
     epochs: int = 50
     lr: float = 1e-3
+    optimizer: str = "adam"
     weight_decay: float = 0.0
+    embedding_noise: float = 0.0
+    average_decay: float = 0.0
     grad_clip_norm: float = 0.0
     loss: str = "mae"
     schedule: str = "reduce_on_plateau"
@@ -69,11 +82,13 @@ class TrainConfig:
     checkpoint_minutes: float = 0.0
     precision: str = "float32"
     force_weight: float = 0.0
+    virial_weight: float = 0.0
     layer_lr: str = ""
     parallel: str = "auto"
 
     def __post_init__(self):
         choose("loss", self.loss, ("mae", "mse"))
+        choose("optimizer", self.optimizer, ("adam", "adamw"))
         choose("keep", self.keep, ("best", "last"))
         choose("precision", self.precision, tuple(PRODUCTS))
         choose("parallel", self.parallel, ("auto", "data", "replicas"))
@@ -83,12 +98,14 @@ class TrainConfig:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in (
             *("weight_decay", "grad_clip_norm", "plateau_patience", "checkpoint_minutes"),
-            "force_weight",
+            *("force_weight", "virial_weight", "embedding_noise"),
         ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if not self.lr > 0:
             raise InputError(f"lr: expected above 0, got {self.lr}")
+        if not 0 <= self.average_decay < 1:
+            raise InputError(f"average_decay: expected 0 to below 1, got {self.average_decay}")
         if not 0 < self.plateau_factor < 1:
             raise InputError(f"plateau_factor: expected between 0 and 1, got {self.plateau_factor}")
         if not 0 <= self.min_lr <= self.lr:
@@ -98,7 +115,7 @@ class TrainConfig:
         self.layer_factors()
 
     def layer_factors(self) -> tuple[tuple[str, float], ...]:
-        """`layer_lr` as patterns and factors.
+        """Return `layer_lr` as patterns and factors.
 
         Raises:
           InputError: it is not of this form.

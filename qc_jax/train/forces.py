@@ -1,70 +1,95 @@
-"""Forces: what a model of energies says of them, F = −∂E/∂R, and whether it can learn them."""
+"""Forces and virials: what a model of energies says of them, and whether it can learn them.
+
+Forces are −∂E/∂R, virials ∂E/∂ε of the strain ε of positions and cell, stress times volume.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
+from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
 from qc_jax.train.config import TrainConfig
 
-FORCES = "force_ev_ang"  # the name that errors of forces are told under, of `data.targets`
+# The names that errors are told under, of `data.targets`; those of virials are an atom's.
+FORCES, VIRIALS = "force_ev_ang", "virial_ev"
 ENERGY = "total_energy_ev"  # what forces are the slope of
 
 
-def with_slope(
-    outputs: Callable[[jax.Array], tuple[jax.Array, Any]], positions: jax.Array
-) -> tuple[jax.Array, Any, jax.Array]:
-    """What `outputs` gives at the positions, and the slope of each structure's one output there.
+class Slopes(NamedTuple):
+    """Derivatives of energies, of a model or of the data.
 
-    Args:
-      outputs: positions [B, A, 3] → outputs [B, 1], and anything else.
-      positions: Å.
-
-    Returns:
-      Both that `outputs` gives, and ∂output/∂positions [B, A, 3], outputs per Å. Structures know
-      nothing of each other, so that the slope of their sum is that of each.
+    Attributes:
+      positions: by the atoms' positions, less the forces; None where nobody asks.
+      strain: by the strain of positions and cell (`Batch.strained`), the virials; likewise.
     """
 
-    def total(positions):
-        found, other = outputs(positions)
+    positions: Float[Array, "batch atoms 3"] | None
+    strain: Float[Array, "batch 3 3"] | None
+
+
+def with_slopes(
+    outputs: Callable[[Batch], tuple[jax.Array, Any]], structures: Batch, strained: bool = False
+) -> tuple[Float[Array, "batch 1"], Any, Slopes]:
+    """Return what `outputs` gives of structures, and the slopes of each one's output.
+
+    Args:
+      outputs: structures → outputs [B, 1], and anything else.
+      structures: B of them, which know nothing of each other: the slope of their sum is that of
+        each.
+      strained: whether to ask for the slope by the strain, too.
+    """
+
+    def total(positions: jax.Array, strain: jax.Array | None) -> tuple[jax.Array, Any]:
+        moved = structures.replace(positions=positions)
+        found, other = outputs(moved if strain is None else moved.strained(strain))
         return jnp.sum(found), (found, other)
 
-    slope, (found, other) = jax.grad(total, has_aux=True)(positions)
-    return found, other, slope
+    positions = structures.positions
+    if not strained:
+        slope, (found, other) = jax.grad(total, has_aux=True)(positions, None)
+        return found, other, Slopes(slope, None)
+    none = jnp.zeros((len(positions), 3, 3), positions.dtype)
+    slopes, (found, other) = jax.grad(total, argnums=(0, 1), has_aux=True)(positions, none)
+    return found, other, Slopes(*slopes)
 
 
-def reason_against(model: Architecture, targets: tuple[str, ...], forces: Any) -> str | None:
-    """Why a model of these targets has no forces that could be compared with `forces`, if so."""
+def reason_against(model: Architecture, targets: tuple[str, ...], known: Any) -> str | None:
+    """Return why a model of these targets has no slopes to be compared with `known`, if so."""
     if targets != (ENERGY,):
         return f"expected {ENERGY} as the only target, got {', '.join(targets)}"
     if "positions" not in model.inputs or model.closed_form:
         return "expected a model that reads positions and is trained by steps"
-    if forces is None:
+    if known is None:
         return "these data have none"
     return None
 
 
-def known(model: Architecture, task: Task, settings: TrainConfig) -> jax.Array | None:
-    """The forces [N, A, 3] eV/Å that a training learns; None where it learns none.
+def learned(model: Architecture, task: Task, settings: TrainConfig) -> Slopes:
+    """Return the slopes that a training learns: forces [N, A, 3] eV/Å and virials [N, 3, 3] eV.
 
     Raises:
       InputError: it is to learn some, and can't.
     """
-    if not settings.force_weight:
-        return None
+    wanted = {"force_weight": "forces", "virial_weight": "virials"}
+    found: dict[str, jax.Array | None] = {"forces": None, "virials": None}
     dataset = task.dataset
-    if not isinstance(dataset, Dataset):
-        raise InputError("force_weight: expected structures in memory, got a stream of them")
-    against = reason_against(model, task.targets, dataset.forces)
-    if against:
-        raise InputError(f"force_weight: {against}")
-    sample = dataset.take(jnp.arange(1)).structures
-    others = jax.eval_shape(lambda: model.init(jax.random.key(0), sample)).keys() - {"params"}
-    if others:
-        # Batch norm has the energy of a structure depend on the positions of others.
-        raise InputError(f"force_weight: expected a model without averages, got {min(others)}")
-    return dataset.forces
+    for weight, name in wanted.items():
+        if not getattr(settings, weight):
+            continue
+        if not isinstance(dataset, Dataset):
+            raise InputError(f"{weight}: expected structures in memory, got a stream of them")
+        found[name] = getattr(dataset, name)
+        against = reason_against(model, task.targets, found[name])
+        if against:
+            raise InputError(f"{weight}: {against}")
+        sample = dataset.take(jnp.arange(1)).structures
+        if "batch_stats" in jax.eval_shape(model.init, jax.random.key(0), sample):
+            # Batch norm has the energy of a structure depend on the positions of others.
+            raise InputError(f"{weight}: expected a model without averages, got batch_stats")
+    return Slopes(found["forces"], found["virials"])

@@ -1,6 +1,6 @@
-"""A grid of trainings: those that can are stacked, more than fit run in waves, none runs twice.
+"""A grid of trainings: those that can are stacked, as many as fit at a time, and none runs twice.
 
-Of several processes each takes its share of the waves, unless all of them share every batch.
+Of several processes each takes its share of the stacks, unless all of them share every batch.
 """
 
 import dataclasses
@@ -43,12 +43,12 @@ class StackedBatch(NamedTuple):
 
 
 def shared_out(parallel: str) -> bool:
-    """Whether each process trains its own waves; `parallel` is of `Settings`."""
+    """Return whether each process trains its own stacks; `parallel` is of `TrainConfig`."""
     return parallel != "data" and jax.process_count() > 1
 
 
 def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBatch]:
-    """Those of the waves that this process trains."""
+    """Return those of the stacks that this process trains."""
     if not shared_out(parallel):
         return list(plan)
     return list(plan[jax.process_index() :: jax.process_count()])
@@ -57,10 +57,10 @@ def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBat
 def plan_stacks(
     trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
 ) -> list[StackedBatch]:
-    """Which trainings run as one program, and after which others.
+    """Return which trainings run as one program, and after which others.
 
-    What has been decided is kept in `directory`/waves.json, since the states of an interrupted wave
-    can go on only together; trainings that it does not name are added to it. One process decides,
+    What has been decided is kept in `directory`/stacks.json: the states of an interrupted stack can
+    go on only together; trainings that it does not name are added to it. One process decides,
     the others call this after it.
 
     Args:
@@ -69,18 +69,18 @@ def plan_stacks(
       stack_size: trainings in one program, at most; 0 takes as many as `fitting` says.
 
     Raises:
-      InputError: waves.json is damaged, or has only a part of a wave's trainings to go on.
+      InputError: stacks.json is damaged, or has only a part of a stack's trainings to go on.
     """
-    path = os.path.join(directory, "waves.json")
+    path = os.path.join(directory, "stacks.json")
     stacks = files.read_json(path) if os.path.exists(path) else []
     if not isinstance(stacks, list) or not all(
         isinstance(names, list) and names and all(isinstance(name, str) for name in names)
         for names in stacks
     ):
         raise InputError(f"{path}: expected lists of the trainings' names, got {stacks!r:.60}")
-    for wave in stacks:
-        other = [name for name in wave if name not in trainings]
-        if 0 < len(other) < len(wave):
+    for stack in stacks:
+        other = [name for name in stack if name not in trainings]
+        if 0 < len(other) < len(stack):
             raise InputError(
                 f"{path}: {other[0]} is trained together with others that are asked for; expected "
                 "it to be asked for too, or another directory"
@@ -101,14 +101,14 @@ def plan_stacks(
     if groups:
         files.write_json(path, stacks)
     return [
-        StackedBatch(tuple(names), os.path.join(directory, "waves", str(number)))
+        StackedBatch(tuple(names), os.path.join(directory, "stacks", str(number)))
         for number, names in enumerate(stacks)
         if names[0] in trainings
     ]
 
 
 def fitting(trainings: Sequence[Training]) -> int:
-    """How many of the trainings, which could be stacked, should be: as many as fit into memory.
+    """Return how many of the trainings, which could be stacked, fit into memory.
 
     By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
     are good for.
@@ -121,7 +121,7 @@ def fitting(trainings: Sequence[Training]) -> int:
     function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
     lowered = jax.jit(function).lower(
         *(states, jax.ShapeDtypeStruct((1,), bool), stack.replicas),
-        *(stack.structures, stack.forces),
+        *(stack.structures, stack.slopes),
     )
     each = bytes_of(lowered.compile())
     if math.isnan(each):
@@ -141,13 +141,13 @@ def fit_grid(
     on_end: Callable[[str, loop.FitResult | InputError], None] = lambda name, trained: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains what is not done, wave after wave; see `loop.fit_stack`.
+    """Train what is not done, stack after stack; see `loop.fit_stack`.
 
-    What a wave's checkpoints hold is removed when all its trainings have ended, by a process alone.
+    What a stack's checkpoints hold is removed when all its trainings have ended, by one process.
 
     Args:
       trainings: by name.
-      plan: those waves that are this process's `local_stacks`.
+      plan: those stacks that are this process's `local_stacks`.
       done: says of a name whether its training has ended.
       on_epoch: told of every epoch of every training.
       on_end: told of each training that ends, as soon as it does; `done` must say so from then on.
@@ -176,7 +176,7 @@ def fit_grid(
 
 
 def _alone(training: Training) -> Training:
-    """Of a wave that no other process knows of: its devices share no batch, were it of one."""
+    """Of a stack that no other process knows of: its devices share no batch, were it of one."""
     settings = training.settings
     if not shared_out(settings.parallel):
         return training

@@ -29,7 +29,7 @@ def join(
     dead_after: int = 30,
     join_within: int = 300,
 ) -> None:
-    """Makes this process one of a run's; before anything is computed.
+    """Make this process one of a run's; before anything is computed.
 
     Args:
       coordinator: HOST:PORT of the first process, where the others find it; None, as the next two,
@@ -82,7 +82,7 @@ def join(
 
 
 def leave() -> None:
-    """Ends what `join` began, when all have come to it; a process that does not is dead to them."""
+    """End what `join` began, when all have come to it; a process that does not is dead to them."""
     barrier("leave")
     jax.distributed.shutdown()
 
@@ -93,7 +93,7 @@ def first() -> bool:
 
 
 def barrier(where: str) -> None:
-    """Waits until all processes have come here; each calls it as often as the others.
+    """Wait until all processes have come here; each calls it as often as the others.
 
     JAX ends the waiting process where another one has died.
     """
@@ -103,7 +103,7 @@ def barrier(where: str) -> None:
 
 @contextlib.contextmanager
 def primary_first(where: str) -> Iterator[None]:
-    """The first process runs the block, then the others do, then all go on."""
+    """Run the block in the first process, then in the others, then go on in all."""
     if not first():
         barrier(f"{where}: the first is done")
     yield
@@ -113,7 +113,7 @@ def primary_first(where: str) -> Iterator[None]:
 
 
 def any_process(*asked: bool) -> list[bool]:
-    """Of each question, whether any process says yes; all must ask at the same point."""
+    """Return whether any process says yes, of each question; all ask at the same point."""
     answers = multihost_utils.process_allgather(np.array(asked))
     return np.any(answers.reshape(-1, len(asked)), axis=0).tolist()
 

@@ -17,7 +17,7 @@ from qc_jax.errors import InputError
 from qc_jax.train import hosts
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import PUBLISHED, TrainConfig
-from qc_jax.train.forces import FORCES
+from qc_jax.train.forces import FORCES, VIRIALS
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import ClosedForm, CompileCache, Program, Streamed
@@ -40,7 +40,7 @@ class FitResult(NamedTuple):
 
     @property
     def seconds(self) -> dict[str, float]:
-        """What it took, 'compile' and 'train'."""
+        """Return what it took, 'compile' and 'train'."""
         train = sum(line["seconds"] for line in self.history)
         return {"compile": self.compile_seconds, "train": train}
 
@@ -90,7 +90,7 @@ def fit_stack(
     stop: Callable[[], bool] = lambda: False,
     cache: CompileCache | None = None,
 ) -> list[FitResult | InputError | None]:
-    """Trains all until the last epoch or the early stop, from the newest checkpoint on.
+    """Train all until the last epoch or the early stop, from the newest checkpoint on.
 
     An interrupted training that is called again with the same arguments, on as many devices, ends
     in the same bits. Where devices of several processes share the batches, all of them call it. A
@@ -192,7 +192,7 @@ def fit_stack(
 
 
 def _resume(training: Training, epochs: int) -> list[dict[str, Any]]:
-    """What the epochs of a restored state measured, which all observers are told of."""
+    """Return what the epochs of a restored state measured, which all observers are told of."""
     if not epochs:
         return []
     told = (observer.history(epochs) for observer in training.observers)
@@ -239,10 +239,12 @@ def _program(
 def _line(
     training: Training, epoch: int, metrics: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """The line of metrics.jsonl of one training's epoch."""
+    """Return the line of metrics.jsonl of one training's epoch."""
     learned = [*training.task.targets]
     if training.settings.force_weight:
         learned.append(FORCES)
+    if training.settings.virial_weight:
+        learned.append(VIRIALS)
     maes = zip(learned, metrics["validation_mae"].tolist(), strict=True)
     line = {
         "epoch": epoch,
@@ -268,7 +270,7 @@ def _finished(stack: Stack, epoch: int, best_epoch: int) -> bool:
 
 
 def _not_finite(metrics: dict[str, Any], epoch: int) -> str | None:
-    """What is wrong with the losses of one training's epoch, if anything is."""
+    """Return what is wrong with the losses of one training's epoch, if anything is."""
     bad = ~np.isfinite(metrics["losses"])
     if bad.any():
         where = f"step {int(np.argmax(bad)) + 1} of {len(bad)}"

@@ -12,7 +12,7 @@ from qc_jax.train.config import TrainConfig
 
 
 def adam(settings: TrainConfig) -> optax.GradientTransformation:
-    """Adam whose learning rate and weight decay are part of its state.
+    """Return Adam, or AdamW, whose learning rate and weight decay are part of its state.
 
     Trainings that run as one program may differ in them; the learning rate is set anew every epoch.
     """
@@ -21,8 +21,11 @@ def adam(settings: TrainConfig) -> optax.GradientTransformation:
         clip = settings.grad_clip_norm
         steps = (
             optax.clip_by_global_norm(clip) if clip else optax.identity(),
-            optax.add_decayed_weights(weight_decay),
-            optax.adam(learning_rate),
+            *(
+                (optax.adamw(learning_rate, weight_decay=weight_decay),)
+                if settings.optimizer == "adamw"
+                else (optax.add_decayed_weights(weight_decay), optax.adam(learning_rate))
+            ),
         )
         if not settings.layer_lr:
             return optax.chain(*steps)
@@ -35,7 +38,7 @@ def adam(settings: TrainConfig) -> optax.GradientTransformation:
 
 
 def _by_layer(settings: TrainConfig, frozen: bool = False) -> optax.GradientTransformation:
-    """Multiplies what is to be done to each layer by its factor; `frozen`: by 0 or 1 alone."""
+    """Multiply what is to be done to each layer by its factor; `frozen`: by 0 or 1 alone."""
 
     def update(updates, params):
         del params
@@ -46,7 +49,7 @@ def _by_layer(settings: TrainConfig, frozen: bool = False) -> optax.GradientTran
 
 
 def layer_factors(settings: TrainConfig, params: Any) -> Any:
-    """The factor of the learning rate for each leaf of the weights, by `TrainConfig.layer_lr`.
+    """Return the factor of the learning rate of each leaf, by `TrainConfig.layer_lr`.
 
     Raises:
       InputError: a pattern fits none of them.
@@ -71,14 +74,14 @@ def layer_factors(settings: TrainConfig, params: Any) -> Any:
 
 
 def get_lr(opt_state: optax.InjectStatefulHyperparamsState) -> jax.Array:
-    """The learning rate in Adam's state."""
+    """Return the learning rate in Adam's state."""
     return opt_state.hyperparams["learning_rate"]
 
 
 def set_rates(
     opt_state: optax.InjectStatefulHyperparamsState, **rates: jax.Array
 ) -> optax.InjectStatefulHyperparamsState:
-    """Adam's state with another `learning_rate` or `weight_decay`."""
+    """Return Adam's state with another `learning_rate` or `weight_decay`."""
     assert rates.keys() <= opt_state.hyperparams.keys()
     return opt_state._replace(hyperparams={**opt_state.hyperparams, **rates})
 
@@ -103,13 +106,13 @@ class Schedule:
         )
 
     def init(self) -> optax.OptState:
-        """The state before the first epoch."""
+        """Return the state before the first epoch."""
         return self._plateau.init({})
 
     def update(
         self, state: optax.OptState, validation_loss: jax.Array, epoch: jax.Array
     ) -> tuple[jax.Array, optax.OptState]:
-        """The learning rate after `epoch` (from 1) ended with `validation_loss`."""
+        """Return the learning rate after `epoch` (from 1) ended with `validation_loss`."""
         if self._settings.schedule == "cosine":
             part = epoch / self._settings.epochs
             return jnp.asarray(self._lr * (1 + jnp.cos(jnp.pi * part)) / 2), state

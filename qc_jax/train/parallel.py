@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def bytes_of(program: jax.stages.Compiled) -> float:
-    """Memory that a program takes on one device, by XLA's account; NaN where it has none."""
+    """Return memory that a program takes on one device, by XLA's account; NaN where it has none."""
     need = program.memory_analysis()
     if need is None:
         return math.nan
@@ -68,39 +68,39 @@ class Devices:
 
     @property
     def _together(self) -> list[jax.Device]:
-        """Those that run one program; process after process, as each puts its part of an array."""
+        """Return the devices of one program, process after process, as each puts its part."""
         if not self.spans_processes:
             return self._devices
         return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
-        """What programs for them depend on."""
+        """Return what programs for them depend on."""
         return tuple(self._together), self.sharing, self.replicas_per_device
 
     @property
     def replicas_per_device(self) -> int:
-        """How many trainings each device has."""
+        """Return how many trainings each device has."""
         return self._places.shape[1]
 
     @property
     def num_replica_groups(self) -> int:
-        """How many devices hold different trainings."""
+        """Return how many devices hold different trainings."""
         return 1 if self.sharing > 1 else len(self._devices)
 
     def memory(self) -> float:
-        """Bytes that one device has; of a CPU, its share of what the machine has free."""
+        """Return bytes that one device has; of a CPU, its share of what the machine has free."""
         stats = self._devices[0].memory_stats() if self._devices[0].platform != "cpu" else None
         if stats and "bytes_limit" in stats:
             return stats["bytes_limit"]
         return psutil.virtual_memory().available / len(self._devices)
 
     def put(self, stack: T) -> T:
-        """Arrays [R, ...] → [D, trainings of each device, ...], on the devices."""
+        """Return arrays [R, ...] as [D, trainings of each device, ...], on the devices."""
         return jax.tree.map(lambda leaf: self._put(np.asarray(leaf)[self._places]), stack)
 
     def put_on_each(self, tree: T) -> T:
-        """Arrays [...] → [D, ...], a copy on every device."""
+        """Return arrays [...] as [D, ...], a copy on every device."""
 
         def copy(leaf):
             host = np.asarray(leaf)
@@ -109,16 +109,16 @@ class Devices:
         return jax.tree.map(copy, tree)
 
     def put_shares(self, tree: T) -> T:
-        """Arrays [D, ...], a part for each device of this process, on the devices."""
+        """Return arrays [D, ...], a part for each device of this process, on the devices."""
         return jax.tree.map(self._put, tree)
 
     def get_shares(self, array: jax.Array) -> np.ndarray:
-        """What the devices of this process have of an array, [D, ...] in host memory."""
+        """Return what the devices of this process have of an array, [D, ...] in host memory."""
         parts = {part.device: part.data for part in array.addressable_shards}
         return np.concatenate([np.asarray(parts[device]) for device in self._devices])
 
     def get(self, stack: T) -> T:
-        """What `put` gave, or a program of it returned, as [R, ...] in host memory."""
+        """Return what `put` gave, or a program of it returned, as [R, ...] in host memory."""
         if self.sharing > 1:  # each device has it all
             return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)[0]), stack)
         _, places = np.unique(self._places, return_index=True)
@@ -130,14 +130,14 @@ class Devices:
         return jax.tree.map(get, stack)
 
     def get_one(self, stack: T, index: int) -> T:
-        """One training's part of it."""
+        """Return one training's part of what `put` gave."""
         device, place = np.argwhere(self._places == index)[0]
         return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(device)[0, place]), stack)
 
     def compile(
         self, function: Callable[..., Any], *args: Any, donate: bool = True
     ) -> jax.stages.Compiled:
-        """Compiles `function` for all devices, once, for arguments shaped like `args`.
+        """Compile `function` for all devices, once, for arguments shaped like `args`.
 
         The first argument's memory is given to the result, unless `donate` is False.
         """

@@ -12,6 +12,7 @@ from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.data.stream import Stream
+from qc_jax.errors import InputError
 from qc_jax.train import steps
 from qc_jax.train.parallel import Devices, bytes_of
 from qc_jax.train.stack import Stack
@@ -27,11 +28,11 @@ class _OnDevices:
         self._states, self._replicas = devices.put(states), devices.put(stack.replicas)
 
     def states(self) -> State:
-        """All states [R, ...], in host memory."""
+        """Return all states [R, ...], in host memory."""
         return self._devices.get(self._states)
 
     def state(self, index: int) -> State:
-        """One of them."""
+        """Return one of the states."""
         return self._devices.get_one(self._states, index)
 
 
@@ -62,7 +63,7 @@ class Program(_OnDevices):
         super().__init__(stack, devices, states)
         epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
         function = steps.stacked(epoch, devices.replicas_per_device)
-        self._given = devices.put_on_each((stack.structures, stack.forces))
+        self._given = devices.put_on_each((stack.structures, stack.slopes))
         start = time.perf_counter()
         active = devices.put(np.ones(len(stack), bool))
         args = (self._states, active, self._replicas, *self._given)
@@ -77,11 +78,11 @@ class Program(_OnDevices):
 
     @property
     def megabytes(self) -> float:
-        """Memory that the program takes on one device, by XLA's account; NaN where it has none."""
+        """Return the memory on one device, by XLA's account; NaN where it has none."""
         return bytes_of(self._function) / 1e6
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
-        """One epoch of those that are `active` [R]; what it measured, [R, ...]."""
+        """Run an epoch of those that are `active` [R], and return what it measured, [R, ...]."""
         self._states, metrics = self._function(
             self._states, self._devices.put(active), self._replicas, *self._given
         )
@@ -151,12 +152,12 @@ class Streamed(_OnDevices):
         self._nothing = jax.tree.map(np.asarray, zeros)
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
-        """One epoch; what it measured, [1, ...], and for which part of the time it `waited`."""
+        """Run an epoch; return what it measured, [1, ...], the part of time it `waited`, too."""
         start, waited, losses = time.perf_counter(), 0.0, []
         shares, validation, keys = self._run("order", self._states, self._replicas)
 
         def batches(rows: jax.Array) -> Iterator[tuple[Any, Batch]]:
-            """The steps' numbers and structures, on the devices."""
+            """Return the steps' numbers and structures, on the devices."""
             nonlocal waited
             own = np.moveaxis(self._devices.get_shares(rows), 0, 1)  # [steps, D, b]
             read = self._stream.batches(
@@ -190,7 +191,7 @@ class Streamed(_OnDevices):
         return measured
 
     def _run(self, name: str, *args: Any) -> Any:
-        """Runs a part, compiled when it is first asked for."""
+        """Run a part, compiled when it is first asked for."""
         if name not in self._programs:
             start = time.perf_counter()
             self._programs[name] = self._devices.compile(
@@ -207,11 +208,13 @@ class ClosedForm:
 
     def __init__(self, stack: Stack, devices: Devices, states: State):
         del devices  # models are solved on the host
+        if not np.isfinite(stack.replicas.labels).all():
+            raise InputError("missing_labels=mask: expected a model that is trained by steps")
         self._stack = stack
         self._states = [select_replica(states, index) for index in range(len(stack))]
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
-        """Solves those that are `active` [R]; what it measured, [R, ...]."""
+        """Solve those that are `active` [R]; what it measured, [R, ...]."""
         measured = [self._solve(index) if active[index] else None for index in range(len(active))]
         some = next(line for line in measured if line is not None)
         filled = [some if line is None else line for line in measured]
@@ -249,9 +252,9 @@ class ClosedForm:
         }
 
     def states(self) -> State:
-        """All states [R, ...]."""
+        """Return all states [R, ...]."""
         return jax.tree.map(lambda *leaves: np.stack(leaves), *self._states)
 
     def state(self, index: int) -> State:
-        """One of them."""
+        """Return one of the states."""
         return self._states[index]

@@ -44,7 +44,7 @@ class Training(NamedTuple):
 
 
 def static_signature(training: Training) -> tuple[Any, ...]:
-    """What trainings must have in common to be in one stack."""
+    """Return what trainings must have in common to be in one stack."""
     model, settings = training.model, training.settings
     if model.dropout is not None:
         model = model.clone(dropout=0.0)
@@ -72,7 +72,7 @@ class Stack:
     Attributes:
       trainings: R of them.
       structures: of all of them; None where they stay on disk.
-      forces: [N, A, 3] eV/Å on the structures' atoms, where they are learned; else None.
+      slopes: forces and virials of the structures, where they are learned.
       stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
     """
@@ -85,7 +85,12 @@ class Stack:
         dataset = tasks[0].dataset
         self.stream = dataset if isinstance(dataset, Stream) else None
         self.structures = dataset.structures if isinstance(dataset, Dataset) else None
-        self.forces = forces.known(trainings[0].model, tasks[0], trainings[0].settings)
+        self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
+        # What the training rows tell first, then what somebody says.
+        self._initial = [
+            [part for part in (_known_start(training), training.initial) if part is not None]
+            for training in self.trainings
+        ]
         self.replicas = Replica(
             labels=jnp.stack([task.dataset.labels for task in tasks]),
             train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
@@ -102,21 +107,21 @@ class Stack:
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
-        """The `static_signature` of its trainings."""
+        """Return the `static_signature` of its trainings."""
         return static_signature(self.trainings[0])
 
     @property
     def model(self) -> Architecture:
-        """The architecture."""
+        """Return the architecture."""
         return self.trainings[0].model
 
     @property
     def settings(self) -> TrainConfig:
-        """Those that all trainings share, and the first one's own."""
+        """Return those that all trainings share, and the first one's own."""
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """The states [R, ...] before the first epoch, each as if it were alone.
+        """Return the states [R, ...] before the first epoch, each as if it were alone.
 
         Raises:
           InputError: initial variables do not fit the model, or it is solved at once.
@@ -141,13 +146,23 @@ class Stack:
         # One after another: jaxlib's QR of a stack of matrices, which an orthogonal start needs,
         # waits for threads of a CPU that wait for it where several run at once (0.10.2, 2 cores).
         states = jax.jit(functools.partial(jax.lax.map, one))((seeds, scaler, rates))
-        initial = [training.initial for training in self.trainings]
-        if all(variables is None for variables in initial):
+        if not any(self._initial):
             return states
         if self.model.closed_form:
             raise InputError("a model that is solved at once starts from no weights")
-        each = []
-        for index, variables in enumerate(initial):
-            state = select_replica(states, index)
-            each.append(state if variables is None else start_from(state, variables))
+        each = [
+            functools.reduce(start_from, parts, select_replica(states, index))
+            for index, parts in enumerate(self._initial)
+        ]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _known_start(training: Training) -> Mapping[str, Any] | None:
+    """Return what the model makes of the training rows before it starts."""
+    model, task, dataset = training.model, training.task, training.task.dataset
+    if type(model).start is Architecture.start:
+        return None
+    if not isinstance(dataset, Dataset):
+        raise InputError("this model starts from its training rows: expected them in memory")
+    rows = dataset.take(task.split.train)
+    return model.start(rows.structures, np.asarray(rows.labels), task.scaler)

@@ -38,6 +38,7 @@ class State(flax.struct.PyTreeNode):
       best_epoch: () int32, from 1; 0 before the first.
       key: of dropout and batch order, folded with the epoch.
       scaler: of the labels, kept so that a checkpoint alone can predict.
+      average: of `params` over the steps, where `TrainConfig.average_decay` asks for it; else None.
     """
 
     epoch: jax.Array
@@ -51,15 +52,17 @@ class State(flax.struct.PyTreeNode):
     best_epoch: jax.Array
     key: jax.Array
     scaler: Scaler
+    average: Params = None
 
     @property
     def variables(self) -> Params:
-        """What `qc_jax.models.apply` takes, now."""
-        return {"params": self.params, **self.statistics}
+        """Return what `qc_jax.models.apply` takes, now: averaged weights, where there are some."""
+        params = self.params if self.average is None else self.average
+        return {"params": params, **self.statistics}
 
     @property
     def best_variables(self) -> Params:
-        """What `qc_jax.models.apply` takes, at the epoch that is kept: a training's result."""
+        """Return what `qc_jax.models.apply` takes, of the epoch that is kept: the result."""
         return {"params": self.best_params, **self.best_statistics}
 
 
@@ -70,7 +73,7 @@ def init(
     settings: TrainConfig,
     seed: jax.Array | None = None,
 ) -> State:
-    """The state before the first epoch; weights follow from the seed.
+    """Return the state before the first epoch; weights follow from the seed.
 
     Args:
       model: of this architecture.
@@ -95,11 +98,12 @@ def init(
         # Raw bits: what a checkpoint can hold.
         key=jax.random.key_data(key),
         scaler=scaler,
+        average=jax.tree.map(jnp.copy, params) if settings.average_decay else None,
     )
 
 
 def start_from(state: State, initial: Mapping[str, Any]) -> State:
-    """The state with those of its variables replaced that `initial` holds at the same path.
+    """Return the state with those of its variables replaced that `initial` holds at the same path.
 
     Args:
       state: before the first epoch.
@@ -131,20 +135,24 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
         raise InputError(f"these initial weights are not of the model: {'; '.join(wrong)}")
     params = statistics.pop("params")
     return state.replace(
-        params=params, best_params=params, statistics=statistics, best_statistics=statistics
+        params=params,
+        best_params=params,
+        average=None if state.average is None else params,
+        statistics=statistics,
+        best_statistics=statistics,
     )
 
 
 def select_replica(stack: T, index: int) -> T:
-    """One training's part of what a stack of them has, [R, ...], such as their states."""
+    """Return one training's part of what a stack of them has, [R, ...], such as their states."""
     return jax.tree.map(lambda leaf: leaf[index], stack)
 
 
 def add_replica_axis(tree: T) -> T:
-    """What a stack of one training has, [1, ...]."""
+    """Return what a stack of one training has, [1, ...]."""
     return jax.tree.map(lambda leaf: leaf[None], tree)
 
 
 def count_parameters(params: Params) -> int:
-    """How many numbers the weights are."""
+    """Return how many numbers the weights are."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -19,11 +19,12 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.config import PRODUCTS, TrainConfig
-from qc_jax.train.forces import with_slope
+from qc_jax.train.forces import Slopes, with_slopes
 from qc_jax.train.state import State, add_replica_axis, select_replica
 
 AXIS = "devices"
 
+_NONE = Slopes(None, None)
 _ERRORS = {"mae": jnp.abs, "mse": jnp.square}
 
 
@@ -76,7 +77,7 @@ class Steps:
         self._axis = AXIS if devices > 1 else None
 
     def order(self, state: State, replica: Replica) -> tuple[Shares, jax.Array]:
-        """This epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
+        """Return this epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
         order_key, dropout_key = jax.random.split(key)
         shares = self.shares(jax.random.permutation(order_key, replica.train_rows))
@@ -84,7 +85,7 @@ class Steps:
         return shares, jax.random.split(dropout_key, shares.rows.shape[0])
 
     def shares(self, rows: jax.Array) -> Shares:
-        """Cuts rows [M] into batches and takes this device's share of each."""
+        """Cut rows [M] into batches and takes this device's share of each."""
         size = self._settings.batch_size
         steps = -(-rows.shape[0] // size)
         fill = steps * size - rows.shape[0]
@@ -104,7 +105,7 @@ class Steps:
         weights: jax.Array,
         key: jax.Array,
     ) -> tuple[State, jax.Array]:
-        """One step on this device's share of a batch → the state, and the loss ()."""
+        """Take a step on this device's share of a batch; return the state, and the loss ()."""
         model = self._model
         if replica.dropout is not None:
             model = model.clone(dropout=replica.dropout)
@@ -115,13 +116,15 @@ class Steps:
             # Running averages move by little and would not move at all in bfloat16.
             variables = {"params": self._cast_compute_dtype(params), **state.statistics}
 
-            def outputs(positions):
-                given = self._cast_compute_dtype(structures.replace(positions=positions))
-                predicted, statistics = models.apply_training(model, variables, given, key)
+            def outputs(moved):
+                given = self._cast_compute_dtype(moved)
+                predicted, statistics = models.apply_training(
+                    model, variables, given, key, self._settings.embedding_noise
+                )
                 return predicted.astype(jnp.float32), statistics
 
-            predicted, statistics, slope = self._outputs(outputs, structures.positions)
-            error, _, _ = self._errors(predicted, slope, state, batch, weights)
+            predicted, statistics, slopes = self._outputs(outputs, structures)
+            error, *_ = self._errors(predicted, slopes, state, batch, weights)
             return error / total, statistics
 
         with self._precision():
@@ -129,12 +132,23 @@ class Steps:
         loss, grads = self._add_up((share, grads))
         updates, opt_state = self._adam.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return state.replace(params=params, statistics=statistics, opt_state=opt_state), loss
+        average = self._average(state.average, params, opt_state.count)
+        state = state.replace(params=params, statistics=statistics, average=average)
+        return state.replace(opt_state=opt_state), loss
 
-    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """What `validate` adds to, before the first batch."""
-        natural = replica.labels.shape[1] + (self._settings.force_weight > 0)
-        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural))
+    def _average(self, average, params, step: jax.Array):
+        """Return the moving average after `step` steps, of the first ones a shorter one."""
+        if average is None:
+            return None
+        keep = jnp.minimum(self._settings.average_decay, step / (step + 9))
+        return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, params)
+
+    def init_validation_sums(self, replica: Replica) -> tuple[jax.Array, ...]:
+        """Return what `validate` adds to, before the first batch."""
+        settings = self._settings
+        natural = replica.labels.shape[1]
+        natural += (settings.force_weight > 0) + (settings.virial_weight > 0)
+        return (jnp.float32(0), jnp.float32(0), jnp.zeros(natural), jnp.zeros(natural))
 
     def validate(
         self,
@@ -143,25 +157,26 @@ class Steps:
         batch: Dataset,
         weights: jax.Array,
     ) -> tuple[jax.Array, ...]:
-        """Adds this device's share of a batch: scaled errors, their weight, natural errors [T].
+        """Add this device's share of a batch to the sums.
 
-        Where forces are learned those of the forces, eV/Å, are one more.
+        Those are scaled errors, their weight, natural errors [T], and of how many labels these are.
+
+        Where forces are learned those of the forces, eV/Å, are one more, and so of virials, eV.
         """
 
-        def outputs(positions):
-            structures = batch.structures.replace(positions=positions)
+        def outputs(structures):
             return models.apply(self._model, state.variables, structures), None
 
         with self._precision():
-            predicted, _, slope = self._outputs(outputs, batch.structures.positions)
-        new = self._errors(predicted, slope, state, batch, weights)
+            predicted, _, slopes = self._outputs(outputs, batch.structures)
+        new = self._errors(predicted, slopes, state, batch, weights)
         return jax.tree.map(jnp.add, sums, new)
 
     def end(
         self, state: State, replica: Replica, sums: tuple[jax.Array, ...]
     ) -> tuple[State, dict[str, jax.Array]]:
-        """The schedule and the best weights after the last step, with the sums of `validate`."""
-        error, count, natural = self._add_up(sums)
+        """Return state and metrics after the last step: schedule and best weights."""
+        error, count, natural, known = self._add_up(sums)
         validation_loss = error / count
         rate = optimizer.get_lr(state.opt_state)
         done = state.epoch + 1
@@ -171,7 +186,7 @@ class Steps:
         kept = better if self._settings.keep == "best" else jnp.bool_(True)
         best_params, best_statistics = jax.tree.map(
             lambda new, old: jnp.where(kept, new, old),
-            (state.params, state.statistics),
+            (state.variables["params"], state.statistics),
             (state.best_params, state.best_statistics),
         )
         state = state.replace(
@@ -185,7 +200,7 @@ class Steps:
         )
         return state, {
             "validation_loss": validation_loss,
-            "validation_mae": natural / count,
+            "validation_mae": natural / known,
             "lr": rate,
             "best_epoch": state.best_epoch,
         }
@@ -195,22 +210,22 @@ class Steps:
         state: State,
         replica: Replica,
         structures: Batch,
-        forces: jax.Array | None = None,
+        known: Slopes = _NONE,
     ) -> tuple[State, dict[str, jax.Array]]:
-        """One epoch over the training rows, then the validation, schedule and best weights.
+        """Run an epoch over the training rows, then the validation, schedule and best weights.
 
         Args:
           state: before it.
           replica: of this training.
           structures: N of them.
-          forces: [N, A, 3] eV/Å, where they are learned.
+          known: forces and virials, where they are learned.
 
         Returns:
           The state, and `losses` [steps], `validation_loss` (), `validation_mae` [T] in natural
-          units, and one more of the forces where they are learned, `lr` () of this epoch,
-          `best_epoch` ().
+          units, and one more of forces and of virials where they are learned, `lr` () of this
+          epoch, `best_epoch` ().
         """
-        dataset = Dataset(structures, replica.labels, forces)
+        dataset = Dataset(structures, replica.labels, *known)
 
         def train(state: State, step: tuple[Shares, jax.Array]) -> tuple[State, jax.Array]:
             (rows, weights), key = step
@@ -226,34 +241,50 @@ class Steps:
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
-    def _outputs(self, outputs, positions):
-        """What `outputs` gives at the positions, and its slope there where forces are learned."""
-        if not self._settings.force_weight:
-            return *outputs(positions), None
-        return with_slope(outputs, positions)
+    def _outputs(self, outputs, structures: Batch):
+        """Return what `outputs` gives of structures, and its slopes where they are learned."""
+        settings = self._settings
+        if not (settings.force_weight or settings.virial_weight):
+            return *outputs(structures), _NONE
+        return with_slopes(outputs, structures, strained=settings.virial_weight > 0)
 
-    def _errors(self, predicted, slope, state: State, batch: Dataset, weights):
-        """Weighted scaled-error sum, its weight, and natural absolute-error sums [T]."""
+    def _errors(self, predicted, slopes: Slopes, state: State, batch: Dataset, weights):
+        """Return weighted scaled-error sum, its weight, natural error sums [T], their weights.
+
+        A label that is missing, NaN, costs nothing.
+        """
         error_of = _ERRORS[self._settings.loss]
-        scaled = error_of(predicted - state.scaler.scale(batch.labels)).mean(axis=-1)
-        natural = jnp.abs(state.scaler.unscale(predicted) - batch.labels)
-        if slope is not None:
-            assert batch.forces is not None, "`forces.known` has looked"
-            scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
-            wrong = -slope - batch.forces / scale
+        known = jnp.isfinite(batch.labels)
+        labels = jnp.where(known, batch.labels, 1)  # which every scale can hold
+        errors = error_of(predicted - state.scaler.scale(labels))
+        scaled = jnp.where(known, errors, 0).mean(axis=-1)
+        natural = jnp.where(known, jnp.abs(state.scaler.unscale(predicted) - labels), 0)
+        known = known.astype(weights.dtype)
+        scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
+        if self._settings.force_weight:
+            assert batch.forces is not None and slopes.positions is not None, "`learned` has looked"
+            wrong = -slopes.positions - batch.forces / scale
             there = batch.structures.atom_mask[..., None]
 
             def mean(errors):
-                """[B] over the components of the atoms that are there."""
+                """Return [B], over the components of the atoms that are there."""
                 total = jnp.sum(jnp.where(there, errors, 0), axis=(1, 2))
                 return total / (3 * jnp.sum(there, axis=(1, 2)))
 
             scaled += self._settings.force_weight * mean(error_of(wrong))
             natural = jnp.column_stack([natural, mean(jnp.abs(wrong)) * scale])
-        return weights @ scaled, jnp.sum(weights), weights @ natural
+        if self._settings.virial_weight:
+            assert batch.virials is not None and slopes.strain is not None, "`learned` has looked"
+            atoms = jnp.sum(batch.structures.atom_mask, axis=1)[:, None, None]
+            wrong = (slopes.strain - batch.virials / scale) / atoms
+            scaled += self._settings.virial_weight * error_of(wrong).mean(axis=(1, 2))
+            natural = jnp.column_stack([natural, jnp.abs(wrong).mean(axis=(1, 2)) * scale])
+        more = natural.shape[1] - known.shape[1]  # of forces and virials, which all rows have
+        known = jnp.pad(known, ((0, 0), (0, more)), constant_values=1)
+        return weights @ scaled, jnp.sum(weights), weights @ natural, weights @ known
 
     def _add_up(self, tree):
-        """Over the devices that share a batch."""
+        """Return the sum over the devices that share a batch."""
         return tree if self._axis is None else jax.lax.psum(tree, self._axis)
 
     def _precision(self):
@@ -268,29 +299,31 @@ class Steps:
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:
-    """The epoch of a stack of R trainings, of which some have stopped.
+    """Return the epoch of a stack of R trainings, of which some have stopped.
 
     Args:
       epoch: of one.
       size: R.
 
     Returns:
-      (states, active, replicas, structures, forces) → (states, metrics): everything but
-      `structures` and `forces`, which may be None, with a new first axis R; `active` [R] bool,
-      False for those that stay as they are.
+      (states, active, replicas, structures, slopes) → (states, metrics): everything but
+      `structures` and `slopes` with a new first axis R; `active` [R] bool, False for those that
+      stay as they are.
     """
 
-    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, forces):
-        new, metrics = epoch(state, replica, structures, forces)
+    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, known: Slopes):
+        new, metrics = epoch(state, replica, structures, known)
         return jax.tree.map(lambda new, old: jnp.where(active, new, old), new, state), metrics
 
     if size > 1:
         return jax.vmap(one, in_axes=(0, 0, 0, None, None))
 
-    def alone(states: State, active: jax.Array, replicas: Replica, structures: Batch, forces):
-        """A stack of one is not mapped: it stays bit for bit what it is without a stack."""
+    def alone(
+        states: State, active: jax.Array, replicas: Replica, structures: Batch, known: Slopes
+    ):
+        """Run a stack of one without a map: it stays bit for bit what it is without a stack."""
         return add_replica_axis(
-            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, forces)
+            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, known)
         )
 
     return alone

@@ -28,7 +28,7 @@ class Matched(NamedTuple):
 
 
 def kind(name: str) -> str:
-    """`HEAD`, `EMBEDDING` or '', by the name of a variable like 'params/out_1/kernel'."""
+    """Return `HEAD`, `EMBEDDING` or '', by the name of a variable like 'params/out_1/kernel'."""
     parts = name.split("/")
     if parts[1] == "out" or parts[1].startswith(("out_", "output_")):
         return HEAD
@@ -41,7 +41,7 @@ def match(
     head: str = "new",
     embeddings: str = "kept",
 ) -> Matched:
-    """Those of the given variables that a model can start from.
+    """Return those of the given variables that a model can start from.
 
     Args:
       given: variables of a training, 'params' and other collections, nested dicts of arrays.
@@ -62,6 +62,8 @@ def match(
             left[name] = "new: there is none to take over"
         elif np.shape(there[name]) != here[name].shape:
             left[name] = f"new: of shape {here[name].shape}, {np.shape(there[name])} there"
+        elif name.partition("/")[0] not in ("params", "batch_stats"):
+            left[name] = "new: the training rows tell it"
         elif asked.get(kind(name)) == "new":
             left[name] = f"new, as the {kind(name)} is asked to be"
         else:

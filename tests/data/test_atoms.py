@@ -54,6 +54,7 @@ def test_cells_as_ase_writes_them(tmp_path):
         ("", "not an extended XYZ file|expected at least one frame"),
         ("three\n", "not an extended XYZ file: .*Expected xyz header"),
         (WATER[:-20], "not an extended XYZ file: "),
+        (WATER.replace("water", "e=1 f='e=2' e=2"), "line 2: the key 'e' stands twice"),
         (WATER + WATER, "expected one frame, got 2"),
         (WATER.replace("O 0 0 0", "O 0 0"), "not an extended XYZ file: "),
         (WATER.replace("O 0 0 0", "Q 0 0 0"), "not an extended XYZ file: "),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -128,3 +129,26 @@ def test_forces_come_with_their_rows(table):
     kept = np.isin(table.names, task.names)
     np.testing.assert_array_equal(task.dataset.forces, forces[kept])
     assert prepare(table, ("softness_evinv",), seed=42).dataset.forces is None
+
+
+def test_labels_may_be_missing_where_they_are_masked(table):
+    targets = ("e_homo_ev", "softness_evinv")
+    with jax.debug_nans(False):
+        task = prepare(table, targets, seed=42, missing_labels="mask", scale_by="residual")
+    alone = prepare(table, ("e_homo_ev",), seed=42)
+    assert list(task.names) == list(alone.names)
+    np.testing.assert_array_equal(task.split.test, alone.split.test)
+    known = np.isfinite(table.targets["softness_evinv"])
+    np.testing.assert_array_equal(np.isfinite(np.asarray(task.dataset.labels))[:, 1], known)
+
+    # What one constant an element leaves is 1 in the mean.
+    train = task.split.train
+    with jax.debug_nans(False):
+        scaled = np.asarray(task.scaler.scale(task.dataset.labels[train]), np.float64)
+    numbers = np.asarray(task.dataset.structures.atomic_numbers)[train]
+    for column, rows in enumerate(np.isfinite(scaled).T):
+        counts = (numbers[rows, :, None] == np.arange(100)).sum(axis=1)
+        counts = np.column_stack([counts, np.ones(len(counts))])
+        fit, *_ = np.linalg.lstsq(counts, scaled[rows, column], rcond=None)
+        left = np.abs(scaled[rows, column] - counts @ fit).mean()
+        assert left == pytest.approx(1, rel=1e-3), targets[column]

@@ -73,6 +73,7 @@ def test_npz_of_columns_and_of_a_table(small_table, tmp_path):
         ("name,distance_ang\nC_Q,1\n", "row 1: expected two elements, got 'C_Q'"),
         ("name,distance_ang\nC_O_H,1\n", "row 1: expected two elements, got 'C_O_H'"),
         ("name,distance_ang\nC_O,1\nC_O,0\n", "row 2: expected a bond length above 0 Å"),
+        ("name,distance_ang\nC_O,1_3\n", "row 1: distance_ang: expected a number, got '1_3'"),
         ("name,distance_ang\nC_O,nan\n", "row 1: expected a bond length above 0 Å"),
         ("name,distance_ang,e_homo_ev\nC_O,1,low\n", "row 1: e_homo_ev: expected a number, got 'l"),
         ("name,distance_ang,charge_0_e\nC_O,1,0\n", "missing: charge_1_e"),

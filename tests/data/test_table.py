@@ -182,6 +182,29 @@ def test_a_number_that_is_not_finite_names_its_row(table, field, value):
         dataclasses.replace(table, **{field: broken})
 
 
+def test_atoms_at_one_place_are_refused(table):
+    positions = table.positions.copy()
+    positions[2, 1] = positions[2, 0]
+    with pytest.raises(InputError, match=r"positions: row 2 \(\w+\) has both atoms at one place"):
+        dataclasses.replace(table, positions=positions)
+
+
+def test_labels_that_contradict_what_they_follow_from(small_table, tmp_path):
+    small_table.save(tmp_path / "some.npz")
+    PairTable.load(tmp_path / "some.npz")
+    for name, change in {"distance_ang": 0.1, "e_g_ev": 1.0, "q_maxabs": 0.5}.items():
+        column = small_table.targets[name].copy()
+        column[3] += change
+        changed = dataclasses.replace(small_table, targets={**small_table.targets, name: column})
+        changed.save(tmp_path / "some.npz")
+        said = rf"targets\['{name}'\]: row 3 \({small_table.names[3]}\) is .* gives"
+        with pytest.raises(InputError, match=said):
+            PairTable.load(tmp_path / "some.npz")
+        told = {**changed.provenance, "disagreements": {str(small_table.names[3]): ["told"]}}
+        dataclasses.replace(changed, provenance=told).save(tmp_path / "some.npz")
+        PairTable.load(tmp_path / "some.npz")
+
+
 def test_unknown_populations_are_allowed(table):
     unknown = dataclasses.replace(table, populations=np.full((3, 2, 16), np.nan))
     assert np.isnan(unknown.populations).all()

@@ -8,6 +8,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from qc_jax.data.scaling import total_offsets
 from qc_jax.data.structures import prepare
 from qc_jax.datasets import open_structures
 from qc_jax.errors import InputError
@@ -25,6 +26,9 @@ def crystals(count=20):
         atoms.calc = SinglePointCalculator(atoms, **results)
         frames.append(atoms)
     return frames
+
+
+STRESS = 'stress="1 2 3 2 4 5 3 5 6"'
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +72,38 @@ def test_keys_of_ones_own_and_targets_of_comments(tmp_path):
     with pytest.raises(InputError, match="frame 0: expected forces under 'G'"):
         open_structures(f"extxyz:{tmp_path / 'co.xyz'}?energy=E&forces=G")
     for options, message in {
-        "?gap=E": "unknown option of extxyz 'gap'; choose one of: energy, forces",
+        "?gap=E": "unknown option of extxyz 'gap'; choose one of: energy, forces, stress",
         "?energy": "expected options like",
+        "?energy=": "the option energy is empty",
         "?energy=E&energy=E": "the option energy stands twice",
     }.items():
         with pytest.raises(InputError, match=message):
             open_structures(f"extxyz:{tmp_path / 'co.xyz'}{options}")
+
+
+def test_energies_of_several_compositions_lose_a_constant_an_element(tmp_path):
+    rng = np.random.default_rng(0)
+    frames, extra = [], rng.normal(size=24)
+    for at in range(24):
+        symbols = ("CO", "CO2", "C3", "C2O")[at % 4]
+        atoms = ase.Atoms(symbols, rng.normal(size=(2 if symbols == "CO" else 3, 3)))
+        carbon, oxygen = (int((atoms.numbers == z).sum()) for z in (6, 8))
+        atoms.info |= {"energy": -1030.5 * carbon - 2041.25 * oxygen + 0.1 * extra[at]}
+        frames.append(atoms)
+    ase.io.write(tmp_path / "mixed.xyz", frames)
+    task = prepare(open_structures(f"extxyz:{tmp_path / 'mixed.xyz'}"), ("total_energy_ev",), 1)
+    assert task.element_offsets["C"][0] == pytest.approx(-1030.5, abs=0.2)
+    assert task.element_offsets["O"][0] == pytest.approx(-2041.25, abs=0.2)
+    assert "less eV an atom: C -1030." in task.notes[-1]
+    numbers = np.asarray(task.dataset.structures.atomic_numbers)
+    offsets = total_offsets(np.array(task.offsets), task.element_offsets, numbers)
+    energies = [frame.info["energy"] for frame in frames]
+    np.testing.assert_allclose(
+        np.asarray(task.dataset.labels) + offsets, np.c_[energies], atol=1e-6
+    )
+    assert np.abs(task.dataset.labels).max() < 1
+    with pytest.raises(InputError, match="N is in no training structure: its energy as an atom"):
+        total_offsets(np.array(task.offsets), task.element_offsets, np.array([[7, 6]]))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +112,14 @@ def test_keys_of_ones_own_and_targets_of_comments(tmp_path):
         (lambda text: text.replace("energy=", "eng="), "no frame has an energy"),
         (lambda text: text.replace("energy=", "energy=nan e2=", 1), "frame 0: energy: .*got nan"),
         (lambda text: text.replace(":forces:R:3", ":other:R:3", 1), "frame 0: expected forces und"),
+        (
+            lambda text: text.replace("energy=", 'stress="1 2" energy='),
+            "not an .* info item stress",
+        ),
+        (
+            lambda text: text.replace("energy=", f"{STRESS} energy=", 1),
+            "frame 1: expected stress und",
+        ),
         (lambda text: text.replace("T T T", "T T F", 1), "frame 0: pbc: expected periodic in all"),
     ],
 )

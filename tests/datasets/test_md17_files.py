@@ -64,6 +64,12 @@ def test_energies_may_have_a_second_axis(tmp_path, content):
     np.testing.assert_array_equal(md17.read(path).energies, md17.read(FIXTURE).energies)
 
 
+def _together(positions):
+    positions = positions.copy()
+    positions[7, 5] = positions[7, 2]
+    return positions
+
+
 def _nan(array, row):
     array = array.copy()
     array[row] = np.nan
@@ -80,7 +86,9 @@ def _nan(array, row):
         ("R", lambda a: _nan(a, slice(3, 5)), r"R: frame 3 is not finite \(2 of 100\)"),
         ("R", lambda a: a[0], r"R: expected shape \(N, n, 3\), got \(9, 3\)"),
         ("z", lambda a: a[:-1], r"z: expected \(9,\), got \(8,\)"),
-        ("z", lambda a: a * 0, r"z: expected 1 to 96, got"),
+        ("z", lambda a: a * 0, r"z: expected whole numbers from 1 to 96, got"),
+        ("z", lambda a: a + 0.5, r"z: expected whole numbers from 1 to 96, got"),
+        ("R", lambda a: _together(a), r"R: frame 7: atoms 2 and 5 stand at one place"),
         ("z", lambda a: a.astype(str), r"z: expected numbers, got <U"),
         ("e_unit", lambda a: np.array("Hartree"), r"expected e_unit kcal/mol, got .*Hartree"),
     ],

@@ -115,10 +115,13 @@ def test_wrong_files_are_refused(tmp_path, texts):
         "expected a molecule's number": _changed(
             tmp_path / "d", some, uncharacterized=uncharacterized.replace("2 made", "made")
         ),
-        "a position is not finite": _changed(
+        "expected finite coordinates": _changed(
             tmp_path / "e", {**some, first: re.sub(r"\nC\t\S+", "\nC\tnan", texts[first])}
         ),
     }
+    positions = [line.split("\t") for line in texts[first].splitlines()[2:4]]
+    same = texts[first].replace("\t".join(positions[1][1:4]), "\t".join(positions[0][1:4]))
+    cases["2 atoms stand at one place"] = _changed(tmp_path / "h", {**some, first: same})
     (cut := tmp_path / "f").mkdir()
     for name in FILES.values():
         (cut / name).write_bytes((FIXTURE / name).read_bytes()[:4000])

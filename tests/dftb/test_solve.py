@@ -78,6 +78,33 @@ def test_molecules_on_own_tables_as_dftbplus():
         compare(found, run, energy=1e-5 * len(run["symbols"]), level=1e-5)
 
 
+@pytest.mark.slow
+def test_exact_form_has_the_recipes_distances_and_gap():
+    """Of another integrator on other grids, in three digits."""
+    pairs = {("H", "H"): 0.734, ("N", "N"): 1.100, ("O", "O"): 1.218, ("H", "F"): None}
+    answers = solve_all([(pair, r or 0.93) for pair, r in pairs.items()], form="exact", relax=True)
+    for found, expected in zip(answers[:3], pairs.values(), strict=False):
+        assert found.distance_ang == pytest.approx(expected, abs=1e-3)
+    levels, occupations = answers[3].levels_ev, answers[3].occupations
+    gap = levels[occupations < 1].min() - levels[occupations > 1].max()
+    assert gap == pytest.approx(20.26, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not reference.SHARED.is_dir(), reason="needs ../shared/ptbp")
+def test_exact_form_is_near_the_given_tables(tmp_path):
+    """Those are of atoms and points of the published program: off by up to 3e-4 hartree."""
+    tables = np.load(reference.SHARED / "tables_exact.npz")
+    names = ("H-H", "O-H", "H-O", "O-O")
+    reference.write(tmp_path, {name: tables[name] for name in names})
+    pairs = [(("H", "H"), 0.75), (("O", "H"), 1.0), (("O", "O"), 1.2)]
+    ours = solve_all(pairs, form="exact")
+    for found, given in zip(ours, solve_all(pairs, str(tmp_path)), strict=True):
+        np.testing.assert_allclose(found.levels_ev, given.levels_ev, atol=5e-3)
+        np.testing.assert_allclose(found.charges_e, given.charges_e, atol=1e-4)
+        np.testing.assert_allclose(found.total_energy_ev, given.total_energy_ev, atol=1e-2)
+
+
 @pytest.mark.parametrize("run", [run for run in PAIRS if run["relaxed"]], ids=lambda r: r["pair"])
 def test_pairs_relax_as_in_dftbplus(files, run):
     found = solve(run["pair"].split("_"), run["distance_ang"] * 1.1, files, relax=True)

@@ -17,6 +17,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.engines import scan, tblite
 from qc_jax.engines.record import to_table
 from qc_jax.models import Architecture, _radial
+from qc_jax.ops import safe_norm
 from qc_jax.runs import building, record
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.runs.record import Record
@@ -39,7 +40,7 @@ class Morse(Architecture):
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         scale = self.param("scale", nn.initializers.ones, (1,))
-        far = _radial.length(batch.displacements(batch.positions))
+        far = safe_norm(batch.displacements(batch.positions))
         energy = DEPTH * (1 - jnp.exp(-STEEPNESS * (far - BOND))) ** 2
         energy = jnp.where(batch.neighbor_mask, energy, 0).sum(axis=(1, 2)) / 2
         return scale * energy[:, None]

@@ -1,5 +1,6 @@
 """The store of answers after kills, of other runs, damaged, in use, and on a full disk."""
 
+import os
 import resource
 import sqlite3
 import subprocess
@@ -163,3 +164,9 @@ def test_a_disk_that_takes_no_more(tmp_path):
     )
     last = done.stderr.splitlines()[-1]
     assert last.startswith("qc_jax.errors.InputError: ") and "answers: cannot be written: " in last
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "some.answers")
+    with pytest.raises(InputError, match=r"some\.answers: expected a file, got a named pipe"):
+        AnswerStore(str(tmp_path / "some.answers"), {})

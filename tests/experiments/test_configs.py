@@ -42,7 +42,7 @@ def test_the_quick_run_is_of_a_smaller_model(name):
     """All its hyper-parameters are fields, so that the command line can change them."""
     quick, whole = card(name, "quick").to_dict(), card(name).to_dict()
     assert set(quick["model"]) == {"name", *models.defaults(whole["model"]["name"])}
-    assert quick["epochs"] == 2 and whole["epochs"] == 50
+    assert quick["epochs"] == 2 and whole["epochs"] >= 50
     assert quick["model"] != whole["model"] or set(whole["model"]) == {"name"}
     RunConfig.from_dict(quick)
 

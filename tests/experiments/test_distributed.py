@@ -128,8 +128,8 @@ def test_a_sweep_is_shared_out(tmp_path, run_python):
     for ours, theirs in zip(weights(run), weights(one), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     # Each has trained a half of it.
-    waves = json.loads((run / "waves.json").read_text())
-    assert [len(names) for names in waves] == [2, 2]
+    stacks = json.loads((run / "stacks.json").read_text())
+    assert [len(names) for names in stacks] == [2, 2]
     with open(run / "results.csv", newline="", encoding="utf-8") as file:
         assert len({line["training"] for line in csv.DictReader(file)}) == 4
 

@@ -104,7 +104,7 @@ def test_bad_input(folder):
     with pytest.raises(InputError, match="train_rows is of larger structures; expected 0"):
         building.from_config({**Workdir(folder / "pre").config(), "train_rows": 5})
     with pytest.raises(InputError, match="expected a table of pairs, got larger structures"):
-        sources.read_table(DATA, "")
+        sources.open_table(DATA, "")
 
 
 @pytest.mark.parametrize("kind", KINDS)

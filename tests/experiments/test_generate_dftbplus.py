@@ -128,7 +128,7 @@ def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
     [
         (("--out=t.npz",), "engine 'dftbplus' needs --skf=DIR"),
         (("--out=t.npz", "--skf=set", "--elements=H,O"), "need are missing: H-O.skf, O-H.skf, O-O"),
-        (("--out=t.npz", "--skf=set", "--elements="), "no elements; expected symbols such as"),
+        (("--out=t.npz", "--skf=set", "--elements="), "--elements: expected a value, got none"),
         (("--out=t.npz", "--skf=set", "--angular_momenta=H:s,H:s"), "each element once, like"),
         (("--out=t.npz", "--skf=set", "--raw=bin"), "bin: holds something else than outputs"),
         (("--out=t.npz", "--skf=set", "--curve=0.7:2.5:4"), "'dftbplus' cannot scan bond lengths"),

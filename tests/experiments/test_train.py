@@ -176,7 +176,7 @@ def assert_one_line(done, words):
     [
         (("--config.lrate=1",), "lrate"),
         (("--config.batch_size=many",), "batch_size"),
-        (("--config.data=cut.npz",), "cut.npz: not a PairTable, or cut short or damaged"),
+        (("--config.data=cut.npz",), "cut.npz: not a PairTable or an .npz of named"),
     ],
 )
 def test_bad_input(run_python, tmp_path, flags, words):

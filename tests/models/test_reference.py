@@ -104,7 +104,7 @@ def test_has_the_published_number_of_parameters(name):
 @pytest.mark.parametrize("name", models.available())
 def test_is_compared_with_its_reference(name):
     """Who says how a reference's weights are named is compared with it."""
-    has_names = bool(models.create(name).torch_names())
+    has_names = bool(models.create(name).torch_names)
     assert has_names == (name in {fixture(stem)[0] for stem in NAMES})
 
 

@@ -114,7 +114,7 @@ def test_wrong_values(changes, words):
 
 def test_what_is_wrong_with_a_file_is_told(capsys):
     """By kind with the number of rows, and the first rows with their reasons."""
-    table = sources.read_table(f"published:{FIXTURE}", "")
+    table = sources.open_table(f"published:{FIXTURE}", "")
     told = capsys.readouterr().err.splitlines()
     assert told == account(table)
     assert (
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_a_file_is_told(capsys):
 
 def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_LINE_SECONDS", -1)  # one a minute where there is no terminal
-    table = sources.read_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
+    table = sources.open_table(f"dftbplus:{FIXTURE.parent / 'dftbplus' / 'tree'}", "")
     assert {"Cl_Mg", "F_Li"} <= set(table.names)
     said = capsys.readouterr().err
     assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said

@@ -123,7 +123,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "resume with the same command" in out
-    (saved,) = (tmp_path / "run" / "waves" / "0").iterdir()
+    (saved,) = (tmp_path / "run" / "stacks" / "0").iterdir()
     assert int(saved.name) == len(metrics.read_text().splitlines())
 
 

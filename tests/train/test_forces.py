@@ -3,16 +3,24 @@
 import dataclasses
 import json
 
+import ase.build
+import ase.io
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from qc_jax.data import scaling
 from qc_jax.data.dataset import Dataset
+from qc_jax.data.structures import prepare
+from qc_jax.datasets import open_structures
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.models import Architecture
+from qc_jax.ops import safe_norm
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces, loop
 from qc_jax.train.config import TrainConfig
@@ -98,15 +106,100 @@ print(json.dumps([one.history[-1]["validation_mae"] for one in (*stacked, loop.f
 def test_what_has_no_forces_to_learn(task):
     made = springs(task)
     settings = TrainConfig(force_weight=1.0)
-    assert forces.known(Spring(), made, TrainConfig()) is None
+    assert forces.learned(Spring(), made, TrainConfig()) == (None, None)
+    with pytest.raises(InputError, match="virial_weight: these data have none"):
+        forces.learned(Spring(), made, TrainConfig(virial_weight=1.0))
     without = made._replace(dataset=made.dataset.replace(forces=None))
     with pytest.raises(InputError, match="force_weight: these data have none"):
-        forces.known(Spring(), without, settings)
+        forces.learned(Spring(), without, settings)
     with pytest.raises(InputError, match="expected total_energy_ev as the only target, got e_homo"):
-        forces.known(Spring(), made._replace(targets=("e_homo_ev",)), settings)
+        forces.learned(Spring(), made._replace(targets=("e_homo_ev",)), settings)
     with pytest.raises(InputError, match="a model without averages, got batch_stats"):
-        forces.known(Noisy(outputs=1), made, settings)
+        forces.learned(Noisy(outputs=1), made, settings)
     blind = Spring()
     object.__setattr__(blind, "inputs", ("atomic_numbers",))
     with pytest.raises(InputError, match="a model that reads positions"):
-        forces.known(blind, made, settings)
+        forces.learned(blind, made, settings)
+
+
+class Bonds(Architecture):
+    """Σ over neighbours of a (d − b)², half of each."""
+
+    inputs = ("atomic_numbers", "positions")
+    outputs: int = 1
+
+    @nn.compact
+    def __call__(self, batch, train: bool = False):
+        strength, length = self.param("bonds", lambda key: jnp.array([0.1, 1.0]))
+        d = safe_norm(batch.displacements(batch.positions))
+        each = jnp.where(batch.neighbor_mask, strength * (d - length) ** 2, 0)
+        return each.sum(axis=(1, 2))[:, None] / 2
+
+
+@pytest.fixture(scope="module")
+def copper(tmp_path_factory):
+    """Strained crystals with energies, forces and stress of the effective medium theory."""
+    rng, frames = np.random.default_rng(0), []
+    for _ in range(40):
+        atoms = ase.build.bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell @ (np.eye(3) + 0.03 * rng.normal(size=(3, 3))), scale_atoms=True)
+        atoms.rattle(0.05, rng=rng)
+        atoms.calc = EMT()
+        results = {name: atoms.calc.get_property(name, atoms) for name in ("energy", "forces")}
+        results["stress"] = atoms.get_stress()
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    path = tmp_path_factory.mktemp("copper") / "cu.xyz"
+    ase.io.write(path, frames)
+    return frames, prepare(open_structures(f"extxyz:{path}"), (forces.ENERGY,), 1, cutoff=3.0)
+
+
+def test_virials_are_stress_times_volume(copper):
+    frames, task = copper
+    expected = [frame.get_stress(voigt=False) * frame.get_volume() for frame in frames]
+    np.testing.assert_allclose(task.dataset.virials, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_slopes_by_the_strain_are_those_of_differences(copper):
+    structures = copper[1].dataset.take(np.arange(2)).structures
+    variables = Bonds().init(jax.random.key(0), structures)
+
+    def energies(batch):
+        return Bonds().apply(variables, batch), None
+
+    found, _, slopes = forces.with_slopes(energies, structures, strained=True)
+    plain, _, forces_alone = forces.with_slopes(energies, structures)
+    np.testing.assert_array_equal(found, plain)
+    np.testing.assert_allclose(slopes.positions, forces_alone.positions, rtol=1e-4, atol=1e-5)
+    step = 1e-3
+    for i, j in ((0, 0), (0, 1), (2, 1)):
+        strain = np.zeros((2, 3, 3), np.float32)
+        strain[:, i, j] = step
+        up, down = (energies(structures.strained(sign * strain))[0] for sign in (1, -1))
+        difference = np.asarray(up - down)[:, 0] / (2 * step)
+        np.testing.assert_allclose(slopes.strain[:, i, j], difference, rtol=2e-2, atol=2e-3)
+
+
+def test_virials_are_learned(copper):
+    task, truth = copper[1], {"params": {"bonds": jnp.array([0.3, 1.4])}}
+    true, _, known = forces.with_slopes(
+        lambda batch: (Bonds().apply(truth, batch), None), task.dataset.structures, strained=True
+    )
+    exact = task.dataset.replace(labels=true, forces=-known.positions, virials=known.strain)
+    ends = jnp.array([-1.0]), jnp.array([1.0])  # labels as they are
+    task = task._replace(dataset=exact, scaler=scaling.Scaler(*ends, log=jnp.array([False])))
+    weights = {"force_weight": 0.5, "virial_weight": 0.5}
+    config = TrainConfig(epochs=60, batch_size=8, lr=0.03, early_stopping_patience=60, **weights)
+    trained = loop.fit(Bonds(), task, config)
+    first, last = trained.history[0], trained.history[-1]
+    assert last["validation_mae"][forces.VIRIALS] < 0.5 * first["validation_mae"][forces.VIRIALS]
+    rows = task.dataset.take(task.split.validation)
+
+    def energies(batch):
+        return task.scaler.unscale(Bonds().apply(trained.state.variables, batch)), None
+
+    _, _, slopes = forces.with_slopes(energies, rows.structures, strained=True)
+    error = np.abs(np.asarray(slopes.strain - rows.virials)).mean() / 4  # atoms
+    assert last["validation_mae"][forces.VIRIALS] == pytest.approx(error, rel=1e-3)
+    force = np.abs(np.asarray(slopes.positions + rows.forces)).mean()
+    assert last["validation_mae"][forces.FORCES] == pytest.approx(force, rel=1e-3)

@@ -23,10 +23,10 @@ def trainings(task, tmp_path):
 
 def test_waves(trainings, tmp_path):
     plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
-    assert [wave.names for wave in plan] == [("a0", "a1", "a2"), ("a3", "a4"), ("b0", "b1")]
-    for wave in plan:
-        assert len({static_signature(trainings[name]) for name in wave.names}) == 1
-    assert len({wave.directory for wave in plan}) == 3
+    assert [stack.names for stack in plan] == [("a0", "a1", "a2"), ("a3", "a4"), ("b0", "b1")]
+    for stack in plan:
+        assert len({static_signature(trainings[name]) for name in stack.names}) == 1
+    assert len({stack.directory for stack in plan}) == 3
     # What has been decided stays, whatever is asked for later.
     assert grid.plan_stacks(trainings, tmp_path, stack_size=1) == plan
 
@@ -34,10 +34,10 @@ def test_waves(trainings, tmp_path):
 def test_a_grid_may_grow(trainings, tmp_path):
     some = {name: trainings[name] for name in ("a0", "a1", "a2", "b0")}
     first = grid.plan_stacks(some, tmp_path, stack_size=2)
-    assert [wave.names for wave in first] == [("a0", "a1"), ("a2",), ("b0",)]
+    assert [stack.names for stack in first] == [("a0", "a1"), ("a2",), ("b0",)]
     grown = grid.plan_stacks(trainings, tmp_path, stack_size=2)
-    assert grown[:3] == first and [wave.names for wave in grown[3:]] == [("a3", "a4"), ("b1",)]
-    # Waves that are not asked for are left where they are.
+    assert grown[:3] == first and [stack.names for stack in grown[3:]] == [("a3", "a4"), ("b1",)]
+    # Stacks that are not asked for are left where they are.
     others = grid.plan_stacks({name: trainings[name] for name in ("a2", "b1")}, tmp_path)
     assert others == [grown[1], grown[4]]
     assert grid.plan_stacks(trainings, tmp_path) == grown
@@ -46,10 +46,10 @@ def test_a_grid_may_grow(trainings, tmp_path):
 def test_a_part_of_a_wave(trainings, tmp_path):
     grid.plan_stacks(trainings, tmp_path, stack_size=3)
     del trainings["a3"]
-    with pytest.raises(InputError, match=r"waves\.json: a3 is trained together with others"):
+    with pytest.raises(InputError, match=r"stacks\.json: a3 is trained together with others"):
         grid.plan_stacks(trainings, tmp_path, stack_size=3)
-    (tmp_path / "waves.json").write_text('[["a0"')
-    with pytest.raises(InputError, match=r"waves\.json: not JSON, or cut short"):
+    (tmp_path / "stacks.json").write_text('[["a0"')
+    with pytest.raises(InputError, match=r"stacks\.json: not JSON, or cut short"):
         grid.plan_stacks(trainings, tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
 
 @pytest.mark.slow
 def test_none_is_trained_twice(trainings, tmp_path):
-    """Stopped in the second wave; what had ended is told of no more."""
+    """Stopped in the second stack; what had ended is told of no more."""
     plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
     told, ended = [], {}
 
@@ -92,7 +92,7 @@ def test_none_is_trained_twice(trainings, tmp_path):
     before = set(ended)
     run(lambda: False)
     assert set(ended) == set(trainings) and not before & set(told)
-    assert not any((tmp_path / "waves").iterdir())  # of use to none that has ended
+    assert not any((tmp_path / "stacks").iterdir())  # of use to none that has ended
     for name, what in ended.items():
         lines = (trainings[name].workdir.path / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == what.history

@@ -67,8 +67,8 @@ def test_two_processes_equal_one(tmp_path, run_python):
         for name in ("one/results0", "two/results0", "two/results1")
     )
     assert first["data"] == second["data"]
-    waves = json.loads((tmp_path / "two" / "waves.json").read_text())
-    for own, names in zip((first, second), waves, strict=True):
+    stacks = json.loads((tmp_path / "two" / "stacks.json").read_text())
+    for own, names in zip((first, second), stacks, strict=True):
         assert own.keys() == {"data", *names}
     assert one.keys() == (first | second).keys()
     for name, expected in one.items():

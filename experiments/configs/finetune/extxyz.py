@@ -3,7 +3,7 @@
 python -m experiments.finetune --from=runs/schnet --data=extxyz:FILE.xyz --workdir=runs/own
 
 The protocol is that of MD17's frames, at the learning rate of a start from scratch.
-`--config.force_weight=1` learns forces, too.
+`--config.force_weight=1` learns forces, `--config.virial_weight=0.1` the stress of cells, too.
 """
 
 from ml_collections import ConfigDict

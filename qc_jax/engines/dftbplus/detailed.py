@@ -79,7 +79,7 @@ class Detailed:
 
 
 def parse(text: str) -> Detailed:
-    """Reads the text of a detailed.out.
+    """Read the text of a detailed.out.
 
     Raises:
       EngineError: something is missing, unreadable, not converged or contradicts itself.
@@ -88,11 +88,10 @@ def parse(text: str) -> Detailed:
     step = _converged_step(file)
     channels = re.findall(r"^Orbital populations \((.+)\)$", "\n".join(file.lines), re.MULTILINE)
     if not channels:
-        raise EngineError(FailureKind.POPULATIONS, "no 'Orbital populations' in detailed.out")
+        raise FailureKind.POPULATIONS.error("no 'Orbital populations' in detailed.out")
     if channels not in _CHANNELS:
-        raise EngineError(
-            FailureKind.POPULATIONS,
-            f"of {', '.join(channels)} in detailed.out, expected up, or up and down",
+        raise FailureKind.POPULATIONS.error(
+            f"of {', '.join(channels)} in detailed.out, expected up, or up and down"
         )
     electrons = [number(*file.one(f"Nr. of electrons ({channel})")) for channel in channels]
     rows = _orbital_rows(file, channels)
@@ -102,18 +101,16 @@ def parse(text: str) -> Detailed:
     iteration, *scc = _scc_row(file)
     energies = _energies(file, channels)
     if not abs(scc[0] - energies["Total Electronic energy"][0]) <= 1e-7 * max(1, abs(scc[0])):
-        raise EngineError(
-            FailureKind.ENERGY,
+        raise FailureKind.ENERGY.error(
             f"{scc[0]:.8g} H after the last SCC iteration, but a total electronic energy "
-            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out",
+            f"of {energies['Total Electronic energy'][0]:.8g} H in detailed.out"
         )
     total_charge = number(*file.one("Total charge"))
     charges = _by_atom(file.block("Atomic gross charges (e)"), "gross charge")
     if not abs(sum(charges) - total_charge) <= _ELECTRON_ROUNDING:
-        raise EngineError(
-            FailureKind.CHARGES,
+        raise FailureKind.CHARGES.error(
             f"they sum to {sum(charges):.8f}, the total charge in detailed.out is "
-            f"{total_charge:.8f}",
+            f"{total_charge:.8f}"
         )
     ev = {label: [h * units.HARTREE_EV for h in hartree] for label, hartree in energies.items()}
     return Detailed(
@@ -145,24 +142,24 @@ class _File:
         self.lines = [line.strip() for line in text.splitlines()]
 
     def each(self, label: str) -> list[str]:
-        """What stands behind 'label:', of every such line."""
+        """Return what stands behind 'label:', of every such line."""
         start = f"{label}:"
         return [line.removeprefix(start).strip() for line in self.lines if line.startswith(start)]
 
     def one(self, label: str) -> tuple[str, str]:
-        """What stands behind 'label:' in the one such line, and what to call it."""
+        """Return what stands behind 'label:' in the one such line, and what to call it."""
         found = self.each(label)
         if len(found) != 1:
-            raise EngineError(
-                FailureKind.FILES, f"{len(found) or 'no'} '{label}' in detailed.out, expected 1"
+            raise FailureKind.FILES.error(
+                f"{len(found) or 'no'} '{label}' in detailed.out, expected 1"
             )
         return found[0], f"'{label}' in detailed.out"
 
     def block(self, heading: str) -> list[list[str]]:
-        """The words of the rows under the one such heading and the names of the columns."""
+        """Return the words of the rows under the one such heading and the names of the columns."""
         if self.lines.count(heading) != 1:
             count = self.lines.count(heading) or "no"
-            raise EngineError(FailureKind.FILES, f"{count} '{heading}' in detailed.out, expected 1")
+            raise FailureKind.FILES.error(f"{count} '{heading}' in detailed.out, expected 1")
         rows = []
         for line in self.lines[self.lines.index(heading) + 2 :]:
             if not line:
@@ -172,20 +169,16 @@ class _File:
 
 
 def _converged_step(file: _File) -> int:
-    """The step of the optimisation, which has converged, as has its self-consistent cycle."""
+    """Return the step of the optimisation; it and its self-consistent cycle have converged."""
     for line in file.lines:
         if "SCC is NOT converged" in line:
-            raise EngineError(FailureKind.SCC, f"'{line}' in detailed.out")
+            raise FailureKind.SCC.error(f"'{line}' in detailed.out")
         if "Geometry did NOT converge" in line:
-            raise EngineError(FailureKind.GEOMETRY, f"'{line}' in detailed.out")
+            raise FailureKind.GEOMETRY.error(f"'{line}' in detailed.out")
         if line.startswith("Calculation with static geometry"):
-            raise EngineError(
-                FailureKind.GEOMETRY, f"'{line}' in detailed.out, expected a relaxed one"
-            )
+            raise FailureKind.GEOMETRY.error(f"'{line}' in detailed.out, expected a relaxed one")
         if line.startswith(("K-points in absolute space", "Volume:", "Total lattice derivs")):
-            raise EngineError(
-                FailureKind.PERIODIC, f"'{line}' in detailed.out, expected two atoms alone"
-            )
+            raise FailureKind.PERIODIC.error(f"'{line}' in detailed.out, expected two atoms alone")
     for kind, flag in (
         (FailureKind.SCC, "SCC converged"),
         (FailureKind.GEOMETRY, "Geometry converged"),
@@ -194,9 +187,9 @@ def _converged_step(file: _File) -> int:
             raise EngineError(kind, f"no line '{flag}' in detailed.out")
     step, field = file.one("Geometry optimization step")
     if "," in step:
-        raise EngineError(FailureKind.PERIODIC, f"{field} is {step!r}, expected two atoms alone")
+        raise FailureKind.PERIODIC.error(f"{field} is {step!r}, expected two atoms alone")
     if not step.isdecimal():
-        raise EngineError(FailureKind.NUMBERS, f"{field}: expected a whole number, got {step!r}")
+        raise FailureKind.NUMBERS.error(f"{field}: expected a whole number, got {step!r}")
     return int(step)
 
 
@@ -213,7 +206,7 @@ def _orbital_rows(file: _File, channels: Sequence[str]) -> list[list[OrbitalRow]
 
 
 def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
-    """Electrons of each atom, of both spins."""
+    """Return electrons of each atom, of both spins."""
     by_channel = [
         _by_atom(file.block(f"Atom populations ({channel})"), f"atom population ({channel})")
         for channel in channels
@@ -222,10 +215,10 @@ def _atom_populations(file: _File, channels: Sequence[str]) -> list[float]:
 
 
 def _by_atom(rows: list[list[str]], what: str) -> list[float]:
-    """The values of rows 'atom value', of which there are two."""
+    """Return the values of rows 'atom value', of which there are two."""
     if [row[0] for row in rows] != ["1", "2"] or any(len(row) != 2 for row in rows):
-        raise EngineError(
-            FailureKind.POPULATIONS, f"{what} of {len(rows)} atoms in detailed.out, expected 2"
+        raise FailureKind.POPULATIONS.error(
+            f"{what} of {len(rows)} atoms in detailed.out, expected 2"
         )
     return [number(row[1], f"{what} of atom {row[0]} in detailed.out") for row in rows]
 
@@ -235,42 +228,36 @@ def _check_populations(
 ) -> None:
     for atom, (population, total) in enumerate(zip(orbitals, atoms, strict=True), start=1):
         if not abs(sum(population) - total) <= _ELECTRON_ROUNDING:
-            raise EngineError(
-                FailureKind.POPULATIONS,
+            raise FailureKind.POPULATIONS.error(
                 f"orbitals of atom {atom} sum to {sum(population):.8f}, the atom "
-                f"population in detailed.out is {total:.8f}",
+                f"population in detailed.out is {total:.8f}"
             )
     if not abs(sum(atoms) - sum(electrons)) <= _ELECTRON_ROUNDING:
-        raise EngineError(
-            FailureKind.POPULATIONS,
+        raise FailureKind.POPULATIONS.error(
             f"atoms sum to {sum(atoms):.8f}, the number of electrons in detailed.out "
-            f"is {sum(electrons):.8f}",
+            f"is {sum(electrons):.8f}"
         )
 
 
 def _scc_row(file: _File) -> list[float]:
-    """Iteration, total electronic energy, its change and the error of the last iteration."""
+    """Return iteration, total electronic energy, its change and the error of the last iteration."""
     heads = [i for i, line in enumerate(file.lines) if line.startswith("iSCC ")]
     if len(heads) != 1:
-        raise EngineError(
-            FailureKind.SCC, f"{len(heads) or 'no'} iterations in detailed.out, expected 1"
-        )
+        raise FailureKind.SCC.error(f"{len(heads) or 'no'} iterations in detailed.out, expected 1")
     words = file.lines[heads[0] + 1].split()
     if len(words) != 4:
-        raise EngineError(
-            FailureKind.SCC, f"unexpected iteration {' '.join(words)!r} in detailed.out"
-        )
+        raise FailureKind.SCC.error(f"unexpected iteration {' '.join(words)!r} in detailed.out")
     fields = ("iSCC", "Total electronic", "Diff electronic", "SCC error")
     values = [number(w, f"'{f}' in detailed.out") for w, f in zip(words, fields, strict=True)]
     if not abs(values[3]) <= _MAX_SCC_ERROR:
-        raise EngineError(
-            FailureKind.SCC, f"converged in detailed.out, but with an error of {values[3]:.1e}"
+        raise FailureKind.SCC.error(
+            f"converged in detailed.out, but with an error of {values[3]:.1e}"
         )
     return values
 
 
 def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
-    """Energies in hartree by label, a list each."""
+    """Return energies in hartree by label, a list each."""
     expected = dict.fromkeys(_OF_CHANNEL, len(channels)) | dict.fromkeys(_OF_PAIR, 1)
     found: dict[str, list[float]] = {label: [] for label in (*expected, *_OPTIONAL)}
     for line in file.lines:
@@ -279,10 +266,9 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
             found[match[1]].append(_hartree(*match.groups()))
     for label, count in expected.items():
         if len(found[label]) != count:
-            raise EngineError(
-                FailureKind.FILES,
+            raise FailureKind.FILES.error(
                 f"{len(found[label]) or 'no'} '{label}' in H and eV in detailed.out, "
-                f"expected {count}",
+                f"expected {count}"
             )
     more = sum(sum(found[label]) for label in _OPTIONAL)
     electronic, repulsive, total, mermin = (found[label][0] for label in _OF_PAIR)
@@ -291,38 +277,36 @@ def _energies(file: _File, channels: Sequence[str]) -> dict[str, list[float]]:
         ("Total Mermin free energy", mermin, total - sum(found["TS"])),
     ):
         if not abs(value - parts) <= _HARTREE_ROUNDING:
-            raise EngineError(
-                FailureKind.ENERGY,
-                f"'{label}' in detailed.out is {value:.10f} H, its parts sum to {parts:.10f} H",
+            raise FailureKind.ENERGY.error(
+                f"'{label}' in detailed.out is {value:.10f} H, its parts sum to {parts:.10f} H"
             )
     return found
 
 
 def _hartree(label: str, hartree: str, ev: str) -> float:
-    """The energy that stands twice: in hartree with ten decimals, in eV with four."""
+    """Return the energy that stands twice: in hartree with ten decimals, in eV with four."""
     field = f"'{label}' in detailed.out"
     value, again = number(hartree, field), number(ev, field)
     # Half of the last digit, and for constants of another year.
     if not abs(value * units.HARTREE_EV - again) <= 1e-4 + 1e-7 * abs(again):
-        raise EngineError(
-            FailureKind.ENERGY, f"{field} is {hartree} H and {ev} eV, which are not the same"
+        raise FailureKind.ENERGY.error(
+            f"{field} is {hartree} H and {ev} eV, which are not the same"
         )
     return value
 
 
 def _dipole(file: _File) -> list[float]:
-    """The dipole moment in Debye; it stands twice, in atomic units too."""
+    """Return the dipole moment in Debye; it stands twice, in atomic units too."""
     found: dict[str, list[float]] = {}
     for words in (rest.split() for rest in file.each("Dipole moment")):
         if len(words) != 4 or words[3] in found:
-            raise EngineError(FailureKind.DIPOLE, f"unexpected {' '.join(words)!r} in detailed.out")
+            raise FailureKind.DIPOLE.error(f"unexpected {' '.join(words)!r} in detailed.out")
         found[words[3]] = [number(word, "'Dipole moment' in detailed.out") for word in words[:3]]
     if set(found) != {"au", "Debye"}:
-        raise EngineError(FailureKind.DIPOLE, "no 'Dipole moment' in au and Debye in detailed.out")
+        raise FailureKind.DIPOLE.error("no 'Dipole moment' in au and Debye in detailed.out")
     for atomic, debye in zip(found["au"], found["Debye"], strict=True):
         if not abs(atomic * units.EBOHR_DEBYE - debye) <= 1e-7 + 1e-6 * abs(debye):
-            raise EngineError(
-                FailureKind.DIPOLE,
-                f"{atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not the same",
+            raise FailureKind.DIPOLE.error(
+                f"{atomic:.8f} au and {debye:.8f} Debye in detailed.out, which are not the same"
             )
     return found["Debye"]

@@ -5,7 +5,7 @@ import os
 import re
 
 from qc_jax.data import files
-from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.engines.engine import FailureKind
 from qc_jax.errors import InputError
 
 # Three digits of an exponent leave no room for the E: 1.4463634+102.
@@ -15,7 +15,7 @@ _NUMBER = re.compile(
 
 
 def read_text(path: str | os.PathLike, errors: str = "strict") -> str | None:
-    """The text of a file, or None where there is none.
+    """Return the text of a file, or None where there is none.
 
     Raises:
       EngineError: it cannot be read or is no text.
@@ -27,23 +27,23 @@ def read_text(path: str | os.PathLike, errors: str = "strict") -> str | None:
             return file.read()
     except InputError as error:
         text = str(error).replace(os.fspath(path), os.path.basename(path), 1)
-        raise EngineError(FailureKind.FILES, text) from error
+        raise FailureKind.FILES.error(text) from error
 
 
 def number(text: str, field: str) -> float:
-    """The finite number that stands for `field`.
+    """Return the finite number that stands for `field`.
 
     Raises:
       EngineError: it is too wide for its column (asterisks), no number, or not finite.
     """
     if text.startswith("*"):
-        raise EngineError(FailureKind.NUMBERS, f"{field} is too wide for its column: {text}")
+        raise FailureKind.NUMBERS.error(f"{field} is too wide for its column: {text}")
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
-        raise EngineError(FailureKind.NUMBERS, f"{field} is {text}")
+        raise FailureKind.NUMBERS.error(f"{field} is {text}")
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise EngineError(FailureKind.NUMBERS, f"{field}: expected a number, got {text!r}")
+        raise FailureKind.NUMBERS.error(f"{field}: expected a number, got {text!r}")
     value = float(f"{match[1]}E{match[2] or match[3] or 0}")
     if not math.isfinite(value):
-        raise EngineError(FailureKind.NUMBERS, f"{field} is {text}, more than a number can be")
+        raise FailureKind.NUMBERS.error(f"{field} is {text}, more than a number can be")
     return value

@@ -9,7 +9,7 @@ import numpy as np
 from qc_jax.chem import elements
 from qc_jax.dftb.parameters import covered_symbols, parameters
 from qc_jax.engines.dftbplus.fortran import number
-from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.engines.engine import FailureKind
 from qc_jax.errors import InputError
 
 # Electrons of closed shells: noble gases, and those with filled d and f shells.
@@ -35,7 +35,7 @@ class Geometry:
 
 
 def parse(text: str) -> Geometry:
-    """Reads the text of a geo_end.xyz.
+    """Read the text of a geo_end.xyz.
 
     Raises:
       EngineError: it is cut short, unreadable, or of something else than two atoms.
@@ -43,29 +43,26 @@ def parse(text: str) -> Geometry:
     lines = text.splitlines()
     if not lines or not lines[0].strip().isdecimal():
         begin = lines[0] if lines else ""
-        raise EngineError(
-            FailureKind.GEOMETRY, f"geo_end.xyz begins with {begin!r}, expected its atoms' count"
+        raise FailureKind.GEOMETRY.error(
+            f"geo_end.xyz begins with {begin!r}, expected its atoms' count"
         )
     if int(lines[0]) != 2:
-        raise EngineError(FailureKind.GEOMETRY, f"{int(lines[0])} atoms in geo_end.xyz, expected 2")
+        raise FailureKind.GEOMETRY.error(f"{int(lines[0])} atoms in geo_end.xyz, expected 2")
     step = re.fullmatch(r"\s*Geometry Step: *(\d+)\s*", lines[1] if len(lines) > 1 else "")
     if step is None:
-        raise EngineError(FailureKind.GEOMETRY, "no 'Geometry Step' in line 2 of geo_end.xyz")
+        raise FailureKind.GEOMETRY.error("no 'Geometry Step' in line 2 of geo_end.xyz")
     rows = [line.split() for line in lines[2:] if line.strip()]
     if len(rows) != 2:
-        raise EngineError(
-            FailureKind.GEOMETRY, f"{len(rows)} rows of atoms in geo_end.xyz, expected 2"
-        )
+        raise FailureKind.GEOMETRY.error(f"{len(rows)} rows of atoms in geo_end.xyz, expected 2")
     for row in rows:
         if len(row) != 5:
-            raise EngineError(
-                FailureKind.GEOMETRY,
-                f"{' '.join(row)!r} in geo_end.xyz, expected symbol, x, y, z, population",
+            raise FailureKind.GEOMETRY.error(
+                f"{' '.join(row)!r} in geo_end.xyz, expected symbol, x, y, z, population"
             )
         try:
             elements.element(row[0])
         except InputError as error:
-            raise EngineError(FailureKind.GEOMETRY, f"{error}, in geo_end.xyz") from error
+            raise FailureKind.GEOMETRY.error(f"{error}, in geo_end.xyz") from error
     values = [[number(word, f"{row[0]} in geo_end.xyz") for word in row[1:]] for row in rows]
     return Geometry(
         step=int(step[1]),
@@ -95,24 +92,21 @@ def check_elements(symbols: Sequence[str], electrons: Sequence[float], given: st
         kinds = written[1].split()
         asked = [kinds[min(int(kind), len(kinds)) - 1] for kind in written.groups()[1:]]
         if asked != list(symbols):
-            raise EngineError(
-                FailureKind.GEOMETRY,
-                f"{found} in geo_end.xyz, {' and '.join(asked)} in dftb_in.hsd",
+            raise FailureKind.GEOMETRY.error(
+                f"{found} in geo_end.xyz, {' and '.join(asked)} in dftb_in.hsd"
             )
     for atom, (symbol, valence) in enumerate(zip(symbols, electrons, strict=True), start=1):
         core = elements.element(symbol).atomic_number - round(valence)
         of_shells = core in _CLOSED_CORES or 54 < core < 68  # 4f electrons may be in the core
         if not of_shells or abs(valence - round(valence)) > 1e-4:
-            raise EngineError(
-                FailureKind.GEOMETRY,
+            raise FailureKind.GEOMETRY.error(
                 f"atom {atom} is {symbol} in geo_end.xyz, but its charge and population in "
-                f"detailed.out make {valence:.6g} valence electrons",
+                f"detailed.out make {valence:.6g} valence electrons"
             )
     if set(symbols) <= set(covered_symbols()):
         usual = [parameters(symbol).valence_electrons for symbol in symbols]
         if usual[0] != usual[1] and np.allclose(electrons, usual[::-1], atol=1e-4):
-            raise EngineError(
-                FailureKind.GEOMETRY,
+            raise FailureKind.GEOMETRY.error(
                 f"{found} in geo_end.xyz, but the valence electrons in detailed.out are those of "
-                f"{' and '.join(symbols[::-1])}",
+                f"{' and '.join(symbols[::-1])}"
             )

@@ -19,7 +19,7 @@ SKF_LINK = "skfiles"
 
 
 def read_template(path: str | None = None) -> str:
-    """The text of a template, checked.
+    """Return the text of a template, checked.
 
     Args:
       path: of the file; the one of this package unless given.
@@ -47,7 +47,7 @@ def read_template(path: str | None = None) -> str:
 
 
 def render(template: str, name: str, distance: float, angular_momenta: Mapping[str, str]) -> str:
-    """The input for one pair.
+    """Return the input for one pair.
 
     Args:
       template: text that `read_template` gave.

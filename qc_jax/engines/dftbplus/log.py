@@ -26,7 +26,7 @@ class Log:
 
 
 def parse(text: str) -> Log:
-    """Reads the text of a dftb.log; whatever it lacks is None."""
+    """Read the text of a dftb.log; whatever it lacks is None."""
     release = _RELEASE.search(text)
     steps = list(_STEP.finditer(text))
     return Log(
@@ -37,7 +37,7 @@ def parse(text: str) -> Log:
 
 
 def error(text: str) -> str | None:
-    """What the program says behind 'ERROR!', on one line, or None where it does not."""
+    """Return what the program says behind 'ERROR!', on one line, or None where it does not."""
     lines = [line.strip() for line in text.splitlines()]
     if "ERROR!" not in lines:
         return None

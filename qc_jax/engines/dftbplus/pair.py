@@ -37,7 +37,7 @@ class Reading:
 
 
 def read_pair(directory: str | os.PathLike) -> Record:
-    """The pair whose DFTB+ outputs stand in `directory`.
+    """Return the pair whose DFTB+ outputs stand in `directory`.
 
     Reads detailed.out, geo_end.xyz and band.out of a relaxation, unpolarised or spin-polarised, and
     dftb.log and results.tag where they are there. What stands in several of them must agree;
@@ -61,7 +61,7 @@ def read_pair(directory: str | os.PathLike) -> Record:
 
 
 def pair_of(directory: str | os.PathLike) -> str | None:
-    """The pair that a directory is named after, or None."""
+    """Return the pair that a directory is named after, or None."""
     symbols = os.path.basename(os.path.abspath(directory)).split("_")[:2]
     try:
         name = elements.pair_name(*symbols)
@@ -71,7 +71,7 @@ def pair_of(directory: str | os.PathLike) -> str | None:
 
 
 def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None) -> Reading:
-    """`read_pair`, with labels that stand in for a missing band.out.
+    """Return `read_pair`, with labels that stand in for a missing band.out.
 
     Raises:
       EngineError: as `read_pair`.
@@ -79,9 +79,8 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     name = pair_of(directory)
     base = os.path.basename(os.path.abspath(directory))
     if name is None:
-        raise EngineError(
-            FailureKind.NAME,
-            f"{base!r} is no pair; expected two symbols in alphabetical order, like 'Ag_Al'",
+        raise FailureKind.NAME.error(
+            f"{base!r} is no pair; expected two symbols in alphabetical order, like 'Ag_Al'"
         )
     said = log.parse(read_text(os.path.join(directory, "dftb.log"), errors="replace") or "")
     if said.failure:
@@ -141,7 +140,7 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
 def _need(directory: str | os.PathLike, file: str) -> str:
     text = read_text(os.path.join(directory, file))
     if not text:
-        raise EngineError(FailureKind.FILES, f"no {file}" if text is None else f"{file} is empty")
+        raise FailureKind.FILES.error(f"no {file}" if text is None else f"{file} is empty")
     return text
 
 
@@ -149,27 +148,24 @@ def _check_geometry(
     name: str, where: geometry.Geometry, out: detailed.Detailed, last_step: int | None
 ) -> None:
     if sorted(where.symbols) != name.split("_"):
-        raise EngineError(
-            FailureKind.GEOMETRY,
-            f"{' and '.join(where.symbols)} in geo_end.xyz, but a directory of {name}",
+        raise FailureKind.GEOMETRY.error(
+            f"{' and '.join(where.symbols)} in geo_end.xyz, but a directory of {name}"
         )
     if where.step != out.step:
-        raise EngineError(
-            FailureKind.GEOMETRY,
-            f"step {where.step} in geo_end.xyz, step {out.step} in detailed.out",
+        raise FailureKind.GEOMETRY.error(
+            f"step {where.step} in geo_end.xyz, step {out.step} in detailed.out"
         )
     if last_step is not None and last_step != out.step:
-        raise EngineError(
-            FailureKind.GEOMETRY, f"step {out.step} in detailed.out, step {last_step} in dftb.log"
+        raise FailureKind.GEOMETRY.error(
+            f"step {out.step} in detailed.out, step {last_step} in dftb.log"
         )
     for atom, (here, there) in enumerate(
         zip(where.populations, out.atom_populations, strict=True), start=1
     ):
         if not abs(here - there) <= _SAME_ELECTRONS:
-            raise EngineError(
-                FailureKind.GEOMETRY,
+            raise FailureKind.GEOMETRY.error(
                 f"{here:.8f} electrons on atom {atom} in geo_end.xyz, {there:.8f} in "
-                "detailed.out: not of one step",
+                "detailed.out: not of one step"
             )
 
 
@@ -186,10 +182,9 @@ def _check_dipole(where: geometry.Geometry, out: detailed.Detailed) -> None:
         size = sum(abs(r[axis]) for r in where.positions) + sum(map(abs, out.charges))
         allowed = 1e-6 * abs(said) + 1e-7 * (1 + size)  # eight decimals each
         if not abs(said - expected) <= allowed:
-            raise EngineError(
-                FailureKind.DIPOLE,
+            raise FailureKind.DIPOLE.error(
                 f"{said:.8f} Debye along {'xyz'[axis]} in detailed.out, but charges times the "
-                f"positions of geo_end.xyz sum to {expected:.8f} Debye",
+                f"positions of geo_end.xyz sum to {expected:.8f} Debye"
             )
 
 
@@ -209,9 +204,7 @@ def _levels(
     """Return `OF_BANDS` by name, and which of them come from the labels."""
     if bands is None:
         if labels is None or not np.isfinite(labels.get("e_homo_ev", np.nan)):
-            raise EngineError(
-                FailureKind.BANDS, "no band.out, and no e_homo_ev of this pair in a table"
-            )
+            raise FailureKind.BANDS.error("no band.out, and no e_homo_ev of this pair in a table")
         return {label: labels.get(label, np.nan) for label in OF_BANDS}, tuple(
             label for label in OF_BANDS if label in labels
         )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.engines.dftbplus.fortran import number
-from qc_jax.engines.engine import EngineError, FailureKind
+from qc_jax.engines.engine import FailureKind
 
 _COLUMN = {lm: i for i, lm in enumerate(zip(ORBITAL_L.tolist(), ORBITAL_M.tolist(), strict=True))}
 _ORBITAL = re.compile(r"([12]) (\d+) ([0-3]) (-?[0-3]) (\S+) (.+)")  # atom, shell, l, m, value
@@ -40,19 +40,17 @@ def orbital_rows(rows: Sequence[Sequence[str]], heading: str) -> list[OrbitalRow
     for words in rows:
         match = _ORBITAL.fullmatch(" ".join(words))
         if match is None or (int(match[3]), int(match[4])) not in _COLUMN:
-            raise EngineError(
-                FailureKind.POPULATIONS,
+            raise FailureKind.POPULATIONS.error(
                 f"row {' '.join(words)!r} of '{heading}' in detailed.out; expected atom 1 or 2, "
-                "shell, l up to 3, m, population and label",
+                "shell, l up to 3, m, population and label"
             )
         atom, shell, l, m = (int(word) for word in match.groups()[:4])  # noqa: E741
         label = match[6]
         key = (atom, shell, l, m)
         if key in found or _LABELS.get(label, (l, m)) != (l, m):
-            raise EngineError(
-                FailureKind.POPULATIONS,
+            raise FailureKind.POPULATIONS.error(
                 f"row {' '.join(words)!r} of '{heading}' in detailed.out: "
-                + ("stands there twice" if key in found else f"{label} has another l or m"),
+                + ("stands there twice" if key in found else f"{label} has another l or m")
             )
         value = number(match[5], f"the population of {label} of atom {atom} in detailed.out")
         found[key] = OrbitalRow(atom - 1, shell, l, m, value, label)
@@ -81,22 +79,19 @@ def check_shells(rows: Sequence[OrbitalRow], shells: Sequence[Sequence[str]], he
         match = _SHELL.fullmatch(" ".join(words))
         key = (int(match[1]) - 1, int(match[2]), int(match[3])) if match else None
         if match is None or key not in sums:
-            raise EngineError(
-                FailureKind.POPULATIONS,
-                f"row {' '.join(words)!r} of '{heading}' in detailed.out is none of its orbitals'",
+            raise FailureKind.POPULATIONS.error(
+                f"row {' '.join(words)!r} of '{heading}' in detailed.out is none of its orbitals'"
             )
         atom, shell, l = key  # noqa: E741
         total = sums.pop(key)
         value = number(match[4], f"the population of shell {shell} of atom {atom + 1}")
         if not abs(value - total) <= _ROUNDING * (2 * l + 2):
-            raise EngineError(
-                FailureKind.POPULATIONS,
+            raise FailureKind.POPULATIONS.error(
                 f"shell {shell} (l = {l}) of atom {atom + 1} has {value:.8f} electrons in "
-                f"'{heading}' of detailed.out, its orbitals sum to {total:.8f}",
+                f"'{heading}' of detailed.out, its orbitals sum to {total:.8f}"
             )
     if sums:
         atom, shell, l = next(iter(sums))  # noqa: E741
-        raise EngineError(
-            FailureKind.POPULATIONS,
-            f"'{heading}' in detailed.out lacks shell {shell} (l = {l}) of atom {atom + 1}",
+        raise FailureKind.POPULATIONS.error(
+            f"'{heading}' in detailed.out lacks shell {shell} (l = {l}) of atom {atom + 1}"
         )

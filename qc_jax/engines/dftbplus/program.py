@@ -120,7 +120,7 @@ class DftbplusEngine(PooledEngine):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The elements it was made for."""
+        """Return the elements it was made for."""
         return tuple(self.parameters.angular_momenta)
 
     def provenance(self) -> dict[str, Any]:
@@ -150,14 +150,10 @@ class DftbplusEngine(PooledEngine):
         if code != 0 and shutil.disk_usage(self.raw).free < _LEAST_FREE_BYTES:
             raise InputError(f"{self.raw}: no space left for the program's outputs")
         if code is None:
-            raise EngineError(
-                FailureKind.TIMEOUT, f"{PROGRAM} was not ready after {self.timeout_s:g} s"
-            )
+            raise FailureKind.TIMEOUT.error(f"{PROGRAM} was not ready after {self.timeout_s:g} s")
         if code < 0:
             words = process.last_words(directory)
-            raise EngineError(
-                FailureKind.CRASH, f"{PROGRAM} was ended by signal {-code} after: {words}"
-            )
+            raise FailureKind.CRASH.error(f"{PROGRAM} was ended by signal {-code} after: {words}")
         try:
             record = read_pair(directory)
         except EngineError as error:
@@ -167,7 +163,7 @@ class DftbplusEngine(PooledEngine):
             if not code:
                 return record
         words = process.last_words(directory)
-        raise EngineError(FailureKind.EXIT, f"{PROGRAM} left with exit code {code} after: {words}")
+        raise FailureKind.EXIT.error(f"{PROGRAM} left with exit code {code} after: {words}")
 
     def _attempt(self, name: str) -> str:
         """Make a new directory with the input of the pair, and nothing else."""

@@ -71,10 +71,9 @@ def parse(text: str, channels: int) -> ResultsTag:
             want in (0, got) for want, got in zip(shape, found.shape, strict=True)
         )
         if not fits:
-            raise EngineError(
-                FailureKind.FILES,
+            raise FailureKind.FILES.error(
                 f"{name} in results.tag has shape {found.shape}, expected "
-                f"{tuple(n or 'any' for n in shape)}".replace("'", ""),
+                f"{tuple(n or 'any' for n in shape)}".replace("'", "")
             )
         return found
 
@@ -84,7 +83,7 @@ def parse(text: str, channels: int) -> ResultsTag:
     mermin = get("mermin_energy", ())
     dipole = get("dipole_moments", (1, 3))
     if levels is not None and filling is not None and levels.shape != filling.shape:
-        raise EngineError(FailureKind.FILES, "eigenvalues and filling of results.tag do not fit")
+        raise FailureKind.FILES.error("eigenvalues and filling of results.tag do not fit")
     return ResultsTag(
         levels_ev=None if levels is None else levels[:, 0] * units.HARTREE_EV,
         occupations=None if filling is None else filling[:, 0],
@@ -105,27 +104,22 @@ def _arrays(text: str) -> dict[str, np.ndarray]:
             continue
         heading = _HEADING.fullmatch(line.strip())
         if heading is None:
-            raise EngineError(
-                FailureKind.FILES, f"unexpected {line[:60]!r} in line {at} of results.tag"
-            )
+            raise FailureKind.FILES.error(f"unexpected {line[:60]!r} in line {at} of results.tag")
         name, kind, rank, sizes = heading.groups()
         shape = [int(size) for size in sizes.split(",") if size]
         count = math.prod(shape)
         if len(shape) != int(rank) or count > _MOST_NUMBERS or name in arrays:
-            raise EngineError(FailureKind.FILES, f"unexpected {line.strip()!r} in results.tag")
+            raise FailureKind.FILES.error(f"unexpected {line.strip()!r} in results.tag")
         words: list[str] = []
         while len(words) < count:
             at, line = next(lines, (at + 1, ""))
             if not line.strip() or _HEADING.fullmatch(line.strip()):
-                raise EngineError(
-                    FailureKind.FILES,
-                    f"{name} in results.tag is cut short: {len(words)} of {count}",
+                raise FailureKind.FILES.error(
+                    f"{name} in results.tag is cut short: {len(words)} of {count}"
                 )
             words += line.split()
         if len(words) > count:
-            raise EngineError(
-                FailureKind.FILES, f"{name} in results.tag: more than {count} numbers"
-            )
+            raise FailureKind.FILES.error(f"{name} in results.tag: more than {count} numbers")
         if kind == "real":
             values = [number(word, f"{name} in results.tag") for word in words]
             arrays[name] = np.array(values).reshape(shape[::-1])
@@ -178,10 +172,9 @@ def _orbitals(
             place = places[row.atom]
             places[row.atom] += 1
             if place >= values.shape[1]:
-                raise EngineError(
-                    FailureKind.POPULATIONS,
+                raise FailureKind.POPULATIONS.error(
                     f"{values.shape[1]} orbitals of atom {row.atom + 1} in results.tag, more in "
-                    "detailed.out",
+                    "detailed.out"
                 )
             value = float(values[row.atom, place])
             _agree(
@@ -195,9 +188,8 @@ def _orbitals(
             new.append(row._replace(population=value))
         for atom, place in enumerate(places):
             if values[atom, place:].any():
-                raise EngineError(
-                    FailureKind.POPULATIONS,
-                    f"more orbitals of atom {atom + 1} in results.tag than in detailed.out",
+                raise FailureKind.POPULATIONS.error(
+                    f"more orbitals of atom {atom + 1} in results.tag than in detailed.out"
                 )
         refined.append(new)
     return refined

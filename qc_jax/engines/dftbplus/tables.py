@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qc_jax.data import files
+from qc_jax.data.labels import OVER_GAP
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError
@@ -37,8 +38,6 @@ _UNITS = {name: target.unit for name, target in TARGETS.items()} | {
     "dipole_y_d": "Debye",
 }
 _DIGITS = 1e-6  # relative, of what DFTB+ prints with eight digits
-# Undefined at zero gap, where the pipeline may have divided all the same; near it, little sure.
-_OVER_GAP = ("softness_evinv", "electrophilicity_ev")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Csv:
     rows: dict[str, dict[str, Any]]
 
     def account(self, directories: Collection[str]) -> dict[str, Any]:
-        """How the rows and the directories match."""
+        """Return how the rows and the directories match."""
         return {
             "rows": len(self.rows),
             "rows_without_directory": sorted(set(self.rows) - set(directories)),
@@ -65,7 +64,7 @@ class Csv:
 
 
 def read_labels(directory: str) -> Csv | None:
-    """`LABELS_FILE` of the directory, or None where it is not there.
+    """Return `LABELS_FILE` of the directory, or None where it is not there.
 
     Raises:
       InputError: it is damaged, or a row is.
@@ -74,7 +73,7 @@ def read_labels(directory: str) -> Csv | None:
 
 
 def read_distances(directory: str) -> Csv | None:
-    """`DISTANCES_FILE` of the directory, or None where it is not there.
+    """Return `DISTANCES_FILE` of the directory, or None where it is not there.
 
     Raises:
       InputError: it is damaged, or a row is.
@@ -110,7 +109,7 @@ def _number(text: str, what: str) -> float:
     if text in _BOOLEANS:
         return _BOOLEANS[text]
     try:
-        return float(text)
+        return files.number(text)
     except ValueError as error:
         raise InputError(f"{what}: expected a number, got {text!r}") from error
 
@@ -118,7 +117,7 @@ def _number(text: str, what: str) -> float:
 def disagreements(
     table: PairTable, labels: Csv | None, distances: Csv | None
 ) -> dict[str, list[str]]:
-    """Where the files say something else than the outputs, by directory, with both numbers.
+    """Return where the files say something else than the outputs, by directory, with both numbers.
 
     What a file leaves open is not compared; of labels that are divided by the gap, neither is one
     that is undefined here.
@@ -139,7 +138,7 @@ def disagreements(
 
 
 def _compare(label: str, here: float, there: float, gap: float, file: str) -> str | None:
-    over_gap = label in _OVER_GAP
+    over_gap = label in OVER_GAP
     if math.isnan(there) or (over_gap and not math.isfinite(here)):
         return None
     unit = _UNITS.get(label, "")

@@ -23,7 +23,7 @@ def read_tree(
     gates: SanityChecks = _GATES,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PairTable:
-    """The pairs whose DFTB+ outputs stand in `directory`/<A>_<B>/, as `read_pair` reads each.
+    """Read the pairs whose DFTB+ outputs stand in `directory`/<A>_<B>/, each by `read_pair`.
 
     A directory may be called 'Ag_Al_spin' too; then a pair may stand in several rows, and
     `extras["system_id_guess"]` tells which is which. Files beside the directories, and hidden
@@ -91,7 +91,7 @@ def read_tree(
 
 
 def _folders(path: str) -> list[str]:
-    """The directories of the tree by name, sorted.
+    """Return the directories of the tree by name, sorted.
 
     Raises:
       InputError: there is none, or none that is named after a pair.

@@ -55,15 +55,15 @@ class Rows:
 
     @property
     def charges(self) -> np.ndarray:
-        """[M, 2] e, as the images have them."""
+        """Return [M, 2] e, as the images have them."""
         return self.atoms("charge_plus") - self.atoms("charge_minus")
 
     def atoms(self, feature: str) -> np.ndarray:
-        """[M, 2] of a feature that there is one of an atom."""
+        """Return [M, 2] of a feature that there is one of an atom."""
         return np.stack([self.feature(f"{feature}_{atom}") for atom in (0, 1)], axis=-1)
 
     def feature(self, name: str) -> np.ndarray:
-        """[M] of one feature."""
+        """Return [M] of one feature."""
         (index,) = [i for i, feature in enumerate(FEATURES) if feature.name == name]
         return self.features[:, index]
 
@@ -87,7 +87,7 @@ class _Found:
         tolerance: float,
         relative: float = 0.0,
     ) -> None:
-        """Compares two columns; where one of them is not known there is nothing to compare."""
+        """Compare two columns; where one of them is not known there is nothing to compare."""
         (one, a), (other, b) = first, second
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
         known = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
@@ -100,7 +100,7 @@ class _Found:
 
 
 def disagreements(rows: Rows) -> dict[int, list[str]]:
-    """What contradicts what, by row; a reason begins with its kind and has both numbers."""
+    """Return what contradicts what, by row; a reason begins with its kind and has both numbers."""
     found = _Found()
     _names(rows, found)
     _canvas(rows, found)
@@ -247,7 +247,7 @@ def _energies(rows: Rows, found: _Found) -> None:
 
 
 def _levels(rows: Rows, found: _Found) -> None:
-    """The labels that are functions of HOMO and LUMO (`qc_jax.data.labels.derive`)."""
+    """Return the labels that are functions of HOMO and LUMO (`qc_jax.data.labels.derive`)."""
     for name, column in rows.labels.items():
         if column.dtype.kind == "f":
             found.where(np.isinf(column), f"levels: {name} is infinite")

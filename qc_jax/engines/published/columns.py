@@ -173,7 +173,7 @@ def _text(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    """A value in a message: text and numbers as they are, if short, else their type."""
+    """Return A value in a message: text and numbers as they are, if short, else their type."""
     if isinstance(value, str):
         return ascii(value[:40]) + ("…" if len(value) > 40 else "")
     if isinstance(value, bool | int | float):

@@ -146,7 +146,7 @@ class _Machine:
         self.memory = 0  # bytes
 
     def step(self, name: str, argument: Any) -> None:
-        """Carries out one opcode."""
+        """Carry out one opcode."""
         if name in _VALUES:
             self.stack.append(argument)
         elif name in _STEPS:
@@ -259,7 +259,7 @@ _NOTHING = ("PROTO", "FRAME", "STOP")
 
 
 def _call(function: Any, arguments: tuple) -> Any:
-    """What stands for a call of one of NumPy's constructors."""
+    """Return what stands for a call of one of NumPy's constructors."""
     if function is _Global.DTYPE and len(arguments) == 3:
         return _Dtype(*arguments)
     if function is _Global.RECONSTRUCT and len(arguments) == 3:
@@ -298,14 +298,14 @@ def _fill(array: np.ndarray, state: tuple) -> None:
 
 
 def _check_size(given: int, shape: Any, item: int) -> None:
-    """That what is given fills the shape, before anything is allocated for it."""
+    """Raise InputError unless what is given fills the shape, before anything is allocated."""
     whole = type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape)
     if not whole or len(shape) > _MOST_DIMENSIONS or math.prod(shape) * item != given:
         raise InputError(f"an array of shape {_short(shape)} made of {given} bytes or objects")
 
 
 def _plain(root: Any) -> Any:
-    """`root`, where it holds nothing but plain data."""
+    """Return `root`, where it holds nothing but plain data."""
     seen: set[int] = set()  # a list may hold itself, or one list a thousand times
     waiting = [root]
     while waiting:
@@ -328,7 +328,7 @@ def _plain(root: Any) -> Any:
 
 
 def _import(name: str) -> InputError:
-    """`name` as pickles write it: the module, a blank, the name in it."""
+    """Return `name` as pickles write it: the module, a blank, the name in it."""
     return InputError(
         f"it would import {_short(name.replace(' ', '.', 1), quoted=False)}; data need nothing but "
         "NumPy's arrays and numbers, and nothing of it was run"
@@ -336,7 +336,7 @@ def _import(name: str) -> InputError:
 
 
 def _short(value: Any, quoted: bool = True) -> str:
-    """A value of a file in a message: printable, on one line, and never long or deep."""
+    """Return A value of a file in a message: printable, on one line, and never long or deep."""
     if isinstance(value, _Global):
         return value.name.lower()
     if isinstance(value, str | int | float | None):

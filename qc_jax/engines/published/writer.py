@@ -101,7 +101,7 @@ def _label(value: float | str) -> float | str | None:
 
 
 def _derived(table: PairTable) -> dict[str, np.ndarray]:
-    """The labels beside the targets that follow from any table."""
+    """Return the labels beside the targets that follow from any table."""
     derived = {
         "total_charge": table.charges.sum(axis=-1).round(_CHARGE_DECIMALS) + 0.0,
         "n_atoms": np.full(len(table), 2.0),

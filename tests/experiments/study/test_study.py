@@ -171,7 +171,7 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     """What had begun as one program is completed as one."""
     asked = ask(folder, "elements", models=("gcn",), seeds=(1, 2))
     configs = {name: one.config for name, one in common.wanted(asked).items()}
-    path = asked.workdir.path / "waves.json"
+    path = asked.workdir.path / "stacks.json"
     before = path.read_text() if path.exists() else "[]"
     first, second = configs
     path.write_text(json.dumps([[first, second]]))

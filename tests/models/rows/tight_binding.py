@@ -1,0 +1,5 @@
+"""Tight-binding network."""
+
+from tests.models.rows import Row
+
+ROW = Row("tight_binding", {"hidden": 32, "embedding": 8}, molecules=False)

@@ -1,0 +1,117 @@
+"""The network's targets against each other and against a calculation by NumPy."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import qc_jax
+from qc_jax import models, testing
+from qc_jax.data import labels
+from qc_jax.data.targets import TARGETS
+from qc_jax.models import _shells, tight_binding
+from qc_jax.train.config import TrainConfig
+
+NAMES = tuple(TARGETS)
+
+
+@pytest.fixture(scope="module")
+def made(small_table):
+    """A small network of all targets with its variables, and eight pairs along z."""
+    model = models.create("tight_binding", hidden=16, embedding=4).for_targets(NAMES)
+    batch, _ = testing._eight_pairs()
+    length = np.linalg.norm(np.asarray(batch.positions[:, 1]), axis=-1)
+    positions = np.zeros((8, 2, 3), np.float32)
+    positions[:, 1, 2] = length
+    batch = batch.replace(positions=jax.numpy.asarray(positions))
+    variables = jax.jit(model.init)(jax.random.key(0), batch)
+    forward = jax.jit(lambda batch: models.apply(model, variables, batch))
+    return model, variables, batch, forward
+
+
+def _columns(outputs) -> dict[str, np.ndarray]:
+    return dict(zip(NAMES, np.asarray(outputs, np.float64).T, strict=True))
+
+
+def test_what_follows_from_others_follows_as_in_the_data(made):
+    """`labels.derive` of the network's own levels, charges and dipole."""
+    _, _, batch, forward = made
+    got = _columns(forward(batch))
+    charge = got["q_absmean"][:, None] * [1, -1]
+    dipole = np.stack([0 * got["dipole_z_d"]] * 2 + [got["dipole_z_d"]], axis=1)
+    expected = labels.derive(
+        got["e_homo_ev"], got["e_lumo_ev"], np.asarray(batch.positions), charge, dipole
+    )
+    wide = got["e_g_ev"] > 2 * tight_binding._LEAST_GAP_EV
+    assert wide.any() and (got["e_g_ev"] == 0).any()
+    for name, column in expected.items():
+        rows = wide if TARGETS[name].log_scale else slice(None)
+        found = np.exp(got[name]) if TARGETS[name].log_scale else got[name]
+        np.testing.assert_allclose(found[rows], column[rows], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_levels_are_filled_as_in_the_data(made):
+    """HOMO, LUMO and band energy of the matrix's eigenvalues, from LAPACK and `labels`."""
+    model, variables, batch, forward = made
+    seen = []
+
+    def keep(call, args, options, context):
+        result = call(*args, **options)
+        if context.method_name == "_levels":
+            seen.append(result[0])
+        return result
+
+    @jax.jit
+    def levels_of(batch):
+        with tight_binding.nn.intercept_methods(keep):
+            models.apply(model, variables, batch)
+        return seen.pop()
+
+    every = np.asarray(levels_of(batch), np.float64)
+    got, basis = _columns(forward(batch)), _shells.of("gfn2_xtb")
+    for row, numbers in enumerate(np.asarray(batch.atomic_numbers)):
+        levels, electrons = every[:, row], int(basis.electrons[numbers].sum())
+        held = sum(2 * n + 1 for z in numbers for n in np.flatnonzero(basis.present[z]))
+        assert (levels < tight_binding._ABSENT_EV - 1e-3).sum() == held
+        homo, lumo = labels.frontier_levels(levels, electrons)
+        assert got["e_homo_ev"][row] == pytest.approx(homo, abs=1e-4)
+        assert got["e_lumo_ev"][row] == pytest.approx(lumo, abs=2e-3)
+        full = np.repeat(levels, 2)[:electrons].sum()
+        assert got["band_energy_ev"][row] == pytest.approx(full, rel=1e-5)
+
+
+def test_the_other_order_of_atoms_is_the_same_pair(made):
+    _, _, batch, forward = made
+    testing.assert_close(forward(testing.reorder(batch)), forward(batch), 1e-4)
+
+
+def test_upside_down_the_dipole_turns(made):
+    _, _, batch, forward = made
+    got, turned = (
+        _columns(forward(each)) for each in (batch, batch.replace(positions=-batch.positions))
+    )
+    np.testing.assert_allclose(turned["dipole_z_d"], -got["dipole_z_d"], rtol=1e-5)
+    np.testing.assert_allclose(turned["total_energy_ev"], got["total_energy_ev"], rtol=1e-6)
+    same = np.asarray(batch.atomic_numbers)
+    alike = same[:, 0] == same[:, 1]
+    assert alike.any()
+    np.testing.assert_allclose(got["dipole_mag_d"][alike], 0, atol=1e-4)
+    assert (got["dipole_mag_d"][~alike] > 1e-3).all()
+
+
+@pytest.mark.slow
+def test_trained_on_all_targets_it_starts_from_constants_of_elements():
+    """By `fit`, some labels missing: total energies are near from the first epoch on."""
+    table = qc_jax.open_table("gfn2_xtb").take(np.arange(0, 2671, 5))
+    with jax.debug_nans(False):
+        task = qc_jax.prepare(table, [*NAMES], seed=1, missing_labels="mask", scale_by="residual")
+        model = models.create("tight_binding", hidden=16, embedding=4)
+        config = TrainConfig(epochs=1, lr=1e-3, optimizer="adamw", embedding_noise=0.1)
+        config = dataclasses.replace(config, average_decay=0.9)
+        run = qc_jax.fit(model, task, config)
+    (line,) = run.history
+    assert line["validation_mae"]["distance_ang"] < 1e-5
+    energies = table.targets["total_energy_ev"]
+    assert line["validation_mae"]["total_energy_ev"] < 0.1 * energies.std()
+    assert run.model.targets == NAMES
