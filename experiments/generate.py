@@ -55,6 +55,8 @@ _SEED = FLAGS.integer("seed", 0, "Which pairs --verify chooses.", lower_bound=0)
 
 def _generate(out: str) -> None:
     symbols = None if _ELEMENTS.value is None else [symbol.strip() for symbol in _ELEMENTS.value]
+    if symbols is not None and len(set(symbols)) < len(symbols):
+        raise InputError(f"--elements: expected different symbols, got {','.join(symbols)}")
     engine = _ENGINE.create(symbols, out.removesuffix(".npz") + "_raw")
     if _CURVE.value is not None:
         engine = generate.scanning(engine, _CURVE.value)

@@ -20,6 +20,12 @@ class InputError(ValueError):
     """
 
 
+def expect(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise InputError, naming `what` was expected as `name`, unless the value is of the kind."""
+    if not isinstance(value, kind):
+        raise InputError(f"{name}: expected {what}, got {value!r:.60}")
+
+
 def choose(kind: str, name: str, choices: Iterable[str]) -> None:
     """Raise InputError unless `name` is among `choices`, naming them all."""
     name = plain(name)

@@ -3,6 +3,7 @@
 import doctest
 import io
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -119,3 +120,27 @@ def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):
     (pathlib.Path("run") / "run.json").write_text("[]")
     with pytest.raises(InputError, match=r"run\.json: expected fields and their values, got \[\]"):
         qc_jax.load("run")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda table: qc_jax.load(3), "path: expected the directory of a run, got 3"),
+        (lambda table: qc_jax.Calculator(None), "path: expected the directory of a run"),
+        (lambda table: qc_jax.open_table(3), "data: expected a name or a path, got 3"),
+        (lambda table: qc_jax.create(3), "model: expected the name of a model, got 3"),
+        (lambda table: qc_jax.features(3), "table: expected a table of pairs, got 3"),
+        (lambda table: qc_jax.prepare(table, []), "targets: expected a target, or several, got no"),
+        (lambda table: qc_jax.prepare(table, 3), "targets: expected a target, or several, got 3"),
+        (lambda table: qc_jax.prepare("gfn2_xtb", "mu_ev"), "table: expected what qc_jax.open_da"),
+        (lambda table: qc_jax.fit("egnn", 4), "model: expected what qc_jax.create returns"),
+        (lambda table: qc_jax.fit(qc_jax.create("gcn"), table), "task: expected what qc_jax.prep"),
+        (lambda table: qc_jax.TrainConfig(epochs="3"), "epochs: expected a whole number, got '3'"),
+        (lambda table: qc_jax.TrainConfig(epochs=2.5), "epochs: expected a whole number, got 2.5"),
+        (lambda table: qc_jax.TrainConfig(epochs=True), "epochs: expected a whole number, got Tr"),
+        (lambda table: qc_jax.TrainConfig(lr="x"), "lr: expected a number, got 'x'"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(small_table, call, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        call(small_table)

@@ -11,7 +11,7 @@ from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
 from qc_jax.canvas.render import render
 from qc_jax.chem.units import EBOHR_DEBYE
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, PairTable
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 
 _SHAPES = {"populations": (2, 16), "charges": (2,), "dipole": (3,)}
 _FIRST_D = int(np.searchsorted(ORBITAL_L, 2))
@@ -30,6 +30,7 @@ def features(table: PairTable) -> Float[np.ndarray, "pairs features"]:
       >>> features(qc_jax.open_table("gfn2_xtb")).shape
       (2671, 14)
     """
+    expect("table", table, PairTable, "a table of pairs")
     found = np.asarray(features_from(table.populations, table.charges, table.dipole))
     unknown = np.isnan(table.populations).any(axis=(1, 2))
     if table.canvases is None or not unknown.any():

@@ -6,7 +6,7 @@ import os
 import pkgutil
 import sys
 
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, expect
 from qc_jax.models._base import Architecture, hyper_parameters
 
 GROUP = "qc_jax.models"  # of entry points: `mynet = "my_package.my_module:Model"`
@@ -68,6 +68,7 @@ def resolve(name: str) -> type[Architecture]:
     Raises:
       InputError: no such name, module or class; or two models have the name.
     """
+    expect("model", name, str, "the name of a model")
     if ":" in name:
         return _load(name)
     if name in _own():

@@ -16,7 +16,7 @@ from qc_jax.data import dataset, structures
 from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, RunConfig
 from qc_jax.runs.sources import open_data
@@ -99,7 +99,11 @@ def prepare(
       >>> task.targets
       ('e_homo_ev', 'e_lumo_ev')
     """
-    names = (targets,) if isinstance(targets, str) else tuple(targets)
+    expect("table", table, (PairTable, Structures), "what qc_jax.open_data returns")
+    expect("targets", targets, (str, Sequence), "a target, or several")
+    names = (targets,) if isinstance(targets, str) else tuple(map(str, targets))
+    if not names:
+        raise InputError("targets: expected a target, or several, got none")
     known = RunConfig.from_dict(
         {
             **{name: fields[name] for name in fields},

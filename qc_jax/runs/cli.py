@@ -9,7 +9,6 @@ import contextlib
 import errno
 import functools
 import io
-import logging as python_logging
 import os
 import pathlib
 import re
@@ -245,10 +244,8 @@ def prepare_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    logging.set_verbosity(logging.WARNING)  # absl may start at INFO, where orbax tells every step
-    python_logging.getLogger("absl").addFilter(
-        lambda record: "Using custom data configuration" not in str(record.msg)
-    )
+    # What matters is raised; orbax and TFDS tell every step, and errors that they raise as well.
+    logging.set_verbosity(logging.FATAL)
 
 
 def run(main: Callable[[list[str]], None], own: Flags, words: str | None = None) -> None:

@@ -25,7 +25,7 @@ from qc_jax.data.domain import TrainingDomain, warn_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler, total_offsets
 from qc_jax.data.stream import Stream
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 from qc_jax.evaluate import predict
 from qc_jax.runs import building
 from qc_jax.runs.building import Run
@@ -277,6 +277,7 @@ def load(path: str | os.PathLike) -> SavedRun:
       >>> bool(load(path).predict("Ag_Al") == saved.predict("Ag_Al"))
       True
     """
+    expect("path", path, (str, os.PathLike), "the directory of a run")
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qc_jax.data.dataset import Task
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 from qc_jax.models import Architecture
 from qc_jax.runs import building, record, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
@@ -56,6 +56,9 @@ def of_task(model: Architecture, task: Task, config: TrainConfig) -> building.Ru
     Raises:
       InputError: The task was not made by `qc_jax.prepare`.
     """
+    expect("model", model, Architecture, "what qc_jax.create returns")
+    expect("task", task, Task, "what qc_jax.prepare returns")
+    expect("config", config, TrainConfig, "a qc_jax.TrainConfig")
     if task.table is None or task.spec is None:
         raise InputError("expected a task that qc_jax.prepare made")
     count = len(task.targets)

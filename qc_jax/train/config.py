@@ -2,11 +2,19 @@
 
 import dataclasses
 import math
+import numbers
+from typing import Any
 
 from qc_jax.errors import InputError, choose
 
 # What JAX is to do in matrix products; its own default would round on GPUs and TPUs.
 PRODUCTS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "float32"}
+
+_KINDS: dict[Any, tuple[type, str]] = {
+    str: (str, "text"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +95,10 @@ class TrainConfig:
     parallel: str = "auto"
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, (kind, what) = getattr(self, field.name), _KINDS[field.type]
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise InputError(f"{field.name}: expected {what}, got {value!r:.60}")
         choose("loss", self.loss, ("mae", "mse"))
         choose("optimizer", self.optimizer, ("adam", "adamw"))
         choose("keep", self.keep, ("best", "last"))
