@@ -23,6 +23,11 @@ shares the trainings out on two devices.
 
 writes random molecules of up to 29 atoms as a TFDS dataset, trains on some of them while Grain
 reads them at random, and prints for which part of the time the device waited for its input.
+
+    python -m experiments.speed --what=dftb [--pairs=2850] [--data_dir=DIR]
+
+prints how long pseudo-atoms, tables of integrals, single points and relaxations of PTBP's pairs
+take by tight binding, of 60 random ones unless told, on tables made anew or kept in DIR.
 """
 
 import inspect
@@ -34,7 +39,7 @@ import jax
 from qc_jax.errors import InputError
 from qc_jax.runs import cli
 
-from . import canvases, grid, models, stream
+from . import canvases, dftb, grid, models, stream
 
 # Each prints its own table, and takes the flags that its arguments are called by.
 TIMINGS: dict[str, Callable[..., None]] = {
@@ -42,6 +47,7 @@ TIMINGS: dict[str, Callable[..., None]] = {
     "models": models.run,
     "grid": grid.run,
     "stream": stream.run,
+    "dftb": dftb.run,
 }
 
 FLAGS = cli.Flags(__doc__)
@@ -63,7 +69,10 @@ _OPTIONS = {
     "stack": FLAGS.strings("stack", None, "Trainings in a stack; 1,4,16 unless given."),
     "molecules": FLAGS.integer("molecules", None, "On disk; 130000 unless given.", lower_bound=10),
     "rows": FLAGS.integer("rows", None, "Trained on; 10000 unless given.", lower_bound=1),
-    "data_dir": FLAGS.string("data_dir", None, "Where molecules are kept, instead of for now."),
+    "pairs": FLAGS.integer("pairs", None, "Of tight binding; 60 unless given.", lower_bound=1),
+    "data_dir": FLAGS.string(
+        "data_dir", None, "Where molecules, or atoms and tables, are kept, instead of for now."
+    ),
     "profile": FLAGS.string("profile", None, "A directory for the profiler's trace of epochs."),
     "reference": FLAGS.boolean("reference", None, "Time the PyTorch references, too."),
 }

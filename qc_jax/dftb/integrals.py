@@ -12,6 +12,7 @@ superposed densities (PBE), in two forms:
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,10 @@ from qc_jax.errors import InputError, choose
 # (l of A, l of B, m) in the order of the integrals' arrays.
 INTEGRALS = tuple((a, b, m) for m in range(3) for a in range(m, 3) for b in range(m, 3))
 _SIGMA_PI_DELTA = "spd"
+# Parts of an atom's orbitals in the half-plane, in the order of the arrays here: (l, m).
+_PARTS = ((0, 0), (1, 0), (2, 0), (1, 1), (2, 1), (2, 2))
+_L = np.array([part[0] for part in _PARTS])
+_LEFT, _RIGHT = (np.array([_PARTS.index((k[i], k[2])) for k in INTEGRALS]) for i in (0, 1))
 
 
 class Integrals(NamedTuple):
@@ -133,28 +138,86 @@ def pair_integrals(
       points: made for the ratio of distance to scale.
       exact: the form.
     """
-    left, right = (at_atom(x, at, scale, points, exact) for x, at in ((a, 0.0), (b, distance)))
+    frames = [frame(points, scale, place) for place in (0.0, distance)]
+    left, right = (at_atom(x, where, exact) for x, where in zip((a, b), frames, strict=True))
     return combine(left, right, scale, points, exact)
 
 
-def at_atom(
-    atom: radial.AtomSplines,
-    place: Float[Array, ""] | float,
-    scale: Float[Array, ""],
-    points: Points,
-    exact: bool,
-) -> "OneAtom":
-    """Evaluate at all points an atom that is at z = `place`, bohr; `scale` is in bohr.
+class Frame(NamedTuple):
+    """The points as one atom sees them, whichever element it is."""
+
+    r: Float[Array, " points"]
+    log_r: Float[Array, " points"]
+    sin: Float[Array, " points"]
+    cos: Float[Array, " points"]
+
+
+def frame(points: Points, scale: Float[Array, ""], place: Float[Array, ""] | float) -> Frame:
+    """Return the points as seen from z = `place`, bohr; `scale` is their unit, bohr."""
+    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place
+    r = jnp.sqrt(x**2 + z**2)
+    return jax.lax.optimization_barrier(Frame(r, jnp.log(r), x / r, z / r))
+
+
+class OneAtom(NamedTuple):
+    """One atom at all points, its orbitals in the order of `_PARTS`.
+
+    An orbital is R times the part of its angular function in the half-plane, with factors such that
+    the angle about the axis integrates to 1 in a product of two.
+    """
+
+    orbital: Float[Array, "6 points"]
+    kinetic: Float[Array, "6 points"]
+    gradient: tuple[Float[Array, "6 points"], ...]  # by x and z; none where nothing needs it
+    rho: Float[Array, " points"]
+    rho_x: Float[Array, " points"]
+    rho_z: Float[Array, " points"]
+    potential: Float[Array, " points"]
+
+
+def at_atom(atom: radial.AtomSplines, where: Frame, exact: bool) -> OneAtom:
+    """Evaluate an atom at all points.
 
     A barrier stands behind it: XLA would evaluate the splines anew for each of their many uses.
     """
-    x, z = jnp.asarray(points.x) * scale, jnp.asarray(points.z) * scale - place
-    found = _atom(atom, x, z)
-    return jax.lax.optimization_barrier(found if exact else found._replace(gradient=[]))
+    at = radial.at_points(atom, where.r, where.log_r)
+    sin, cos = where.sin, where.cos
+    one = jnp.ones_like(sin)
+    p, d, e, q, h = (math.sqrt(v) for v in (1.5, 0.625, 3.75, 0.75, 0.5))
+    angular = jnp.stack(
+        [
+            *(h * one, p * cos, d * (3 * cos**2 - 1)),
+            *(q * sin, e * sin * cos),
+            e / 2 * sin**2,
+        ]
+    )
+    gradient: tuple = ()
+    if exact:
+        by_angle = jnp.stack(
+            [
+                *(0 * one, -p * sin, -6 * d * sin * cos),
+                *(q * cos, e * (cos**2 - sin**2)),
+                e * sin * cos,
+            ]
+        )
+        outwards = at.slopes[_L] * angular
+        around = at.orbitals[_L] * by_angle / where.r
+        gradient = (outwards * sin + around * cos, outwards * cos - around * sin)
+    return jax.lax.optimization_barrier(
+        OneAtom(
+            at.orbitals[_L] * angular,
+            at.kinetic[_L] * angular,
+            gradient,
+            at.density,
+            at.density_slope * sin,
+            at.density_slope * cos,
+            at.potential,
+        )
+    )
 
 
 def combine(
-    left: "OneAtom", right: "OneAtom", scale: Float[Array, ""], points: Points, exact: bool
+    left: OneAtom, right: OneAtom, scale: Float[Array, ""], points: Points, exact: bool
 ) -> Integrals:
     """Return the integrals of two atoms from their functions at the points."""
     weight = jnp.asarray(points.weight) * scale**3
@@ -163,94 +226,57 @@ def combine(
     potential = left.potential + right.potential + e_rho
     if exact:
         flow = (2 * e_sigma * rho_x, 2 * e_sigma * rho_z)
-        on_a = [
-            weight * (_along(g, flow) + t / 2)
-            for g, t in zip(left.gradient, left.kinetic, strict=True)
-        ]
-        on_b = [
-            weight * (potential * f + _along(g, flow) + t / 2)
-            for f, g, t in zip(right.orbital, right.gradient, right.kinetic, strict=True)
-        ]
-        hamiltonian = reverse = _products(left.orbital, on_b) + _products(on_a, right.orbital)
-    else:
-        if points.basis is None:
-            raise ValueError("the published form needs the points' polynomials")
-        flow = jax.lax.optimization_barrier((e_sigma * rho_x, e_sigma * rho_z))
-        fit_x, fit_z = (points.inverse @ (points.basis.T @ part) for part in flow)
-        divergence = points.basis_x @ fit_x + points.basis_z @ fit_z
-        potential = jax.lax.optimization_barrier(potential - 2 * divergence / scale)
         on_a, on_b = (
-            [weight * (potential * f + t) for f, t in zip(side.orbital, side.kinetic, strict=True)]
+            side.gradient[0] * flow[0] + side.gradient[1] * flow[1] + side.kinetic / 2
             for side in (left, right)
         )
-        hamiltonian, reverse = _products(left.orbital, on_b), _products(on_a, right.orbital)
-    overlap = _products(left.orbital, [weight * f for f in right.orbital])
-    return Integrals(overlap, hamiltonian, reverse)
-
-
-class OneAtom(NamedTuple):
-    """One atom at all points; lists by m = 0, 1, 2 of [3 - m, points], shells by ascending l.
-
-    An orbital is R times the part of its angular function in the half-plane, with factors such that
-    the angle about the axis integrates to 1 in a product of two.
-    """
-
-    orbital: list[Float[Array, "shells points"]]  # the gradient is empty where nothing needs it
-    kinetic: list[Float[Array, "shells points"]]
-    gradient: list[tuple[Float[Array, "shells points"], Float[Array, "shells points"]]]
-    rho: Float[Array, " points"]
-    rho_x: Float[Array, " points"]
-    rho_z: Float[Array, " points"]
-    potential: Float[Array, " points"]
-
-
-def _atom(
-    atom: radial.AtomSplines, x: Float[Array, " points"], z: Float[Array, " points"]
-) -> OneAtom:
-    """Evaluate an atom at points of the half-plane, relative to its nucleus."""
-    r = jnp.sqrt(x**2 + z**2)
-    at = jax.lax.optimization_barrier(radial.at_points(atom, r))
-    sin, cos = x / r, z / r
-    one = jnp.ones_like(r)
-    p, d, e = (np.sqrt(v) for v in (1.5, 0.625, 3.75))
-    # Angular functions and their derivatives by the polar angle.
-    angular = [
-        (
-            jnp.stack([np.sqrt(0.5) * one, p * cos, d * (3 * cos**2 - 1)]),
-            jnp.stack([0 * one, -p * sin, -6 * d * sin * cos]),
-        ),
-        (
-            jnp.stack([p / np.sqrt(2) * sin, e * sin * cos]),
-            jnp.stack([p / np.sqrt(2) * cos, e * (cos**2 - sin**2)]),
-        ),
-        ((e / 2 * sin**2)[None], (e * sin * cos)[None]),
-    ]
-    gradient = []
-    for m, (value, by_angle) in enumerate(angular):
-        outwards = at.slopes[m:] * value
-        around = at.orbitals[m:] * by_angle / r
-        gradient.append((outwards * sin + around * cos, outwards * cos - around * sin))
-    return OneAtom(
-        [at.orbitals[m:] * value for m, (value, _) in enumerate(angular)],
-        [at.kinetic[m:] * value for m, (value, _) in enumerate(angular)],
-        gradient,
-        at.density,
-        at.density_slope * sin,
-        at.density_slope * cos,
-        at.potential,
-    )
-
-
-def _along(
-    gradient: tuple[Float[Array, "shells points"], Float[Array, "shells points"]],
-    flow: tuple[Float[Array, " points"], Float[Array, " points"]],
-) -> Float[Array, "shells points"]:
-    """Return the product of an orbital's gradient with a vector field."""
-    return gradient[0] * flow[0] + gradient[1] * flow[1]
+        found = _products(
+            jnp.concatenate([left.orbital, on_a]),
+            jnp.concatenate([weight * right.orbital, weight * (potential * right.orbital + on_b)]),
+        )
+        overlap, hamiltonian = found[:6, :6], found[:6, 6:] + found[6:, :6]
+        reverse = hamiltonian
+    else:
+        if points.fit is None:
+            raise ValueError("the published form needs points with a fit")
+        potential += _gradient_term(points, scale, e_sigma * rho_x, e_sigma * rho_z)
+        scaled = weight * right.orbital
+        found = _products(
+            jnp.concatenate([left.orbital, left.kinetic]),
+            jnp.concatenate([scaled, potential * scaled, weight * right.kinetic]),
+        )
+        overlap = found[:6, :6]
+        hamiltonian = found[:6, 6:12] + found[:6, 12:]
+        reverse = found[:6, 6:12] + found[6:, :6]
+    return Integrals(*(part[_LEFT, _RIGHT] for part in (overlap, hamiltonian, reverse)))
 
 
 def _products(
-    left: Sequence[Float[Array, "shells points"]], right: Sequence[Float[Array, "shells points"]]
-) -> Float[Array, "14"]:
-    """Return the sums over the points of all products of equal m, in the order of `INTEGRALS`."""
-    return jnp.concatenate([(f @ g.T).ravel() for f, g in zip(left, right, strict=True)])
+    left: Float[Array, "m points"], right: Float[Array, "n points"]
+) -> Float[Array, "m n"]:
+    """Return the sums over the points of all products."""
+    left, right = jax.lax.optimization_barrier((left, right))
+    return left @ right.T
+
+
+def _gradient_term(
+    points: Points,
+    scale: Float[Array, ""],
+    flow_x: Float[Array, " points"],
+    flow_z: Float[Array, " points"],
+) -> Float[Array, " points"]:
+    """Return −2 (∂P_x/∂x + ∂P_z/∂z), P the bicubic polynomials fitted to the flow; hartree."""
+    fit = points.fit
+    assert fit is not None
+    s = (jnp.asarray(points.x) - fit.middle[0]) / fit.half[0]
+    t = (jnp.asarray(points.z) - fit.middle[1]) / fit.half[1]
+    counts = jnp.asarray(points.weight) > 0  # padding does not
+    of_s, of_t = (jnp.stack([jnp.ones_like(v), v, v**2, v**3]) for v in (s, t))
+    flow = jnp.where(counts, jnp.stack([flow_x, flow_z]), 0.0)
+    moments = _products((flow[:, None] * of_s).reshape(8, -1), of_t).reshape(2, 16)
+    x, z = (moments @ jnp.asarray(fit.inverse).T).reshape(2, 4, 4)
+    k = np.arange(1, 4)
+    slope = jnp.zeros((4, 4), x.dtype).at[:3].add(k[:, None] * x[1:] / fit.half[0])
+    slope = slope.at[:, :3].add(k * z[:, 1:] / fit.half[1]) * (-2 / scale)
+    rows = [c[0] + t * (c[1] + t * (c[2] + t * c[3])) for c in slope]
+    return rows[0] + s * (rows[1] + s * (rows[2] + s * rows[3]))

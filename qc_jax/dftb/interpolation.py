@@ -30,14 +30,16 @@ class UniformTables(NamedTuple):
       values: H and S in the columns of `skf.COLUMNS`, of the file A-B and of the file B-A; point i
         is at R = (i + 1) spacing; hartree.
       spacing: bohr.
-      points: how many of the values are the table's.
+      points: how many the table has; the last that is held.
       shortest: where the tables begin, bohr.
+      first: the point that the values begin with; not 0 where only some of a table are held.
     """
 
     values: Float[Array, "rows 2 grid 20"]
     spacing: Float[Array, "rows 2"]
     points: Int[Array, "rows 2"]
     shortest: Float[Array, " rows"]
+    first: Int[Array, " rows"]
 
     def evaluate_one(
         self, distance: Float[Array, ""], row: Int[Array, ""]
@@ -49,10 +51,12 @@ class UniformTables(NamedTuple):
         derivatives continuous (DFTB+, slakoeqgrid.F90, SlakoEqGrid_interNew).
         """
 
+        first = self.first[row]
+
         def in_file(values, spacing, points):
-            last = jnp.clip(jnp.floor(distance / spacing).astype(points.dtype) + _RIGHT, _NODES)
-            last = jnp.minimum(last, points)
-            nodes = jax.lax.dynamic_slice_in_dim(values, last - _NODES, _NODES)
+            last = jnp.floor(distance / spacing).astype(points.dtype) + _RIGHT
+            last = jnp.clip(last, first + _NODES, points)
+            nodes = jax.lax.dynamic_slice_in_dim(values, last - _NODES - first, _NODES)
             at = distance / spacing - (last - _NODES + 1) - _CENTRE
             powers = jnp.stack([at**k for k in range(_NODES)])
             inside = (powers @ _LAGRANGE) @ nodes
@@ -97,4 +101,5 @@ def stack(
             computed = np.any((table != 0) & (table != 1), axis=1)
             first = (int(np.argmax(computed)) + 1) * spacings[row][direction]
             shortest[row] = max(shortest[row], first)
-    return UniformTables(values, np.array(spacings, dtype=np.float64), points, shortest)
+    spacing = np.array(spacings, dtype=np.float64)
+    return UniformTables(values, spacing, points, shortest, np.zeros(len(tables), np.int32))

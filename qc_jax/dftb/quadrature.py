@@ -22,34 +22,58 @@ class Points(NamedTuple):
       x: distance from the axis.
       z: along the axis.
       weight: x times the area that the point stands for; 0 where an array is padded.
-      basis: products of Legendre polynomials, a bicubic's; None where there are none.
-      basis_x: their derivatives by x.
-      basis_z: their derivatives by z.
-      inverse: of the matrix of their products summed over the points, for least-squares fits.
+      fit: for least-squares fits of bicubic polynomials; None where there are none.
     """
 
     x: Float[np.ndarray, " points"]
     z: Float[np.ndarray, " points"]
     weight: Float[np.ndarray, " points"]
-    basis: Float[np.ndarray, "points 16"] | None = None
-    basis_x: Float[np.ndarray, "points 16"] | None = None
-    basis_z: Float[np.ndarray, "points 16"] | None = None
-    inverse: Float[np.ndarray, "16 16"] | None = None
+    fit: "BicubicFit | None" = None
 
     def padded(self, size: int) -> "Points":
         """Return the points with others of no weight appended, `size` in all."""
+        x, z = (np.pad(v, (0, size - len(v)), constant_values=0.5) for v in (self.x, self.z))
+        return self._replace(x=x, z=z, weight=np.pad(self.weight, (0, size - len(self.weight))))
 
-        def pad(values: np.ndarray, fill: float = 0.0) -> np.ndarray:
-            shape = ((0, size - len(values)),) + ((0, 0),) * (values.ndim - 1)
-            return np.pad(values, shape, constant_values=fill)
 
-        filled = {field: getattr(self, field) for field in ("basis", "basis_x", "basis_z")}
-        return self._replace(
-            x=pad(self.x, 0.5),
-            z=pad(self.z, 0.5),
-            weight=pad(self.weight),
-            **{field: pad(values) for field, values in filled.items() if values is not None},
-        )
+class BicubicFit(NamedTuple):
+    """What fits Σ c_ik s^i t^k, i, k ≤ 3, to values at points, s and t their x and z on [−1, 1].
+
+    Attributes:
+      middle: of the ranges of x and z.
+      half: of the widths of both.
+      inverse: maps the sums over the points of a function times s^i t^k to the coefficients c_ik.
+    """
+
+    middle: Float[np.ndarray, " 2"]
+    half: Float[np.ndarray, " 2"]
+    inverse: Float[np.ndarray, "16 16"]
+
+
+class _Cells(NamedTuple):
+    """Cells of the published polar grid about one nucleus, that no plane cuts."""
+
+    a: Float[np.ndarray, " cells"]  # radii, a < b
+    b: Float[np.ndarray, " cells"]
+    t: Float[np.ndarray, " cells"]  # polar angles, t < u
+    u: Float[np.ndarray, " cells"]
+    x: Float[np.ndarray, " cells"]  # of the middle
+    z: Float[np.ndarray, " cells"]
+    area: Float[np.ndarray, " cells"]
+    reach: Float[np.ndarray, " cells"]  # largest and smallest z of their corners, on the near side
+    least: Float[np.ndarray, " cells"]
+
+
+@functools.cache
+def _cells() -> _Cells:
+    radii = np.linspace(0, 1, RADII) ** 2
+    angles = np.linspace(0, 1, ANGLES) ** 2 * np.pi
+    a, t = (v.ravel() for v in np.meshgrid(radii[:-1], angles[:-1]))
+    b, u = (v.ravel() for v in np.meshgrid(radii[1:], angles[1:]))
+    r, angle = (a + b) / 2, (t + u) / 2
+    area = 0.5 * (b**2 - a**2) * (u - t)
+    x, z = r * np.sin(angle), r * np.cos(angle)
+    return _Cells(a, b, t, u, x, z, area, b * np.cos(t), a * np.cos(u))
 
 
 def published_points(ratio: float) -> Points:
@@ -63,14 +87,11 @@ def published_points(ratio: float) -> Points:
       ratio: distance of the nuclei over the range of the orbitals.
     """
     half = ratio / 2
-    radii = np.linspace(0, 1, RADII) ** 2
-    angles = np.linspace(0, 1, ANGLES) ** 2 * np.pi
-    a, t = (v.ravel() for v in np.meshgrid(radii[:-1], angles[:-1]))
-    b, u = (v.ravel() for v in np.meshgrid(radii[1:], angles[1:]))
-    # Whether a corner (radius, angle) lies beyond the plane.
-    far_t, near_t, near_u, far_u = (
-        r * np.cos(angle) > half for r, angle in ((b, t), (a, t), (a, u), (b, u))
-    )
+    cells = _cells()
+    whole = cells.reach <= half
+    cut = ~whole & (cells.least <= half)
+    a, b, t, u = (v[cut] for v in cells[:4])
+    near_t, far_u = a * np.cos(t) > half, b * np.cos(u) > half
     with np.errstate(all="ignore"):  # each case uses its own cells only
         plane_a, plane_b = np.arccos(half / a), np.arccos(half / b)
         edge = half / np.cos(u)  # where the plane cuts the angle u
@@ -80,59 +101,49 @@ def published_points(ratio: float) -> Points:
             return 0.5 * radius**2 * (high - low) - 0.5 * half**2 * (np.tan(high) - np.tan(low))
 
         sector = 0.5 * (b**2 - a**2)
-        cases = [
-            (~far_t, (a + b) / 2, (t + u) / 2, sector * (u - t)),
-            (
-                far_t & ~near_t & ~far_u,
-                (a + b) / 2,
-                (plane_b + u) / 2,
+        beyond = [~near_t & ~far_u, near_t & ~far_u, near_t & far_u, ~near_t & far_u]
+        r = np.where(far_u, (a + edge) / 2, (a + b) / 2)
+        angle = np.select(
+            beyond, [(plane_b + u) / 2, (plane_b + u) / 2, (plane_a + u) / 2, (t + u) / 2]
+        )
+        area = np.select(
+            beyond,
+            [
                 sector * (u - t) - segment(b, t, plane_b),
-            ),
-            (
-                near_t & ~near_u & ~far_u,
-                (a + b) / 2,
-                (plane_b + u) / 2,
                 sector * (u - plane_a) - segment(b, plane_a, plane_b),
-            ),
-            (
-                near_t & ~near_u & far_u,
-                (a + edge) / 2,
-                (plane_a + u) / 2,
                 -segment(a, plane_a, u),
-            ),
-            (far_t & ~near_t & far_u, (a + edge) / 2, (t + u) / 2, -segment(a, t, u)),
-        ]
-    chosen = [case[0] for case in cases]
-    r, angle, area = (np.select(chosen, [case[k] for case in cases], 0.0) for k in (1, 2, 3))
-    x, z = r * np.sin(angle), r * np.cos(angle)
-    kept = (area > 0) & (r < 1) & (np.hypot(x, ratio - z) < 1)
+                -segment(a, t, u),
+            ],
+        )
+    x = np.concatenate([cells.x[whole], r * np.sin(angle)])
+    z = np.concatenate([cells.z[whole], r * np.cos(angle)])
+    area = np.concatenate([cells.area[whole], area])
+    kept = (area > 0) & (x**2 + z**2 < 1) & (x**2 + (ratio - z) ** 2 < 1)
     x, z, area = x[kept], z[kept], area[kept]
     x, z, area = np.tile(x, 2), np.concatenate([z, ratio - z]), np.tile(area, 2)
-    return Points(x, z, area * x, *_bicubic(x, z))
+    return Points(x, z, area * x, _bicubic(x, z))
 
 
-def _bicubic(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return (basis, basis_x, basis_z, inverse) of `Points`."""
+# Legendre polynomials [degree, power], which fits are conditioned well in, and those of two
+# coordinates [16, 16].
+_LEGENDRE = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [-0.5, 0, 1.5, 0], [0, -1.5, 0, 2.5]])
+_LEGENDRE_2D = np.kron(_LEGENDRE, _LEGENDRE)
+_SUM = (np.arange(4)[:, None] + np.arange(4)).repeat(4, 0).repeat(4, 1)  # of powers of s, [16, 16]
+
+
+def _bicubic(x: np.ndarray, z: np.ndarray) -> BicubicFit:
     if not len(x):
-        none = np.zeros((0, 16))
-        return none, none, none, np.zeros((16, 16))
-
-    def powers(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Legendre polynomials on the range of v, and their derivatives by v, [points, 4]."""
-        middle, half = (v.max() + v.min()) / 2, (v.max() - v.min()) / 2 or 1.0
-        s = (v - middle) / half
-        one, none = np.ones_like(s), np.zeros_like(s)
-        values = np.stack([one, s, (3 * s**2 - 1) / 2, (5 * s**3 - 3 * s) / 2], axis=1)
-        return values, np.stack([none, one, 3 * s, (15 * s**2 - 3) / 2], axis=1) / half
-
-    def products(of_x: np.ndarray, of_z: np.ndarray) -> np.ndarray:
-        return (of_x[:, :, None] * of_z[:, None, :]).reshape(len(x), -1)
-
-    (px, dx), (pz, dz) = powers(x), powers(z)
-    basis = products(px, pz)
+        return BicubicFit(np.zeros(2), np.ones(2), np.zeros((16, 16)))
+    ends = np.array([[v.min(), v.max()] for v in (x, z)])
+    middle, half = ends.mean(axis=1), np.ptp(ends, axis=1) / 2
+    half[half == 0] = 1.0
+    s, t = (x - middle[0]) / half[0], (z - middle[1]) / half[1]
+    moments = np.vander(s, 7, increasing=True).T @ np.vander(t, 7, increasing=True)
+    gram = moments[_SUM, np.tile(np.arange(4)[:, None] + np.arange(4), (4, 4))]
     # With fewer points than terms, or points in line, some polynomials are not determined.
-    inverse = np.linalg.pinv(basis.T @ basis, rcond=1e-12, hermitian=True)
-    return basis, products(dx, pz), products(px, dz), inverse
+    legendre = _LEGENDRE_2D @ gram @ _LEGENDRE_2D.T
+    inverse = np.linalg.pinv(legendre, rcond=1e-12, hermitian=True)
+    return BicubicFit(middle, half, _LEGENDRE_2D.T @ inverse @ _LEGENDRE_2D)
 
 
 def gauss_points(ratio: float, radial: int = 64, angular: int = 24) -> Points:

@@ -31,21 +31,22 @@ class AtomValues(NamedTuple):
 
 
 class AtomSplines(NamedTuple):
-    """Natural cubic splines of a pseudo-atom's functions, a row of coefficients an interval.
+    """Natural cubic splines of a pseudo-atom's functions.
 
     Attributes:
       charge: Z.
       start: ln of the first knot.
       step: of ln r from knot to knot.
-      intervals: how many rows count.
-      rows: coefficients of R (by ascending power of r from the knot), u″, ρ and V_Hartree.
+      intervals: how many count.
+      rows: knots, and coefficients of R (by ascending power of r from the knot), u″, ρ and
+        V_Hartree; a row a coefficient, so that each fits a processor's nearest cache.
     """
 
     charge: Float[Array, ""]
     start: Float[Array, ""]
     step: Float[Array, ""]
     intervals: Int[Array, ""]
-    rows: Float[Array, "intervals 27"]
+    rows: Float[Array, "27 intervals"]
 
 
 class AtomAtPoints(NamedTuple):
@@ -100,15 +101,14 @@ def splines(values: AtomValues) -> AtomSplines:
     powers = jnp.stack([low, slope, left / 2, cubic], axis=-1)  # [8, intervals, 4]
     lines = jnp.stack([left, (right - left) / h], axis=-1)  # of the second derivative
     rows = jnp.concatenate(
-        [grid[:-1, None]]
-        + [powers[k] for k in (0, 1, 2)]
-        + [lines[k] for k in (3, 4, 5)]
-        + [powers[k] for k in (6, 7)],
-        axis=1,
+        [grid[None, :-1]]
+        + [powers[k].T for k in (0, 1, 2)]
+        + [lines[k].T for k in (3, 4, 5)]
+        + [powers[k].T for k in (6, 7)]
     )
     start, end = jnp.log(grid[0]), jnp.log(grid[-1])
     intervals = grid.shape[0] - 1
-    rows = jnp.pad(rows, ((0, max(0, _ROWS - intervals)), (0, 0)))
+    rows = jnp.pad(rows, ((0, 0), (0, max(0, _ROWS - intervals))))
     return AtomSplines(values.charge, start, (end - start) / intervals, jnp.array(intervals), rows)
 
 
@@ -128,32 +128,34 @@ def _natural_curvature(
     return jnp.pad(inner, ((0, 0), (1, 1)))
 
 
-def at_points(atom: AtomSplines, r: Float[Array, " points"]) -> AtomAtPoints:
+def at_points(
+    atom: AtomSplines, r: Float[Array, " points"], log_r: Float[Array, " points"]
+) -> AtomAtPoints:
     """Evaluate a pseudo-atom at distances `r` (bohr) from its nucleus.
 
     Nearer than the first knot its orbitals, density and V_Hartree are 0, as in the published tables
     (of consequence for hydrogen and helium, whose grids begin at 0.01 and 0.005 bohr).
     """
-    place = jnp.floor((jnp.log(r) - atom.start) / atom.step).astype(jnp.int32)
-    rows = atom.rows[jnp.clip(place, 0, atom.intervals - 1)].T  # [27, points]
+    place = jnp.floor((log_r - atom.start) / atom.step).astype(jnp.int32)
+    interval = jnp.clip(place, 0, atom.intervals - 1)
+    rows = [row[interval] for row in atom.rows]
     t = r - rows[0]
-    rows = jnp.where(place < 0, 0.0, rows)
 
     def cubic(first: int) -> tuple[Float[Array, " points"], Float[Array, " points"]]:
         c0, c1, c2, c3 = rows[first : first + 4]
         return c0 + t * (c1 + t * (c2 + t * c3)), c1 + t * (2 * c2 + t * 3 * c3)
 
+    inside = place >= 0
     shells = [cubic(1 + 4 * k) for k in range(3)]
-    orbitals = jnp.stack([value for value, _ in shells])
-    slopes = jnp.stack([slope for _, slope in shells])
+    orbitals, slopes = (jnp.stack([one[k] for one in shells]) for k in (0, 1))
     second = jnp.stack([rows[13 + 2 * k] + t * rows[14 + 2 * k] for k in range(3)])
-    centrifugal = jnp.array([0.0, 1.0, 3.0])[:, None]
+    centrifugal = jnp.array([0.0, 1.0, 3.0], r.dtype)[:, None]
     kinetic = -second / (2 * r) + centrifugal * orbitals / r**2
     density, density_slope = cubic(19)
     hartree, _ = cubic(23)
-    return AtomAtPoints(
-        orbitals, slopes, kinetic, density, density_slope, hartree - atom.charge / r
-    )
+    found = AtomAtPoints(orbitals, slopes, kinetic, density, density_slope, hartree)
+    found = AtomAtPoints(*(jnp.where(inside, value, 0.0) for value in found))
+    return found._replace(potential=found.potential - atom.charge / r)
 
 
 def range_of(atom: PseudoAtom, tail: float = 1e-7) -> float:

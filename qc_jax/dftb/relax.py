@@ -1,5 +1,6 @@
 """Bond lengths of many pairs at once: downhill from a start, or the lowest minimum on the bond."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,28 +10,34 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qc_jax.chem import elements, units
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.dftb import pairs as two
-from qc_jax.dftb import scc
+from qc_jax.dftb import scc, tables
 from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.convergence import KELVINS
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.dftb.pairs import Pairs
 from qc_jax.dftb.parametrization import Parametrization
 
 LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
-FIRST_STEP, LAST_STEP = 0.1, 0.4  # bohr, of the walk downhill
+FARTHEST_STEP = 0.05  # bohr, of the walk downhill: C_Ge rises between 1.87 and 1.90 Å only
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
+PULL = 1e-4  # hartree/bohr: where DFTB+, unless told otherwise, calls a geometry converged
+SHALLOW = 1.0  # bohr of weaker pull than that which lead to a minimum that is none
+NARROW = 1e-7  # bohr: a bracket taken for a minimum, where the gradient jumps
 REACH = 14.0  # bohr beyond the start where a walk outwards is given up
+ROWS_ABOUT = 24  # published rows that are computed about a minimum
+TIMES = 8  # that they are moved to follow a walk
 # How a walk goes on.
-WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED = range(6)
-_KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+WALKING, BRACKETED, FOUND, TOO_CLOSE, NO_MINIMUM, NOT_CONVERGED, GAVE_UP = range(7)
 
 
 class Walk(NamedTuple):
     """Where the search of each pair stands; bohr, hartree.
 
     Attributes:
-      status: of the six above.
+      status: of the seven above.
       distance: where the energy is asked for next, or was last.
       step: of the walk; the sign is the direction.
       ends: of the bracket: gradient not positive at the first, not negative at the second.
@@ -54,8 +61,12 @@ class Walk(NamedTuple):
     kept: Int[Array, " n"]
 
 
-def begin(start: Float[np.ndarray, " n"], limits: Float[np.ndarray, "n 2"]) -> Walk:
-    """Return walks that begin at distances (bohr)."""
+def begin(
+    start: Float[np.ndarray, " n"],
+    limits: Float[np.ndarray, "n 2"],
+    excess: Float[np.ndarray, "n 2"] | None = None,
+) -> Walk:
+    """Return walks that begin at distances (bohr), with trial charges where they are known."""
     n = len(start)
     return Walk(
         status=np.full(n, WALKING, dtype=np.int32),
@@ -65,7 +76,7 @@ def begin(start: Float[np.ndarray, " n"], limits: Float[np.ndarray, "n 2"]) -> W
         gradients=np.zeros((n, 2)),
         gradient=np.full(n, np.inf),
         best=np.array(start, dtype=np.float64),
-        excess=np.zeros((n, 2)),
+        excess=np.zeros((n, 2)) if excess is None else np.array(excess),
         limits=np.array(limits, dtype=np.float64),
         kept=np.zeros(n, dtype=np.int32),
     )
@@ -104,11 +115,11 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
     spread = gradients[1] - gradients[0]
     falsi = ends[0] - gradients[0] * width / jnp.where(spread > 0, spread, 1.0)
     falsi = jnp.clip(falsi, ends[0] + 1e-3 * width, ends[1] - 1e-3 * width)
-    size = jnp.where(first, FIRST_STEP, jnp.minimum(1.25 * jnp.abs(walk.step), LAST_STEP))
+    size = jnp.minimum(FARTHEST_STEP, (walk.limits[1] - walk.limits[0]) / 8)
     step = jnp.where(walking, direction * size, walk.step)
     following = jnp.where(bracketed, falsi, walk.distance + step)
     # A flat gradient far out is that of atoms apart, not of a bond.
-    found = (jnp.abs(g) < FLAT) & bracketed | (bracketed & (width < 1e-9))
+    found = (jnp.abs(g) < FLAT) & bracketed | (bracketed & (width < NARROW))
     status = jnp.where(bracketed, BRACKETED, WALKING)
     status = jnp.where(~bracketed & (following > walk.limits[1]), NO_MINIMUM, status)
     status = jnp.where(~bracketed & (following < walk.limits[0]), TOO_CLOSE, status)
@@ -160,7 +171,7 @@ def _padded(rows: np.ndarray) -> np.ndarray:
 def default_start(names: Sequence[tuple[str, str]]) -> Float[np.ndarray, " pairs"]:
     """Return the sums of the covalent radii, bohr."""
     return np.array(
-        [sum(elements.element(s).covalent_radius_ang for s in n) / units.BOHR_ANG for n in names]
+        [sum(elements.element(s).covalent_radius_ang for s in n) / BOHR_ANG for n in names]
     )
 
 
@@ -186,10 +197,21 @@ def relax(
       A finished walk of each; `status` says how it ended, `distance` is that of the minimum.
     """
     start = default_start(names) if start is None else np.asarray(start, dtype=np.float64)
+    shortest = [parametrization.shortest[parametrization.row(*pair)[0]] for pair in names]
+    walks = begin(start, np.stack([shortest, start + REACH], axis=1))
+    return _walk(walks, names, parametrization, kt, progress)
+
+
+def _walk(
+    walks: Walk,
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    progress: Callable[[int, int], None] | None = None,
+) -> Walk:
+    """Finish walks, changing their arrays."""
     pairs = two.build(list(names), parametrization)
     tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
-    limits = np.stack([parametrization.shortest[pairs.row], start + REACH], axis=1)
-    walks = begin(start, limits)
     while len(active := np.flatnonzero(walks.status <= BRACKETED)):
         rows = active[:LANES]
         lanes = _padded(rows)
@@ -199,6 +221,96 @@ def relax(
         if progress is not None:
             progress(int(np.sum(walks.status > BRACKETED)), len(names))
     return walks
+
+
+def refine(
+    names: Sequence[tuple[str, str]],
+    parametrization: Parametrization,
+    kt: float,
+    walks: Walk,
+) -> tuple[Walk, Parametrization]:
+    """Return walks that go on from their minima on smooth tables along the published ones.
+
+    Of these, whose curves are jagged, only rows about each minimum are computed
+    (`tables.table_rows`), and others where a walk leaves them.
+
+    Args:
+      names: pairs of symbols.
+      parametrization: PTBP's, in the published form, with smooth tables.
+      kt: electronic temperature, hartree.
+      walks: finished on these tables.
+
+    Returns:
+      Finished walks, as they were for pairs whose smooth ones had failed, and the parametrization
+      with the rows, which are zero for these.
+    """
+    result = jax.tree.map(np.array, walks)
+    keys = [pair if pair in parametrization.rows else pair[::-1] for pair in names]
+    places = np.array([parametrization.rows[pair] for pair in keys])
+    rows_held = len(jax.tree.leaves(parametrization.repulsion)[0])
+    held = jax.tree.map(
+        lambda x: np.zeros((rows_held, *x.shape[1:]), x.dtype),
+        tables.table_rows([], np.zeros(0, int), ROWS_ABOUT),
+    )
+    rows = dataclasses.replace(parametrization, tables=held)
+    todo = np.flatnonzero((walks.status == FOUND) | (walks.status == GAVE_UP))
+    for _ in range(TIMES):
+        centre = np.rint(result.distance[todo] / tables.STEP).astype(int)
+        first = np.maximum(centre - ROWS_ABOUT // 2, tables.FIRST_ROW)
+        new = tables.table_rows([keys[k] for k in todo], first, ROWS_ABOUT)
+        for array, some in zip(held, new, strict=True):
+            array[places[todo]] = some
+        moving = result.status[todo] != GAVE_UP
+        todo, first = todo[moving], first[moving]
+        if not len(todo):
+            break
+        # Eight rows surround a distance, and energies are asked for 0.02 Å beside the minimum.
+        limits = tables.STEP * np.stack([first + 7, first + ROWS_ABOUT - 6], axis=1)
+        begun = begin(result.distance[todo], limits, result.excess[todo])
+        walked = _walk(begun, [names[k] for k in todo], rows, kt)
+        for field in ("status", "distance", "gradient", "best", "excess"):
+            getattr(result, field)[todo] = getattr(walked, field)
+        # A step that would leave the rows is not made: the next rows are about where it began.
+        gone = (walked.status == NO_MINIMUM) | (walked.status == TOO_CLOSE) & (
+            first > tables.FIRST_ROW
+        )
+        todo = todo[gone]
+    return result, rows
+
+
+def give_up(
+    names: Sequence[tuple[str, str]], parametrization: Parametrization, kt: float, walks: Walk
+) -> Walk:
+    """Return walks that end where the pull outwards falls below `PULL`, if no bond is in sight.
+
+    So a geometry optimisation with DFTB+'s default criterion ends for atoms that repel each other.
+    These are walks without a minimum, or with one that is more than `SHALLOW` further out: a dip as
+    deep as the noise of the published integrals. Their status becomes `GAVE_UP`. Arguments as of
+    `relax`.
+    """
+    result = jax.tree.map(np.array, walks)
+    begun = default_start(names)
+    far = (walks.status == FOUND) & (walks.distance > begun + SHALLOW)
+    todo = list(map(int, np.flatnonzero(far | (walks.status == NO_MINIMUM))))
+    if not todo:
+        return result
+    some = [names[k] for k in todo]
+    distances = begun[todo, None] + np.arange(0.0, REACH, 0.1)
+    seen = scan(some, parametrization, kt, distances)
+    flat = (np.abs(seen["gradient"]) < PULL) & (seen["residual"] < scc.TOLERANCE)
+    for row, k in enumerate(todo):
+        if not flat[row].any():
+            continue
+        at = int(np.argmax(flat[row]))
+        distance = distances[row, at]
+        if at:  # the logarithm of the pull is nearly a line
+            logs = np.log(np.abs(seen["gradient"][row, at - 1 : at + 1]))
+            part = (logs[0] - np.log(PULL)) / (logs[0] - logs[1])
+            distance += (part - 1) * (distance - distances[row, at - 1])
+        if walks.status[k] == NO_MINIMUM or walks.distance[k] > distance + SHALLOW:
+            result.status[k], result.distance[k] = GAVE_UP, distance
+            result.excess[k] = seen["excess"][row, at]
+    return result
 
 
 def scan(
@@ -240,7 +352,7 @@ def scan(
     left = np.flatnonzero(~(result["residual"] < scc.TOLERANCE))
     if len(left):
         starts[left] = 0.0
-        for kelvin in _KELVINS:
+        for kelvin in KELVINS:
             hot = run(left, max(kelvin * units.KELVIN_HARTREE, kt))
             settled = hot["residual"] < scc.TOLERANCE
             starts[left[settled]] = hot["excess"][settled]
@@ -286,10 +398,11 @@ def lowest(
 
 def failure(walk: Walk, row: int) -> str | None:
     """Return why the walk of a row found no minimum, or None where it did."""
-    at = f"{walk.distance[row] * units.BOHR_ANG:.2f} Å"
-    low, high = walk.limits[row] * units.BOHR_ANG
+    at = f"{walk.distance[row] * BOHR_ANG:.2f} Å"
+    low, high = walk.limits[row] * BOHR_ANG
     return {
         FOUND: None,
+        GAVE_UP: None,
         TOO_CLOSE: f"no minimum: the energy falls to where the tables begin, {low:.2f} Å",
         NO_MINIMUM: f"no minimum: the energy falls out to {high:.1f} Å",
         NOT_CONVERGED: f"the charges do not settle at {at}",

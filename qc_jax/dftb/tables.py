@@ -1,15 +1,16 @@
 """Tables of two-centre integrals: all pairs of elements, interpolated in the distance.
 
-Every pair is sampled at the same ratios of distance to the range of its orbitals, R / r_w, so that
-quadrature points are made once for all pairs, and pairs interpolate in one batch. The published
-form is not smooth: with the distance its points cross the plane midway, which moves integrals by
-about 1e-4 hartree between samples. `slater_koster_tables` computes every published row instead.
+Two kinds. `pair_tables` are smooth: every pair is sampled at the same few ratios of distance to the
+range of its orbitals, R / r_w. The published form itself is jagged: with the distance its points
+cross the plane midway, which moves integrals by about 1e-4 hartree between samples. `table_rows`
+are rows of the published files as they are: all of them for `slater_koster_tables`, or those about
+a minimum.
 """
 
 import concurrent.futures
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from qc_jax.dftb import cache, integrals, quadrature, radial
 from qc_jax.dftb.integrals import INTEGRALS
+from qc_jax.dftb.interpolation import UniformTables
 from qc_jax.dftb.pseudo import FORMS, PseudoAtom, pseudo_atoms
 from qc_jax.errors import choose
 from qc_jax.ops import usable_cores
@@ -28,9 +30,10 @@ COLUMNS = ("dds", "ddp", "ddd", "pds", "pdp", "pps", "ppp", "sds", "sps", "sss")
 NODES = {"published": 72, "exact": 96}
 NEAREST, FARTHEST = 0.02, 1.8  # ratios of the first and last node
 _SHIFT = 0.1  # nodes are even in ln(ratio + shift)
-_SCHEMA = 1  # of what the cache holds
+_SCHEMA = 2  # of what the cache holds
 ROWS, STEP = 719, 0.02  # of a published table; bohr from row to row
 FIRST_ROW = 19  # the first that is not zero, at 0.40 bohr
+_SIZES = (2048, 5120, 7680, 8960, quadrature.MOST_PUBLISHED)  # that points are padded to
 
 Progress = Callable[[int, int], None]
 
@@ -113,44 +116,100 @@ def pair_tables(
       pairs: symbols; the first is the first atom of direction 0.
       form: 'published' or 'exact'.
       nodes: samples along the distance; None for `NODES` of the form.
-      progress: called with (samples ready, samples to compute) along the way.
+      progress: called with (pairs ready, pairs to compute) along the way.
 
     Raises:
       InputError: an element without parameters, or an unknown form.
     """
-    choose("form", form, FORMS)
+    elements = _Elements.of(pairs, form)
     nodes = NODES[form] if nodes is None else nodes
-    atoms = pseudo_atoms(sorted({symbol for pair in pairs for symbol in pair}), form)
-    ranges = {symbol: radial.range_of(atom) for symbol, atom in atoms.items()}
-    keys = {symbol: _key(atom, nodes) for symbol, atom in atoms.items()}
+    ratios = node_ratios(nodes)
     held: dict[tuple[str, str], np.ndarray] = {}
-    missing: dict[str, list[str]] = {}
-    for first, second in {_ordered(pair, ranges) for pair in pairs}:
-        kept = cache.load(f"integrals-{first}-{second}", cache.digest(keys[first], keys[second]))
-        if kept is not None:
-            held[first, second] = _unpack(kept)
+    missing = {}
+    for pair in sorted({elements.ordered(pair) for pair in pairs}):
+        kept = cache.load(_name("integrals", pair), elements.key(pair, nodes))
+        if kept is None:
+            missing[pair] = ratios * elements.ranges[pair[0]]
         else:
-            missing.setdefault(first, []).append(second)
-    if missing:
-        for (first, second), values in _sample(missing, atoms, ranges, form, nodes, progress):
-            packed = _pack(values)
-            held[first, second] = _unpack(packed)  # the same now as from the cache
-            key = cache.digest(keys[first], keys[second])
-            cache.store(f"integrals-{first}-{second}", key, packed)
-    columns = []
-    for pair in pairs:
-        ordered = _ordered(pair, ranges)
-        values = held[ordered]
-        columns.append(values if ordered == tuple(pair) else _swapped(values))
-    values = np.array(columns).reshape(len(pairs), nodes, -1)
+            held[pair] = _unpack(kept)
+    # The published form's jumps are three hundred times single precision's errors.
+    precision = jnp.float32 if form == "published" else jnp.float64
+    for pair, values in _compute(missing, elements, precision, progress):
+        packed = _pack(values)
+        held[pair] = _unpack(packed)  # the same now as from the cache
+        cache.store(_name("integrals", pair), elements.key(pair, nodes), packed)
+    values = np.array([elements.turned(pair, held) for pair in pairs]).reshape(
+        len(pairs), nodes, -1
+    )
     values[:, -1] = 0.0
     start, step = _first_and_step(nodes)
     place = start + step * np.arange(nodes)
     spline = CubicSpline(place, values, axis=1, bc_type=("not-a-knot", "clamped"))
     curvatures = np.asarray(spline(place, 2))
-    scales = np.array([max(ranges[first], ranges[second]) for first, second in pairs])
+    scales = np.array([elements.ranges[elements.ordered(pair)[0]] for pair in pairs])
     with jax.enable_x64(True):
         return PairTables(jnp.asarray(scales), jnp.asarray(values), jnp.asarray(curvatures))
+
+
+def table_rows(
+    pairs: Sequence[tuple[str, str]],
+    first: Int[np.ndarray, " pairs"],
+    count: int,
+    form: str = "published",
+    progress: Progress | None = None,
+) -> UniformTables:
+    """Return some rows of the tables of pairs, as in Slater-Koster files; kept in the cache.
+
+    Args:
+      pairs: symbols of both atoms.
+      first: of each pair's rows, counted from 0 at 0.02 bohr; rows nearer than 0.40 bohr are zero.
+      count: of rows of every pair.
+      form: 'published' or 'exact'.
+      progress: called with (pairs ready, pairs to compute) along the way.
+
+    Raises:
+      InputError: an element without parameters, or an unknown form.
+    """
+    elements = _Elements.of(pairs, form)
+    wanted: dict[tuple[str, str], set[int]] = {}
+    for pair, row in zip(pairs, first, strict=True):
+        asked = range(max(int(row), FIRST_ROW), int(row) + count)
+        wanted.setdefault(elements.ordered(pair), set()).update(asked)
+    held: dict[tuple[str, str], dict[int, np.ndarray]] = {}
+    missing = {}
+    for pair, span in wanted.items():
+        kept = cache.load(_name("rows", pair), elements.key(pair, ROWS))
+        known = (
+            {} if kept is None else dict(zip(map(int, kept["rows"]), _unpack(kept), strict=True))
+        )
+        held[pair] = known
+        if left := sorted(span - known.keys()):
+            missing[pair] = STEP * (np.array(left) + 1)
+    for pair, values in _compute(missing, elements, jnp.float64, progress):
+        computed = np.rint(missing[pair] / STEP).astype(int) - 1
+        held[pair] |= zip(map(int, computed), values, strict=True)
+        order = sorted(held[pair])
+        packed = _pack(np.array([held[pair][row] for row in order]))
+        held[pair] = dict(zip(order, _unpack(packed), strict=True))
+        packed["rows"] = np.array(order, np.int16)
+        cache.store(_name("rows", pair), elements.key(pair, ROWS), packed)
+    nothing = np.zeros(len(_STORED))
+    values = np.zeros((len(pairs), 2, count, 20))
+    for k, (pair, row) in enumerate(zip(pairs, first, strict=True)):
+        known = held[elements.ordered(pair)]
+        found = np.array([known.get(int(row) + i, nothing) for i in range(count)])
+        both = elements.turned(pair, {elements.ordered(pair): found})[:, _EXPAND].reshape(
+            count, 2, 2, 10
+        )
+        values[k] = both.transpose(2, 0, 1, 3).reshape(2, count, 20)  # from rows, H or S, direction
+    first = np.asarray(first, np.int32)
+    return UniformTables(
+        values,
+        np.full((len(pairs), 2), STEP),
+        np.repeat(first[:, None] + count, 2, axis=1),
+        STEP * (np.maximum(first, FIRST_ROW) + 1.0),
+        first,
+    )
 
 
 def slater_koster_tables(
@@ -164,52 +223,68 @@ def slater_koster_tables(
     Raises:
       InputError: an element without parameters, or an unknown form.
     """
-    choose("form", form, FORMS)
-    atoms = pseudo_atoms({first, second}, form)
-    name = f"rows-{first}-{second}"
-    key = cache.digest(*(_key(atoms[symbol], ROWS) for symbol in (first, second)))
-    kept = cache.load(name, key)
-    if kept is None:
-        scale = max(radial.range_of(atom) for atom in atoms.values())
-        distances = STEP * (np.arange(FIRST_ROW, ROWS) + 1)
-        near = distances < 2 * scale
-        values = np.zeros((len(distances), 34))
-        with jax.enable_x64(True):
-            a, b = (integrals.prepare(atoms[symbol]) for symbol in (first, second))
-            stack = jax.tree.map(lambda v: v[None], b)
-
-            def row(distance: float) -> np.ndarray:
-                with jax.enable_x64(True):
-                    return _against(a, stack, [0], scale, distance / scale, form)[0]
-
-            values[near] = _in_threads(row, distances[near])
-        kept = _pack(values)
-        cache.store(name, key, kept)
-    values = np.zeros((ROWS, 34))
-    values[FIRST_ROW:] = _unpack(kept)
-    both = values[:, _EXPAND].reshape(ROWS, 2, 2, 10)  # rows, H or S, direction, column
-    return both[:, :, 0].reshape(ROWS, 20), both[:, :, 1].reshape(ROWS, 20)
+    both = table_rows([(first, second)], np.zeros(1, int), ROWS, form).values[0]
+    return both[0], both[1]
 
 
-def _key(atom: PseudoAtom, nodes: int) -> str:
+def sorted_pairs(
+    pairs: Iterable[tuple[str, str]], form: str = "published"
+) -> list[tuple[str, str]]:
+    """Return the pairs in an order in which neighbours share quadrature points.
+
+    To be cut into batches: a batch is faster the more of its pairs go by one atom's range.
+    """
+    pairs = list(pairs)
+    elements = _Elements.of(pairs, form)
+    return sorted(pairs, key=elements.ordered)
+
+
+class _Elements(NamedTuple):
+    """The elements of some pairs: pseudo-atoms and the ranges of their orbitals, bohr."""
+
+    atoms: dict[str, PseudoAtom]
+    ranges: dict[str, float]
+    digests: dict[str, str]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]], form: str) -> "_Elements":
+        choose("form", form, FORMS)
+        atoms = pseudo_atoms(sorted({symbol for pair in pairs for symbol in pair}), form)
+        return cls(
+            atoms,
+            {symbol: radial.range_of(atom) for symbol, atom in atoms.items()},
+            {symbol: _digest(atom) for symbol, atom in atoms.items()},
+        )
+
+    def ordered(self, pair: Sequence[str]) -> tuple[str, str]:
+        """Return the pair with the atom of larger range first, whose range both go by."""
+        first, second = pair
+        swap = (self.ranges[first], first) < (self.ranges[second], second)
+        return (second, first) if swap else (first, second)
+
+    def key(self, pair: Sequence[str], nodes: int) -> str:
+        return cache.digest(_SCHEMA, nodes, *(self.digests[symbol] for symbol in pair))
+
+    def turned(self, pair: Sequence[str], held: Mapping[tuple[str, str], np.ndarray]) -> np.ndarray:
+        """Return what is held of the ordered pair, with the directions in the order of `pair`."""
+        ordered = self.ordered(pair)
+        values = held[ordered]
+        if ordered == tuple(pair):
+            return values
+        both = values[..., _EXPAND].reshape(*values.shape[:-1], 2, 2, 10)[..., ::-1, :]
+        return both.reshape(*values.shape[:-1], 40)[..., _STORED]
+
+
+def _name(kind: str, pair: Sequence[str]) -> str:
+    return f"{kind}-{pair[0]}-{pair[1]}"
+
+
+def _digest(atom: PseudoAtom) -> str:
     values = [atom.orbitals[shell] for shell in atom.shells]
     values += [atom.grid, atom.density_values, atom.hartree_values]
     # Eight digits: an atom that another machine's rounding moves is the same one.
     rounded = [np.asarray(value, np.float32) for value in values]
-    return cache.digest(_SCHEMA, atom.symbol, atom.form, atom.shells, nodes, *rounded)
-
-
-def _ordered(pair: Sequence[str], ranges: dict[str, float]) -> tuple[str, str]:
-    """Return the pair with the atom of larger range first."""
-    first, second = pair
-    swap = (ranges[first], first) < (ranges[second], second)
-    return (second, first) if swap else (first, second)
-
-
-def _swapped(values: np.ndarray) -> np.ndarray:
-    """Return stored columns of the pair with its atoms in the other order."""
-    both = values[..., _EXPAND].reshape(*values.shape[:-1], 2, 2, 10)[..., ::-1, :]
-    return both.reshape(*values.shape[:-1], 40)[..., _STORED]
+    return cache.digest(atom.symbol, atom.form, atom.shells, *rounded)
 
 
 def _columns(found: integrals.Integrals) -> Float[Array, "34"]:
@@ -222,88 +297,99 @@ def _columns(found: integrals.Integrals) -> Float[Array, "34"]:
     return jnp.concatenate([both, overlaps])[np.array(_STORED)]
 
 
-@functools.cache
-def _program(exact: bool) -> "jax.stages.Wrapped":
-    """Return the compiled integrals of one atom with `count` of many others, at one ratio."""
-
-    def run(a, others, chosen, count, scale, ratio, points):
-        left = integrals.at_atom(a, 0.0, scale, points, exact)
-
-        def one(k, found):
-            b = jax.tree.map(lambda v: v[chosen[k]], others)
-            right = integrals.at_atom(b, ratio * scale, scale, points, exact)
-            return found.at[k].set(_columns(integrals.combine(left, right, scale, points, exact)))
-
-        return jax.lax.fori_loop(0, count, one, jnp.zeros((chosen.shape[0], len(_STORED))))
-
-    return jax.jit(run)
+# Programs of their own, because one alone is slower: in it XLA computes much twice.
+_frames = jax.jit(
+    lambda points, scale, distance: [integrals.frame(points, scale, z) for z in (0.0, distance)]
+)
+_at_atom = jax.jit(integrals.at_atom, static_argnames="exact")
+_combine = jax.jit(
+    lambda left, right, scale, points, exact: _columns(
+        integrals.combine(left, right, scale, points, exact)
+    ),
+    static_argnames="exact",
+)
 
 
 def _against(
     a: radial.AtomSplines,
-    others: radial.AtomSplines,
-    chosen: Sequence[int],
+    others: Sequence[radial.AtomSplines],
     scale: float,
-    ratio: float,
+    distance: float,
     form: str,
-    points: quadrature.Points | None = None,
-) -> np.ndarray:
-    """Return stored columns of one atom with each of the chosen others, [chosen, 34]."""
-    places = np.zeros(others.charge.shape[0], np.int32)
-    places[: len(chosen)] = chosen
-    points = _points(form, ratio) if points is None else points
-    found = _program(form == "exact")(a, others, places, len(chosen), scale, ratio, points)
-    return np.asarray(found)[: len(chosen)]
+) -> Float[np.ndarray, "others 34"]:
+    """Return stored columns of one atom, whose range is `scale`, with each of others."""
+    if distance >= 2 * scale:  # no point is within both ranges
+        return np.zeros((len(others), len(_STORED)))
+    exact, precision = form == "exact", a.charge.dtype
+    with jax.enable_x64(True):
+        cast = lambda v: jnp.asarray(v, precision)  # noqa: E731
+        points = jax.tree.map(cast, _points(form, distance / scale))
+        here, there = _frames(points, cast(scale), cast(distance))
+        left = _at_atom(a, here, exact=exact)
+        found = [
+            _combine(left, _at_atom(b, there, exact=exact), cast(scale), points, exact=exact)
+            for b in others
+        ]
+        return np.array(found, np.float64)
 
 
-def _points(form: str, ratio: float, many: bool = False) -> quadrature.Points:
-    """Return points padded to one of few sizes; `many` pairs are worth compiling for more sizes."""
+@functools.lru_cache(maxsize=128)
+def _points(form: str, ratio: float) -> quadrature.Points:
+    """Return points padded to one of few sizes, so that few programs serve them."""
     if form == "exact":
         return quadrature.gauss_points(ratio)
     points = quadrature.published_points(ratio)
-    sizes = [*((2048, 5120, 7680, 8960) if many else (5120,)), quadrature.MOST_PUBLISHED]
-    return points.padded(next(size for size in sizes if size >= len(points.x)))
+    return points.padded(next(size for size in _SIZES if size >= len(points.x)))
 
 
-def _in_threads(work: Callable, items: Iterable) -> list:
-    """Return the answers of work(item) in order; JAX runs beside Python, one program a thread."""
-    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(work, items))
-
-
-def _sample(
-    missing: dict[str, list[str]],
-    atoms: dict[str, PseudoAtom],
-    ranges: dict[str, float],
-    form: str,
-    nodes: int,
+def _compute(
+    wanted: Mapping[tuple[str, str], np.ndarray],
+    elements: _Elements,
+    precision: Any,
     progress: Progress | None,
-) -> list[tuple[tuple[str, str], np.ndarray]]:
-    """Return the stored columns of pairs at all nodes, [nodes, 34] each."""
-    symbols = sorted(atoms)
-    place = {symbol: k for k, symbol in enumerate(symbols)}
-    pairs = [(first, second) for first, seconds in missing.items() for second in seconds]
+) -> Iterator[tuple[tuple[str, str], Float[np.ndarray, "distances 34"]]]:
+    """Yield ordered pairs with their stored columns at the distances that are wanted, bohr."""
+    if not wanted:
+        return
+    form = next(iter(elements.atoms.values())).form
+    symbols = {symbol for pair in wanted for symbol in pair}
     with jax.enable_x64(True):
-        splines = {symbol: integrals.prepare(atoms[symbol]) for symbol in symbols}
-        others = jax.tree.map(lambda *v: jnp.stack(v), *(splines[s] for s in symbols))
-    found = []
-    for k, ratio in enumerate(node_ratios(nodes)):
-        points = _points(form, ratio, many=len(pairs) > 100)
+        splines = {
+            symbol: jax.tree.map(
+                lambda v: v.astype(precision) if v.dtype == jnp.float64 else v,
+                integrals.prepare(elements.atoms[symbol]),
+            )
+            for symbol in symbols
+        }
+    ready = 0
+    # JAX runs beside Python, one program a thread.
+    with concurrent.futures.ThreadPoolExecutor(usable_cores()) as pool:
+        for first in sorted({pair[0] for pair in wanted}):
+            pairs = [pair for pair in wanted if pair[0] == first]
+            places: dict[float, list[tuple[str, str]]] = {}
+            for pair in pairs:
+                for distance in wanted[pair]:
+                    places.setdefault(float(distance), []).append(pair)
 
-        def row(first: str, ratio: float = ratio, points: quadrature.Points = points) -> np.ndarray:
-            chosen = [place[second] for second in missing[first]]
-            with jax.enable_x64(True):
-                a = splines[first]
-                return _against(a, others, chosen, ranges[first], ratio, form, points)
+            def at(distance: float, first: str = first, places: Mapping = places) -> np.ndarray:
+                others = [splines[second] for _, second in places[distance]]
+                return _against(splines[first], others, elements.ranges[first], distance, form)
 
-        found.append(np.concatenate(_in_threads(row, missing)))
-        if progress is not None:
-            progress((k + 1) * len(pairs), nodes * len(pairs))
-    return list(zip(pairs, np.stack(found, axis=1), strict=True))
+            found: dict[tuple[str, str], dict[float, np.ndarray]] = {pair: {} for pair in pairs}
+            for distance, rows in zip(places, pool.map(at, places), strict=True):
+                for pair, row in zip(places[distance], rows, strict=True):
+                    found[pair][distance] = row
+            for pair in pairs:
+                yield pair, np.array([found[pair][float(distance)] for distance in wanted[pair]])
+            ready += len(pairs)
+            if progress is not None:
+                progress(ready, len(wanted))
 
 
 def _pack(values: np.ndarray) -> dict[str, np.ndarray]:
     """Return columns as 32-bit whole numbers, each scaled by its largest; empty ones dropped."""
+    if not np.isfinite(values).all():
+        raise FloatingPointError("an integral is not finite")
     largest = np.abs(values).max(axis=0)
     kept = np.flatnonzero(largest)
     scaled = np.round(values[:, kept] / largest[kept] * (2**31 - 1)).astype(np.int32)

@@ -27,6 +27,7 @@ _SLATER = -0.75 * (3 / math.pi) ** (1 / 3)
 _KAPPA, _MU = 0.804, 0.06672455060314922 * math.pi**2 / 3
 _BETA, _GAMMA = 0.06672455060314922, (1 - math.log(2)) / math.pi**2
 _FERMI = (3 * math.pi**2) ** (1 / 3)  # k_F / ρ^(1/3)
+_SCALE = 2.0**30
 _WIGNER = (3 / (4 * math.pi)) ** (1 / 3)  # r_s ρ^(1/3)
 
 Triple = tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]
@@ -63,15 +64,16 @@ def pbe(
     cube_root = jnp.cbrt(rho)
 
     # Exchange: e_x = e_x^LDA F(s²), s² = σ / (4 (3π²)^(2/3) ρ^(8/3)).
-    slater = _SLATER * cube_root * rho
-    s2_per_sigma = 1 / (4 * _FERMI**2 * (cube_root * rho) ** 2)
-    s2 = s2_per_sigma * sigma
+    # Scaled, since in single precision ρ^(8/3) is 0 where ρ is not.
+    power = cube_root * rho
+    slater = _SLATER * power
+    s2 = sigma / (2 * _FERMI * _SCALE * power) ** 2 * _SCALE**2
     denominator = 1 + _MU / _KAPPA * s2
     enhancement = 1 + _KAPPA - _KAPPA / denominator
     slope = _MU / denominator**2  # dF / ds²
     e = slater * enhancement
     e_rho = (4 * slater * enhancement - 8 * slater * slope * s2) / (3 * rho)
-    e_sigma = slater * slope * s2_per_sigma
+    e_sigma = _SLATER * slope / (4 * _FERMI**2 * power)
 
     # Correlation: e_c = ρ (ε_c + H(ε_c, t²)), t² = π σ / (16 k_F ρ²).
     uniform, uniform_rho = _perdew_wang(rho, cube_root)

@@ -55,15 +55,15 @@ def test_both_rules_measure_the_half_plane():
         np.testing.assert_allclose(sums[0], exact, rtol=5e-2)  # a coarse rule
 
 
-def test_polynomials_fit_and_differentiate():
+def test_gradient_term_is_the_divergence_of_cubic_fields():
+    """A field that is a bicubic polynomial is fitted exactly, padding or not."""
     points = quadrature.published_points(0.6)
-    field = 1 + points.x**3 * points.z**2 - 2 * points.z**3
-    fit = points.inverse @ (points.basis.T @ field)
-    np.testing.assert_allclose(points.basis @ fit, field, atol=1e-10)
-    by_x = 3 * points.x**2 * points.z**2
-    np.testing.assert_allclose(points.basis_x @ fit, by_x, atol=1e-9)
-    by_z = 2 * points.x**3 * points.z - 6 * points.z**2
-    np.testing.assert_allclose(points.basis_z @ fit, by_z, atol=1e-9)
+    more = points.padded(quadrature.MOST_PUBLISHED)
+    with jax.enable_x64(True):
+        x, z = 2 * more.x, 2 * more.z  # bohr
+        found = integrals._gradient_term(more, 2.0, x**3 * z**2, x * z - 2 * z**3)
+    expected = -2 * (3 * x**2 * z**2 + x - 6 * z**2)
+    np.testing.assert_allclose(found[: len(points.x)], expected[: len(points.x)], atol=1e-8)
 
 
 def _check_published(first: str, second: str) -> None:

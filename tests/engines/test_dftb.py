@@ -1,11 +1,13 @@
 """The engine of tight binding: records of pairs, in batches, from Slater-Koster files."""
 
-import re
-
+import jax
 import numpy as np
 import pytest
 
+from qc_jax.chem import units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
+from qc_jax.dftb import relax
+from qc_jax.dftb.convergence import kt_of, load
 from qc_jax.engines.dftb import Options
 from qc_jax.engines.generate import create_engine, judged, scanning
 from qc_jax.engines.record import CONTINUOUS, Record
@@ -48,6 +50,14 @@ def test_records_as_dftbplus(answers, name):
         populations[atom - 1, (lm[0] == ORBITAL_L) & (lm[1] == ORBITAL_M)] = electrons
     np.testing.assert_allclose(record.populations, populations, atol=1e-4)
     homo, lumo = record.targets["e_homo_ev"], record.targets["e_lumo_ev"]
+    assert record.extras == {
+        "n_levels": len(run["eigenvalues_ev"]),
+        "max_occupancy": pytest.approx(2.0),
+        "metal_like": name == "O_O",
+        "no_virtual_in_basis": 0,
+        "scc_converged": 1,
+        "geom_converged": 1,
+    }
     levels = np.array(run["eigenvalues_ev"])
     partly = levels[{"H_H": [0, 1], "O_O": [6, 6]}[name]]
     np.testing.assert_allclose((homo, lumo), partly, atol=1e-2)
@@ -56,11 +66,26 @@ def test_records_as_dftbplus(answers, name):
 def test_what_is_not_bound_is_left_out_with_the_reason(tmp_path):
     tables = {"H-H": 1e-9 * reference.of_fixture()[0]["H-H"]}
     reference.write(tmp_path, tables)
-    engine = create_engine("dftb", parameters=str(tmp_path))
+    engine = create_engine("dftb", parameters=str(tmp_path), unbound="leave_out")
     ((name, answer),) = engine.compute_all(["H_H"], lambda done, total: None)
     records, left_out = judged(engine, name, answer)
-    assert not records
-    assert re.match("no minimum: |energy: .* expected a bound pair", left_out["H_H"])
+    assert not records and left_out["H_H"].startswith(
+        "no minimum: the pull outwards falls below 0.0001 "
+    )
+
+
+def test_what_is_not_bound_is_kept_where_the_pull_is_weak(tmp_path):
+    tables = {"H-H": 1e-9 * reference.of_fixture()[0]["H-H"]}
+    reference.write(tmp_path, tables)
+    engine = create_engine("dftb", parameters=str(tmp_path))
+    ((name, answer),) = engine.compute_all(["H_H"], lambda done, total: None)
+    (record,), left_out = judged(engine, name, answer)
+    assert record.extras["geom_converged"] == 0 and not left_out
+    parametrization = load(str(tmp_path), ["H"])
+    with jax.enable_x64(True):
+        distances = np.array([[record.distance]]) / units.DFTBPLUS_BOHR_ANG
+        seen = relax.scan([("H", "H")], parametrization, kt_of(300.0), distances)
+    assert float(seen["gradient"][0, 0]) == pytest.approx(-relax.PULL, rel=0.02)
 
 
 def test_scans(files):
@@ -80,7 +105,10 @@ def test_scans(files):
         ({"form": "best"}, "unknown form 'best'; choose one of: exact, published"),
         ({"minimum": "any"}, "unknown minimum 'any'"),
         ({"temperature": -1.0}, "temperature: expected 0 or more kelvin"),
-        ({"max_l": ("Al",)}, "max_l: expected items like Al:p, or 'all', got 'Al'"),
+        (
+            {"max_l": ("Al",)},
+            "unknown max_l: convention, or shell like Al:p, 'Al'; choose one of: all, main",
+        ),
         ({"max_l": ("Al:f",)}, "unknown max_l of Al 'f'; choose one of: d, p, s"),
         ({"max_l": ("Fm:p",)}, "unknown element of max_l 'Fm'"),
         ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),

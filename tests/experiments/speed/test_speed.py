@@ -1,3 +1,5 @@
+import re
+
 import jax
 import pytest
 
@@ -33,6 +35,18 @@ def test_models(run_python):
     )
     assert (name, parameters) == ("geometry_only", 318_529)
     assert min(compile_seconds, trained, predicted) > 0
+
+
+@pytest.mark.slow
+def test_tight_binding(run_python, tmp_path):
+    flags = ("--what=dftb", "--pairs=1", f"--data_dir={tmp_path}")
+    done = run_python("-m", "experiments.speed", *flags)
+    assert done.returncode == 0, done.stderr
+    _, head, *steps, last = done.stdout.splitlines()
+    assert head.split()[:3] == ["step", "count", "wall"] and len(steps) == 8
+    assert all(float(step.split()[-4]) > 0 for step in steps)
+    assert re.match(r"0\.\d MB of atoms and tables kept; at most \d", last)
+    assert list((tmp_path / "dftb").glob("rows-*.npz"))
 
 
 def test_a_reference_that_is_not_installed_is_one_line(run_python):
