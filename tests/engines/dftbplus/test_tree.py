@@ -111,6 +111,7 @@ def test_an_ion_is_left_out(tree):
     for old, new in changes.items():
         edit(path, old, new)
     edit(tree / "H_H" / "geo_end.xyz", "0.75000000      0.00000000      1.0", "0.75 0 0.5")
+    edit(tree / "H_H" / "band.out", "-10.5000  2.00000", "-14.0000  1.50000")
     assert read_tree(tree).left_out == {"H_H": "charges: they sum to +5.0e-01 e, expected 0"}
 
 
