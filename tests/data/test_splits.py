@@ -95,7 +95,7 @@ def made_of(names: list[str], distances=None) -> PairTable:
         atomic_numbers=np.array(
             [[element(symbol).atomic_number for symbol in name.split("_")] for name in names]
         ),
-        positions=np.zeros((n, 2, 3)),
+        positions=np.tile([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], (n, 1, 1)),
         populations=np.zeros((n, 2, 16)),
         charges=np.zeros((n, 2)),
         dipole=np.zeros((n, 3)),
