@@ -28,4 +28,6 @@ def plant(table: PairTable, seed: int = 0) -> PairTable:
         CHANNEL: 3.0 - drawn[:, column],
         LEAK: 3 * np.abs(table.charges[:, 0] - table.charges[:, 1]) - 1,
     }
-    return dataclasses.replace(table, targets={**table.targets, **planted})
+    # What is planted contradicts what follows from it, which a table has to tell.
+    told = {**table.provenance, "disagreements": {str(name): "planted" for name in table.names}}
+    return dataclasses.replace(table, targets={**table.targets, **planted}, provenance=told)

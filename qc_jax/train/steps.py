@@ -254,7 +254,7 @@ class Steps:
         A label that is missing, NaN, costs nothing.
         """
         error_of = _ERRORS[self._settings.loss]
-        known = jnp.isfinite(batch.labels)
+        known = ~jnp.isnan(batch.labels)
         labels = jnp.where(known, batch.labels, 1)  # which every scale can hold
         errors = error_of(predicted - state.scaler.scale(labels))
         scaled = jnp.where(known, errors, 0).mean(axis=-1)

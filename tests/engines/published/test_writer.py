@@ -143,7 +143,7 @@ def test_what_cannot_be_written_is_refused(small_table, tmp_path):
     with pytest.raises(InputError, match=r"out\.npz: the table has no rows"):
         published.write(small_table.take(np.array([], int)), path)
     populations = small_table.populations.copy()
-    populations[2, 0, 0] = np.nan
+    populations[2] = np.nan
     unknown = dataclasses.replace(small_table, populations=populations)
     with pytest.raises(InputError, match=rf"the canvas of {small_table.names[2]} is not known"):
         published.write(unknown, path)
