@@ -164,7 +164,7 @@ def test_ci_runs_lint_types_the_readmes_command_and_slow_tests(ci):
         "mypy   []",
         "python3 -c prepare  []",
         "python -m pytest  []",
-        "timeout 2400 python -m pytest -m slow --tb=short  []",
+        "timeout --kill-after=30 1800 python -m pytest -m slow --tb=short  []",
     ]
 
 
