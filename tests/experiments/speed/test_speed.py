@@ -44,7 +44,8 @@ def test_tight_binding(run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     _, head, *steps, last = done.stdout.splitlines()
     assert head.split()[:3] == ["step", "count", "wall"] and len(steps) == 8
-    assert all(float(step.split()[-4]) > 0 for step in steps)
+    # The second of each two finds what the first one compiled and kept: as good as no time.
+    assert all(float(step.split()[-4]) > 0 for step in steps[::2])
     assert re.match(r"0\.\d MB of atoms and tables kept; at most \d", last)
     assert list((tmp_path / "dftb").glob("rows-*.npz"))
 
