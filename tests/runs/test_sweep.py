@@ -105,7 +105,7 @@ def test_a_finished_sweep_is_shown_again(swept, run_python):
 
 @pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
-    """The process ends by itself, with 0, and the same command goes on from there."""
+    """The process ends by itself, with 143, and the same command goes on from there."""
     flags = (f"--workdir={tmp_path / 'run'}", "--config.sweep.seed=1,2", "--config.epochs=5000")
     flags += ("--config.early_stopping_patience=5000", "--config.checkpoint_every=4000")
     process = subprocess.Popen(
@@ -122,7 +122,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, err
-    assert "the same command goes on" in err
+    assert "the same command goes on" in out
     (saved,) = (tmp_path / "run" / "stacks" / "0").iterdir()
     assert int(saved.name) == len(metrics.read_text().splitlines())
 
