@@ -1,10 +1,14 @@
 """Targets that follow from others: one place for the formulas, whatever the engine."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 # Levels closer than this are one degenerate level; below it also the gap counts as zero (eV).
 DEGENERATE_EV = 1e-3
+# Occupations beyond which a level counts as one that holds electrons, or can take one.
+HOLDS, TAKES = 1e-3, 2 - 1e-3
 
 
 def frontier_levels(energies: np.ndarray, electrons: npt.ArrayLike) -> tuple[float, float]:
@@ -50,6 +54,30 @@ def _frontier_of_channel(levels: np.ndarray, filled: float) -> tuple[float, floa
 OVER_GAP = frozenset({"softness_evinv", "electrophilicity_ev"})
 
 
+def of_levels(homo: Any, lumo: Any, gap: Any, divisor: Any) -> dict[str, Any]:
+    """Return the targets that follow from levels, of NumPy's or JAX's arrays; see `derive`.
+
+    Args:
+      homo: eV.
+      lumo: eV.
+      gap: eV.
+      divisor: eV, the gap or what stands for it where it is divided by.
+    """
+    chi = -(homo + lumo) / 2
+    return {
+        "e_g_ev": gap,
+        "e_homo_ev": homo,
+        "e_lumo_ev": lumo,
+        "i_ev": -homo,
+        "a_ev": -lumo,
+        "chi_ev": chi,
+        "mu_ev": -chi,
+        "eta_ev": gap / 2,
+        "softness_evinv": 1 / divisor,
+        "electrophilicity_ev": chi**2 / divisor,
+    }
+
+
 def derive(
     homo: np.ndarray,
     lumo: np.ndarray,
@@ -74,20 +102,8 @@ def derive(
       Columns [N] by target name.
     """
     gap = lumo - homo
-    chi = -(homo + lumo) / 2
-    hardness = gap / 2
-    twice_hardness = np.where(gap > 0, gap, np.nan)
     return {
-        "e_g_ev": gap,
-        "e_homo_ev": homo,
-        "e_lumo_ev": lumo,
-        "i_ev": -homo,
-        "a_ev": -lumo,
-        "chi_ev": chi,
-        "mu_ev": -chi,
-        "eta_ev": hardness,
-        "softness_evinv": 1 / twice_hardness,
-        "electrophilicity_ev": chi**2 / twice_hardness,
+        **of_levels(homo, lumo, gap, np.where(gap > 0, gap, np.nan)),
         "dipole_mag_d": np.linalg.norm(dipole, axis=-1),
         "dipole_z_d": dipole[:, 2],
         "distance_ang": np.linalg.norm(positions[:, 1] - positions[:, 0], axis=-1),

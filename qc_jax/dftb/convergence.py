@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +25,7 @@ _ATOMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _ORBITALS = (18, 36, 54, 72, 108, 144, 216, 288, 432, 576, 864, 1152, 2304)
 _LANES = (64, 16, 4, 1)
 _MEMORY = 3e7  # numbers that the response to the charges may take in a batch
-KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+_KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
 _LEAST_KELVIN = 0.1  # stands for 0 K: filled in part are then only levels equal to 1e-8 eV
 
 
@@ -169,6 +169,25 @@ class Converged(NamedTuple):
         )
 
 
+def cool(
+    run: Callable[[float, np.ndarray], tuple[Any, dict[str, Any], np.ndarray]],
+    guess: Float[np.ndarray, "rows sites"],
+    kt: float,
+) -> Any:
+    """Return what charges that do not settle come to by temperatures that fall to `kt` in steps.
+
+    Args:
+      run: (temperature in hartree, trial charges) → what there is to return, `scc.describe`, and
+        which rows are settled.
+      guess: first trial charges, which are changed.
+      kt: electronic temperature, hartree.
+    """
+    for temperature in [*(max(kelvin * units.KELVIN_HARTREE, kt) for kelvin in _KELVINS), kt]:
+        found, rest, settled = run(temperature, guess)
+        guess[settled] = rest["excess"][settled]
+    return found
+
+
 def converge(
     molecules: Molecule,
     parametrization: Parametrization,
@@ -184,11 +203,13 @@ def converge(
     found = _run(molecules, parametrization, positions, kt, guess)
     left = np.flatnonzero(~found.settled)
     if len(left):
-        some = jax.tree.map(lambda x: x[left], (molecules, positions))
-        guess = np.zeros_like(some[0].neutral)
-        for temperature in [*(max(k * units.KELVIN_HARTREE, kt) for k in KELVINS), kt]:
-            again = _run(some[0], parametrization, some[1], temperature, guess)
-            guess[again.settled] = again.rest["excess"][again.settled]
+        some, places = jax.tree.map(lambda x: x[left], (molecules, positions))
+
+        def run(temperature: float, guess: np.ndarray) -> tuple[Converged, dict, np.ndarray]:
+            now = _run(some, parametrization, places, temperature, guess)
+            return now, now.rest, now.settled
+
+        again = cool(run, np.zeros_like(some.neutral), kt)
         jax.tree.map(lambda old, new: old.__setitem__(left, new), found, again)
     return found
 

@@ -6,7 +6,7 @@ implicit function theorem where something is iterated, so that any result has a 
 number of every element at about the price of another evaluation.
 """
 
-import functools
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,17 +17,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qc_jax.chem import units
-from qc_jax.chem.elements import element
+from qc_jax.data.labels import HOLDS, TAKES
 from qc_jax.dftb import convergence, exact_atom, integrals, pseudo, radial, solver, system, tables
+from qc_jax.dftb import repulsion as repulsions
 from qc_jax.dftb.arrays import Array
-from qc_jax.dftb.hamiltonian import ABSENT, Molecule
+from qc_jax.dftb.hamiltonian import ABSENT
 from qc_jax.dftb.parameters import ElementParameters, parameters
 from qc_jax.dftb.parametrization import SHORTEST, MaxL, Parametrization, Shells, ptbp_shells
-from qc_jax.dftb.repulsion import ClosedForm
 from qc_jax.dftb.rotation import SHELL
 from qc_jax.errors import InputError, choose
 
-HOLDS, TAKES = 1e-3, 2 - 1e-3  # occupations beyond which a level holds electrons, or can take one
 _SPD = "spd"
 
 
@@ -114,10 +113,8 @@ def parameter_function(
     bonds = molecule.bonds
     lengths = np.linalg.norm(places[bonds.second] - places[bonds.first], axis=1)
     ranges = {s: radial.range_of(pseudo.pseudo_atom(s, "exact")) for s in kinds}
-    scales = [
-        max(ranges[symbols[i]], ranges[symbols[j]])
-        for i, j in zip(bonds.first, bonds.second, strict=True)
-    ]
+    bonded = [(symbols[i], symbols[j]) for i, j in zip(bonds.first, bonds.second, strict=True)]
+    scales = [max(ranges[one], ranges[other]) for one, other in bonded]
     with jax.enable_x64(True):
         atoms = {symbol: _atom_function(parameters(symbol)) for symbol in kinds}
         points = [
@@ -128,26 +125,25 @@ def parameter_function(
     def electrons(numbers: dict[str, ElementNumbers]) -> Electrons:
         splines = {s: atoms[s](numbers[s].r0_wave, numbers[s].r0_density) for s in kinds}
         columns = []
-        for bond, (i, j) in enumerate(zip(bonds.first, bonds.second, strict=True)):
+        for bond, (one, other) in enumerate(bonded):
             found = integrals.pair_integrals(
-                splines[symbols[i]],
-                splines[symbols[j]],
+                splines[one],
+                splines[other],
                 jnp.float64(scales[bond]),
                 jnp.float64(lengths[bond]),
                 jax.lax.optimization_barrier(jax.tree.map(jnp.asarray, points[bond])),
                 exact=True,
             )
-            columns.append(_columns(found))
-        given = _OfBonds(*(jnp.stack(one) for one in zip(*columns, strict=True)))
+            columns.append(tables.both_directions(found))
+        given = _OfBonds(*(jnp.stack(part) for part in zip(*columns, strict=True)))
         widths = {
-            s: numbers[s].sigma_repulsion * element(s).covalent_radius_ang / units.BOHR_ANG
+            s: dataclasses.replace(
+                parameters(s), sigma_repulsion=numbers[s].sigma_repulsion
+            ).repulsion_width
             for s in kinds
         }
-        repulsion = ClosedForm(
-            jnp.array([_charge(symbols[i]) * _charge(symbols[j]) for i, j in _ends(molecule)]),
-            jnp.stack(
-                [jnp.hypot(widths[symbols[i]], widths[symbols[j]]) for i, j in _ends(molecule)]
-            ),
+        repulsion = repulsions.closed_form(bonded)._replace(
+            widths=jnp.stack([jnp.hypot(widths[one], widths[other]) for one, other in bonded])
         )
         tops = [shells[s].max_l for s in symbols]
         own = molecule._replace(
@@ -224,14 +220,6 @@ def _numbers(atom: ElementParameters, shells: Shells) -> ElementNumbers:
     )
 
 
-def _charge(symbol: str) -> float:
-    return float(parameters(symbol).atomic_number)
-
-
-def _ends(molecule: Molecule) -> list[tuple[int, int]]:
-    return list(zip(map(int, molecule.bonds.first), map(int, molecule.bonds.second), strict=True))
-
-
 def _atom_function(
     atom: ElementParameters,
 ) -> Callable[[Float[Array, ""], Float[Array, ""]], radial.AtomSplines]:
@@ -279,21 +267,6 @@ def _resampling(
     matrix = np.zeros((len(r), len(grid.r)))
     matrix[within] = exact_atom.resample(grid, np.eye(len(grid.r)), r[within]).T
     return matrix, 1.0 - within
-
-
-@functools.cache
-def _orders() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where a file's ten columns stand in `INTEGRALS`, seen from either atom, and parity."""
-    kinds = [tuple(_SPD.index(letter) for letter in column) for column in tables.COLUMNS]
-    ahead = [integrals.INTEGRALS.index(kind) for kind in kinds]
-    back = [integrals.INTEGRALS.index((k, l, m)) for l, k, m in kinds]  # noqa: E741
-    return np.array(ahead), np.array(back), np.array([(-1) ** (l + k) for l, k, _ in kinds])  # noqa: E741
-
-
-def _columns(found: integrals.Integrals) -> tuple[Float[Array, "2 10"], Float[Array, "2 10"]]:
-    ahead, back, parity = _orders()
-    h = jnp.stack([found.hamiltonian[ahead], parity * found.reverse[back]])
-    return h, jnp.stack([found.overlap[ahead], parity * found.overlap[back]])
 
 
 def _gap(levels: Float[Array, " m"], occupations: Float[Array, " m"]) -> Float[Array, ""]:

@@ -103,11 +103,14 @@ def prepare(atom: PseudoAtom) -> radial.AtomSplines:
     return _splines(radial.atom_values(atom))
 
 
-def points_at(form: str, ratio: float) -> Points:
-    """Return the points of a form; always as many, so that a program serves all distances."""
+def points_at(
+    form: str, ratio: float, sizes: Sequence[int] = (quadrature.MOST_PUBLISHED,)
+) -> Points:
+    """Return the points of a form, padded to the least of `sizes`: few programs serve them all."""
     if form == "exact":
         return quadrature.gauss_points(ratio)
-    return quadrature.published_points(ratio).padded(quadrature.MOST_PUBLISHED)
+    points = quadrature.published_points(ratio)
+    return points.padded(next(size for size in sizes if size >= len(points.x)))
 
 
 _splines = jax.jit(radial.splines)

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from qc_jax.chem import elements, units
+from qc_jax.chem import elements
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb import scc, tables
 from qc_jax.dftb.arrays import Array
-from qc_jax.dftb.convergence import KELVINS
+from qc_jax.dftb.convergence import cool
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.dftb.pairs import Pairs
 from qc_jax.dftb.parametrization import Parametrization
@@ -351,13 +351,13 @@ def scan(
     result = run(np.arange(n * points), kt)
     left = np.flatnonzero(~(result["residual"] < scc.TOLERANCE))
     if len(left):
-        starts[left] = 0.0
-        for kelvin in KELVINS:
-            hot = run(left, max(kelvin * units.KELVIN_HARTREE, kt))
-            settled = hot["residual"] < scc.TOLERANCE
-            starts[left[settled]] = hot["excess"][settled]
-        again = run(left, kt)
-        for key, values in again.items():
+
+        def rerun(temperature: float, guess: np.ndarray) -> tuple[dict, dict, np.ndarray]:
+            starts[left] = guess
+            now = run(left, temperature)
+            return now, now, now["residual"] < scc.TOLERANCE
+
+        for key, values in cool(rerun, np.zeros((len(left), 2)), kt).items():
             result[key][left] = values
     order = np.argsort(result["levels"], axis=1, kind="stable")
     for key in ("levels", "occupations", "present"):

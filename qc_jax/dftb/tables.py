@@ -287,14 +287,15 @@ def _digest(atom: PseudoAtom) -> str:
     return cache.digest(atom.symbol, atom.form, atom.shells, *rounded)
 
 
-def _columns(found: integrals.Integrals) -> Float[Array, "34"]:
-    """Return the stored columns of integrals: both directions in the order of skf files."""
+def both_directions(
+    found: integrals.Integrals,
+) -> tuple[Float[Array, "2 10"], Float[Array, "2 10"]]:
+    """Return H and S seen from either atom, with the columns of Slater-Koster files."""
     ahead = np.array([INTEGRALS.index(kind) for kind in _KINDS])
     back = np.array([INTEGRALS.index((second, first, m)) for first, second, m in _KINDS])
     parity = np.array([(-1) ** (first + second) for first, second, _ in _KINDS])
-    both = jnp.concatenate([found.hamiltonian[ahead], parity * found.reverse[back]])
-    overlaps = jnp.concatenate([found.overlap[ahead], parity * found.overlap[back]])
-    return jnp.concatenate([both, overlaps])[np.array(_STORED)]
+    h = jnp.stack([found.hamiltonian[ahead], parity * found.reverse[back]])
+    return h, jnp.stack([found.overlap[ahead], parity * found.overlap[back]])
 
 
 # Programs of their own, because one alone is slower: in it XLA computes much twice.
@@ -302,12 +303,19 @@ _frames = jax.jit(
     lambda points, scale, distance: [integrals.frame(points, scale, z) for z in (0.0, distance)]
 )
 _at_atom = jax.jit(integrals.at_atom, static_argnames="exact")
-_combine = jax.jit(
-    lambda left, right, scale, points, exact: _columns(
-        integrals.combine(left, right, scale, points, exact)
-    ),
-    static_argnames="exact",
-)
+
+
+@functools.partial(jax.jit, static_argnames="exact")
+def _combine(
+    left: integrals.OneAtom,
+    right: integrals.OneAtom,
+    scale: Float[Array, ""],
+    points: quadrature.Points,
+    exact: bool,
+) -> Float[Array, "34"]:
+    """Return the stored columns of two atoms' integrals."""
+    both = both_directions(integrals.combine(left, right, scale, points, exact))
+    return jnp.stack(both).ravel()[np.array(_STORED)]
 
 
 def _against(
@@ -336,10 +344,7 @@ def _against(
 @functools.lru_cache(maxsize=128)
 def _points(form: str, ratio: float) -> quadrature.Points:
     """Return points padded to one of few sizes, so that few programs serve them."""
-    if form == "exact":
-        return quadrature.gauss_points(ratio)
-    points = quadrature.published_points(ratio)
-    return points.padded(next(size for size in _SIZES if size >= len(points.x)))
+    return integrals.points_at(form, ratio, _SIZES)
 
 
 def _compute(

@@ -13,6 +13,7 @@ import numpy as np
 
 from qc_jax.chem import units
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
+from qc_jax.data.labels import HOLDS, TAKES
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
@@ -36,8 +37,6 @@ CONVENTIONS: dict[str, tuple[str, ...]] = {
     "main_group_p": (*_THIRD_AND_FOURTH, *_FIFTH_AND_SIXTH),
     "all": (),
 }
-# Occupations beyond which a level counts as one that holds electrons, or can take one.
-HOLDS, TAKES = 1e-3, 2 - 1e-3
 # Tight binding of this set makes bonds that xTB does not: O_Ra with 0.39 of the covalent radii,
 # Cu_Cu of 28 eV, Ne_Se above its atoms. Only what is no bond at all is left out. Curves of its
 # published form are jagged: at a minimum between two rows the gradient jumps, by 0.07 eV/Å for
@@ -194,7 +193,7 @@ class DftbEngine:
     def compute_all(self, names: Sequence[str], progress: Progress) -> Iterator[tuple[str, Answer]]:
         """Yield each pair with its record at the minimum, or why there is none."""
         for at, batch in self._batches(names):
-            for k, (name, answer, _) in enumerate(self._relaxed(batch)):
+            for k, (name, answer) in enumerate(self._relaxed(batch)):
                 yield name, answer
                 progress(at + k + 1, len(names))
 
@@ -223,14 +222,14 @@ class DftbEngine:
             relaxed = list(self._relaxed(batch))
             sound: list[tuple[str, Record]] = []
             failures: dict[str, Failure] = {}
-            for name, answer, _ in relaxed:
+            for name, answer in relaxed:
                 failure = answer if isinstance(answer, Failure) else self.gates.failure(answer)
                 if failure is not None:
                     failures[name] = failure
                 elif isinstance(answer, Record):
                     sound.append((name, answer))
             scans = self._scans(sound, grid)
-            for k, (name, _, _) in enumerate(relaxed):
+            for k, (name, _) in enumerate(relaxed):
                 yield name, failures[name] if name in failures else scans[name]
                 progress(at + k + 1, len(names))
 
@@ -250,9 +249,7 @@ class DftbEngine:
         max_l = {symbol: letter for symbol, letter in self.max_l.items() if symbol in symbols}
         return load(self.parameters, symbols, self.form, max_l, pairs, smooth=True)
 
-    def _relaxed(
-        self, pairs: Sequence[tuple[str, str]]
-    ) -> Iterator[tuple[str, Record | Failure, "Parametrization"]]:
+    def _relaxed(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Record | Failure]]:
         import jax
 
         from qc_jax.dftb import relax
@@ -276,7 +273,7 @@ class DftbEngine:
             if reason is not None:
                 scc = walks.status[row] == relax.NOT_CONVERGED
                 kind = FailureKind.SCC if scc else FailureKind.NO_MINIMUM
-                yield name, Failure(kind, reason.removeprefix("no minimum: ")), parametrization
+                yield name, Failure(kind, reason.removeprefix("no minimum: "))
                 continue
             point = {key: values[row] for key, values in points.items()}
             here = {key: values[0] for key, values in point.items()}
@@ -287,7 +284,7 @@ class DftbEngine:
                     f"the pull outwards falls below {relax.PULL:g} hartree/bohr at "
                     f"{record.distance:.2f} Å",
                 )
-                yield name, record if self.unbound == "keep" else weak, parametrization
+                yield name, record if self.unbound == "keep" else weak
                 continue
             energies = point["mermin_free_energy"] * units.HARTREE_EV
             low, high = (float(x) * BOHR_ANG for x in walks.limits[row])
@@ -298,7 +295,7 @@ class DftbEngine:
                 step_ang=BESIDE_ANG,
                 beside_ev=(float(energies[1] - energies[0]), float(energies[2] - energies[0])),
             )
-            yield name, self._record(name, here, diagnostics, True), parametrization
+            yield name, self._record(name, here, diagnostics, True)
 
     def _scans(self, sound: Sequence[tuple[str, Record]], grid: "Grid") -> dict[str, Scan]:
         import jax

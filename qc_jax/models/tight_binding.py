@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE, HARTREE_EV
+from qc_jax.data import labels as formulas
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler, additive_constants
 from qc_jax.models import _radial, _shells
@@ -166,26 +167,16 @@ class Model(Architecture):
         constants = self.variable("constants", "atomic_energy", jnp.zeros, rows).value
         total = (constants[numbers] + atoms[..., 2] + energy).sum(axis=1)
         total += self.param("band_share", nn.initializers.zeros, ()) * band
-        gap, chi = jnp.maximum(lumo - homo, 0), -(homo + lumo) / 2
-        open_gap = jnp.maximum(gap, _LEAST_GAP_EV)
+        gap = jnp.maximum(lumo - homo, 0)
         along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
         size = jnp.abs(charge)
         return {
-            "e_g_ev": gap,
-            "e_homo_ev": homo,
-            "e_lumo_ev": lumo,
-            "fermi_level_ev": -chi,
+            **formulas.of_levels(homo, lumo, gap, jnp.maximum(gap, _LEAST_GAP_EV)),
+            "fermi_level_ev": (homo + lumo) / 2,
             "band_energy_ev": band,
             "repulsive_energy_ev": repulsion,
             "total_energy_ev": total,
             "mermin_free_energy_ev": total - nn.softplus(entropy.sum(axis=1) - 2) / 10,
-            "i_ev": -homo,
-            "a_ev": -lumo,
-            "chi_ev": chi,
-            "mu_ev": -chi,
-            "eta_ev": gap / 2,
-            "softness_evinv": 1 / open_gap,
-            "electrophilicity_ev": chi**2 / open_gap,
             "dipole_mag_d": jnp.abs(dipole),
             "dipole_z_d": dipole * along / distance,
             "distance_ang": distance,
