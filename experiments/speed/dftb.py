@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from qc_jax.chem import elements
-from qc_jax.dftb import cache, convergence, covered_symbols, pseudo_atoms, relax, tables
+from qc_jax.dftb import cache, convergence, covered_symbols, pseudo_atoms, relax, scan, tables
 from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
 from qc_jax.testing import count_compilations
@@ -64,7 +64,7 @@ def _steps(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, int, Callable[[]
         smooth = convergence.load("ptbp", symbols, pairs=pairs, smooth=True)
         starts = relax.default_start(pairs)[:, None]
         walks = []
-        single = lambda: relax.scan(pairs, smooth, kt, starts)  # noqa: E731
+        single = lambda: scan.scan(pairs, smooth, kt, starts)  # noqa: E731
         yield "single points", len(pairs), single
         yield "single points, again", len(pairs), single
         downhill = lambda: walks.append(relax.relax(pairs, smooth, kt))  # noqa: E731

@@ -14,12 +14,11 @@ from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb import scc, tables
 from qc_jax.dftb.arrays import Array
-from qc_jax.dftb.convergence import cool
 from qc_jax.dftb.hamiltonian import Repulsion, Tables
 from qc_jax.dftb.pairs import Pairs
 from qc_jax.dftb.parametrization import Parametrization
+from qc_jax.dftb.scan import LANES, padded, scan, take
 
-LANES = 128  # pairs that a device works on at a time: one compiled shape
 STEPS = 2  # of the search between visits of the host, which fills the lanes of those that are done
 FARTHEST_STEP = 0.05  # bohr, of the walk downhill: C_Ge rises between 1.87 and 1.90 Å only
 FLAT = 1e-6  # hartree/bohr: a gradient taken for zero
@@ -152,22 +151,6 @@ def _advance(walks: Walk, pairs: Pairs, tables: Tables, repulsion: Repulsion, kt
     return jax.lax.fori_loop(0, STEPS, once, walks)
 
 
-@jax.jit
-def _describe(pairs, tables, repulsion, distances, excess, kt):
-    return jax.vmap(two.describe, in_axes=(0, None, None, 0, 0, None))(
-        pairs, tables, repulsion, distances, excess, kt
-    )
-
-
-def _take(tree: Any, rows: np.ndarray) -> Any:
-    return jax.tree.map(lambda x: np.asarray(x)[rows], tree)
-
-
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """Return the rows, the first one again until there are `LANES`."""
-    return np.concatenate([rows, np.full(LANES - len(rows), rows[0])])
-
-
 def default_start(names: Sequence[tuple[str, str]]) -> Float[np.ndarray, " pairs"]:
     """Return the sums of the covalent radii, bohr."""
     return np.array(
@@ -214,8 +197,8 @@ def _walk(
     tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
     while len(active := np.flatnonzero(walks.status <= BRACKETED)):
         rows = active[:LANES]
-        lanes = _padded(rows)
-        new = _advance(_take(walks, lanes), _take(pairs, lanes), tables, repulsion, kt)
+        lanes = padded(rows)
+        new = _advance(take(walks, lanes), take(pairs, lanes), tables, repulsion, kt)
         for old, fresh in zip(walks, new, strict=True):
             old[rows] = np.asarray(fresh)[: len(rows)]
         if progress is not None:
@@ -311,58 +294,6 @@ def give_up(
             result.status[k], result.distance[k] = GAVE_UP, distance
             result.excess[k] = seen["excess"][row, at]
     return result
-
-
-def scan(
-    names: Sequence[tuple[str, str]],
-    parametrization: Parametrization,
-    kt: float,
-    distances: Float[np.ndarray, "pairs points"],
-    excess: Float[np.ndarray, "pairs points 2"] | None = None,
-) -> dict[str, np.ndarray]:
-    """Return everything of pairs at distances (bohr): `pairs.describe`, with axes [pairs, points].
-
-    Charges that do not settle at the temperature asked for are led there from higher ones.
-    """
-    pairs = two.build(list(names), parametrization)
-    n, points = distances.shape
-    lane_pairs = np.repeat(np.arange(n), points)
-    flat = distances.ravel()
-    starts = np.zeros((n * points, 2)) if excess is None else excess.reshape(-1, 2).copy()
-    tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
-
-    def run(rows: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
-        chunks = []
-        for at in range(0, len(rows), LANES):
-            some = rows[at : at + LANES]
-            lanes = _padded(some)
-            count = len(some)
-            out = _describe(
-                _take(pairs, lane_pairs[lanes]),
-                tables,
-                repulsion,
-                flat[lanes],
-                starts[lanes],
-                temperature,
-            )
-            chunks.append({key: np.asarray(x)[:count] for key, x in out.items()})
-        return {key: np.concatenate([one[key] for one in chunks]) for key in chunks[0]}
-
-    result = run(np.arange(n * points), kt)
-    left = np.flatnonzero(~(result["residual"] < scc.TOLERANCE))
-    if len(left):
-
-        def rerun(temperature: float, guess: np.ndarray) -> tuple[dict, dict, np.ndarray]:
-            starts[left] = guess
-            now = run(left, temperature)
-            return now, now, now["residual"] < scc.TOLERANCE
-
-        for key, values in cool(rerun, np.zeros((len(left), 2)), kt).items():
-            result[key][left] = values
-    order = np.argsort(result["levels"], axis=1, kind="stable")
-    for key in ("levels", "occupations", "present"):
-        result[key] = np.take_along_axis(result[key], order, axis=1)
-    return {key: values.reshape(n, points, *values.shape[1:]) for key, values in result.items()}
 
 
 def lowest(

@@ -252,7 +252,7 @@ class DftbEngine:
     def _relaxed(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Record | Failure]]:
         import jax
 
-        from qc_jax.dftb import relax
+        from qc_jax.dftb import relax, scan
         from qc_jax.dftb.convergence import kt_of
 
         kt = kt_of(self.temperature)
@@ -266,7 +266,7 @@ class DftbEngine:
             beside = BESIDE_ANG / BOHR_ANG
             distances = walks.distance[:, None] + np.array([0.0, -beside, beside])
             excess = np.repeat(walks.excess[:, None], 3, axis=1)
-            points = relax.scan(pairs, parametrization, kt, distances, excess)
+            points = scan.scan(pairs, parametrization, kt, distances, excess)
         for row, (first, second) in enumerate(pairs):
             name = f"{first}_{second}"
             reason = relax.failure(walks, row)
@@ -300,7 +300,7 @@ class DftbEngine:
     def _scans(self, sound: Sequence[tuple[str, Record]], grid: "Grid") -> dict[str, Scan]:
         import jax
 
-        from qc_jax.dftb import relax, scc
+        from qc_jax.dftb import scan, scc
         from qc_jax.dftb.convergence import kt_of
 
         if not sound:
@@ -310,7 +310,7 @@ class DftbEngine:
         lengths = np.array([record.distance for _, record in sound]) / BOHR_ANG
         with jax.enable_x64(True), jax.debug_nans(False):
             distances = lengths[:, None] * grid.ratios
-            points = relax.scan(pairs, parametrization, kt_of(self.temperature), distances)
+            points = scan.scan(pairs, parametrization, kt_of(self.temperature), distances)
         scans = {}
         for row, (name, _) in enumerate(sound):
             kept, left_out = [], {}

@@ -6,7 +6,7 @@ import pytest
 
 from qc_jax.chem import units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
-from qc_jax.dftb import relax
+from qc_jax.dftb import relax, scan
 from qc_jax.dftb.convergence import kt_of, load
 from qc_jax.engines.dftb import Options
 from qc_jax.engines.generate import create_engine, judged, scanning
@@ -84,7 +84,7 @@ def test_what_is_not_bound_is_kept_where_the_pull_is_weak(tmp_path):
     parametrization = load(str(tmp_path), ["H"])
     with jax.enable_x64(True):
         distances = np.array([[record.distance]]) / units.DFTBPLUS_BOHR_ANG
-        seen = relax.scan([("H", "H")], parametrization, kt_of(300.0), distances)
+        seen = scan.scan([("H", "H")], parametrization, kt_of(300.0), distances)
     assert float(seen["gradient"][0, 0]) == pytest.approx(-relax.PULL, rel=0.02)
 
 
