@@ -142,7 +142,7 @@ def parameter_function(
             ).repulsion_width
             for s in kinds
         }
-        repulsion = repulsions.closed_form(bonded)._replace(
+        repulsion = jax.tree.map(jnp.asarray, repulsions.closed_form(bonded))._replace(
             widths=jnp.stack([jnp.hypot(widths[one], widths[other]) for one, other in bonded])
         )
         tops = [shells[s].max_l for s in symbols]
