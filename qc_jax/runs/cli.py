@@ -9,6 +9,7 @@ import contextlib
 import errno
 import functools
 import io
+import logging
 import os
 import pathlib
 import re
@@ -20,7 +21,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
-from absl import flags, logging
+from absl import flags
+from absl import logging as absl_logging
 
 from qc_jax.errors import InputError
 from qc_jax.runs import cards
@@ -245,7 +247,8 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     # What matters is raised; orbax and TFDS tell every step, and errors that they raise as well.
-    logging.set_verbosity(logging.FATAL)
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    logging.getLogger("qc_jax").setLevel(logging.WARNING)  # ours are told, whatever absl's level
 
 
 def run(main: Callable[[list[str]], None], own: Flags, words: str | None = None) -> None:

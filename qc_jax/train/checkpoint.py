@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import logging
+from absl import logging as absl_logging
 
 from qc_jax.errors import InputError
 from qc_jax.train.state import State
 
 # What orbax raises on a checkpoint that is not whole.
 _DAMAGE = (AttributeError, ValueError, KeyError, TypeError, OSError)
+_LOGGER = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -95,7 +97,7 @@ class Checkpoints:
                 damaged.append(f"{path}: damaged: {first_line}")
                 continue
             for words in damaged:
-                logging.warning("%s; going on from the checkpoint of epoch %d", words, epoch)
+                _LOGGER.warning("%s; going on from the checkpoint of epoch %d", words, epoch)
             for later in self._manager.all_steps():
                 if later > epoch:
                     self._manager.delete(later)
@@ -143,11 +145,11 @@ class Checkpoints:
 @functools.cache
 def _write_alone(process: int) -> None:
     """Have orbax write all of an array here, though another process seems to have a copy."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # it warns that a handler was there before
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)  # it warns that a handler was there before
     handler = ocp.type_handlers.ArrayHandler(primary_host=process, use_replica_parallel=False)
     ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
-    logging.set_verbosity(verbosity)
+    absl_logging.set_verbosity(verbosity)
 
 
 def _copies(processes: Iterable[int]) -> jax.sharding.Sharding:

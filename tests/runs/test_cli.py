@@ -205,3 +205,17 @@ def test_a_full_disk_and_output_in_ascii(run_python):
     full = f"import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); {code}"
     done = run_python("-c", full)
     assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+
+
+def test_libraries_are_hushed_and_we_are_not(run_python):
+    code = """
+        import logging
+        from absl import logging as absl_logging
+        from qc_jax.runs import cli
+        cli.prepare_streams()
+        absl_logging.error("theirs")
+        logging.getLogger("qc_jax.train.checkpoint").warning("ours")
+    """
+    done = run_python("-c", textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+    assert "ours" in done.stderr and "theirs" not in done.stderr
