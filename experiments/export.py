@@ -1,6 +1,6 @@
 """Writes a table in a format that other programs read.
 
-    python -m experiments.export --format=published --out=dataset_combined.npz [--data=gfn2_xtb]
+    python -m experiments.export --format=published --out=dataset_combined.npz [--data=ptbp]
     python -m experiments.export --format=csv --out=pairs.csv
     python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
     python -m experiments.export --format=csv --out=predicted.csv --workdir=runs/egnn
@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from qc_jax.data import exchange, files
-from qc_jax.data.table import SHIPPED
+from qc_jax.data.table import DEFAULT
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.runs import cli, sources
@@ -34,7 +34,7 @@ _FORMATS = {
 FLAGS = cli.Flags(__doc__)
 _FORMAT = FLAGS.enum("format", None, list(_FORMATS), "What is written.", required=True)
 _OUT = FLAGS.string("out", None, "The file.", required=True)
-_DATA = FLAGS.string("data", SHIPPED[0], "The table, as in --config.data.")
+_DATA = FLAGS.string("data", DEFAULT, "The table, as in --config.data.")
 _DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
 _WORKDIR = FLAGS.string(
     "workdir", None, "A trained model's: its predictions of the table's pairs, as csv."

@@ -258,7 +258,7 @@ def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | 
     caption = (
         "The same data and split rule."
         if same
-        else f"Another dataset: the published numbers are of ptbp (GFN1-xTB), ours of "
+        else "Another dataset: the published numbers are of ptbp, ours of "
         f"{first.data}. They show what is usual, and are not to be compared number by number."
     )
     title = "Published numbers beside ours" if same else "Published numbers, of another dataset"

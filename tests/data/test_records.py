@@ -159,7 +159,10 @@ def test_another_process_builds_it_meanwhile(tfds_of_small_table, tmp_path, monk
         ("quantum_canvas:9.9.9", r"cannot be opened: .* only: 1\.1\.0"),
         ("quantum canvas", r"expected dataset\[/config\]\[:version\]"),
         ("", r"expected dataset\[/config\]\[:version\]"),
-        ("quantum_canvas/ptbp", r"(?s)cannot be built: Manual directory .*dataset_combined\.npz"),
+        (
+            "quantum_canvas/published",
+            r"(?s)cannot be built: Manual directory .*dataset_combined\.npz",
+        ),
     ],
 )
 def test_wrong_names(name, message, tmp_path):

@@ -81,12 +81,12 @@ def test_load_first_then_data_source(tfds_of_small_table, tmp_path):
         assert list(parts[part]["name"]) == [row["name"] for row in source]
 
 
-def test_ptbp_loads_like_the_others(small_table, tmp_path):
+def test_published_loads_like_the_others(small_table, tmp_path):
     """`tfds.load` from an exported file in the manual directory, in one call."""
     published.write(small_table, tmp_path / "dataset_combined.npz")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path)
     loaded = tfds.load(
-        "quantum_canvas/ptbp",
+        "quantum_canvas/published",
         data_dir=tmp_path / "data",
         batch_size=-1,
         download_and_prepare_kwargs={"download_config": config},
