@@ -9,7 +9,6 @@ keeps those of every pair.
 
 import os
 
-
 from qc_jax.data import files
 from qc_jax.data.comparison import Comparison, compare
 from qc_jax.errors import InputError, choose

@@ -30,8 +30,8 @@ class Builder(ArrayRecordBuilder):
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(
             name="ptbp",
-            description="PTBP tight-binding pairs of 75 elements, the published dataset recomputed; "
-            "made from the installed qc_jax.",
+            description="The published pairs of 75 elements recomputed: tight binding, PTBP; made "
+            "from the installed qc_jax.",
         ),
         tfds.core.BuilderConfig(
             name="gfn2_xtb",

@@ -5,8 +5,9 @@ its repository; `modality_comparison`, `element_ablation`, `ood_split`, `channel
 `inference_timing` are the two result pages of that repository, of 2026-01-28. Values are in the
 targets' units; `std` is over seeds, empty where none was given.
 
-They are of the authors' data (DFTB+ with the PTBP parameters), which `ptbp` is recomputed: numbers on
-other data are of another dataset. In `element_ablation` the authors' baselines were evaluated on all rows, training included.
+They are of the authors' data, DFTB+ with the PTBP parameters, and `ptbp` is the same computed here:
+numbers on other data are of another dataset. In `element_ablation` the authors' baselines were
+evaluated on all rows, training included.
 Softness and electrophilicity errors are dominated by pairs with a gap near zero.
 """
 
