@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 PTBP = "ptbp"
 BATCH = 256  # pairs that are relaxed together, so that results come while others wait
 BESIDE_ANG = 0.02
-# Which elements go without the empty d shells that PTBP has for them. In the published data He, Ne,
-# Ar and Kr have no virtual orbital, Xe and Rn have some, and Al has no d.
-_THIRD_AND_FOURTH = ("Mg", "Al", "Si", "P", "S", "Cl", "Ar", "Ga", "Ge", "As", "Se", "Br", "Kr")
-_FIFTH_AND_SIXTH = ("In", "Sn", "Sb", "Te", "I", "Xe", "Rn")
-CONVENTIONS: dict[str, tuple[str, ...]] = {
-    "published": _THIRD_AND_FOURTH,
-    "main_group_p": (*_THIRD_AND_FOURTH, *_FIFTH_AND_SIXTH),
-    "all": (),
-}
 PHYSICAL_GATES = SanityChecks()
 # The published dataset has every pair, also those that no chemist would believe: Cu_Cu at 1.29 Å,
 # O_Ra at 0.39 of the covalent radii. So no physical gate is shut; only the numbers must be sound.
@@ -102,7 +93,7 @@ class Options:
         """
         from qc_jax.dftb import parametrization, skf_directory
         from qc_jax.dftb.convergence import kt_of
-        from qc_jax.dftb.parameters import covered_symbols
+        from qc_jax.dftb.parameters import CONVENTIONS, covered_symbols
 
         choose("form", self.form, parametrization.FORMS)
         choose("minimum", self.minimum, ("downhill", "global"))

@@ -32,7 +32,7 @@ class Shells(NamedTuple):
 
 @functools.cache
 def of(method: str) -> Shells:
-    """Return the shells of 'gfn2_xtb' or 'ptbp'."""
+    """Return the shells of 'gfn2_xtb', or of 'ptbp' by the convention of the published dataset."""
     if method == "gfn2_xtb":
         return _gfn2()
     symbols = parameters.covered_symbols()
@@ -42,7 +42,11 @@ def of(method: str) -> Shells:
     for number, symbol in zip(numbers, symbols, strict=True):
         element = parameters.parameters(symbol)
         electrons[number] = round(element.valence_electrons)
-        present[number] = [any(shell[1] == letter for shell in element.valence) for letter in "spd"]
+        kept = "sp" if symbol in parameters.CONVENTIONS["published"] else "spd"
+        present[number] = [
+            letter in kept and any(shell[1] == letter for shell in element.valence)
+            for letter in "spd"
+        ]
     return Shells(electrons, present)
 
 
