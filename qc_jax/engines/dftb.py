@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PTBP = "ptbp"
 BATCH = 256  # pairs that are relaxed together, so that results come while others wait
 BESIDE_ANG = 0.02
+ROUNDING_E = 1e-15
 PHYSICAL_GATES = SanityChecks()
 # The published dataset has every pair, also those that no chemist would believe: Cu_Cu at 1.29 Å,
 # O_Ra at 0.39 of the covalent radii. So no physical gate is shut; only the numbers must be sound.
@@ -360,6 +361,7 @@ class DftbEngine:
         lumo = max(homo, float(takers.min())) if len(takers) else float("nan")
         populations = np.zeros((2, len(ORBITAL_L)))
         populations[:, : here["populations"].shape[1]] = here["populations"]
+        populations[np.abs(populations) < ROUNDING_E] = 0.0  # of orbitals that an element has not
         distance = float(here["distance"]) * BOHR_ANG
         charges = -here["excess"]
         dipole = float(charges[1] * here["distance"]) * units.EBOHR_DEBYE
