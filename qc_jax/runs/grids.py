@@ -38,7 +38,7 @@ def trainings(
 
     Args:
       names: of models.
-      targets: each is learned alone.
+      targets: each is learned alone, but by a model whose card has it learn several at once.
       seeds: of splits and trainings.
       **changed: of the fields of every card. Another split than the random one, which the published
         benchmark has, is told in the names.
@@ -47,13 +47,14 @@ def trainings(
       InputError: an unknown model.
     """
     suffix = "" if changed.get("split", "random") == "random" else f"-{changed['split']}"
-    found = {}
+    found, targets = {}, tuple(targets)
     for name in names:
         config = {**card(name), **changed}
-        config["sweep"] |= {
-            "target": ",".join(targets),
-            "seed": ",".join(map(str, seeds)),
-        }
+        asked = ",".join(targets)
+        alone = not config["targets"]
+        config["sweep"] |= {"target": asked if alone else "", "seed": ",".join(map(str, seeds))}
+        if not alone:
+            config["targets"] = "all" if set(targets) == set(BENCHMARK_TARGETS) else asked
         for own, one in sweep.expand(config).items():
             found[f"{name}-{own}{suffix}"] = one
     return found
