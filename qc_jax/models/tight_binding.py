@@ -59,6 +59,9 @@ class Model(Architecture):
     cutoff: float = field(6.0, above=0)  # Å, where the last Gaussian stands; atoms see beyond
     # Whose shells and valence electrons the elements have.
     basis: Literal["gfn2_xtb", "ptbp"] = "ptbp"
+    # Elements by what is known of their free atoms instead of by weights of their own: also of
+    # elements that training has not seen.
+    described: bool = False
     targets: tuple[str, ...] = ()  # what the outputs are, given by `for_targets`
 
     @property
@@ -81,6 +84,10 @@ class Model(Architecture):
                 column = labels[:, self.targets.index(name), None].astype(np.float64)
                 constants, mean = additive_constants(numbers, column)
                 each = np.where(np.isin(np.arange(len(constants)), numbers), mean / 2, 0)
+                if self.described:
+                    energies = _shells.of(self.basis).energy
+                    found["constants"] = {"atomic_energy": energies.astype(np.float32)}
+                    break
                 energies = (constants[:, 0] + each)[: self.max_atomic_number + 1]
                 found["constants"] = {"atomic_energy": energies.astype(np.float32)}
                 break
@@ -91,13 +98,8 @@ class Model(Architecture):
         """A Batch of B pairs → [B, outputs]."""
         numbers, distance = pair(batch)
         distance = jnp.maximum(distance, _LEAST_ANG)
-        rows = self.max_atomic_number + 1
-        e = nn.Embed(
-            rows,
-            self.embedding,
-            embedding_init=nn.initializers.normal(_EMBEDDING_START),
-            name="elements",
-        )(numbers)
+        start = nn.initializers.normal(_EMBEDDING_START)
+        e = self._of_elements(numbers, self.embedding, "elements", start)
         reach = _radial.gaussians(distance[:, 0], self.gaussians, self.cutoff)
         reach = jnp.concatenate([reach, distance / 3, 1 / distance], axis=-1)
         reach = jnp.broadcast_to(reach[:, None], (*numbers.shape, reach.shape[-1]))
@@ -127,6 +129,15 @@ class Model(Architecture):
                 columns.append(next(others))
         return jnp.stack(columns, axis=-1)
 
+    def _of_elements(
+        self, numbers: jax.Array, features: int, name: str, start: nn.initializers.Initializer
+    ) -> Float[Array, "batch 2 features"]:
+        """What the network holds of each element, or makes of what is known of it."""
+        if not self.described:
+            embed = nn.Embed(self.max_atomic_number + 1, features, embedding_init=start, name=name)
+            return embed(numbers)
+        return _Described(features, start, name=name)(numbers)
+
     def _known(
         self, numbers: jax.Array, distance: jax.Array, h: jax.Array, batch: Batch
     ) -> dict[str, Float[Array, " batch"]]:
@@ -154,9 +165,7 @@ class Model(Architecture):
         # Of the first atom, whose partner has the opposite; the moment points to the second.
         dipole = -_DEBYE * charge * distance + _odd(moment)
 
-        atoms = nn.Embed(rows, 3, embedding_init=nn.initializers.zeros, name="atoms")(
-            numbers
-        )  # [B, 2, 3]
+        atoms = self._of_elements(numbers, 3, "atoms", nn.initializers.zeros)  # [B, 2, 3]
         # The repulsion of GFN2-xTB, of effective charges and steepnesses, times a correction.
         cores = 2 * jnp.exp(atoms[..., 0])
         steepness = jnp.exp(atoms[..., 1].sum(axis=1) / 2) * (distance / BOHR_ANG) ** 1.5
@@ -195,11 +204,9 @@ class Model(Architecture):
           basis: of the elements.
         """
         present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
-        rows = self.max_atomic_number + 1
-        start = nn.initializers.normal(0.3)
-        free = nn.Embed(rows, 3, embedding_init=start, name="shells")
+        free = self._of_elements(numbers, 3, "shells", nn.initializers.normal(0.3))
         levels = jnp.asarray(basis.levels, jnp.float32)[numbers]  # [B, 2, 3]
-        onsite = levels + _SPREAD_EV * free(numbers)
+        onsite = levels + _SPREAD_EV * free
         elements = Dense(2 * (9 + 4 + 1), name="matrix")(h)
         found, first = [], []
         for m, part in enumerate(jnp.split(elements, (18, 26), axis=-1)):  # σ, π, δ
@@ -223,6 +230,20 @@ class Model(Architecture):
         order = jnp.argsort(levels, axis=0)
         levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
         return levels, part
+
+
+class _Described(nn.Module):
+    """A network of the elements' properties."""
+
+    features: int
+    start: nn.initializers.Initializer
+    hidden: int = 64
+
+    @nn.compact
+    def __call__(self, numbers: jax.Array) -> jax.Array:
+        known = jnp.asarray(_shells.properties(), jnp.float32)[numbers]
+        h = nn.silu(Dense(self.hidden, name="in")(known))
+        return nn.Dense(self.features, kernel_init=self.start, name="out")(h)
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:
