@@ -233,7 +233,7 @@ class Model(Architecture):
 
 
 class _Described(nn.Module):
-    """A network of the elements' properties."""
+    """A network of the elements' properties, bounded: of elements unlike any seen, too."""
 
     features: int
     start: nn.initializers.Initializer
@@ -243,7 +243,7 @@ class _Described(nn.Module):
     def __call__(self, numbers: jax.Array) -> jax.Array:
         known = jnp.asarray(_shells.properties(), jnp.float32)[numbers]
         h = nn.silu(Dense(self.hidden, name="in")(known))
-        return nn.Dense(self.features, kernel_init=self.start, name="out")(h)
+        return jnp.tanh(nn.Dense(self.features, kernel_init=self.start, name="out")(h))
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:
