@@ -33,6 +33,7 @@ _SPREAD_EV = 3.0
 _LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
 _COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
+_LARGEST_SCREEN = 6.0  # of the logarithm of the repulsion's correction
 _LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
 # Targets that those are read off, too, which are not computed.
 _READ = ("e_homo_ev", "e_lumo_ev", "band_energy_ev", "total_energy_ev", "dipole_mag_d", "q_absmean")
@@ -170,7 +171,9 @@ class Model(Architecture):
         cores = 2 * jnp.exp(atoms[..., 0])
         steepness = jnp.exp(atoms[..., 1].sum(axis=1) / 2) * (distance / BOHR_ANG) ** 1.5
         repulsion = cores.prod(axis=1) * _COULOMB_EV_ANG / distance
-        repulsion = repulsion * jnp.exp(screen.sum(axis=1) - steepness)
+        # Bounded: one step that overshoots would make it infinite, and end the training.
+        screen = _LARGEST_SCREEN * jnp.tanh(screen.sum(axis=1) / _LARGEST_SCREEN)
+        repulsion = repulsion * jnp.exp(screen - steepness)
 
         constants = self.variable("constants", "atomic_energy", jnp.zeros, rows).value
         total = (constants[numbers] + atoms[..., 2] + energy).sum(axis=1)
