@@ -7,7 +7,8 @@ filled from below with the pair's valence electrons, give HOMO, LUMO, gap and ba
 eigenvectors give charges.
 """
 
-from typing import Any, ClassVar, Literal
+import functools
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from qc_jax.chem import elements
 from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE, HARTREE_EV
 from qc_jax.data import labels as formulas
 from qc_jax.data.batch import Batch
@@ -33,6 +35,7 @@ _SPREAD_EV = 3.0
 _LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
 _COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
+_LARGEST_STRETCH = 0.7  # of the logarithm of the distance over the sum of the covalent radii
 _LARGEST_SCREEN = 6.0  # of the logarithm of the repulsion's correction
 _LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
 # Targets that those are read off, too, which are not computed.
@@ -41,7 +44,7 @@ _EMBEDDING_START = 0.15  # standard deviation
 
 
 class Model(Architecture):
-    """Reads two elements and their distance.
+    """Reads two elements and their distance, or the elements alone and finds the distance.
 
     Orbitals of axial symmetry σ, π and δ do not mix: the matrix falls into blocks of 6, 4 and 2
     orbitals, of which the last two count twice. Both atoms' p and d orbitals are oriented from
@@ -49,8 +52,6 @@ class Model(Architecture):
     Targets that it does not know by name are read off the network's last layer and some of the
     others.
     """
-
-    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
     hidden: int = 256
@@ -63,7 +64,15 @@ class Model(Architecture):
     # Elements by what is known of their free atoms instead of by weights of their own: also of
     # elements that training has not seen.
     described: bool = False
+    # Whether it reads the distance; else it is one of its predictions, a correction of the sum of
+    # the covalent radii, and the pair lies along z.
+    reads_positions: bool = True
     targets: tuple[str, ...] = ()  # what the outputs are, given by `for_targets`
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return what it reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        return ("atomic_numbers", "positions") if self.reads_positions else ("atomic_numbers",)
 
     @property
     def max_atomic_number(self) -> int:
@@ -98,6 +107,9 @@ class Model(Architecture):
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B pairs → [B, outputs]."""
         numbers, distance = pair(batch)
+        if not self.reads_positions:
+            radii = jnp.asarray(_covalent_radii(self.max_atomic_number), jnp.float32)
+            distance = radii[numbers].sum(axis=1, keepdims=True)
         distance = jnp.maximum(distance, _LEAST_ANG)
         start = nn.initializers.normal(_EMBEDDING_START)
         e = self._of_elements(numbers, self.embedding, "elements", start)
@@ -111,7 +123,12 @@ class Model(Architecture):
         for layer in range(self.layers - 1):
             h = h + nn.silu(Dense(self.hidden, name=f"layer_{layer}")(h))
 
-        known = self._known(numbers, distance[:, 0], h, batch)
+        length = distance[:, 0]
+        if not self.reads_positions:
+            start = nn.initializers.zeros
+            longer = Dense(1, kernel_init=start, name="length")(h).sum(axis=(1, 2))
+            length *= jnp.exp(_LARGEST_STRETCH * jnp.tanh(longer))
+        known = self._known(numbers, length, h, batch)
         names = self.targets or ("",) * self.outputs
         count = sum(name not in known for name in names)
         if count:
@@ -179,7 +196,9 @@ class Model(Architecture):
         total = (constants[numbers] + atoms[..., 2] + energy).sum(axis=1)
         total += self.param("band_share", nn.initializers.zeros, ()) * band
         gap = jnp.maximum(lumo - homo, 0)
-        along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
+        along = distance
+        if self.reads_positions:
+            along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
         size = jnp.abs(charge)
         return {
             **formulas.of_levels(homo, lumo, gap, jnp.maximum(gap, _LEAST_GAP_EV)),
@@ -210,9 +229,9 @@ class Model(Architecture):
         free = self._of_elements(numbers, 3, "shells", nn.initializers.normal(0.3))
         levels = jnp.asarray(basis.levels, jnp.float32)[numbers]  # [B, 2, 3]
         onsite = levels + _SPREAD_EV * free
-        elements = Dense(2 * (9 + 4 + 1), name="matrix")(h)
+        entries = Dense(2 * (9 + 4 + 1), name="matrix")(h)
         found, first = [], []
-        for m, part in enumerate(jnp.split(elements, (18, 26), axis=-1)):  # σ, π, δ
+        for m, part in enumerate(jnp.split(entries, (18, 26), axis=-1)):  # σ, π, δ
             n = 3 - m  # shells of l ≥ m, an orbital each
             there, diagonal = present[..., m:], onsite[..., m:]
             own, between = jnp.moveaxis(part.reshape(*part.shape[:2], 2, n, n), 2, 0)
@@ -233,6 +252,13 @@ class Model(Architecture):
         order = jnp.argsort(levels, axis=0)
         levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
         return levels, part
+
+
+@functools.cache
+def _covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
+    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
+    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
+    return np.array([0.0, *found])
 
 
 class _Described(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 
 import qc_jax
 from qc_jax import models, testing
+from qc_jax.chem.elements import element
 from qc_jax.data import labels
 from qc_jax.data.targets import TARGETS
 from qc_jax.models import _shells, tight_binding
@@ -148,3 +149,17 @@ def test_described_energies_of_an_unseen_element_are_near_from_the_start():
         ]
     off = np.abs(np.array(predicted) - table.targets["total_energy_ev"][rows])
     assert off.mean() < 6 < 0.5 * table.targets["total_energy_ev"].std()
+
+
+def test_of_elements_alone_it_reads_no_positions(made):
+    model = models.create("tight_binding", hidden=16, embedding=4, reads_positions=False)
+    assert model.inputs == ("atomic_numbers",)
+    model, batch = model.for_targets(NAMES), made[2]
+    variables = jax.jit(model.init)(jax.random.key(0), batch)
+    forward = jax.jit(lambda batch: models.apply(model, variables, batch))
+    got = forward(batch)
+    moved = forward(batch.replace(positions=1.7 * batch.positions))
+    np.testing.assert_array_equal(got, moved)
+    length = _columns(got)["distance_ang"]
+    radii = [element(int(z)).covalent_radius_ang for z in np.ravel(batch.atomic_numbers)]
+    np.testing.assert_allclose(length, np.reshape(radii, (-1, 2)).sum(axis=1), rtol=1e-6)
