@@ -190,8 +190,9 @@ class SavedRun:
         """
         batch = self.structures(what, distance)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
-        if self.domain is not None and not by_name and "positions" in self.model.inputs:
-            warn_outside(self.domain, batch, self.model.cutoff)
+        if self.domain is not None and not by_name:
+            reads = "positions" in self.model.inputs
+            warn_outside(self.domain, batch, self.model.cutoff, positions=reads)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 
@@ -290,7 +291,7 @@ def load(path: str | os.PathLike) -> SavedRun:
         model=model,
         state=restore(workdir, model, config),
         record=record,
-        pairs=Pairs.read(pairs) if pairs.exists() else None,
+        pairs=Pairs.read(pairs, len(config.target_names)) if pairs.exists() else None,
         path=workdir.path,
         seconds=(workdir.result() or {}).get("seconds", {}),
     )
