@@ -104,8 +104,9 @@ def read(path: str | os.PathLike) -> Source:
         raise InputError(f"{path}: no such directory; expected the workdir of a benchmark")
     single = (path / "config.json").exists()
     folder = path / "trainings"
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: expected a directory of trainings, got a file")
+    for each in (folder, path / "studies"):
+        if each.exists() and not each.is_dir():
+            raise InputError(f"{each}: expected a directory, got a file")
     # A directory that another process is about to claim holds no config.json yet.
     all_of = {
         one.name: one

@@ -157,6 +157,12 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
             raise InputError(f"{path}: row {row + 1}: no error can be {words}")
         for name in frame.target[frame.target != ""].unique():
             choose(f"target in {path}", name, TARGETS)
+        own = frame[(frame.study == BENCHMARK) & (frame.status == FINISHED)]
+        for name in own.metric.unique():
+            choose(f"metric in {path}", name, (*METRICS, P_AGAINST_SECOND))
+        for name, unit in own[["target", "unit"]].drop_duplicates().itertuples(index=False):
+            if unit != TARGETS[name].unit:
+                raise InputError(f"{path}: expected {name} in {TARGETS[name].unit}, got {unit!r}")
         twice = frame.duplicated([*KEY, "metric"])
         if twice.any():
             row = int(twice.to_numpy().argmax())

@@ -58,7 +58,7 @@ def test_lines_of_another_kind(tmp_path):
             source.read(tmp_path)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "trainings").touch()
-    with pytest.raises(InputError, match="expected a directory of trainings, got a file"):
+    with pytest.raises(InputError, match="trainings: expected a directory, got a file"):
         source.read(tmp_path / "other")
     (tmp_path / "commands.jsonl").unlink()
     os.mkfifo(tmp_path / "commands.jsonl")

@@ -136,3 +136,18 @@ def test_a_table_that_was_edited_by_hand(tmp_path, change, words):
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
     with pytest.raises(InputError, match=words):
         results.read(path)
+
+
+def test_metrics_and_units_that_are_none(tmp_path):
+    path = tmp_path / "results.csv"
+    for change, words in {
+        ("metric", "mea"): "unknown metric in .* 'mea'; choose one of: constant, mae",
+        ("unit", "Ha"): "expected e_homo_ev in eV, got 'Ha'",
+    }.items():
+        lines = some(mae=1.0)
+        results.write(path, results.table(lines))
+        results.read(path)
+        key, value = change
+        results.write(path, results.table([line | {key: value} for line in lines[:1]]))
+        with pytest.raises(InputError, match=words):
+            results.read(path)
