@@ -23,7 +23,7 @@ class InputError(ValueError):
 def expect(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
     """Raise InputError, naming `what` was expected as `name`, unless the value is of the kind."""
     if not isinstance(value, kind):
-        raise InputError(f"{name}: expected {what}, got {value!r:.60}")
+        raise InputError(f"{name}: expected {what}, got {' '.join(repr(value).split()):.60}")
 
 
 NUMBER = (int, float, type(None))  # as JSON holds one that may not be known

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data import files
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 
 SAME_PLACE_ANG = 1e-3  # atoms whose coordinates differ by no more stand at one place
 FARTHEST_ANG = 1e6  # from the origin; the squares of what is far beyond overflow float32
@@ -47,6 +47,12 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
     numbers, positions = np.asarray(structure.atomic_numbers), np.asarray(structure.positions)
     if not len(numbers):
         raise InputError(f"{start}expected at least one atom, got none")
+    kinds = numbers.dtype.kind, positions.dtype.kind
+    if positions.shape != (len(numbers), 3) or kinds[0] not in "iu" or kinds[1] not in "iuf":
+        raise InputError(
+            f"{start}expected atomic numbers [n] and positions [n, 3], got arrays of "
+            f"{numbers.dtype} {numbers.shape} and {positions.dtype} {positions.shape}"
+        )
     unknown = (numbers < 1) | (numbers > MAX_ATOMIC_NUMBER)
     if unknown.any():
         atom = int(np.argmax(unknown))
@@ -89,6 +95,8 @@ def from_ase(atoms: Any, where: str = "") -> Structure:
     Raises:
       InputError: it is periodic in some directions alone, or as `check_structure`.
     """
+    if not (hasattr(atoms, "pbc") and hasattr(atoms, "positions")):
+        expect("atoms", atoms, (), "ase.Atoms")
     if atoms.pbc.any() and not atoms.pbc.all():
         words = " ".join("FT"[int(each)] for each in atoms.pbc)
         start = f"{where}: " if where else ""

@@ -191,7 +191,7 @@ class Workdir(Observer):
 
     def _read(self, name: str, what: str, kind: Mapping[str, Any] | None = None) -> dict[str, Any]:
         path = self.path / name
-        if not path.exists():
+        if not os.path.exists(path):  # unlike Path's it takes any text
             raise InputError(f"{self.path} is not {what}: it holds no {name}")
         found = files.read_json(path)
         expect_fields(str(path), found, kind or {})
