@@ -58,7 +58,10 @@ def as_torch(model: Architecture) -> Iterator[None]:
             if module.has_variable("params", "bias"):
                 kernel = module.get_variable("params", "kernel")
                 reach = (kernel.size // kernel.shape[-1]) ** -0.5
-                put("bias", lambda *given: reach * jax.random.uniform(*given, minval=-1))
+                put(
+                    "bias",
+                    lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -reach, reach),
+                )
         return made
 
     with nn.intercept_methods(intercept):
