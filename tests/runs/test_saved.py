@@ -17,7 +17,6 @@ from qc_jax.data import atoms as structures
 from qc_jax.dynamics.potential import Potential
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 ENERGY = "total_energy_ev"
