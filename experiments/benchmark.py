@@ -2,7 +2,7 @@
 
     python -m experiments.benchmark --workdir=runs/benchmark --preset=quick
     python -m experiments.benchmark --workdir=runs/benchmark [--models=schnet,egnn] \\
-        [--targets=e_g_ev,e_homo_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--split=random]
+        [--targets=e_g_ev,e_homo_ev] [--seeds=42,123,456] [--data=ptbp] [--split=random]
 
 The same command goes on where an interrupted one stopped, and another one on the same data adds to
 what is there. Each model is trained by its experiment card. On a CPU each core is a device of its

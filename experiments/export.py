@@ -1,14 +1,15 @@
 """Writes a table in a format that other programs read.
 
-    python -m experiments.export --format=published --out=dataset_combined.npz [--data=gfn2_xtb]
+    python -m experiments.export --format=published --out=dataset_combined.npz [--data=ptbp]
     python -m experiments.export --format=csv --out=pairs.csv
     python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
     python -m experiments.export --format=csv --out=predicted.csv --workdir=runs/egnn
+    python -m experiments.export --format=model --out=egnn.npz --workdir=runs/egnn  # qc_jax.load
 
 `published` is the format of the authors' PyTorch code, canvases included; its object arrays are
 pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
-pair, and needs ASE (the extra [ase]). --data is what --config.data takes: a shipped table, an .npz,
-'tfds:DATASET' or 'published:PATH'.
+pair. `model` is a trained model in one file, for `qc_jax.load` and --workdir of other scripts.
+--data is what --config.data takes: a shipped table, an .npz, 'tfds:DATASET' or 'published:PATH'.
 """
 
 import csv
@@ -18,7 +19,7 @@ import time
 import numpy as np
 
 from qc_jax.data import exchange, files
-from qc_jax.data.table import SHIPPED
+from qc_jax.data.table import DEFAULT
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.runs import cli, sources
@@ -29,12 +30,13 @@ _FORMATS = {
     "published": (published.write, (".npz",)),
     "csv": (exchange.write_csv, (".csv",)),
     "extxyz": (exchange.write_extxyz, (".extxyz", ".xyz")),
+    "model": (None, (".npz",)),
 }
 
 FLAGS = cli.Flags(__doc__)
 _FORMAT = FLAGS.enum("format", None, list(_FORMATS), "What is written.", required=True)
 _OUT = FLAGS.string("out", None, "The file.", required=True)
-_DATA = FLAGS.string("data", SHIPPED[0], "The table, as in --config.data.")
+_DATA = FLAGS.string("data", DEFAULT, "The table, as in --config.data.")
 _DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
 _WORKDIR = FLAGS.string(
     "workdir", None, "A trained model's: its predictions of the table's pairs, as csv."
@@ -56,10 +58,18 @@ def main(_: list[str]) -> None:
     if os.path.exists(out) and not _OVERWRITE.value:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
     if _WORKDIR.value is not None:
-        if _FORMAT.value != "csv" or FLAGS.given() & {"data", "data_dir"}:
-            raise InputError("--workdir: expected --format=csv, and no --data: a run has its pairs")
+        if _FORMAT.value not in ("csv", "model") or FLAGS.given() & {"data", "data_dir"}:
+            raise InputError(
+                "--workdir: expected --format=csv or model, and no --data: a run has its pairs"
+            )
+        if write is None:
+            load(_WORKDIR.value).pack(out)
+            print(f"{_WORKDIR.value} in one file: {out}, {os.path.getsize(out) / 1e6:.2f} MB")
+            return
         print(f"{_write_predictions(load(_WORKDIR.value), out)} pairs: {out}")
         return
+    if write is None:
+        raise InputError("--format=model: expected --workdir, of a trained model")
     table = sources.open_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
     write(table, out)

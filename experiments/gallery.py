@@ -1,6 +1,6 @@
 """Draws the canvases of named pairs: a row a pair, a column a channel.
 
-    python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=gfn2_xtb]
+    python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=ptbp]
 
 A column has one colour scale, shown below it, which goes with the square root of the value;
 'RIP-MTF quadrupole' has both signs and a diverging one.
@@ -12,7 +12,7 @@ import numpy as np
 
 from qc_jax.canvas import CHANNELS
 from qc_jax.chem.elements import pair_name
-from qc_jax.data.table import open_table
+from qc_jax.data.table import DEFAULT, open_table
 from qc_jax.errors import InputError
 from qc_jax.report.gallery import plot_canvases
 from qc_jax.runs import cli
@@ -20,7 +20,7 @@ from qc_jax.runs import cli
 FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
 _OUT = FLAGS.string("out", None, "The picture, .png.", required=True)
-_DATA = FLAGS.string("data", "gfn2_xtb", "A shipped table, or a path to an .npz.")
+_DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
 _SIZE = FLAGS.integer("size", 32, "Pixels along each side of a canvas.")
 
 

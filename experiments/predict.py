@@ -1,5 +1,6 @@
 """Predict the targets of pairs, molecules or crystals with a trained model.
 
+    python -m experiments.predict Ag Al   # by the model that comes with the package
     python -m experiments.predict --workdir=runs/egnn Ag Al
     python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag_Al C_O
     python -m experiments.predict --workdir=runs/egnn --file=pairs.csv --json
@@ -7,7 +8,9 @@
 
 --file is a CSV with a column 'pair' and perhaps 'distance_ang', or an XYZ file of one structure.
 Without a distance a pair stands at the bond length of the table that the model was trained on; the
-reference is the table's label, which belongs to that bond length alone. The data are not opened.
+reference is the table's label, which belongs to that bond length alone; the test MAE says how far
+the model was off on pairs that it had not seen. --workdir may also be the file of a packed model,
+or the name of one that comes with the package. The data are not opened.
 """
 
 import json
@@ -17,12 +20,14 @@ from qc_jax.data.atoms import read_structure
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
-from qc_jax.runs import cli, queries
+from qc_jax.runs import cli, packed, queries
 from qc_jax.runs.saved import SavedRun, load
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string(
-    "workdir", None, "Of experiments.train or experiments.import_torch.", required=True
+    "workdir",
+    packed.DEFAULT,
+    "Of experiments.train or import_torch, or a model's name.",
 )
 _DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
 _FILE = FLAGS.string("file", None, "Pairs as CSV, or one structure as XYZ, instead of words.")
@@ -36,9 +41,8 @@ def main(words: list[str]) -> None:
     if _FILE.value is not None and not _FILE.value.endswith(".csv"):
         structure = read_structure(_FILE.value)
         run = load(_WORKDIR.value)
-        _show(
-            [{"name": _FILE.value, "predicted": queries.by_target(run, run.predict(structure)[0])}]
-        )
+        predicted = queries.by_target(run, run.predict(structure)[0])
+        _show([{"name": _FILE.value, "predicted": predicted}], run)
         return
     asked = (
         queries.of_words(words, _DISTANCE.value)
@@ -63,12 +67,19 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
         return
     (row,) = rows
     reference = row.get("reference")
+    tested = {} if run is None else run.result.get("test", {})
     lines = [
-        (key, _text(value), "-" if reference is None else _text(reference[key]), target(key).unit)
+        (
+            key,
+            _text(value),
+            number(tested[key]["mae"]) if key in tested else "-",
+            "-" if reference is None else _text(reference[key]),
+            target(key).unit,
+        )
         for key, value in row["predicted"].items()
     ]
     at = f" at {row['distance_ang']:.3f} Å" if "distance_ang" in row else ""
-    show(row["name"] + at, ("target", "predicted", "reference", "unit"), lines)
+    show(row["name"] + at, ("target", "predicted", "test MAE", "reference", "unit"), lines)
     if reference is not None and run is not None:
         at = f"at {row['reference_distance_ang']:.3f} Å"
         print(f"reference: {run.config.data}, {at}; {row['seen']}")

@@ -16,6 +16,7 @@ SCRIPTS = {
     "simulate": "move atoms on a trained energy model",
     "generate": "compute pairs with an engine",
     "export": "write a table in a format of other programs",
+    "compare": "compare two tables, label by label",
     "gallery": "draw canvases",
     "import_torch": "take over the weights of a PyTorch checkpoint",
     "speed": "time things on this machine",

@@ -115,19 +115,19 @@ def run_python(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedP
 
 @pytest.fixture(scope="session")
 def tfds_data_dir(tmp_path_factory) -> str:
-    """A TFDS data_dir with quantum_canvas/gfn2_xtb of the shipped table, prepared; read only."""
+    """A TFDS data_dir with quantum_canvas/ptbp of the shipped table, prepared; read only."""
     import tensorflow_datasets as tfds
 
     import qc_jax.datasets  # noqa: F401  (registers the dataset)
 
     data_dir = str(tmp_path_factory.mktemp("tfds"))
-    tfds.builder("quantum_canvas/gfn2_xtb", data_dir=data_dir).download_and_prepare()
+    tfds.builder("quantum_canvas/ptbp", data_dir=data_dir).download_and_prepare()
     return data_dir
 
 
 @pytest.fixture
 def tfds_of_small_table(monkeypatch, small_table) -> PairTable:
-    """What is built of quantum_canvas/gfn2_xtb meanwhile holds the small table, for speed."""
+    """What is built of quantum_canvas/ptbp meanwhile holds the small table, for speed."""
     from qc_jax.datasets import quantum_canvas
 
     monkeypatch.setattr(quantum_canvas, "open_table", lambda name: small_table)

@@ -1,7 +1,7 @@
 """One study of the paper or its rebuttal, on a benchmark's directory.
 
     python -m experiments.study NAME --workdir=runs/benchmark [--models=schnet,egnn] \\
-        [--targets=e_g_ev] [--seeds=42,123,456] [--data=gfn2_xtb] [--as-published] [--train]
+        [--targets=e_g_ev] [--seeds=42,123,456] [--data=ptbp] [--as-published] [--train]
 
     python -m experiments.study transfer --workdir=runs/transfer --pretrained=pairs=runs/schnet \\
         --data=md17:md17_ethanol.npz [--sizes=50,200,all] [--rates=1e-5,1e-4,1e-3]

@@ -34,7 +34,9 @@ _FIELDS = _SHAPES | _OPTIONAL_SHAPES
 _KINDS = {"names": "U", "atomic_numbers": "iu"}  # NumPy's letters; all else is "iuf"
 _TARGET_PREFIX = "target/"
 _EXTRA_PREFIX = "extra/"
-SHIPPED = ("gfn2_xtb",)  # tables that stand in this package, as NAME.npz
+# Tables that stand in this package, as NAME.npz; the first is the default of every script.
+SHIPPED = ("ptbp", "gfn2_xtb")
+DEFAULT = SHIPPED[0]
 
 
 def _check_array(field: str, array: np.ndarray, shape: tuple[int, ...], kinds: str = "iuf") -> None:

@@ -14,6 +14,16 @@ from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.errors import InputError
 
+# Which elements go without the empty d shells that PTBP has for them. In the published dataset He,
+# Ne, Ar and Kr have no virtual orbital, Xe and Rn have some, and Al has no d.
+_THIRD_AND_FOURTH = ("Mg", "Al", "Si", "P", "S", "Cl", "Ar", "Ga", "Ge", "As", "Se", "Br", "Kr")
+_FIFTH_AND_SIXTH = ("In", "Sn", "Sb", "Te", "I", "Xe", "Rn")
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "published": _THIRD_AND_FOURTH,
+    "main_group_p": (*_THIRD_AND_FOURTH, *_FIFTH_AND_SIXTH),
+    "all": (),
+}
+
 _SHELL = re.compile(r"([1-7])([spdf])(\d+)")
 
 

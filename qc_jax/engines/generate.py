@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
@@ -232,7 +233,9 @@ def check_maker(table: PairTable, engine: str) -> None:
 
 def made_by(engine: Engine) -> dict[str, Any]:
     """Return what decides which pairs a table holds, and their numbers."""
-    return {**engine.provenance(), "gates": dataclasses.asdict(engine.gates)}
+    gates = dataclasses.asdict(engine.gates)
+    # A gate without end is none, and JSON has no word for it.
+    return {**engine.provenance(), "gates": {k: v for k, v in gates.items() if math.isfinite(v)}}
 
 
 def _settings(engine: Engine) -> dict[str, Any]:

@@ -4,9 +4,10 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from qc_jax.chem import elements
+from qc_jax.chem.units import HARTREE_EV
 from qc_jax.dftb import parameters
 
 # GFN2-xTB, up to radon: C. Bannwarth, S. Ehlert, S. Grimme, JCTC 15, 1652, 2019, and as tblite has
@@ -16,6 +17,7 @@ _SP = (*range(2, 10), 11, 19, 30, 37, 48, 55, *range(80, 85))
 _LAST = 86
 _CORES = (0, 2, 10, 18, 36, 54)
 _FULL_D, _FULL_F = 10, 14
+_USUAL_EV = (-12.0, -7.0, -8.0)  # of s, p and d shells
 
 
 class Shells(NamedTuple):
@@ -24,26 +26,35 @@ class Shells(NamedTuple):
     Attributes:
       electrons: of the neutral atom's valence shells.
       present: whether it has an s, p and d shell.
+      levels: eV, of the free atom's shells where the method's parameters say them, else usual ones.
     """
 
     electrons: Int[np.ndarray, " elements"]
     present: Bool[np.ndarray, "elements 3"]
+    levels: Float[np.ndarray, "elements 3"]
 
 
 @functools.cache
 def of(method: str) -> Shells:
-    """Return the shells of 'gfn2_xtb' or 'ptbp'."""
+    """Return the shells of 'gfn2_xtb', or of 'ptbp' by the convention of the published dataset."""
     if method == "gfn2_xtb":
         return _gfn2()
     symbols = parameters.covered_symbols()
     numbers = [elements.element(symbol).atomic_number for symbol in symbols]
     electrons = np.zeros(max(numbers) + 1, int)
     present = np.zeros((len(electrons), 3), bool)
+    levels = np.tile(_USUAL_EV, (len(electrons), 1))
     for number, symbol in zip(numbers, symbols, strict=True):
         element = parameters.parameters(symbol)
         electrons[number] = round(element.valence_electrons)
-        present[number] = [any(shell[1] == letter for shell in element.valence) for letter in "spd"]
-    return Shells(electrons, present)
+        kept = "sp" if symbol in parameters.CONVENTIONS["published"] else "spd"
+        present[number] = [
+            letter in kept and any(shell[1] == letter for shell in element.valence)
+            for letter in "spd"
+        ]
+        for letter, level in element.onsite.items():
+            levels[number, "spd".index(letter)] = level * HARTREE_EV
+    return Shells(electrons, present, levels)
 
 
 def _gfn2() -> Shells:
@@ -57,4 +68,5 @@ def _gfn2() -> Shells:
     present[0] = False
     present[[*_S, *_SP], 2] = False
     present[list(_S), 1] = False
-    return Shells(np.concatenate([[0], outside]), present)
+    levels = np.tile(_USUAL_EV, (_LAST + 1, 1))
+    return Shells(np.concatenate([[0], outside]), present, levels)

@@ -27,9 +27,8 @@ from qc_jax.models._pair import pair
 
 _ABSENT_EV = 60.0  # the level of an orbital that an element has not: never filled
 _LEAST_ANG = 0.1  # atoms that are closer are taken to be so far apart
-_LEVELS_EV = (-12.0, -7.0, -8.0)  # usual ones of s, p and d shells
-# In units of which weights say how far an element's are from them: the weights' decay draws them to
-# the usual ones, not to zero.
+# In units of which weights say how far an element's levels are from the basis's: the weights' decay
+# draws them to those, not to zero.
 _SPREAD_EV = 3.0
 _LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
 _COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
@@ -59,7 +58,7 @@ class Model(Architecture):
     gaussians: int = field(16, at_least=2)
     cutoff: float = field(6.0, above=0)  # Å, where the last Gaussian stands; atoms see beyond
     # Whose shells and valence electrons the elements have.
-    basis: Literal["gfn2_xtb", "ptbp"] = "gfn2_xtb"
+    basis: Literal["gfn2_xtb", "ptbp"] = "ptbp"
     targets: tuple[str, ...] = ()  # what the outputs are, given by `for_targets`
 
     @property
@@ -141,7 +140,7 @@ class Model(Architecture):
         """
         basis, rows = _shells.of(self.basis), self.max_atomic_number + 1
         electrons = jnp.asarray(basis.electrons)[numbers]  # [B, 2]
-        levels, held = self._levels(numbers, h, jnp.asarray(basis.present)[numbers])
+        levels, held = self._levels(numbers, h, basis)
         count = electrons.sum(axis=1)
         filled = jnp.clip(count - 2 * jnp.arange(len(levels))[:, None], 0, 2)  # [orbitals, B]
         homo = jnp.take_along_axis(levels, (count[None] + 1) // 2 - 1, axis=0)[0]
@@ -186,19 +185,21 @@ class Model(Architecture):
         }
 
     def _levels(
-        self, numbers: jax.Array, h: jax.Array, present: jax.Array
+        self, numbers: jax.Array, h: jax.Array, basis: _shells.Shells
     ) -> tuple[Float[Array, "orbitals batch"], Float[Array, "orbitals batch"]]:
         """Levels in eV, ascending, and which part of each is the first atom's.
 
         Args:
           numbers: [B, 2].
           h: [B, 2, hidden].
-          present: [B, 2, 3] bool, the shells.
+          basis: of the elements.
         """
+        present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
         rows = self.max_atomic_number + 1
         start = nn.initializers.normal(0.3)
         free = nn.Embed(rows, 3, embedding_init=start, name="shells")
-        onsite = jnp.array(_LEVELS_EV) + _SPREAD_EV * free(numbers)  # [B, 2, 3]
+        levels = jnp.asarray(basis.levels, jnp.float32)[numbers]  # [B, 2, 3]
+        onsite = levels + _SPREAD_EV * free(numbers)
         elements = Dense(2 * (9 + 4 + 1), name="matrix")(h)
         found, first = [], []
         for m, part in enumerate(jnp.split(elements, (18, 26), axis=-1)):  # σ, π, δ

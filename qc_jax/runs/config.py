@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from qc_jax import models
 from qc_jax.canvas.basis import check_size
+from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
 from qc_jax.train.config import TrainConfig
@@ -199,7 +200,7 @@ class RunConfig:
 
     model: ModelConfig
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-    data: str = "gfn2_xtb"
+    data: str = DEFAULT
     data_dir: str = ""
     target: str = "e_homo_ev"
     targets: str = ""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building, cards, cli, sweep
@@ -37,7 +38,7 @@ def trainings(
 
     Args:
       names: of models.
-      targets: each is learned alone.
+      targets: each is learned alone, but by a model whose card has it learn several at once.
       seeds: of splits and trainings.
       **changed: of the fields of every card. Another split than the random one, which the published
         benchmark has, is told in the names.
@@ -46,13 +47,14 @@ def trainings(
       InputError: an unknown model.
     """
     suffix = "" if changed.get("split", "random") == "random" else f"-{changed['split']}"
-    found = {}
+    found, targets = {}, tuple(targets)
     for name in names:
         config = {**card(name), **changed}
-        config["sweep"] |= {
-            "target": ",".join(targets),
-            "seed": ",".join(map(str, seeds)),
-        }
+        asked = ",".join(targets)
+        alone = not config["targets"]
+        config["sweep"] |= {"target": asked if alone else "", "seed": ",".join(map(str, seeds))}
+        if not alone:
+            config["targets"] = "all" if set(targets) == set(BENCHMARK_TARGETS) else asked
         for own, one in sweep.expand(config).items():
             found[f"{name}-{own}{suffix}"] = one
     return found
@@ -113,10 +115,8 @@ class GridFlags:
         self._models = flags.strings("models", None, "Cards of experiments/configs, or 'all'.")
         self._targets = flags.strings("targets", None, "Targets, or 'all' of the benchmark.")
         self._seeds = flags.strings("seeds", None, "Each seeds a split and a training.")
-        self._data = flags.string("data", "gfn2_xtb", "As --config.data; 'ptbp' is TFDS's.")
-        self._data_dir = flags.string(
-            "data_dir", "", "Of TFDS, where --data is 'ptbp' or 'tfds:…'."
-        )
+        self._data = flags.string("data", DEFAULT, "As --config.data.")
+        self._data_dir = flags.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
         self.epochs = flags.integer(
             "epochs", None, "At most, instead of each card's; for a look.", lower_bound=1
         )
@@ -157,9 +157,8 @@ class GridFlags:
 
     def changes(self) -> dict[str, Any]:
         """Return what the flags change in every card, but for the split."""
-        data = "tfds:quantum_canvas/ptbp" if self._data.value == "ptbp" else self._data.value
         changed: dict[str, Any] = {
-            "data": data,
+            "data": self._data.value,
             "data_dir": self._data_dir.value,
             "parallel": self._parallel.value,
             "precision": self._precision.value,

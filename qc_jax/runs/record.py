@@ -84,11 +84,20 @@ class Pairs:
         Raises:
           InputError: It is not there, damaged or something else.
         """
-        found: dict[str, Any] = files.read_npz(path, "the pairs of a run")
+        return cls.of_arrays(files.read_npz(path, "the pairs of a run"), os.fspath(path))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], path: str) -> "Pairs":
+        """Return those whose arrays a file at `path` held.
+
+        Raises:
+          InputError: they are others.
+        """
+        found: dict[str, Any] = {"features": None, **arrays}
         try:
-            return cls(**{"features": None, **found})
+            return cls(**found)
         except TypeError as error:
-            raise InputError(f"{os.fspath(path)}: expected the pairs of a run: {error}") from error
+            raise InputError(f"{path}: expected the pairs of a run: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +150,11 @@ class Record:
 
     def write(self, path: str | os.PathLike) -> None:
         """Write it as JSON."""
-        domain = None if self.domain is None else self.domain.to_json()
-        files.write_json(path, {"schema": SCHEMA, **vars(self), "domain": domain})
+        files.write_json(path, {"schema": SCHEMA, **self.to_json()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return {**vars(self), "domain": None if self.domain is None else self.domain.to_json()}
 
     @classmethod
     def read(cls, path: str | os.PathLike, targets: int) -> "Record":
@@ -157,12 +169,23 @@ class Record:
         schema = found.pop("schema", None)
         if type(schema) is not int or schema > SCHEMA:
             raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
+        try:
+            return cls.from_json(found, targets)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any], targets: int) -> "Record":
+        """Return what `to_json` gave, of a run with so many targets.
+
+        Raises:
+          ValueError: it is something else.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
-        found.setdefault("element_offsets", {})
+        found = {"element_offsets": {}, **found}
         if found.keys() != names:
             odd = sorted(found.keys() ^ names)[0]
-            wanted = ", ".join(sorted(names))
-            raise InputError(f"{path}: expected the fields {wanted}; {odd} is wrong")
+            raise ValueError(f"expected the fields {', '.join(sorted(names))}; {odd} is wrong")
         try:
             offsets = tuple(float(value) for value in found["offsets"])
             if len(offsets) != targets or not np.isfinite(offsets).all():
@@ -185,8 +208,8 @@ class Record:
                     "domain": None if domain is None else TrainingDomain.from_json(domain),
                 }
             )
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: {error}") from error
+        except TypeError as error:
+            raise ValueError(str(error)) from error
 
 
 def claim(run: Run, workdir: Workdir) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Float, Int
 
 from qc_jax import models
@@ -27,7 +28,7 @@ from qc_jax.data.scaling import Scaler, total_offsets
 from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError, expect
 from qc_jax.evaluate import predict
-from qc_jax.runs import building
+from qc_jax.runs import building, packed
 from qc_jax.runs.building import Run
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.record import PAIRS, RECORD, Pairs, Record, claim
@@ -51,6 +52,7 @@ class SavedRun:
       history: What each epoch measured; () where that was not asked for.
       run: The training's parts, where it was made in this process; else None.
       seconds: What it took, 'compile' and 'train'.
+      result: What result.json holds, its scores; {} where it has none yet.
 
     Example:
       >>> import qc_jax
@@ -69,6 +71,7 @@ class SavedRun:
     history: Sequence[Mapping[str, Any]] = ()
     run: Run | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -251,7 +254,8 @@ class SavedRun:
                 raise InputError(f"{target}: expected a new or empty directory")
             shutil.copytree(self.path, target, dirs_exist_ok=True)
             return dataclasses.replace(self, path=target)
-        assert self.run is not None
+        if self.run is None:
+            raise InputError("a packed model is one file, not a directory; expected run.pack(path)")
         workdir = Workdir(target)
         claim(self.run, workdir)
         for line in self.history:
@@ -261,9 +265,27 @@ class SavedRun:
         self.score().write(workdir)
         return dataclasses.replace(self, path=target)
 
+    def pack(self, path: str | os.PathLike) -> None:
+        """Write the model to one file, an `.npz` that `load` opens: weights, scores and domain.
+
+        Raises:
+          InputError: The name ends otherwise, or it cannot be written.
+        """
+        if not os.fspath(path).endswith(".npz"):
+            raise InputError(f"{path}: expected a file that ends in .npz")
+        result = self.result or self.score().result
+        scaler = {key: np.asarray(value) for key, value in vars(self.scaler).items()}
+        variables = jax.device_get(self.variables)
+        parts = (self.config, self.record, self.pairs, variables, scaler, result)
+        packed.write(path, packed.Packed(*parts))
+
 
 def load(path: str | os.PathLike) -> SavedRun:
-    """Open the run that a directory holds; the data that it was trained on are not needed.
+    """Open a trained model; the data that it was trained on are not needed.
+
+    Args:
+      path: The directory of a run; a file that `SavedRun.pack` wrote; or, where there is no such
+        directory, the name of a model that comes with the package, like 'tight_binding/ptbp'.
 
     Raises:
       InputError: It is none, holds no checkpoint or a damaged one, is of a newer qc_jax, or its
@@ -278,6 +300,10 @@ def load(path: str | os.PathLike) -> SavedRun:
       True
     """
     expect("path", path, (str, os.PathLike), "the directory of a run")
+    if os.fspath(path) in packed.index() and not os.path.exists(path):
+        return _unpacked(packed.read_shipped(os.fspath(path)))
+    if os.fspath(path).endswith(".npz"):
+        return _unpacked(packed.read(path))
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():
@@ -292,8 +318,46 @@ def load(path: str | os.PathLike) -> SavedRun:
         record=record,
         pairs=Pairs.read(pairs) if pairs.exists() else None,
         path=workdir.path,
-        seconds=(workdir.result() or {}).get("seconds", {}),
+        seconds=(result := workdir.result() or {}).get("seconds", {}),
+        result=result,
     )
+
+
+def _unpacked(found: packed.Packed) -> SavedRun:
+    """Return a packed model as a run, of which optimizer and schedule are gone."""
+    model, result = found.config.architecture(), found.result
+    sample = models.sample(found.config.canvas_size)
+    expected = jax.eval_shape(lambda: model.init(jax.random.key(0), sample))
+    if _shapes(expected) != _shapes(found.variables):
+        raise InputError(f"packed model: expected weights of {found.config.model.name}, got others")
+    statistics = jax.tree.map(jnp.asarray, found.variables)
+    params = statistics.pop("params")
+    state = State(
+        epoch=jnp.int32(result["epochs"]),
+        params=params,
+        statistics=statistics,
+        opt_state=(),
+        schedule_state=(),
+        best_params=params,
+        best_statistics=statistics,
+        best_loss=jnp.float32(jnp.inf),
+        best_epoch=jnp.int32(result["best_epoch"]),
+        key=jnp.zeros(2, jnp.uint32),
+        scaler=Scaler(**{key: jnp.asarray(value) for key, value in found.scaler.items()}),
+    )
+    return SavedRun(
+        config=found.config,
+        model=model,
+        state=state,
+        record=found.record,
+        pairs=found.pairs,
+        seconds=result["seconds"],
+        result=result,
+    )
+
+
+def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {key: leaf.shape for key, leaf in flatten_dict(variables, sep="/").items()}
 
 
 def restore(workdir: Workdir, model: models.Architecture, config: RunConfig) -> State:

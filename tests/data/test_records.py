@@ -16,13 +16,13 @@ from qc_jax.datasets.array_record import ArrayRecordBuilder
 from qc_jax.datasets.features import examples, features
 from qc_jax.errors import InputError
 
-NAME = "quantum_canvas/gfn2_xtb"
+NAME = "quantum_canvas/ptbp"
 FIELDS = ("atomic_numbers", "positions", "populations", "charges", "dipole")
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return open_table("gfn2_xtb")
+    return open_table("ptbp")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_rows_are_the_shipped_table_in_its_order(read, shipped):
 
 
 def test_provenance_is_that_of_the_table_and_names_the_dataset(read, shipped):
-    assert dict(read.provenance) == {**shipped.provenance, "tfds": f"{NAME}/1.1.0"}
+    assert dict(read.provenance) == {**shipped.provenance, "tfds": f"{NAME}/1.2.0"}
     assert read.left_out == shipped.left_out
     assert read.canvases is read.forces is None and read.extras == {}
 
@@ -132,7 +132,7 @@ def test_forces_and_further_numbers_come_back(small_table, tmp_path, monkeypatch
 def test_builds_on_first_use(tfds_of_small_table, tmp_path):
     read = read_table("quantum_canvas", str(tmp_path))  # the default configuration
     np.testing.assert_array_equal(read.names, tfds_of_small_table.names)
-    assert os.listdir(tmp_path / NAME) == ["1.1.0"]
+    assert os.listdir(tmp_path / NAME) == ["1.2.0"]
 
 
 def test_another_process_builds_it_meanwhile(tfds_of_small_table, tmp_path, monkeypatch):
@@ -156,10 +156,13 @@ def test_another_process_builds_it_meanwhile(tfds_of_small_table, tmp_path, monk
         ("no_such_data", "unknown TFDS dataset 'no_such_data'; expected one whose builder"),
         ("quantum_canvas/gfn1", "unknown configuration of quantum_canvas 'gfn1'; choose one of: "),
         ("mnist", "TFDS dataset 'mnist' is not one of pairs: it has no feature 'name'"),
-        ("quantum_canvas:9.9.9", r"cannot be opened: .* only: 1\.1\.0"),
+        ("quantum_canvas:9.9.9", r"cannot be opened: .* only: 1\.2\.0"),
         ("quantum canvas", r"expected dataset\[/config\]\[:version\]"),
         ("", r"expected dataset\[/config\]\[:version\]"),
-        ("quantum_canvas/ptbp", r"(?s)cannot be built: Manual directory .*dataset_combined\.npz"),
+        (
+            "quantum_canvas/published",
+            r"(?s)cannot be built: Manual directory .*dataset_combined\.npz",
+        ),
     ],
 )
 def test_wrong_names(name, message, tmp_path):
@@ -174,7 +177,7 @@ def test_data_dir_that_cannot_be_written(tmp_path):
 
 
 def _path(data_dir, pattern):
-    (path,) = (data_dir / NAME / "1.1.0").glob(pattern)
+    (path,) = (data_dir / NAME / "1.2.0").glob(pattern)
     return path
 
 

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from qc_jax import canvas
 from qc_jax.data import splits, targets
 from qc_jax.data.records import read_table
-from qc_jax.data.table import open_table
+from qc_jax.data.table import SHIPPED, open_table
 from qc_jax.datasets.quantum_canvas import Builder
 from qc_jax.engines import published
 from qc_jax.errors import InputError
@@ -21,7 +21,7 @@ README = Builder.pkg_dir_path / "README.md"
 
 @pytest.fixture(scope="module")
 def table():
-    return open_table("gfn2_xtb")
+    return open_table("ptbp")
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +107,16 @@ def test_provenance_travels_with_the_records(tfds_data_dir, table):
     assert metadata["fingerprint"] == table.fingerprint()
 
 
-def test_a_table_that_changes_takes_another_version(table):
+def test_a_table_that_changes_takes_another_version():
     """TFDS keeps what it has prepared of a version: other data under it would never be seen."""
-    assert {"1.1.0": "ce41da9b58e28291"}[str(Builder.VERSION)] == table.fingerprint()
+    shipped = {name: open_table(name).fingerprint() for name in SHIPPED}
+    of_version = {"1.2.0": {"ptbp": "5f906b529c40ce00", "gfn2_xtb": "ce41da9b58e28291"}}
+    assert shipped == of_version[str(Builder.VERSION)]
 
 
-def test_gfn2_xtb_is_the_default_and_array_record_the_format(tfds_data_dir):
+def test_ptbp_is_the_default_and_array_record_the_format(tfds_data_dir):
     builder = tfds.builder("quantum_canvas", data_dir=tfds_data_dir)
-    assert builder.is_prepared() and builder.builder_config.name == "gfn2_xtb"
+    assert builder.is_prepared() and builder.builder_config.name == "ptbp"
     assert builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD
 
 
@@ -154,8 +156,8 @@ def test_readme_has_no_snippet_that_is_not_run():
     assert len(_snippets()) == 4  # the curves': test_curves.py
 
 
-def test_ptbp_without_the_file_is_the_manual_download_message(tmp_path):
-    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path)
+def test_published_without_the_file_is_the_manual_download_message(tmp_path):
+    builder = tfds.builder("quantum_canvas/published", data_dir=tmp_path)
     with pytest.raises(AssertionError, match=r"(?s)Manual directory.*dataset_combined\.npz"):
         builder.download_and_prepare()
     manual = tmp_path / "downloads" / "manual"
@@ -175,7 +177,7 @@ def exported(small_table, tmp_path_factory):
     return manual
 
 
-def test_ptbp_is_the_file_in_manual_dir(exported, run_python, tmp_path):
+def test_published_is_the_file_in_manual_dir(exported, run_python, tmp_path):
     """As the README's snippet prepares it; read back as a table in the file's order."""
     (snippet,) = [code for code in _snippets() if "manual_dir" in code]
     code = snippet.replace("folder/of/dataset_combined.npz", str(exported))
@@ -185,7 +187,7 @@ def test_ptbp_is_the_file_in_manual_dir(exported, run_python, tmp_path):
     assert done.stdout.splitlines()[-1] == "0 rows left out, 0 contradict themselves"
 
     expected = published.read(exported / "dataset_combined.npz")
-    table = read_table("quantum_canvas/ptbp", str(tmp_path))
+    table = read_table("quantum_canvas/published", str(tmp_path))
     np.testing.assert_array_equal(table.names, expected.names)
     assert list(table.names) == sorted(table.names, reverse=True)
     np.testing.assert_array_equal(table.canvases, expected.canvases)
@@ -198,25 +200,25 @@ def test_ptbp_is_the_file_in_manual_dir(exported, run_python, tmp_path):
         np.testing.assert_array_equal(table.targets[name], wanted)
     assert dict(table.provenance) == {
         **expected.provenance,
-        "tfds": f"quantum_canvas/ptbp/{Builder.VERSION}",
+        "tfds": f"quantum_canvas/published/{Builder.VERSION}",
     }
 
-    sources = tfds.data_source("quantum_canvas/ptbp", data_dir=tmp_path)
+    sources = tfds.data_source("quantum_canvas/published", data_dir=tmp_path)
     split = splits.random_split(len(table), 42)
     for part, rows in split.parts().items():
         names = [example["name"].decode() for example in sources[part]]
         assert sorted(names) == sorted(table.names[rows])
     example = sources["train"][0]
-    assert set(example) == set(Builder(data_dir="unused").info.features)  # those of gfn2_xtb
+    assert set(example) == set(Builder(data_dir="unused").info.features)  # those of ptbp
     assert np.isnan(example["populations"]).all()
 
 
-def test_ptbp_tells_rows_left_out_and_keeps_a_pair_that_stands_twice(exported, tmp_path):
+def test_published_tells_rows_left_out_and_keeps_a_pair_that_stands_twice(exported, tmp_path):
     with np.load(exported / "dataset_combined.npz", allow_pickle=True) as file:
         content = {name: np.append(array, array[:1], axis=0) for name, array in file.items()}
     content["elements"][3] = "X"
     np.savez_compressed(tmp_path / "dataset_combined.npz", **content)
-    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path / "data")
+    builder = tfds.builder("quantum_canvas/published", data_dir=tmp_path / "data")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=tmp_path))
     provenance = builder.info.metadata["provenance"]
     assert list(provenance["left_out"]) == [content["pair_names"][3]]
@@ -227,9 +229,9 @@ def test_ptbp_tells_rows_left_out_and_keeps_a_pair_that_stands_twice(exported, t
     assert len(names) == row and names.count(twice) == 2
 
 
-def test_ptbp_refuses_a_file_that_is_damaged(tmp_path):
+def test_published_refuses_a_file_that_is_damaged(tmp_path):
     (tmp_path / "dataset_combined.npz").write_bytes(b"PK")
-    builder = tfds.builder("quantum_canvas/ptbp", data_dir=tmp_path / "data")
+    builder = tfds.builder("quantum_canvas/published", data_dir=tmp_path / "data")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path)
     with pytest.raises(InputError, match=r"dataset_combined\.npz: not a published file, or cut"):
         builder.download_and_prepare(download_config=config)

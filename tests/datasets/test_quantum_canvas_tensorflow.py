@@ -66,7 +66,7 @@ def test_shuffling_batches_and_ids(tfds_data_dir):
 
 def test_a_version_by_name_reads_the_same_files(tfds_data_dir):
     """With a version TFDS leaves our builder aside and reads the files by itself."""
-    split = tfds.load("quantum_canvas/gfn2_xtb:1.1.0", split="test", data_dir=tfds_data_dir)
+    split = tfds.load("quantum_canvas/ptbp:1.2.0", split="test", data_dir=tfds_data_dir)
     names = [row["name"] for row in tfds.as_numpy(split)]
     source = tfds.data_source("quantum_canvas", split="test", data_dir=tfds_data_dir)
     assert names == [row["name"] for row in source]
@@ -81,12 +81,12 @@ def test_load_first_then_data_source(tfds_of_small_table, tmp_path):
         assert list(parts[part]["name"]) == [row["name"] for row in source]
 
 
-def test_ptbp_loads_like_the_others(small_table, tmp_path):
+def test_published_loads_like_the_others(small_table, tmp_path):
     """`tfds.load` from an exported file in the manual directory, in one call."""
     published.write(small_table, tmp_path / "dataset_combined.npz")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path)
     loaded = tfds.load(
-        "quantum_canvas/ptbp",
+        "quantum_canvas/published",
         data_dir=tmp_path / "data",
         batch_size=-1,
         download_and_prepare_kwargs={"download_config": config},
@@ -126,7 +126,7 @@ class TestWithTfdsTesting(tfds.testing.DatasetBuilderTestCase):
     """TFDS's checks of a builder, on the small table: they read it all several times."""
 
     DATASET_CLASS = Builder
-    BUILDER_CONFIG_NAMES_TO_TEST = ["gfn2_xtb"]  # noqa: RUF012
+    BUILDER_CONFIG_NAMES_TO_TEST = ["ptbp"]  # noqa: RUF012
     EXAMPLE_DIR = os.path.dirname(__file__)  # nothing is read there
 
     @pytest.fixture(autouse=True, scope="class")

@@ -97,3 +97,13 @@ def test_bad_input(run_python, tmp_path, flags, words):
     done = run_python(*RUN, f"--workdir={tmp_path / 'run'}", *flags)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_learns_several_targets_at_once_is_trained_once_a_seed():
+    configs = grids.trainings(["tight_binding"], BENCHMARK_TARGETS, (42, 123))
+    assert [(name, one["targets"]) for name, one in configs.items()] == [
+        ("tight_binding-seed42", "all"),
+        ("tight_binding-seed123", "all"),
+    ]
+    (some,) = grids.trainings(["tight_binding"], ["e_homo_ev", "e_g_ev"], (42,)).values()
+    assert (some["targets"], some["sweep"]["target"]) == ("e_homo_ev,e_g_ev", "")

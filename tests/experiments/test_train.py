@@ -51,8 +51,8 @@ def trained(run_python, tmp_path_factory):
 def test_result(trained):
     workdir, done = trained
     got = result(workdir)
-    assert got["model"] == "egnn" and got["dataset"] == "gfn2_xtb" and got["seed"] == 42
-    rows = len(open_table("gfn2_xtb"))
+    assert got["model"] == "egnn" and got["dataset"] == "ptbp" and got["seed"] == 42
+    rows = len(open_table("ptbp"))
     train, validation = int(0.8 * rows), int(0.1 * rows)
     assert got["split"] == "random"
     assert f"split random: {got['split_description']}" in done.stdout
@@ -94,18 +94,19 @@ def test_predict(trained, run_python):
     workdir, _ = trained
     at_rest = run_python(*PREDICT, f"--workdir={workdir}", "O", "C")
     assert at_rest.returncode == 0, at_rest.stderr
-    table = open_table("gfn2_xtb")
+    table = open_table("ptbp")
     row = table.row("C_O")
     homo = next(line.split() for line in at_rest.stdout.splitlines() if "e_homo_ev" in line)
-    assert float(homo[2]) == pytest.approx(table.targets["e_homo_ev"][row], rel=1e-3)
-    assert homo[3] == "eV"
+    assert float(homo[3]) == pytest.approx(table.targets["e_homo_ev"][row], rel=1e-3)
+    tested = result(workdir)["test"]["e_homo_ev"]["mae"]
+    assert float(homo[2]) == pytest.approx(tested, rel=1e-3) and homo[4] == "eV"
     split = splits.random_split(len(table), 42)
     part = next(part for part, rows in split.parts().items() if row in rows)
     assert f"; of the {part} split" in at_rest.stdout
     stretched = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "C", "O")
     assert "C_O at 2.500 Å" in stretched.stdout
     other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
-    assert other[1] != homo[1] and other[2] == homo[2]
+    assert other[1] != homo[1] and other[3] == homo[3]
     # A pair that the table does not hold has a prediction where a distance is given.
     unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Ra", "Th")
     assert unknown.returncode == 0 and " - " in unknown.stdout
@@ -120,7 +121,7 @@ def test_predict(trained, run_python):
         (("--file=missing.csv",), "missing.csv: no such file"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
-        (("Ra", "Th"), "pair 'Ra_Th': expected one that stands once in the table"),
+        (("U", "H"), "pair 'H_U': expected one that stands once in the table"),
         (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
     ],
 )
@@ -141,7 +142,7 @@ def test_predict_many(trained, run_python, tmp_path):
     rows = json.loads(done.stdout)
     assert [row["name"] for row in rows] == ["C_O", "Ag_Al", "Ag_Al"]
     assert rows[1]["distance_ang"] == 2.5 != rows[2]["distance_ang"]
-    table = open_table("gfn2_xtb")
+    table = open_table("ptbp")
     label = table.targets["e_homo_ev"][table.row("C_O")]
     assert rows[0]["reference"]["e_homo_ev"] == pytest.approx(label)
     done = run_python(*PREDICT, f"--workdir={workdir}", "C_O", "Ag_Al")
@@ -180,7 +181,7 @@ def assert_one_line(done, words):
     ],
 )
 def test_bad_input(run_python, tmp_path, flags, words):
-    shipped = open_table("gfn2_xtb")
+    shipped = open_table("ptbp")
     shipped.take(np.arange(30)).save(tmp_path / "cut.npz")
     whole = (tmp_path / "cut.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
@@ -271,7 +272,7 @@ def test_another_split(run_python, tmp_path):
     workdir = tmp_path / "run"
     done = run_python(*TRAIN, f"--workdir={workdir}", "--config.split=held_out_elements")
     assert done.returncode == 0, done.stderr
-    got, table = result(workdir), open_table("gfn2_xtb")
+    got, table = result(workdir), open_table("ptbp")
     split = splits.make_split("held_out_elements", table, ("e_homo_ev",), 42)
     assert got["split"] == "held_out_elements" and got["split_description"] == split.description
     assert got["split_sizes"] == {part: len(rows) for part, rows in split.parts().items()}
@@ -310,12 +311,12 @@ def test_tfds_gives_equal_results(trained, run_python, tmp_path, tfds_data_dir):
         f"--workdir={tmp_path / 'run'}",
         "--config.targets=e_homo_ev,distance_ang",
         "--config.epochs=3",
-        "--config.data=tfds:quantum_canvas/gfn2_xtb",
+        "--config.data=tfds:quantum_canvas/ptbp",
         f"--config.data_dir={tfds_data_dir}",
     )
     assert done.returncode == 0, done.stderr
     assert lines(tmp_path / "run") == lines(workdir)
     assert result(tmp_path / "run")["test"] == result(workdir)["test"]
-    stored = records.read_canvases("quantum_canvas/gfn2_xtb", tfds_data_dir)
-    rendered = canvas.render(canvas.features(open_table("gfn2_xtb")))
+    stored = records.read_canvases("quantum_canvas/ptbp", tfds_data_dir)
+    rendered = canvas.render(canvas.features(open_table("ptbp")))
     np.testing.assert_array_equal(stored, rendered)

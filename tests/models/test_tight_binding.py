@@ -69,7 +69,7 @@ def test_levels_are_filled_as_in_the_data(made):
         return seen.pop()
 
     every = np.asarray(levels_of(batch), np.float64)
-    got, basis = _columns(forward(batch)), _shells.of("gfn2_xtb")
+    got, basis = _columns(forward(batch)), _shells.of("ptbp")
     for row, numbers in enumerate(np.asarray(batch.atomic_numbers)):
         levels, electrons = every[:, row], int(basis.electrons[numbers].sum())
         held = sum(2 * n + 1 for z in numbers for n in np.flatnonzero(basis.present[z]))
@@ -103,7 +103,7 @@ def test_upside_down_the_dipole_turns(made):
 @pytest.mark.slow
 def test_trained_on_all_targets_it_starts_from_constants_of_elements():
     """By `fit`, some labels missing: total energies are near from the first epoch on."""
-    table = qc_jax.open_table("gfn2_xtb").take(np.arange(0, 2671, 5))
+    table = qc_jax.open_table("ptbp").take(np.arange(0, 2850, 5))
     with jax.debug_nans(False):
         task = qc_jax.prepare(table, [*NAMES], seed=1, missing_labels="mask", scale_by="residual")
         model = models.create("tight_binding", hidden=16, embedding=4)

@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.report import export, page
+from qc_jax.report import export, leaderboard_tables, page
 from qc_jax.runs import results
 from tests.report import planted
 
@@ -179,7 +180,23 @@ def test_published_numbers_are_compared_on_their_data_only(tmp_path):
         cells = [cell.text for cell in table.rows[0]]
         assert cells[:5] == ["gcn", "e_homo_ev", "eV", "0.265", "0.530"]
         assert table.rows[0][0].note == "published as egnn"
-        assert cells[5:] == ([] if data == "gfn2_xtb" else ["2.0"])
+        assert cells[5:] == ([] if data == "gfn2_xtb" else ["2.0", "one seed", "benchmark"])
+        first = next(one for one in report.tables())
+        assert (first.name == table.name) == (data != "gfn2_xtb")
+
+
+@pytest.mark.parametrize(
+    ("mae", "std", "std_theirs", "verdict"),
+    [
+        (0.30, 0.02, math.nan, "reproduced"),
+        (0.31, 0.02, math.nan, "higher"),
+        (0.31, 0.02, 0.02, "reproduced"),
+        (0.20, 0.02, 0.02, "lower"),
+    ],
+)
+def test_verdict_is_by_the_deviations_over_seeds(mae, std, std_theirs, verdict):
+    line = {"mae": mae, "std": std, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 3}
+    assert leaderboard_tables._verdict(line) == verdict
 
 
 @pytest.mark.slow

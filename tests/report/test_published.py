@@ -24,7 +24,9 @@ def test_scores():
     ("data", "theirs"),
     [
         ("gfn2_xtb", False),
+        ("ptbp", True),
         ("tfds:quantum_canvas/ptbp", True),
+        ("tfds:quantum_canvas/published", True),
         ("published:dataset_combined.npz", True),
         ("tfds:quantum_canvas/gfn2_xtb", False),
         ("my/ptbp.npz", False),

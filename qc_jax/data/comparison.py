@@ -1,0 +1,111 @@
+"""Two tables of the same pairs beside each other: label by label, and pair by pair."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.data.table import PairTable
+from qc_jax.data.targets import TARGETS, target
+from qc_jax.errors import InputError
+
+_CHARGE = "charge of the first atom"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What two tables say of the pairs that both have.
+
+    Attributes:
+      labels: a row for each label that both have, in the order of the target table, then the
+        charge of the first atom. Columns `label`, `unit`; `pairs` where both define it,
+        `undefined` where only one does; `mean`, `mean_second`, `std`, `std_second` over those
+        pairs; `median`, `q95` and `largest` of the absolute differences, and the pair `worst` with
+        the largest.
+      differences: a row for each pair of both, by name; a column for each label: second less
+        first, NaN where either does not define it.
+      only: names of the pairs that only the first and only the second has.
+      swapped: names of the pairs whose charges agree only when the second's two atoms are
+        exchanged.
+      repeated: names that stand more than once in either, which are not compared.
+    """
+
+    labels: pd.DataFrame
+    differences: pd.DataFrame
+    only: tuple[tuple[str, ...], tuple[str, ...]]
+    swapped: tuple[str, ...]
+    repeated: tuple[str, ...]
+
+
+def compare(first: PairTable, second: PairTable) -> Comparison:
+    """Compare two tables row by row, matched by the names of the pairs.
+
+    Raises:
+      InputError: no pair stands once in both, or they share no label.
+    """
+    tables = (first, second)
+    frames = [pd.Index(table.names) for table in tables]
+    repeated = sorted({name for names in frames for name in names[names.duplicated()]})
+    once = [names[~names.duplicated(keep=False)] for names in frames]
+    shared = once[0][once[0].isin(once[1])]
+    if not len(shared):
+        raise InputError(
+            f"compare: expected tables that share pairs, got {len(first)} and {len(second)} rows "
+            "of which none is in both"
+        )
+    rows = [names.get_indexer_for(shared) for names in frames]
+    names = [name for name in TARGETS if name in first.targets and name in second.targets]
+    columns = {
+        name: [table.targets[name][row] for table, row in zip(tables, rows, strict=True)]
+        for name in names
+    }
+    charges = [table.charges[row] for table, row in zip(tables, rows, strict=True)]
+    columns[_CHARGE] = [values[:, 0] for values in charges]
+    swapped = _exchanged(*charges)
+    if not names:
+        raise InputError("compare: expected tables that share labels, got none in both")
+    labels, differences = [], {}
+    for name, (left, right) in columns.items():
+        left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
+        both = np.isfinite(left) & np.isfinite(right)
+        difference = differences[name] = np.where(both, right - left, np.nan)
+        size = np.abs(difference[both])
+        known = bool(both.any())
+        labels.append(
+            {
+                "label": name,
+                "unit": "e" if name == _CHARGE else target(name).unit,
+                "pairs": int(both.sum()),
+                "undefined": int((np.isfinite(left) != np.isfinite(right)).sum()),
+                "mean": left[both].mean() if known else np.nan,
+                "mean_second": right[both].mean() if known else np.nan,
+                "std": left[both].std() if known else np.nan,
+                "std_second": right[both].std() if known else np.nan,
+                "median": np.median(size) if known else np.nan,
+                "q95": np.quantile(size, 0.95) if known else np.nan,
+                "largest": size.max() if known else np.nan,
+                "worst": str(shared[int(np.nanargmax(np.abs(difference)))]) if known else "",
+            }
+        )
+    only = tuple(
+        tuple(map(str, own[~own.isin(other)]))
+        for own, other in ((frames[0], frames[1]), (frames[1], frames[0]))
+    )
+    return Comparison(
+        labels=pd.DataFrame(labels),
+        differences=pd.DataFrame(differences, index=shared),
+        only=(only[0], only[1]),
+        swapped=tuple(map(str, shared[swapped])),
+        repeated=tuple(map(str, repeated)),
+    )
+
+
+def _exchanged(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return [N] whether charges [N, 2] agree only with the second's atoms exchanged.
+
+    Charges of a neutral pair have opposite signs, so exchanged atoms differ by twice the charge; a
+    pair counts where that is far beyond what is left after exchanging them back.
+    """
+    apart = np.abs(first - second).max(axis=1)
+    crossed = np.abs(first - second[:, ::-1]).max(axis=1)
+    return (apart > 1e-3) & (crossed < 0.1 * apart)

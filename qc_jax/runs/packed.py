@@ -1,0 +1,143 @@
+"""Packed models: a trained model in one file, with all that using it needs.
+
+An `.npz` without pickles: the weights that were kept, the labels' scale, and, as JSON under
+'about', the configuration, what run.json holds and the scores. The pairs of a table that ships
+with the package are not in it; those of other tables are.
+"""
+
+import importlib.resources
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from qc_jax.data import files
+from qc_jax.data.table import SHIPPED, open_table
+from qc_jax.errors import InputError
+from qc_jax.runs.config import SCHEMA, RunConfig
+from qc_jax.runs.record import Pairs, Record
+
+DEFAULT = "tight_binding/ptbp"
+FORMAT = "a model of qc_jax"
+_FOLDER = importlib.resources.files("qc_jax") / "trained"
+_WEIGHT, _SCALER, _PAIRS, _ABOUT = "weights/", "scaler/", "pairs/", "about"
+
+
+class Packed(NamedTuple):
+    """What a packed model holds.
+
+    Attributes:
+      config: what it is.
+      record: what it knows of its data.
+      pairs: of its table; None where it was trained on larger structures.
+      variables: nested dicts of arrays, for `models.apply`.
+      scaler: arrays [T] 'low', 'high', 'log'.
+      result: what result.json held: the scores.
+    """
+
+    config: RunConfig
+    record: Record
+    pairs: Pairs | None
+    variables: dict[str, Any]
+    scaler: dict[str, np.ndarray]
+    result: Mapping[str, Any]
+
+
+def index() -> dict[str, str]:
+    """Return the names of the models that come with the package, with their files' SHA-256."""
+    return json.loads((_FOLDER / "index.json").read_text(encoding="utf-8"))
+
+
+def read_shipped(name: str) -> Packed:
+    """Return the model of the package that is called `name`.
+
+    Raises:
+      InputError: its file is not the one that was shipped.
+    """
+    with importlib.resources.as_file(_FOLDER / f"{name}.npz") as path:
+        expected, found = index()[name], files.sha256(path)
+        if found != expected:
+            raise InputError(
+                f"{path}: expected the model that was shipped, SHA-256 {expected[:16]}…, got "
+                f"{found[:16]}…; install qc-jax again"
+            )
+        return read(path)
+
+
+def write(path: str | os.PathLike, packed: Packed) -> None:
+    """Write a packed model, whole or not at all.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    weights = flatten_dict(packed.variables, sep="/")
+    arrays = {_WEIGHT + key: np.asarray(weights[key]) for key in sorted(weights)}
+    arrays |= {_SCALER + key: np.asarray(value) for key, value in packed.scaler.items()}
+    if packed.pairs is not None and packed.config.data not in SHIPPED:
+        arrays |= {_PAIRS + k: v for k, v in vars(packed.pairs).items() if v is not None}
+    about = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "config": packed.config.to_dict(),
+        "record": packed.record.to_json(),
+        "result": packed.result,
+        "has_pairs": packed.pairs is not None,
+    }
+    arrays[_ABOUT] = np.array(json.dumps(about, sort_keys=True))
+    files.write_npz(path, arrays)
+
+
+def read(path: str | os.PathLike) -> Packed:
+    """Return what `write` wrote.
+
+    Raises:
+      InputError: it is not there, damaged, something else or of a newer schema, or the shipped
+        table that it was trained on has changed.
+    """
+    path = os.fspath(path)
+    arrays = files.read_npz(path, "a packed model")
+    if _ABOUT not in arrays:
+        raise InputError(f"{path}: expected a packed model, got an .npz without {_ABOUT!r}")
+    try:
+        about = json.loads(str(arrays[_ABOUT]))
+        if about["format"] != FORMAT:
+            raise ValueError(f"format: expected {FORMAT!r}, got {about['format']!r}")
+        if type(about["schema"]) is not int or about["schema"] > SCHEMA:
+            raise InputError(f"expected schema {SCHEMA}, got {about['schema']!r}; update qc_jax")
+        config = RunConfig.from_dict(about["config"])
+        record = Record.from_json(about["record"], len(config.target_names))
+        result, has_pairs = about["result"], about["has_pairs"]
+    except KeyError as error:
+        raise InputError(f"{path}: not a packed model: without {error}") from error
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a packed model: {error}") from error
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+    pairs = None
+    if has_pairs and config.data in SHIPPED:
+        pairs = _of_shipped(path, config)
+    elif has_pairs:
+        pairs = Pairs.of_arrays(part(_PAIRS), path)
+    return Packed(
+        config, record, pairs, unflatten_dict(part(_WEIGHT), sep="/"), part(_SCALER), result
+    )
+
+
+def _of_shipped(path: str, config: RunConfig) -> Pairs:
+    from qc_jax import canvas
+
+    table = open_table(config.data)
+    if table.fingerprint() != config.data_fingerprint:
+        raise InputError(
+            f"{path}: expected the table {config.data} that it was trained on, "
+            f"{config.data_fingerprint}, got {table.fingerprint()}: another version of qc_jax"
+        )
+    features = None
+    if "canvas" in config.architecture().inputs:
+        features = np.asarray(canvas.features(table))
+    return Pairs.of(table, config.target_names, features)

@@ -1,0 +1,87 @@
+"""Models in one file, and those that come with the package."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import qc_jax
+from qc_jax.errors import InputError
+from qc_jax.runs import packed
+
+
+@pytest.fixture(scope="module")
+def run(small_table):
+    task = qc_jax.prepare(small_table, "e_homo_ev")
+    return qc_jax.fit(qc_jax.create("egnn", hidden=8, layers=1), task, qc_jax.TrainConfig(epochs=1))
+
+
+@pytest.fixture(scope="module")
+def path(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packed") / "model.npz"
+    run.pack(path)
+    return path
+
+
+def test_it_predicts_the_same_bits(run, path):
+    opened = qc_jax.load(path)
+    names = ["Ag_Al", "C_O", "H_H"]
+    assert np.array_equal(opened.predict(names), run.predict(names))
+    assert np.array_equal(opened.predict(names, distance=2.0), run.predict(names, distance=2.0))
+    assert opened.part_of("C_O") == run.part_of("C_O")
+    assert opened.result["test"] == run.score().result["test"]
+
+
+def changed(path, folder, **changes):
+    """A copy of the file with other arrays; None takes one out."""
+    arrays = {**dict(np.load(path)), **changes}
+    other = folder / "other.npz"
+    np.savez(other, **{key: value for key, value in arrays.items() if value is not None})
+    return other
+
+
+def test_damage_is_one_clear_error(path, tmp_path):
+    about = json.loads(str(np.load(path)["about"]))
+    weight = next(key for key in np.load(path) if key.startswith("weights/params"))
+    for changes, expected in (
+        ({"about": None}, "without 'about'"),
+        ({"about": np.array("{}")}, "not a packed model: without 'format'"),
+        ({"about": np.array(json.dumps({**about, "schema": 10**6}))}, "update qc_jax"),
+        ({"about": np.array(json.dumps({**about, "record": {}}))}, "expected the fields"),
+        ({weight: None}, "expected weights of egnn"),
+        ({weight: np.zeros(3)}, "expected weights of egnn"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            qc_jax.load(changed(path, tmp_path, **changes))
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="cut short or damaged"):
+        qc_jax.load(cut)
+    with pytest.raises(InputError, match=r"ends in \.npz"):
+        qc_jax.load(path).pack(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize("name", packed.index())
+def test_shipped_models(name):
+    """Each is what its scores say: on its test rows it errs as much."""
+    run = qc_jax.load(name)
+    assert run.config.data in packed.SHIPPED
+    names = list(run.split["test"])
+    table = qc_jax.open_table(run.config.data)
+    rows = [table.row(pair) for pair in names]
+    predicted = run.predict(names)
+    for column, target in enumerate(run.targets):
+        off = np.abs(predicted[:, column] - table.targets[target][rows])
+        expected = run.result["test"][target]["mae"]
+        assert np.nanmean(off) == pytest.approx(expected, rel=1e-3, abs=1e-6), target
+
+
+def test_a_shipped_file_that_differs_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "trained"
+    shutil.copytree(packed._FOLDER, folder)
+    monkeypatch.setattr(packed, "_FOLDER", folder)
+    (file,) = (folder / "tight_binding").iterdir()
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(InputError, match="expected the model that was shipped"):
+        qc_jax.load(packed.DEFAULT)
