@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from qc_jax.dftb import xc
+from qc_jax.dftb import linalg, xc
 from qc_jax.dftb.mixing import fixed_point
 from qc_jax.dftb.published_atom import LIGHT, Atom, Configuration, first_potential
 
@@ -129,20 +129,27 @@ def _linear_states(configuration, potential, grid, light):
 
     def of(angular):
         matrix = _hamiltonian(0.0, angular, potential, grid, light) - jnp.diag(shift * overlap)
-        scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
-        factor = jnp.linalg.cholesky(matrix * scale[:, None] * scale)
-        half = jax.scipy.linalg.solve_triangular(
-            factor, jnp.diag(scale * jnp.sqrt(overlap)), lower=True
-        )
-        values, vectors = jnp.linalg.eigh(half @ half.T)
-        last = jnp.flip(vectors[:, -_MOST:], 1)
-        radial = jax.scipy.linalg.solve_triangular(factor.T, last) * scale[:, None]
-        return shift + 1 / jnp.flip(values[-_MOST:]), radial.T
+        values, radial = _lowest(matrix, overlap)
+        return shift + values, radial
 
     levels, radials = jax.vmap(of)(jnp.arange(4))
     level = levels[configuration.angular, configuration.nodes]
     radial = radials[configuration.angular, configuration.nodes]
     return level, radial / jnp.sqrt((overlap * radial**2).sum(1, keepdims=True))
+
+
+@linalg.one_by_one
+def _lowest(matrix, overlap):
+    """Return the lowest levels and states of a positive matrix, `overlap` being diagonal."""
+    scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
+    factor = jnp.linalg.cholesky(matrix * scale[:, None] * scale)
+    half = jax.scipy.linalg.solve_triangular(
+        factor, jnp.diag(scale * jnp.sqrt(overlap)), lower=True
+    )
+    values, vectors = jnp.linalg.eigh(half @ half.T)
+    last = jnp.flip(vectors[:, -_MOST:], 1)
+    radial = jax.scipy.linalg.solve_triangular(factor.T, last) * scale[:, None]
+    return 1 / jnp.flip(values[-_MOST:]), radial.T
 
 
 def _improve(level, radial, angular, potential, grid, light):
@@ -151,7 +158,7 @@ def _improve(level, radial, angular, potential, grid, light):
     matrix = lambda e: _hamiltonian(e, angular, potential, grid, light) - jnp.diag(e * overlap)  # noqa: E731
     a, a_level = jax.jvp(matrix, (level,), (jnp.ones_like(level),))
     scale = 1 / jnp.sqrt(jnp.abs(jnp.diagonal(a)))
-    x = scale * jnp.linalg.solve(a * scale[:, None] * scale, scale * (a_level @ radial))
+    x = scale * linalg.solve(a * scale[:, None] * scale, scale * (a_level @ radial))
     step = -1 / (overlap * radial * x).sum()
     x = x / jnp.sqrt((overlap * x**2).sum())
     return level + step, x, jnp.abs(step)
@@ -296,7 +303,7 @@ def with_derivatives(
     left = equations(x, configuration.held, outer)
     # The residue itself is rounding; only its derivative counts.
     left = left - jax.lax.stop_gradient(left)
-    inner, level, radial = unravel(x - jnp.linalg.solve(jacobian, left))
+    inner, level, radial = unravel(x - linalg.inverse(jacobian) @ left)
     held = configuration.held
     return _collect(inner, level, radial, held, grid, functional, atom.residual, atom.iterations)
 

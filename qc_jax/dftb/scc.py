@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
-from qc_jax.dftb import spectrum
+from qc_jax.dftb import linalg, spectrum
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.spectrum import Eigensystem, Filling, Matrices
 
@@ -144,7 +144,7 @@ def _point(problem: Problem, excess: Float[Array, " sites"], weights: tuple[floa
     band = spectrum.band_energy(system, filling, weights) - problem.kt * filling.entropy
     value = band - potential @ problem.neutral - excess @ potential / 2
     residual = n - problem.neutral - excess
-    step = jnp.linalg.solve(jnp.eye(len(excess)) - chi @ problem.gamma, residual)
+    step = linalg.solve(jnp.eye(len(excess)) - chi @ problem.gamma, residual)
     return _Point(excess, value, residual, step)
 
 
@@ -204,7 +204,7 @@ def implicit(
         hamiltonian(problem, excess), problem.s, weights, problem.electrons, problem.kt
     )
     residual = populations(problem, density, weights) - problem.neutral - excess
-    return excess + jnp.linalg.solve(jnp.eye(len(excess)) - chi @ fixed.gamma, residual)
+    return excess + linalg.inverse(jnp.eye(len(excess)) - chi @ fixed.gamma) @ residual
 
 
 def describe(

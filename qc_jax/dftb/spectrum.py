@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg as linalg
+import jax.scipy.linalg
 from jaxtyping import Float
 
 from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.linalg import one_by_one
 
 Matrices = tuple[Float[Array, "m m"], ...]  # one a block
 
@@ -53,15 +54,19 @@ class Filling(NamedTuple):
 
 def diagonalize(h: Matrices, s: Matrices) -> Eigensystem:
     """Return the levels and orbitals; NaN where an overlap matrix is not positive definite."""
-    levels, orbitals = [], []
-    for one_h, one_s in zip(h, s, strict=True):
-        lower = jnp.linalg.cholesky(one_s)
-        half = linalg.solve_triangular(lower, one_h, lower=True)
-        reduced = linalg.solve_triangular(lower, half.T, lower=True)
-        energies, vectors = jnp.linalg.eigh((reduced + reduced.T) / 2)
-        levels.append(energies)
-        orbitals.append(linalg.solve_triangular(lower.T, vectors, lower=False))
-    return Eigensystem(tuple(levels), tuple(orbitals))
+    levels, orbitals = zip(*(_block(*both) for both in zip(h, s, strict=True)), strict=True)
+    return Eigensystem(levels, orbitals)
+
+
+@one_by_one
+def _block(
+    h: Float[Array, "m m"], s: Float[Array, "m m"]
+) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
+    lower = jnp.linalg.cholesky(s)
+    half = jax.scipy.linalg.solve_triangular(lower, h, lower=True)
+    reduced = jax.scipy.linalg.solve_triangular(lower, half.T, lower=True)
+    levels, vectors = jnp.linalg.eigh((reduced + reduced.T) / 2)
+    return levels, jax.scipy.linalg.solve_triangular(lower.T, vectors, lower=False)
 
 
 def fill(

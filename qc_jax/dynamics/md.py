@@ -13,7 +13,7 @@ from jaxtyping import Float
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import FS, KELVIN_EV
 from qc_jax.dynamics.potential import SKIN, Links, Potential
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, expect
 from qc_jax.ops import jax_md
 
 ENSEMBLES = ("nve", "nvt")
@@ -48,6 +48,8 @@ class MDConfig:
 
     def __post_init__(self):
         choose("ensemble", self.ensemble, ENSEMBLES)
+        for name in ("steps", "every", "seed"):
+            expect(name, getattr(self, name), int, "a whole number")
         for name in ("steps", "every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")

@@ -48,4 +48,4 @@ def test_an_energy_function_in_single_precision(files):
     forces = -jax.jit(jax.grad(energy))(places)
     np.testing.assert_allclose(forces, WATER["forces_ev_ang"], atol=1e-4)
     both = jax.jit(jax.vmap(energy))(jnp.stack([places, 1.01 * places]))
-    assert both[0] == pytest.approx(value, abs=1e-4) and both[1] > both[0]
+    assert both[0] == pytest.approx(float(value), abs=1e-4) and both[1] > both[0]

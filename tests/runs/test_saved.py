@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 
-import ase
+import ase.build
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,3 +224,28 @@ def test_no_run(tmp_path):
         qc_jax.load(tmp_path)
     with pytest.raises(InputError, match=r"it holds no config\.json"):
         qc_jax.load(tmp_path / "nowhere")
+
+
+def test_wrong_calls(tmp_path, small_table):
+    task = qc_jax.prepare(small_table, "e_homo_ev")
+    run = qc_jax.fit(qc_jax.create("pair_mean"), task)
+    (tmp_path / "file").touch()
+    same = structures.Structure(np.array([6, 8]), np.zeros(6))
+    for words, call in {
+        "expected ase.Atoms, got None": lambda: run.predict(None),
+        "expected ase.Atoms, got 'C_O'": lambda: run.predict(["C_O", ase.Atoms("C")][::-1]),
+        "expected atomic numbers .* positions": lambda: run.predict(same),
+        "batch_size: expected at least 1, got 0": lambda: run.predict("C_O", batch_size=0),
+        "distance: expected a length in Å, got '1'": lambda: run.predict("C_O", distance="1"),
+        "table: expected a table of the run's data": lambda: run.score(table=3),
+        "file: expected a new or empty directory": lambda: run.save(tmp_path / "r").save(
+            tmp_path / "file"
+        ),
+        "path: expected a directory, got None": lambda: run.save(None),
+        "it holds no config": lambda: qc_jax.load("x" * 5000),
+        "pair_mean reads no positions": lambda: run.predict_forces("C_O"),
+    }.items():
+        with pytest.raises(InputError, match=words):
+            call()
+    with pytest.warns(UserWarning, match="9 atoms, trained on structures of 2"):
+        run.predict(ase.build.molecule("CH3CH2OH"))
