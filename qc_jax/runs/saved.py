@@ -320,6 +320,11 @@ def load(path: str | os.PathLike) -> SavedRun:
         return _unpacked(packed.read_shipped(os.fspath(path)))
     if os.fspath(path).endswith(".npz"):
         return _unpacked(packed.read(path))
+    if not os.path.exists(path):
+        raise InputError(
+            f"{path} is not a work directory of experiments.train: there is none; models that come "
+            f"with the package: {', '.join(packed.index())}"
+        )
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():
