@@ -35,10 +35,7 @@ def main(_: list[str]) -> None:
     rows = [table.row(_name(text)) for text in _PAIRS.value]
     if not rows:
         raise InputError("--pairs: expected pairs like Ag_Al, parted by commas, got none")
-    try:
-        plot_canvases(out, table.take(np.array(rows)), _SIZE.value)
-    except OSError as error:
-        raise InputError(f"--out: {out} cannot be written: {error.strerror}") from error
+    plot_canvases(out, table.take(np.array(rows)), _SIZE.value)
     print(f"{len(rows)} pairs x {len(CHANNELS)} channels: {out}")
 
 

@@ -27,5 +27,5 @@ def get_config(preset: str = "") -> ConfigDict:
     config.average_decay = 0.995
     config.early_stopping_patience = 1000
     if preset != "quick":
-        config.epochs = 1000
+        config.epochs = 2000
     return config

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data import files
-from qc_jax.errors import InputError
+from qc_jax.data.targets import TARGETS
+from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.statistics import skill
 
 # What a row says, beside the number: what was trained on what, how, and with which code. `setting`
@@ -148,6 +149,20 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         for name, kind in _KINDS.items():
             if kind != "text":
                 frame[name] = pd.to_numeric(frame[name])
+        errors = frame.metric.str.contains("mae(?!_change)|rmse|median_ae")
+        odd = np.isinf(frame.value) | (errors & (frame.value < 0))
+        if odd.any():
+            row = int(odd.to_numpy().argmax())
+            words = f"{frame.metric.iloc[row]} {frame.value.iloc[row]}"
+            raise InputError(f"{path}: row {row + 1}: no error can be {words}")
+        for name in frame.target[frame.target != ""].unique():
+            choose(f"target in {path}", name, TARGETS)
+        own = frame[(frame.study == BENCHMARK) & (frame.status == FINISHED)]
+        for name in own.metric.unique():
+            choose(f"metric in {path}", name, (*METRICS, P_AGAINST_SECOND))
+        for name, unit in own[["target", "unit"]].drop_duplicates().itertuples(index=False):
+            if unit != TARGETS[name].unit:
+                raise InputError(f"{path}: expected {name} in {TARGETS[name].unit}, got {unit!r}")
         twice = frame.duplicated([*KEY, "metric"])
         if twice.any():
             row = int(twice.to_numpy().argmax())
