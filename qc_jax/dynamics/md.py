@@ -14,6 +14,7 @@ from qc_jax.chem.elements import element
 from qc_jax.chem.units import FS, KELVIN_EV
 from qc_jax.dynamics.potential import SKIN, Links, Potential
 from qc_jax.errors import InputError, choose, expect
+from qc_jax.ops import jax_md
 
 ENSEMBLES = ("nve", "nvt")
 _LEAP = SKIN / 2  # Å: an atom that goes this far in one step is thrown
@@ -190,8 +191,7 @@ class _Simulation:
     """The integrator of one system, compiled for it."""
 
     def __init__(self, potential: Potential, config: MDConfig):
-        from jax_md import simulate, space  # takes seconds: it compiles when it is imported
-
+        simulate, space = jax_md().simulate, jax_md().space
         self.potential, self.config = potential, config
         self.masses = np.array([element(int(z)).mass_amu for z in potential.numbers])
         self._still = config.ensemble == "nve"

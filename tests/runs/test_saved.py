@@ -17,7 +17,6 @@ from qc_jax.data import atoms as structures
 from qc_jax.dynamics.potential import Potential
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 ENERGY = "total_energy_ev"
@@ -173,15 +172,15 @@ for name in "ab":
 """
 
 
-def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
+def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table, run_python):
     """Registered or not; where its module has gone, one line says so."""
     small_table.save(tmp_path / "table.npz")
     (tmp_path / "my_models.py").write_text(MODULE)
     name = str(small_table.names[0])
 
     def run(code: str) -> subprocess.CompletedProcess:
-        words = [sys.executable, "-c", code.replace("Ag_Al", name)]
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        (tmp_path / "mine.py").write_text(code.replace("Ag_Al", name))
+        return run_python("-m", "mine", cwd=tmp_path)
 
     trained, used = run(TRAIN), run(USE)
     assert trained.returncode == 0, trained.stderr
