@@ -143,7 +143,7 @@ def _check_frames(name: str, text: str) -> None:
     lines = text.splitlines()
     at = 0
     while at + 1 < len(lines) and lines[at].strip():
-        if not re.fullmatch(r"\s*\d{1,9}\s*", lines[at]):
+        if not re.fullmatch(r"\s*\d+\s*", lines[at]):
             break  # ASE says so
         if not 1 <= int(lines[at]) <= len(lines) - at - 2:
             raise InputError(

@@ -78,7 +78,7 @@ class Source:
           InputError: the file is damaged.
         """
         path = self.workdirs.get(training, Path()) / "predictions.npz"
-        return predictions.read(path) if path.is_file() else None
+        return predictions.read(path) if path.exists() else None
 
     def epochs(self, training: str) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; none where that is not kept.

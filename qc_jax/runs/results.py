@@ -175,7 +175,7 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
     except InputError:
         raise
-    except (*files.DAMAGE, KeyError) as error:
+    except (*files.DAMAGE, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a table of results: {error}") from error
 
 

@@ -56,7 +56,10 @@ def test_cells_as_ase_writes_them(tmp_path):
             WATER + WATER.replace("3", "0"),
             "line 6: not an extended XYZ file: got 0 atoms and 3 lines",
         ),
-        (WATER.replace("3\n", "99999999\n"), "line 1: .* got 99999999 atoms and 3 lines behind"),
+        (
+            WATER.replace("3\n", "99999999999\n"),
+            "line 1: .* got 99999999999 atoms and 3 lines behind",
+        ),
         (WATER.replace("3\n", "-2\n"), "not an extended XYZ file"),
         ("three\n", "not an extended XYZ file: .*Expected xyz header"),
         (WATER[:-20], "line 1: not an extended XYZ file: "),

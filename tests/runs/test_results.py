@@ -118,6 +118,10 @@ def test_summary():
             "row 2: no error can be mae",
         ),
         (
+            lambda lines: [*lines[:-1], lines[-1].replace(",2,", ",2.5,", 1)],
+            "expected a table of results",
+        ),
+        (
             lambda lines: [*lines[:-1], lines[-1].replace(",0.5,", ",inf,")],
             "no error can be mae inf",
         ),
