@@ -32,7 +32,8 @@ _PRESET = FLAGS.enum(
     "full",
     ("quick", "published", "full"),
     "What --models, --targets and --seeds are by default: quick takes minutes on two cores, "
-    "published is the 480 trainings of the paper's eight architectures, full is all that is here.",
+    "published is the 480 trainings of the paper's eight architectures, started as PyTorch's "
+    "networks are, full is all that is here.",
 )
 _SPLIT = FLAGS.string("split", "random", "As --config.split.")
 _GROUP = distributed.Group(FLAGS)
@@ -54,7 +55,9 @@ def main(_: list[str]) -> None:
     """Train, score, print the table and what was left out of it."""
     building.use_a_device_per_core()
     names, targets, seeds = _GRID.asked(*_preset())
-    configs = grids.trainings(names, targets, seeds, split=_SPLIT.value, **_GRID.changes())
+    as_published = {"init": "torch"} if _PRESET.value == "published" else {}
+    changes = {**_GRID.changes(), **as_published}
+    configs = grids.trainings(names, targets, seeds, split=_SPLIT.value, **changes)
     missing = grids.left_out(names, targets, seeds, _GRID.epochs.value)
     with _GROUP.joined(), cli.stop_on_signals() as stop:
         made = sweep.Sweep(configs, _GRID.workdir.value, _GRID.stack.value)

@@ -53,7 +53,7 @@ def _show(found: Comparison, first: str, second: str) -> None:
             f"{line.undefined}",
             *map(tables.number, (line.mean, line.mean_second, line.std, line.std_second)),
             *map(tables.number, (line.median, line.q95, line.largest)),
-            line.worst,
+            line.worst or "-",
         )
         for line in found.labels.itertuples()
     ]
@@ -68,8 +68,9 @@ def _show(found: Comparison, first: str, second: str) -> None:
     labels = found.labels.label if _LABEL.value is None else [_LABEL.value]
     for label in labels if _WORST.value else ():
         sizes = found.differences[label].abs().nlargest(_WORST.value)
-        worst = found.differences[label].loc[sizes.index]
-        print(f"{label}: " + ", ".join(f"{name} {value:+.4g}" for name, value in worst.items()))
+        worst = found.differences[label].loc[sizes[sizes > 0].index]
+        if len(worst):
+            print(f"{label}: " + ", ".join(f"{name} {value:+.4g}" for name, value in worst.items()))
     for name, only in zip((first, second), found.only, strict=True):
         print(_listed(f"only in {name}", only))
     print(_listed("atoms exchanged, by their charges", found.swapped))

@@ -41,17 +41,14 @@ def main(_: list[str]) -> None:
     if _IMAGES.value == "densities" and _DATA.present:
         raise InputError("--data: densities are computed, no table is read for them")
     size = _SIZE.value if _SIZE.present else {"canvas": 32, "densities": 192}[_IMAGES.value]
-    try:
-        if _IMAGES.value == "canvas":
-            table = open_table(_DATA.value)
-            rows = [table.row(pair_name(*pair)) for pair in pairs]
-            plot_canvases(out, table.take(np.array(rows)), size)
-        else:
-            from qc_jax.report.densities import plot_densities  # tight binding comes with it
+    if _IMAGES.value == "canvas":
+        table = open_table(_DATA.value)
+        rows = [table.row(pair_name(*pair)) for pair in pairs]
+        plot_canvases(out, table.take(np.array(rows)), size)
+    else:
+        from qc_jax.report.densities import plot_densities  # tight binding comes with it
 
-            plot_densities(out, ["_".join(pair) for pair in pairs], size)
-    except OSError as error:
-        raise InputError(f"--out: {out} cannot be written: {error.strerror}") from error
+        plot_densities(out, ["_".join(pair) for pair in pairs], size)
     print(f"{len(pairs)} pairs x {len(CHANNELS)} channels: {out}")
 
 

@@ -25,21 +25,27 @@ _PACKAGE = FLAGS.string(
 
 def main(_: list[str]) -> None:
     """Makes the report and says where it is and what it lacks."""
+    package = _PACKAGE.value
+    if package is not None and (_OUT.value is not None or not package.endswith(".parquet")):
+        raise InputError(
+            f"--package: expected a path ending in .parquet, and no --out, got {package}"
+        )
     own = source.read(_WORKDIR.value) if _WORKDIR.value is not None else None
     if own is not None:
         own = source.with_tests(own)
-    if _PACKAGE.value is not None:
+    if package is not None:
         if own is None:
             raise InputError("--package: expected --workdir, whose results are packaged")
-        rows = source.package(own, _PACKAGE.value)
-        size = os.path.getsize(_PACKAGE.value)
-        print(f"{_PACKAGE.value}: {rows:,} rows, {size / 1e6:.2f} MB")
+        rows = source.package(own, package)
+        size = os.path.getsize(package)
+        print(f"{package}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
     if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
         raise InputError(
             f"--out: {out} holds other files; expected an empty or new directory, or a report's"
         )
+    cli.make_out(out)
     report = page.build(own, source.packaged())
     written = export.write(report, out)
     for line in report.warnings:

@@ -10,8 +10,8 @@ from ase.calculators import calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from qc_jax.data.atoms import from_ase
-from qc_jax.dynamics.potential import Potential, energy_column
-from qc_jax.runs.saved import SavedRun, load
+from qc_jax.dynamics.potential import Potential
+from qc_jax.runs.saved import SavedRun, energy_column, load
 
 
 class Calculator(calculator.Calculator):

@@ -23,7 +23,37 @@ class InputError(ValueError):
 def expect(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
     """Raise InputError, naming `what` was expected as `name`, unless the value is of the kind."""
     if not isinstance(value, kind):
-        raise InputError(f"{name}: expected {what}, got {value!r:.60}")
+        raise InputError(f"{name}: expected {what}, got {' '.join(repr(value).split()):.60}")
+
+
+NUMBER = (int, float, type(None))  # as JSON holds one that may not be known
+_WORDS = {str: "text", int: "a whole number", NUMBER: "a number", object: "anything"}
+
+
+def expect_fields(name: str, value: Any, kind: Any) -> None:
+    """Raise InputError, naming what is wrong in `name`, unless JSON's value is built as a kind.
+
+    Args:
+      name: what messages call the value.
+      value: as `json.loads` returns it.
+      kind: a type or several; `[KIND]`, a list of such; `{...: KIND}`, fields of any name; or
+        `{"field": KIND}`, at least these fields, but for those whose name here ends in '?'.
+    """
+    if isinstance(kind, list):
+        expect(name, value, list, "a list")
+        for at, one in enumerate(value):
+            expect_fields(f"{name}: [{at}]", one, kind[0])
+    elif isinstance(kind, dict):
+        expect(name, value, dict, "fields and their values")
+        for key, inner in kind.items():
+            for field in value if key is ... else (key.removesuffix("?"),):
+                if field in value:
+                    expect_fields(f"{name}: {field}", value[field], inner)
+                elif not key.endswith("?"):
+                    there = ", ".join(value) or "none"
+                    raise InputError(f"{name}: expected a field {field!r}, got {there}")
+    else:
+        expect(name, value, kind, _WORDS[kind])
 
 
 def choose(kind: str, name: str, choices: Iterable[str]) -> None:

@@ -1,6 +1,9 @@
-"""What all rooms share: operations with finite gradients, and how many cores there are."""
+"""What all rooms share: operations with finite gradients, how many cores there are, and jax-md."""
 
 import os
+import sys
+import threading
+import types
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -23,3 +26,24 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_JAX_MD = threading.Lock()
+
+
+def jax_md() -> types.ModuleType:
+    """Import jax-md when it is needed: it takes seconds.
+
+    Most of them go to its rigid bodies, which compile shapes of their own as they are imported.
+    They are left out here; `import jax_md.rigid_body` finds them.
+    """
+    left_out = "jax_md.rigid_body"
+    with _JAX_MD:
+        first = "jax_md" not in sys.modules
+        if first:
+            sys.modules[left_out] = types.ModuleType(left_out)
+        import jax_md as imported
+
+        if first:
+            del sys.modules[left_out], imported.rigid_body
+    return imported

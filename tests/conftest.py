@@ -16,17 +16,23 @@ from qc_jax.data.table import PairTable, open_table
 from tests.zygote import Zygote
 
 # Compilation is what tests cost: what one test has compiled the others, and the scripts they start,
-# take from here.
+# take from here; and it is done quickly, as what is then computed is little.
 _COMPILED = tempfile.mkdtemp(prefix="qc_jax_compiled_")
 atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 jax.config.update("jax_compilation_cache_dir", _COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-# Scripts compile quickly, as what they then compute is little.
+jax.config.update("jax_disable_most_optimizations", True)
 SCRIPT_ENVIRONMENT = {
     "JAX_COMPILATION_CACHE_DIR": _COMPILED,
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
+# Halves what is left of it. Not under a newer JAX: a flag that it does not know ends the process.
+_FLAG = "--xla_cpu_use_fusion_emitters=false"
+if jax.__version_info__ <= (0, 10, 2) and _FLAG not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}"
+# Threads wait for each other longer than they work on small matrices.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 # Rows of the shipped table: every block of the periodic table, single bonds to triple ones, ionic,
 # metallic and van der Waals pairs, homonuclear ones.
@@ -87,7 +93,8 @@ def run_python(tmp_path_factory) -> Iterator[Callable[..., subprocess.CompletedP
         nonlocal zygote
         environment = os.environ | SCRIPT_ENVIRONMENT | env
         if devices != 1:
-            environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+            count = f"--xla_force_host_platform_device_count={devices}"
+            environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {count}"
         first, *words = map(str, args)
         if first == "-m" and not any(name.startswith(("JAX_", "PYTHON")) for name in env):
             zygote = zygote or Zygote(os.environ | SCRIPT_ENVIRONMENT)

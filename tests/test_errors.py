@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qc_jax.errors import InputError, choose, plain
+from qc_jax.errors import NUMBER, InputError, choose, expect_fields, plain
 
 
 def test_a_known_name_passes():
@@ -31,3 +31,22 @@ def test_messages_show_values_as_python_does():
     assert plain([1, 2]) == [1, 2] and plain(None) is None
     with pytest.raises(InputError, match=r"^unknown unit 'au'; choose one of: eV, Å$"):
         choose("unit", np.str_("au"), np.array(["eV", "Å"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], r"f: expected fields and their values, got \[\]"),
+        ({}, "f: expected a field 'a', got none"),
+        ({"a": "x", "b": []}, "f: a: expected a number, got 'x'"),
+        ({"a": 1}, "f: expected a field 'b', got a"),
+        ({"a": 1, "b": {}}, "f: b: expected a list, got {}"),
+        ({"a": None, "b": ["x", 3]}, r"f: b: \[1\]: expected text, got 3"),
+        ({"a": 1, "b": [], "c": {"x": 1.5}}, "f: c: x: expected a whole number, got 1.5"),
+    ],
+)
+def test_json_that_is_built_otherwise(value, said):
+    kind = {"a": NUMBER, "b": [str], "c?": {...: int}}
+    expect_fields("f", {"a": 1.5, "b": ["x"], "c": {"x": 1}, "d": 0}, kind)
+    with pytest.raises(InputError, match=f"^{said}$"):
+        expect_fields("f", value, kind)

@@ -30,7 +30,8 @@ class Together:
             coordinator = f"127.0.0.1:{free.getsockname()[1]}"
         folder.mkdir(exist_ok=True, parents=True)
         self._folder = folder
-        devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        flags = os.environ.get("XLA_FLAGS", "")
+        devices = {"XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count=2"}
         self.processes = []
         for process in range(processes):
             words = {"process": process, "processes": processes, "coordinator": coordinator}

@@ -1,6 +1,6 @@
-"""The CNN that elements and distance modulate, on the shipped table, by the published protocol.
+"""The CNN that elements and distance modulate, on the GFN2-xTB table, by the published protocol.
 
-python -m experiments.train --config=film_cnn --workdir=runs/film_cnn
+python -m experiments.train --config=film_cnn --config.data=gfn2_xtb --workdir=runs/film_cnn
 
 346,485 parameters; 2 minutes on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.619.
 """

@@ -1,6 +1,6 @@
-"""Elements and bond length on the shipped table, by the published protocol.
+"""Elements and bond length on the GFN2-xTB table, by the published protocol.
 
-python -m experiments.train --config=geometry_only --workdir=runs/geometry
+python -m experiments.train --config=geometry_only --config.data=gfn2_xtb --workdir=runs/geometry
 
 318,529 parameters; 40 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.472.
 """

@@ -1,6 +1,6 @@
-"""SchNet on the shipped table, by the published protocol.
+"""SchNet on the GFN2-xTB table, by the published protocol.
 
-python -m experiments.train --config=schnet --workdir=runs/schnet
+python -m experiments.train --config=schnet --config.data=gfn2_xtb --workdir=runs/schnet
 
 266,593 parameters; 53 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.687.
 """

@@ -1,6 +1,6 @@
-"""The MLP of the canvas's statistics on the shipped table, by the published protocol.
+"""The MLP of the canvas's statistics on the GFN2-xTB table, by the published protocol.
 
-python -m experiments.train --config=tabular_mlp --workdir=runs/tabular_mlp
+python -m experiments.train --config=tabular_mlp --config.data=gfn2_xtb --workdir=runs/tabular_mlp
 
 326,145 parameters; 30 seconds on two busy CPU cores. Test MAE in eV with seed 42: e_homo_ev 0.489.
 """

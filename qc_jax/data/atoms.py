@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data import files
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 
 SAME_PLACE_ANG = 1e-3  # atoms whose coordinates differ by no more stand at one place
+FARTHEST_ANG = 1e6  # from the origin; the squares of what is far beyond overflow float32
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]""")
 
 
@@ -38,13 +39,20 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
       where: What begins the message of an error, like a file's name and a colon.
 
     Raises:
-      InputError: there is no atom, a number is no element's, a coordinate is not finite, two atoms
+      InputError: there is no atom, a number is no element's, a coordinate is not finite or far too
+        large, two atoms
         stand at one place, or the cell spans no volume.
     """
     start = f"{where}: " if where else ""
     numbers, positions = np.asarray(structure.atomic_numbers), np.asarray(structure.positions)
     if not len(numbers):
         raise InputError(f"{start}expected at least one atom, got none")
+    kinds = numbers.dtype.kind, positions.dtype.kind
+    if positions.shape != (len(numbers), 3) or kinds[0] not in "iu" or kinds[1] not in "iuf":
+        raise InputError(
+            f"{start}expected atomic numbers [n] and positions [n, 3], got arrays of "
+            f"{numbers.dtype} {numbers.shape} and {positions.dtype} {positions.shape}"
+        )
     unknown = (numbers < 1) | (numbers > MAX_ATOMIC_NUMBER)
     if unknown.any():
         atom = int(np.argmax(unknown))
@@ -52,11 +60,12 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
             f"{start}atom {atom}: expected an element, H to Cm, got atomic number "
             f"{int(numbers[atom])}"
         )
-    bad = ~np.isfinite(positions).all(axis=1)
+    bad = ~(np.abs(positions) <= FARTHEST_ANG).all(axis=1)
     if bad.any():
         atom = int(np.argmax(bad))
         raise InputError(
-            f"{start}atom {atom}: expected finite coordinates, got {positions[atom].tolist()}"
+            f"{start}atom {atom}: expected finite coordinates up to {FARTHEST_ANG:.0e} Å, "
+            f"got {positions[atom].tolist()}"
         )
     _, first, count = np.unique(
         np.round(positions / SAME_PLACE_ANG), axis=0, return_index=True, return_counts=True
@@ -86,6 +95,8 @@ def from_ase(atoms: Any, where: str = "") -> Structure:
     Raises:
       InputError: it is periodic in some directions alone, or as `check_structure`.
     """
+    if not (hasattr(atoms, "pbc") and hasattr(atoms, "positions")):
+        expect("atoms", atoms, (), "ase.Atoms")
     if atoms.pbc.any() and not atoms.pbc.all():
         words = " ".join("FT"[int(each)] for each in atoms.pbc)
         start = f"{where}: " if where else ""
@@ -110,12 +121,12 @@ def read_frames(path: str | os.PathLike) -> list[Any]:
 
     name = os.fspath(path)
     text = files.read_text(name)
+    _check_frames(name, text)
     try:
         found = ase.io.read(io.StringIO(text), index=":", format="extxyz")
     except Exception as error:  # ASE parses by hand: whatever it stumbles over is the file's fault
         what = files.one_line(error)
         raise InputError(f"{name}: not an extended XYZ file: {what}") from error
-    _check_keys(name, text)
     frames = found if isinstance(found, list) else [found]
     if not frames:
         raise InputError(f"{name}: expected at least one frame, got none")
@@ -124,11 +135,21 @@ def read_frames(path: str | os.PathLike) -> list[Any]:
     return frames
 
 
-def _check_keys(name: str, text: str) -> None:
-    """Raise InputError where a comment says a key twice, of which ASE takes the last."""
+def _check_frames(name: str, text: str) -> None:
+    """Raise InputError where a frame has no atoms or lacks some, or says a key twice.
+
+    ASE takes the last of two keys, and counts to any number of atoms.
+    """
     lines = text.splitlines()
     at = 0
     while at + 1 < len(lines) and lines[at].strip():
+        if not re.fullmatch(r"\s*\d+\s*", lines[at]):
+            break  # ASE says so
+        if not 1 <= int(lines[at]) <= len(lines) - at - 2:
+            raise InputError(
+                f"{name}: line {at + 1}: not an extended XYZ file: got {lines[at].strip()} atoms "
+                f"and {len(lines) - at - 2} lines behind the comment"
+            )
         keys = re.findall(r"([^\s=]+)\s*=", _QUOTED.sub("", lines[at + 1]))
         for key in keys:
             if keys.count(key) > 1:

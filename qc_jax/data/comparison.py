@@ -21,7 +21,7 @@ class Comparison:
         charge of the first atom. Columns `label`, `unit`; `pairs` where both define it,
         `undefined` where only one does; `mean`, `mean_second`, `std`, `std_second` over those
         pairs; `median`, `q95` and `largest` of the absolute differences, and the pair `worst` with
-        the largest.
+        the largest, '' where all are equal.
       differences: a row for each pair of both, by name; a column for each label: second less
         first, NaN where either does not define it.
       only: names of the pairs that only the first and only the second has.
@@ -70,7 +70,7 @@ def compare(first: PairTable, second: PairTable) -> Comparison:
         both = np.isfinite(left) & np.isfinite(right)
         difference = differences[name] = np.where(both, right - left, np.nan)
         size = np.abs(difference[both])
-        known = bool(both.any())
+        known, differs = bool(both.any()), bool((size > 0).any())
         labels.append(
             {
                 "label": name,
@@ -84,7 +84,7 @@ def compare(first: PairTable, second: PairTable) -> Comparison:
                 "median": np.median(size) if known else np.nan,
                 "q95": np.quantile(size, 0.95) if known else np.nan,
                 "largest": size.max() if known else np.nan,
-                "worst": str(shared[int(np.nanargmax(np.abs(difference)))]) if known else "",
+                "worst": str(shared[int(np.nanargmax(np.abs(difference)))]) if differs else "",
             }
         )
     only = tuple(

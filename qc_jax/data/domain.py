@@ -155,7 +155,7 @@ def is_outside(
 
 
 def describe_outside(
-    domain: TrainingDomain, structures: Batch, cutoff: float | None = None
+    domain: TrainingDomain, structures: Batch, cutoff: float | None = None, positions: bool = True
 ) -> list[str]:
     """Return a line for each way in which structures leave the domain, none where they do not.
 
@@ -165,11 +165,14 @@ def describe_outside(
       domain: Of the training.
       structures: What a model is asked about.
       cutoff: Å, of the model: atoms beyond it are no neighbours; None for none.
+      positions: Whether the model reads where the atoms are.
     """
     numbers, distance, around, there = _links(structures)
     if cutoff is not None:
         there = there & (distance <= cutoff)
     lines = _of_elements(domain, numbers) + _of_sizes(domain, structures, numbers)
+    if not positions:
+        return lines
     ours = np.broadcast_to(numbers[:, :, None], there.shape)
     outside = there & np.asarray(is_outside(domain, ours, around, distance))
     lines += _of_distances(domain, ours[outside], around[outside], distance[outside])
@@ -178,10 +181,10 @@ def describe_outside(
 
 
 def warn_outside(
-    domain: TrainingDomain, structures: Batch, cutoff: float | None = None
+    domain: TrainingDomain, structures: Batch, cutoff: float | None = None, positions: bool = True
 ) -> list[str]:
     """Warn of each line of `describe_outside`, and return them."""
-    lines = describe_outside(domain, structures, cutoff)
+    lines = describe_outside(domain, structures, cutoff, positions)
     for line in lines:
         warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=3)
     return lines

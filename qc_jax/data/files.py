@@ -41,6 +41,26 @@ class NotRegularError(OSError):
     """A path names something else than a file; `strerror` says what."""
 
 
+def check_target(path: str | os.PathLike) -> None:
+    """Raise InputError where something else than a file stands at the path to write to.
+
+    Opening a named pipe would wait for a reader, and a device is no file of the user's.
+    """
+    try:
+        if os.path.exists(path):
+            _check_regular(os.fspath(path), os.stat(path).st_mode)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _check_regular(path: str, mode: int) -> None:
+    """Raise NotRegularError where the mode of `os.stat` is not that of a file."""
+    kind = stat.S_IFMT(mode)
+    if kind != stat.S_IFREG:
+        found = _KINDS.get(kind, "something else")
+        raise NotRegularError(None, f"expected a file, got {found}", path)
+
+
 def open_regular(path: str | os.PathLike, mode: str = "r", **options: Any) -> Any:
     """Open a file for reading as `open` does, but nothing else than a file.
 
@@ -58,11 +78,11 @@ def open_regular(path: str | os.PathLike, mode: str = "r", **options: Any) -> An
 
     def opener(name: str, flags: int) -> int:
         descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-        if kind != stat.S_IFREG:
+        try:
+            _check_regular(name, os.fstat(descriptor).st_mode)
+        except NotRegularError:
             os.close(descriptor)
-            found = _KINDS.get(kind, "something else")
-            raise NotRegularError(None, f"expected a file, got {found}", name)
+            raise
         return descriptor
 
     return open(path, mode, opener=opener, **options)
@@ -203,6 +223,8 @@ def read_csv(path: str | os.PathLike) -> tuple[list[str], list[tuple[int, list[s
         try:
             header = [column.strip() for column in next(lines, [])]
             for row in lines:
+                if any("\0" in field for field in row):
+                    raise csv.Error("a NUL character")
                 if row and len(row) != len(header):
                     raise InputError(
                         f"{name}: line {lines.line_num}: expected {len(header)} fields, "
@@ -229,6 +251,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[str]:
     """
     path = os.fspath(path)
     partial = path + PARTIAL
+    check_target(path)
+    check_target(partial)
     try:
         try:
             yield partial
@@ -261,6 +285,20 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """
     with atomic_open(path) as file:
         file.write(text)
+
+
+def append_line(path: str | os.PathLike, line: str) -> None:
+    """Add a line to a text file, which is made where there is none.
+
+    Raises:
+      InputError: it is no file, or cannot be written.
+    """
+    check_target(path)
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

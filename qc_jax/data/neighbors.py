@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.errors import InputError
+from qc_jax.ops import jax_md
 
 _SPARE = 1.25  # room beside what the first structure needs, as jax-md's own default
 _MOST = 20_000  # atoms of a repeated cell: all are compared with all
@@ -138,8 +139,7 @@ class Neighbors:
             return np.asarray(buffer.list.idx)
 
     def _new(self, periodic: bool, where: jax.Array, box: dict[str, jax.Array]) -> _Buffer:
-        from jax_md import partition, space  # takes seconds: it compiles when it is imported
-
+        partition, space = jax_md().partition, jax_md().space
         unit = jnp.eye(3, dtype=jnp.float32)
         displacement, _ = (
             space.periodic_general(unit, fractional_coordinates=True) if periodic else space.free()

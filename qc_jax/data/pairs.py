@@ -7,10 +7,11 @@
 | a target, like `e_homo_ev` | in the unit of the target table; empty or NaN where undefined |
 | `charge_0_e`, `charge_1_e`; `dipole_x_debye` …; `force_x_0_ev_ang` … | optional |
 
-`exchange.write_csv` writes this form. Every other column is kept as an extra.
+`exchange.write_csv` writes this form. Every other column is kept as an extra, and told of.
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -82,14 +83,19 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
     charges = np.full((rows, 2), np.nan) if charges is None else charges
     forces = None if forces is None else forces.reshape(rows, 2, 3)
     symbols = np.array([[element(int(z)).symbol for z in pair] for pair in numbers])
+    _check_elements(columns, symbols, numbers, where)
     order = np.where((symbols[:, :1] > symbols[:, 1:]), [1, 0], [0, 1])
     at = np.arange(rows)[:, None]
     targets = {name: _numbers(columns, name, where) for name in TARGETS if name in columns}
     targets["distance_ang"] = np.linalg.norm(positions[:, 1] - positions[:, 0], axis=1)
     used = {*_NAMES, *_DERIVED, *given, *targets, *names, "charge_0_e", "charge_1_e"}
     used |= {f"dipole_{axis}_debye" for axis in _AXES}
+    others = [name for name in columns if name not in used]
+    if others:
+        known = f"{where}: {len(others)} of {len(columns)} columns are none that are known"
+        warnings.warn(f"{known}, and kept as extras: {', '.join(others)}", stacklevel=2)
     try:
-        return PairTable(
+        table = PairTable(
             names=np.array(["_".join(pair) for pair in symbols[at, order]]),
             atomic_numbers=numbers[at, order].astype(np.int32),
             positions=positions[at, order],
@@ -99,8 +105,10 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
             targets=targets,
             provenance={"engine": "file", "file": os.path.basename(where)},
             forces=None if forces is None else forces[at, order],
-            extras={name: _extra(columns[name]) for name in columns if name not in used},
+            extras={name: _extra(columns[name]) for name in others},
         )
+        table.check_labels()
+        return table
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -128,6 +136,24 @@ def _atomic_numbers(columns: Mapping[str, np.ndarray], where: str, rows: int) ->
             ) from error
         numbers[row] = first.atomic_number, second.atomic_number
     return numbers
+
+
+def _check_elements(
+    columns: Mapping[str, np.ndarray], symbols: np.ndarray, numbers: np.ndarray, where: str
+) -> None:
+    """Raise InputError where a column says other elements than the symbols and numbers [N, 2]."""
+    given = [sorted(map(str.strip, str(name).split("_"))) for name in columns.get("name", ())]
+    wrong: dict[str, list[bool] | np.ndarray] = {
+        "name": [sorted(pair) != name for pair, name in zip(symbols.tolist(), given, strict=False)]
+    }
+    for atom, key in enumerate(_DERIVED):
+        if key in columns:
+            wrong[key] = _numbers(columns, key, where) != numbers[:, atom]
+    for key, rows in wrong.items():
+        if np.any(rows):
+            row = int(np.argmax(rows))
+            pair, got = "_".join(symbols[row]), str(columns[key][row])
+            raise InputError(f"{where}: row {row + 1}: {key}: expected that of {pair}, got {got!r}")
 
 
 def _positions(

@@ -7,6 +7,7 @@ import importlib.resources
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,9 @@ import numpy as np
 from qc_jax.chem import elements
 from qc_jax.data import files, labels
 from qc_jax.data import targets as target_table
-from qc_jax.errors import InputError, choose
+from qc_jax.data.atoms import FARTHEST_ANG
+from qc_jax.data.targets import TARGETS
+from qc_jax.errors import InputError, choose, expect
 
 # Mulliken populations by (l, m): s; p −1, 0, 1; d −2 … 2; f −3 … 3. One entry an orbital, in order.
 ORBITAL_L = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3])
@@ -104,6 +107,11 @@ class PairTable:
             _check_array(f"extras[{name!r}]", column, (n,), "iufU")
         if not isinstance(self.provenance, Mapping):
             raise InputError(f"PairTable.provenance: expected a mapping, got {self.provenance!r}")
+        for key in ("left_out", "disagreements"):
+            reasons = self.provenance.get(key, {})
+            expect(f"PairTable.provenance[{key!r}]", reasons, Mapping, "reasons by name")
+            for reason in reasons.values():
+                expect(f"PairTable.provenance[{key!r}]", reason, (str, list, tuple), "reasons")
         names = map(str, self.names)
         for row, (name, numbers) in enumerate(zip(names, self.atomic_numbers, strict=True)):
             expected = elements.pair_name(int(numbers[0]), int(numbers[1]))
@@ -121,6 +129,8 @@ class PairTable:
             if field not in ("positions", "forces"):
                 finite |= np.isnan(values).all(axis=1)  # not known
             self._require(finite, field, "is not finite")
+        near = (np.abs(self.positions, dtype=np.float64) <= FARTHEST_ANG).all(axis=(1, 2))
+        self._require(near, "positions", f"has an atom beyond {FARTHEST_ANG:.0e} Å")
         apart = np.abs(self.positions[:, 0] - self.positions[:, 1]).max(axis=1)
         self._require(apart > 0, "positions", "has both atoms at one place")
 
@@ -141,11 +151,18 @@ class PairTable:
     def check_labels(self) -> None:
         """Raise InputError where a label contradicts what it follows from (`labels.derive`).
 
-        Rows of which the provenance tells that they contradict themselves are let be.
+        Likewise where it is infinite, and where populations and charges give an atom a broken
+        number of electrons. Rows of which the provenance tells that they contradict themselves are
+        let be.
         """
         told = np.isin(
             self.names, [key.split(" ")[0] for key in self.provenance.get("disagreements", ())]
         )
+        for name, column in self.targets.items():
+            self._require(~np.isinf(column), f"targets[{name!r}]", "is infinite")
+        electrons = self.populations.sum(axis=2) + self.charges  # of the neutral atoms
+        broken = (np.abs(electrons - np.round(electrons)) > 0.01) | (electrons < 0.5)
+        self._require(told | ~broken.any(axis=1), "populations", "contradicts the atoms' charges")
         unknown = np.full(len(self), np.nan)
         homo, lumo = (self.targets.get(name, unknown) for name in ("e_homo_ev", "e_lumo_ev"))
         derived = labels.derive(homo, lumo, self.positions, self.charges, self.dipole)
@@ -260,6 +277,13 @@ class PairTable:
                 **given,
             )
             table.check_labels()
+            known = {*given, "names", "provenance", *map(_TARGET_PREFIX.__add__, TARGETS)}
+            others = sorted(
+                key for key in arrays.keys() - known if not key.startswith(_EXTRA_PREFIX)
+            )
+            if others:
+                told = f"{path}: {len(others)} arrays are none that are known"
+                warnings.warn(f"{told}: {', '.join(others)}", stacklevel=2)
             return table
         except (InputError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not a PairTable: {error}") from error

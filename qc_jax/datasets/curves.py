@@ -33,14 +33,19 @@ class CurvesConfig(tfds.core.BuilderConfig):
     Attributes:
       symbols: the elements.
       curve: the grid, 'LOW:HIGH:COUNT' in multiples of the relaxed bond length.
+      engine_name: of `generate.ENGINES`.
+      together: whether the engine computes many pairs at once, before the pipeline begins, instead
+        of each where the pipeline comes to it.
     """
 
     symbols: tuple[str, ...] = elements.GFN2_SYMBOLS
     curve: str = "0.7:2.5:40"
+    engine_name: str = "tblite"
+    together: bool = False
 
     def engine(self) -> Engine:
         """Return the engine that computes."""
-        return generate.scanning(generate.create_engine("tblite"), self.curve)
+        return generate.scanning(generate.create_engine(self.engine_name), self.curve)
 
     def split(self, seed: int) -> dict[str, list[str]]:
         """Return the pairs of each part: all rows of a pair stand in one."""
@@ -88,6 +93,18 @@ class Answers:
                 answer = pool.answer_of(self._config.engine().compute, name)
                 store.add(name, answer)
         return answer
+
+    def fill(self) -> None:
+        """Compute all pairs that the file has not, where that is done together."""
+        if not self._config.together:
+            return
+        names = elements.pair_names(self._config.symbols)
+        with self.open() as store:
+            known = store.names()
+            todo = [name for name in names if name not in known]
+            every = self._config.engine().compute_all(todo, lambda done, total: None)
+            for name, answer in every:
+                store.add(name, answer)
 
     def left_out(self, names: Iterable[str]) -> dict[str, str]:
         """Return the pairs and points that are in no record, with the reason."""

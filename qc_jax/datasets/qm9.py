@@ -8,7 +8,10 @@ Hartree is then known to 0.8 meV, the atomization energies, which it takes in fl
 import contextlib
 import pathlib
 import re
+import socket
 import tarfile
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -180,14 +183,13 @@ def _files(dl_manager: Any) -> dict[str, pathlib.Path]:
     try:
         manual = pathlib.Path(dl_manager.manual_dir)
     except AssertionError:  # not there, or empty
-        urls = qm9_dataset_builder
-        found = dl_manager.download(
-            {
-                "atomref": urls._ATOMREF_URL,
-                "uncharacterized": urls._UNCHARACTERIZED_URL,
-                "dsgdb9nsd": urls._MOLECULES_URL,
-            }
-        )
+        urls = {
+            "atomref": qm9_dataset_builder._ATOMREF_URL,
+            "uncharacterized": qm9_dataset_builder._UNCHARACTERIZED_URL,
+            "dsgdb9nsd": qm9_dataset_builder._MOLECULES_URL,
+        }
+        _check_network({str(urllib.parse.urlsplit(url).hostname) for url in urls.values()})
+        found = dl_manager.download(urls)
         return {name: pathlib.Path(path) for name, path in found.items()}
     missing = [name for name in FILES.values() if not (manual / name).exists()]
     if missing:
@@ -195,6 +197,23 @@ def _files(dl_manager: Any) -> dict[str, pathlib.Path]:
             f"manual directory {manual}: expected QM9's files, {missing[0]} is missing"
         )
     return {name: manual / file for name, file in FILES.items()}
+
+
+def _check_network(hosts: set[str]) -> None:
+    """Raise InputError for a host that no proxy stands before and that has no address here.
+
+    TFDS would try for minutes.
+    """
+    if not {"http", "https", "all"}.isdisjoint(urllib.request.getproxies()):
+        return
+    for host in hosts:
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError as error:
+            raise InputError(
+                f"QM9 cannot be downloaded from {host}: {error.strerror}; expected qm9:DIR with "
+                f"{', '.join(FILES.values())}"
+            ) from error
 
 
 def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:

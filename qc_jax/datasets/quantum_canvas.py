@@ -12,9 +12,11 @@ from qc_jax.datasets import curves
 from qc_jax.datasets.array_record import ArrayRecordBuilder
 from qc_jax.datasets.curves import CurvesConfig
 from qc_jax.datasets.features import examples, features
+from qc_jax.dftb.parameters import covered_symbols
 from qc_jax.engines import published
 
 SPLIT_SEED = 42  # of the published split
+_FEW = ("H", "C", "N", "O", "F")
 
 
 class Builder(ArrayRecordBuilder):
@@ -23,7 +25,8 @@ class Builder(ArrayRecordBuilder):
     name = "quantum_canvas"
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS reads a plain attribute)
-        "1.2.0": "Configuration ptbp is computed by qc_jax; the authors' file is published.",
+        "1.2.0": "Configurations ptbp and ptbp_curves are computed by qc_jax; the authors' file is "
+        "published.",
         "1.1.0": "Feature `row`; configurations ptbp and gfn2_xtb_curves.",
         "1.0.0": "Initial release.",
     }
@@ -49,7 +52,22 @@ class Builder(ArrayRecordBuilder):
         CurvesConfig(
             name="gfn2_xtb_curves_hcnof",
             description="The same of the 15 pairs among H, C, N, O and F; built in seconds.",
-            symbols=("H", "C", "N", "O", "F"),
+            symbols=_FEW,
+        ),
+        CurvesConfig(
+            name="ptbp_curves",
+            description="Bond-length scans of the PTBP pairs of 75 elements, with forces: each at "
+            "40 distances from 0.7 to 2.5 of its relaxed one; computed when built, in minutes.",
+            symbols=tuple(covered_symbols()),
+            engine_name="dftb",
+            together=True,
+        ),
+        CurvesConfig(
+            name="ptbp_curves_hcnof",
+            description="The same of the 15 pairs among H, C, N, O and F.",
+            symbols=_FEW,
+            engine_name="dftb",
+            together=True,
         ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "ptbp"
@@ -72,6 +90,7 @@ class Builder(ArrayRecordBuilder):
         config = self.builder_config
         if isinstance(config, CurvesConfig):
             self._answers = curves.Answers(dl_manager.download_dir, config)
+            self._answers.fill()
             return {
                 part: self._generate_examples(curves.pipeline(config, self._answers, names))
                 for part, names in config.split(SPLIT_SEED).items()

@@ -60,10 +60,6 @@ class PairTables(NamedTuple):
     values: Float[Array, "pairs nodes 34"]
     curvatures: Float[Array, "pairs nodes 34"]
 
-    def take(self, rows: Int[Array, " some"]) -> "PairTables":
-        """Return the tables of some of the pairs."""
-        return PairTables(self.scales[rows], self.values[rows], self.curvatures[rows])
-
     def evaluate_one(
         self, distance: Float[Array, ""], row: Int[Array, ""]
     ) -> tuple[Float[Array, "2 10"], Float[Array, "2 10"]]:
@@ -85,12 +81,6 @@ class PairTables(NamedTuple):
         found = jnp.where(place < nodes - 1, found, 0.0)
         both = found[_EXPAND].reshape(2, 2, 10)
         return both[0], both[1]
-
-    def evaluate(
-        self, distances: Float[Array, " pairs"]
-    ) -> tuple[Float[Array, "pairs 2 10"], Float[Array, "pairs 2 10"]]:
-        """Return (H, S) of every pair at its own distance; see `evaluate_one`."""
-        return jax.vmap(self.evaluate_one)(distances, jnp.arange(self.scales.shape[0]))
 
 
 def _first_and_step(nodes: int) -> tuple[float, float]:
@@ -392,17 +382,18 @@ def _compute(
 
 
 def _pack(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Return columns as 32-bit whole numbers, each scaled by its largest; empty ones dropped."""
+    """Return columns as 32-bit whole numbers, empty ones dropped.
+
+    Their unit is 2^-31, larger only where a column exceeds 1: a row is rounded in the same way
+    whichever others are kept with it, so that a run that is killed goes on with the same numbers.
+    """
     if not np.isfinite(values).all():
         raise FloatingPointError("an integral is not finite")
     largest = np.abs(values).max(axis=0)
     kept = np.flatnonzero(largest)
-    scaled = np.round(values[:, kept] / largest[kept] * (2**31 - 1)).astype(np.int32)
-    return {
-        "kept": kept.astype(np.int8),
-        "largest": largest[kept],
-        "scaled": scaled,
-    }
+    scale = np.exp2(np.ceil(np.log2(np.maximum(largest[kept], 1.0))))
+    scaled = np.round(values[:, kept] / scale * (2**31 - 1)).astype(np.int32)
+    return {"kept": kept.astype(np.int8), "largest": scale, "scaled": scaled}
 
 
 def _unpack(packed: dict[str, np.ndarray]) -> np.ndarray:

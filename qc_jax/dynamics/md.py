@@ -13,7 +13,8 @@ from jaxtyping import Float
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import FS, KELVIN_EV
 from qc_jax.dynamics.potential import SKIN, Links, Potential
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, expect
+from qc_jax.ops import jax_md
 
 ENSEMBLES = ("nve", "nvt")
 _LEAP = SKIN / 2  # Å: an atom that goes this far in one step is thrown
@@ -47,6 +48,8 @@ class MDConfig:
 
     def __post_init__(self):
         choose("ensemble", self.ensemble, ENSEMBLES)
+        for name in ("steps", "every", "seed"):
+            expect(name, getattr(self, name), int, "a whole number")
         for name in ("steps", "every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
@@ -188,8 +191,7 @@ class _Simulation:
     """The integrator of one system, compiled for it."""
 
     def __init__(self, potential: Potential, config: MDConfig):
-        from jax_md import simulate, space  # takes seconds: it compiles when it is imported
-
+        simulate, space = jax_md().simulate, jax_md().space
         self.potential, self.config = potential, config
         self.masses = np.array([element(int(z)).mass_amu for z in potential.numbers])
         self._still = config.ensemble == "nve"

@@ -17,11 +17,9 @@ from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.ops import safe_norm
-from qc_jax.runs.saved import SavedRun
+from qc_jax.runs.saved import SavedRun, energy_column
 from qc_jax.train.forces import Slopes, with_slopes
 
-# What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
-ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
 SKIN = 1.0  # Å that lists reach beyond the cutoff: they hold until an atom has gone half of it
 _SPARE = 1.25  # room in a list beside what is needed when it is made
 _FEW = 32  # atoms without a cell that simply see each other all
@@ -37,33 +35,6 @@ class Links(NamedTuple):
 
     neighbors: Any
     shifts: Any
-
-
-def energy_column(run: SavedRun) -> int:
-    """Return which output of a model is the energy that its forces belong to.
-
-    Raises:
-      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
-    """
-    name, model = run.config.model.name, run.model
-    if "positions" not in model.inputs:
-        raise InputError(f"{name} reads no positions, so it has no forces")
-    others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
-    if others:
-        raise InputError(
-            f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
-            "expected a model of elements and positions alone"
-        )
-    rough = model.not_smooth_reason
-    if rough:
-        raise InputError(f"{name} is no smooth function of positions: {rough}")
-    for energy in ENERGIES:
-        if energy in run.targets:
-            return run.targets.index(energy)
-    raise InputError(
-        f"the model predicts {', '.join(run.targets)}; dynamics needs an energy that "
-        f"atoms move on: expected a training with --config.target={ENERGIES[1]} (or {ENERGIES[0]})"
-    )
 
 
 class Potential:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from qc_jax.chem import elements
-from qc_jax.data import targets
+from qc_jax.data import files, targets
 from qc_jax.data.table import PairTable
 from qc_jax.engines.engine import Answer, Engine, EngineOptions, Failure, Progress, Scanner
 from qc_jax.engines.record import Record, Scan, to_table
@@ -124,6 +124,7 @@ def generate(
     symbols = check_elements(symbols, engine)
     if os.path.exists(out) and not overwrite:
         raise InputError(f"{out}: exists already; add --overwrite or choose another path")
+    files.check_target(out)
     names = elements.pair_names(symbols)
     run = {"elements": symbols, **made_by(engine)}
     with AnswerStore(f"{out}.answers", run) as store:

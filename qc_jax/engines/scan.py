@@ -25,13 +25,15 @@ from qc_jax.engines.sanity import SanityChecks
 from qc_jax.engines.search import SCFSolution
 from qc_jax.errors import InputError
 
+_MOST = 10_000  # distances of a pair
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """Distances as multiples of the relaxed one: `count` of them from `low` to `high`, equidistant.
 
     Raises:
-      InputError: it is none: `low` must lie in (0, 1), `high` above 1, `count` from 2 up.
+      InputError: it is none: `low` must lie in (0, 1), `high` above 1, `count` in 2 … 10,000.
     """
 
     low: float
@@ -39,10 +41,10 @@ class Grid:
     count: int
 
     def __post_init__(self):
-        if not (0 < self.low < 1 < self.high < np.inf and self.count >= 2):
+        if not (0 < self.low < 1 < self.high < np.inf and 2 <= self.count <= _MOST):
             raise InputError(
                 f"curve {self}: expected LOW:HIGH:COUNT with 0 < LOW < 1 < HIGH, multiples of the "
-                "relaxed bond length, and COUNT from 2 up, like 0.7:2.5:40"
+                f"relaxed bond length, and COUNT from 2 to {_MOST}, like 0.7:2.5:40"
             )
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qc_jax.data import files
+from qc_jax.errors import InputError
 
 
 class Predictions(NamedTuple):
@@ -46,5 +47,9 @@ def read(path: str | os.PathLike) -> Predictions:
       InputError: it is not there, damaged or something else.
     """
     with files.reading_npz(path, "predictions of test rows") as arrays:
-        targets, *others = (arrays[name] for name in Predictions._fields)
-    return Predictions(tuple(map(str, targets)), *others)
+        targets, names, *numbers = (arrays[name] for name in Predictions._fields)
+    shape = (len(np.atleast_1d(names)), len(np.atleast_1d(targets)))
+    if any(each.shape != shape or each.dtype.kind != "f" for each in numbers):
+        got = [f"{each.dtype} {each.shape}" for each in numbers]
+        raise InputError(f"{path}: expected numbers of shape {shape}, got {' and '.join(got)}")
+    return Predictions(tuple(map(str, targets)), names, *numbers)

@@ -25,6 +25,7 @@ from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
 from qc_jax.models._layers import noisy_embeddings
 from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
+from qc_jax.models._start import as_torch
 
 __all__ = [
     "GROUP",
@@ -33,6 +34,7 @@ __all__ = [
     "Variables",
     "apply",
     "apply_training",
+    "as_torch",
     "available",
     "check",
     "create",

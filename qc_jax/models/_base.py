@@ -101,6 +101,9 @@ class Architecture(nn.Module):
     torch_names: ClassVar[Mapping[str, Any]] = {}
     # Other names of modules in published weights → the names of `torch_names`.
     torch_aliases: ClassVar[Mapping[str, str]] = {}
+    # Layers, by patterns of their paths, that the reference starts by Glorot's rule; the others
+    # whose start is left open it starts as PyTorch does (`TrainConfig.init`).
+    glorot_layers: ClassVar[tuple[str, ...]] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:

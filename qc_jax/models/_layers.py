@@ -58,7 +58,7 @@ class Dropout(nn.Module):
 
 @contextlib.contextmanager
 def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator[list[str]]:
-    """Add Gaussian noise to what layers called `elements` embed of the batch, in the `with` block.
+    """Add Gaussian noise to what layers called `elements` make of the batch, in the `with` block.
 
     What is added follows from the key and from the place in the whole batch. Yields a list that
     the layers' names are added to as they are called.
@@ -71,8 +71,7 @@ def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator
 
     def intercept(call: Callable[..., jax.Array], args: Any, options: Any, context: Any) -> Any:
         embedded, module = call(*args, **options), context.module
-        embeds = isinstance(module, nn.Embed) and module.name == "elements"
-        if not embeds or context.method_name != "__call__":
+        if module.name != "elements" or context.method_name != "__call__":
             return embedded
         called.append(module.name)
         row = embedded.size // embedded.shape[0]

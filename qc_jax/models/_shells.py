@@ -27,11 +27,13 @@ class Shells(NamedTuple):
       electrons: of the neutral atom's valence shells.
       present: whether it has an s, p and d shell.
       levels: eV, of the free atom's shells where the method's parameters say them, else usual ones.
+      energy: eV, electrons of the free atom times their levels; 0 where the parameters say none.
     """
 
     electrons: Int[np.ndarray, " elements"]
     present: Bool[np.ndarray, "elements 3"]
     levels: Float[np.ndarray, "elements 3"]
+    energy: Float[np.ndarray, " elements"]
 
 
 @functools.cache
@@ -43,7 +45,7 @@ def of(method: str) -> Shells:
     numbers = [elements.element(symbol).atomic_number for symbol in symbols]
     electrons = np.zeros(max(numbers) + 1, int)
     present = np.zeros((len(electrons), 3), bool)
-    levels = np.tile(_USUAL_EV, (len(electrons), 1))
+    levels, energy = np.tile(_USUAL_EV, (len(electrons), 1)), np.zeros(len(electrons))
     for number, symbol in zip(numbers, symbols, strict=True):
         element = parameters.parameters(symbol)
         electrons[number] = round(element.valence_electrons)
@@ -54,7 +56,41 @@ def of(method: str) -> Shells:
         ]
         for letter, level in element.onsite.items():
             levels[number, "spd".index(letter)] = level * HARTREE_EV
-    return Shells(electrons, present, levels)
+            energy[number] += _held(element, letter) * level * HARTREE_EV
+    return Shells(electrons, present, levels, energy)
+
+
+def _held(element: parameters.ElementParameters, letter: str) -> float:
+    """Return the electrons of a free atom's valence shell."""
+    return sum(element.configuration[shell] for shell in element.valence if shell[1] == letter)
+
+
+@functools.cache
+def properties() -> Float[np.ndarray, "elements properties"]:
+    """Return what is known of PTBP's elements by Z: mean 0, deviation 1, and 0 for all others.
+
+    Of each of the s, p and d shells: whether there is one, its principal quantum number, level,
+    Hubbard and electrons; the radii of PTBP's confinements, the width of its repulsion, and the
+    covalent radius. An element without a shell has the mean of those that have it.
+    """
+    found = {}
+    for symbol in parameters.covered_symbols():
+        element = parameters.parameters(symbol)
+        shells = {shell[1]: int(shell[0]) for shell in element.valence}
+        row: list[float] = []
+        for letter in "spd":
+            if letter not in shells:
+                row += [0.0, *[np.nan] * 4]
+                continue
+            row += [1.0, shells[letter], element.onsite[letter], element.hubbard[letter]]
+            row.append(_held(element, letter))
+        row += [element.r0_wave, element.r0_density, element.repulsion_width]
+        found[element.atomic_number] = [*row, elements.element(symbol).covalent_radius_ang]
+    values = np.array(list(found.values()))
+    values = (values - np.nanmean(values, axis=0)) / np.maximum(np.nanstd(values, axis=0), 1e-6)
+    table = np.zeros((max(found) + 1, values.shape[1]))
+    table[list(found)] = np.nan_to_num(values)
+    return table
 
 
 def _gfn2() -> Shells:
@@ -69,4 +105,5 @@ def _gfn2() -> Shells:
     present[[*_S, *_SP], 2] = False
     present[list(_S), 1] = False
     levels = np.tile(_USUAL_EV, (_LAST + 1, 1))
-    return Shells(np.concatenate([[0], outside]), present, levels)
+    electrons = np.concatenate([[0], outside])
+    return Shells(electrons, present, levels, np.zeros(_LAST + 1))

@@ -73,11 +73,12 @@ TORCH = {
 class Model(Architecture):
     """Reads distances below the cutoff (Å) and element embeddings, as in PyTorch Geometric.
 
-    Weights start as Flax's layers do. With the reference's start (embeddings of deviation 1 instead
-    of 1/√hidden, Glorot-uniform layers) the experiment card's test error is half as large again.
+    Weights start as Flax's layers do. With the reference's start, `init=torch` (embeddings of
+    deviation 1 instead of 1/√hidden), the experiment card's test error is half as large again.
     """
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
+    glorot_layers: ClassVar[tuple[str, ...]] = ("*",)
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1

@@ -7,7 +7,8 @@ filled from below with the pair's valence electrons, give HOMO, LUMO, gap and ba
 eigenvectors give charges.
 """
 
-from typing import Any, ClassVar, Literal
+import functools
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from qc_jax.chem import elements
 from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE, HARTREE_EV
 from qc_jax.data import labels as formulas
 from qc_jax.data.batch import Batch
@@ -33,6 +35,8 @@ _SPREAD_EV = 3.0
 _LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
 _COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
+_LARGEST_STRETCH = 0.7  # of the logarithm of the distance over the sum of the covalent radii
+_LARGEST_SCREEN = 6.0  # of the logarithm of the repulsion's correction
 _LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
 # Targets that those are read off, too, which are not computed.
 _READ = ("e_homo_ev", "e_lumo_ev", "band_energy_ev", "total_energy_ev", "dipole_mag_d", "q_absmean")
@@ -40,7 +44,7 @@ _EMBEDDING_START = 0.15  # standard deviation
 
 
 class Model(Architecture):
-    """Reads two elements and their distance.
+    """Reads two elements and their distance, or the elements alone and finds the distance.
 
     Orbitals of axial symmetry σ, π and δ do not mix: the matrix falls into blocks of 6, 4 and 2
     orbitals, of which the last two count twice. Both atoms' p and d orbitals are oriented from
@@ -48,8 +52,6 @@ class Model(Architecture):
     Targets that it does not know by name are read off the network's last layer and some of the
     others.
     """
-
-    inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
 
     outputs: int = 1
     hidden: int = 256
@@ -59,7 +61,18 @@ class Model(Architecture):
     cutoff: float = field(6.0, above=0)  # Å, where the last Gaussian stands; atoms see beyond
     # Whose shells and valence electrons the elements have.
     basis: Literal["gfn2_xtb", "ptbp"] = "ptbp"
+    # Elements by what is known of their free atoms instead of by weights of their own: also of
+    # elements that training has not seen.
+    described: bool = False
+    # Whether it reads the distance; else it is one of its predictions, a correction of the sum of
+    # the covalent radii, and the pair lies along z.
+    reads_positions: bool = True
     targets: tuple[str, ...] = ()  # what the outputs are, given by `for_targets`
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return what it reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        return ("atomic_numbers", "positions") if self.reads_positions else ("atomic_numbers",)
 
     @property
     def max_atomic_number(self) -> int:
@@ -81,6 +94,10 @@ class Model(Architecture):
                 column = labels[:, self.targets.index(name), None].astype(np.float64)
                 constants, mean = additive_constants(numbers, column)
                 each = np.where(np.isin(np.arange(len(constants)), numbers), mean / 2, 0)
+                if self.described:
+                    energies = _shells.of(self.basis).energy
+                    found["constants"] = {"atomic_energy": energies.astype(np.float32)}
+                    break
                 energies = (constants[:, 0] + each)[: self.max_atomic_number + 1]
                 found["constants"] = {"atomic_energy": energies.astype(np.float32)}
                 break
@@ -90,14 +107,12 @@ class Model(Architecture):
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
         """A Batch of B pairs → [B, outputs]."""
         numbers, distance = pair(batch)
+        if not self.reads_positions:
+            radii = jnp.asarray(_covalent_radii(self.max_atomic_number), jnp.float32)
+            distance = radii[numbers].sum(axis=1, keepdims=True)
         distance = jnp.maximum(distance, _LEAST_ANG)
-        rows = self.max_atomic_number + 1
-        e = nn.Embed(
-            rows,
-            self.embedding,
-            embedding_init=nn.initializers.normal(_EMBEDDING_START),
-            name="elements",
-        )(numbers)
+        start = nn.initializers.normal(_EMBEDDING_START)
+        e = self._of_elements(numbers, self.embedding, "elements", start)
         reach = _radial.gaussians(distance[:, 0], self.gaussians, self.cutoff)
         reach = jnp.concatenate([reach, distance / 3, 1 / distance], axis=-1)
         reach = jnp.broadcast_to(reach[:, None], (*numbers.shape, reach.shape[-1]))
@@ -108,7 +123,12 @@ class Model(Architecture):
         for layer in range(self.layers - 1):
             h = h + nn.silu(Dense(self.hidden, name=f"layer_{layer}")(h))
 
-        known = self._known(numbers, distance[:, 0], h, batch)
+        length = distance[:, 0]
+        if not self.reads_positions:
+            start = nn.initializers.zeros
+            longer = Dense(1, kernel_init=start, name="length")(h).sum(axis=(1, 2))
+            length *= jnp.exp(_LARGEST_STRETCH * jnp.tanh(longer))
+        known = self._known(numbers, length, h, batch)
         names = self.targets or ("",) * self.outputs
         count = sum(name not in known for name in names)
         if count:
@@ -126,6 +146,15 @@ class Model(Architecture):
             else:
                 columns.append(next(others))
         return jnp.stack(columns, axis=-1)
+
+    def _of_elements(
+        self, numbers: jax.Array, features: int, name: str, start: nn.initializers.Initializer
+    ) -> Float[Array, "batch 2 features"]:
+        """What the network holds of each element, or makes of what is known of it."""
+        if not self.described:
+            embed = nn.Embed(self.max_atomic_number + 1, features, embedding_init=start, name=name)
+            return embed(numbers)
+        return _Described(features, start, name=name)(numbers)
 
     def _known(
         self, numbers: jax.Array, distance: jax.Array, h: jax.Array, batch: Batch
@@ -154,20 +183,22 @@ class Model(Architecture):
         # Of the first atom, whose partner has the opposite; the moment points to the second.
         dipole = -_DEBYE * charge * distance + _odd(moment)
 
-        atoms = nn.Embed(rows, 3, embedding_init=nn.initializers.zeros, name="atoms")(
-            numbers
-        )  # [B, 2, 3]
+        atoms = self._of_elements(numbers, 3, "atoms", nn.initializers.zeros)  # [B, 2, 3]
         # The repulsion of GFN2-xTB, of effective charges and steepnesses, times a correction.
         cores = 2 * jnp.exp(atoms[..., 0])
         steepness = jnp.exp(atoms[..., 1].sum(axis=1) / 2) * (distance / BOHR_ANG) ** 1.5
         repulsion = cores.prod(axis=1) * _COULOMB_EV_ANG / distance
-        repulsion = repulsion * jnp.exp(screen.sum(axis=1) - steepness)
+        # Bounded: one step that overshoots would make it infinite, and end the training.
+        screen = _LARGEST_SCREEN * jnp.tanh(screen.sum(axis=1) / _LARGEST_SCREEN)
+        repulsion = repulsion * jnp.exp(screen - steepness)
 
         constants = self.variable("constants", "atomic_energy", jnp.zeros, rows).value
         total = (constants[numbers] + atoms[..., 2] + energy).sum(axis=1)
         total += self.param("band_share", nn.initializers.zeros, ()) * band
         gap = jnp.maximum(lumo - homo, 0)
-        along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
+        along = distance
+        if self.reads_positions:
+            along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
         size = jnp.abs(charge)
         return {
             **formulas.of_levels(homo, lumo, gap, jnp.maximum(gap, _LEAST_GAP_EV)),
@@ -195,14 +226,12 @@ class Model(Architecture):
           basis: of the elements.
         """
         present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
-        rows = self.max_atomic_number + 1
-        start = nn.initializers.normal(0.3)
-        free = nn.Embed(rows, 3, embedding_init=start, name="shells")
+        free = self._of_elements(numbers, 3, "shells", nn.initializers.normal(0.3))
         levels = jnp.asarray(basis.levels, jnp.float32)[numbers]  # [B, 2, 3]
-        onsite = levels + _SPREAD_EV * free(numbers)
-        elements = Dense(2 * (9 + 4 + 1), name="matrix")(h)
+        onsite = levels + _SPREAD_EV * free
+        entries = Dense(2 * (9 + 4 + 1), name="matrix")(h)
         found, first = [], []
-        for m, part in enumerate(jnp.split(elements, (18, 26), axis=-1)):  # σ, π, δ
+        for m, part in enumerate(jnp.split(entries, (18, 26), axis=-1)):  # σ, π, δ
             n = 3 - m  # shells of l ≥ m, an orbital each
             there, diagonal = present[..., m:], onsite[..., m:]
             own, between = jnp.moveaxis(part.reshape(*part.shape[:2], 2, n, n), 2, 0)
@@ -223,6 +252,27 @@ class Model(Architecture):
         order = jnp.argsort(levels, axis=0)
         levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
         return levels, part
+
+
+@functools.cache
+def _covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
+    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
+    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
+    return np.array([0.0, *found])
+
+
+class _Described(nn.Module):
+    """A network of the elements' properties, bounded: of elements unlike any seen, too."""
+
+    features: int
+    start: nn.initializers.Initializer
+    hidden: int = 64
+
+    @nn.compact
+    def __call__(self, numbers: jax.Array) -> jax.Array:
+        known = jnp.asarray(_shells.properties(), jnp.float32)[numbers]
+        h = nn.silu(Dense(self.hidden, name="in")(known))
+        return jnp.tanh(nn.Dense(self.features, kernel_init=self.start, name="out")(h))
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:

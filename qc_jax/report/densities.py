@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from qc_jax.canvas import densities
 from qc_jax.chem.units import BOHR_ANG
+from qc_jax.data import files
 from qc_jax.report.gallery import Column, describe, draw_column, start_page
 
 _POWER = 0.25  # of the values, which colours go with: 29 e/Å³ near silver, 0.01 about caesium
@@ -29,10 +30,11 @@ def plot_densities(path: str | os.PathLike, pairs: Sequence[str], size: int = 19
     """Writes what `draw_densities` draws as a PNG, 1920 pixels wide.
 
     Raises:
-      InputError: see `draw_densities`.
+      InputError: see `draw_densities`, or the picture cannot be written.
       NotConverged: the charges of a pair do not settle.
     """
-    draw_densities(pairs, size).savefig(path, facecolor="white", dpi=_DPI)
+    with files.atomic_write(path) as partial:
+        draw_densities(pairs, size).savefig(partial, format="png", facecolor="white", dpi=_DPI)
 
 
 def draw_densities(pairs: Sequence[str], size: int = 192, shades: int = 256) -> Figure:

@@ -12,6 +12,7 @@ from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
 from qc_jax.canvas import CHANNELS, features, render
+from qc_jax.data import files
 from qc_jax.data.table import PairTable
 
 _DPI = 100
@@ -29,9 +30,10 @@ def plot_canvases(path: str | os.PathLike, table: PairTable, size: int = 32) -> 
     """Writes what `draw_canvases` draws as a PNG, 1600 pixels wide.
 
     Raises:
-      InputError: the size is too small.
+      InputError: the size is too small, or it cannot be written.
     """
-    draw_canvases(table, size).savefig(path, facecolor="white")
+    with files.atomic_write(path) as partial:
+        draw_canvases(table, size).savefig(partial, format="png", facecolor="white")
 
 
 def draw_canvases(table: PairTable, size: int = 32, shades: int = 256) -> Figure:

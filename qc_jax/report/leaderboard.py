@@ -199,8 +199,8 @@ def pair_errors(
       predictions: of a training, by name.
 
     Returns:
-      Columns `name`, `seed`, `true`, `predicted`, `error` (absolute); None where the predictions
-      of a training are not kept.
+      Columns `name`, `seed`, `true`, `predicted`, `error` (absolute); None where there are none, or
+      those of a training are not kept.
     """
     found = []
     for training, seed in zip(trained.training, trained.seed, strict=True):
@@ -217,9 +217,10 @@ def pair_errors(
                     "predicted": kept.predicted[:, column],
                     "error": kept.errors(target),
                 }
-            ).dropna(subset="true")
+            ).dropna(subset=["true", "predicted"])
         )
-    return pd.concat(found, ignore_index=True) if found else None
+    whole = pd.concat(found, ignore_index=True) if found else None
+    return None if whole is None or whole.empty else whole
 
 
 def verdicts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import figure
 
+from qc_jax.data import files
 from qc_jax.data.targets import target
 from qc_jax.evaluate.predictions import Predictions
 
@@ -49,4 +50,5 @@ def plot_scored(
         axis.set_xlabel(f"true ({target(name).unit})")
         axis.set_ylabel(f"predicted ({target(name).unit})")
         axis.set_aspect("equal", adjustable="datalim")
-    page.savefig(path, dpi=130)
+    with files.atomic_write(path) as partial:
+        page.savefig(partial, format="png", dpi=130)

@@ -11,13 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from qc_jax.errors import InputError
+from qc_jax.data import files
+from qc_jax.errors import NUMBER, InputError, expect_fields
 from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard
 from qc_jax.runs import results, sweep
-from qc_jax.runs.workdir import Workdir
+from qc_jax.runs.workdir import EPOCH, Workdir
 
 PACKAGED = "leaderboard.parquet"
+_COMMAND = {
+    **{"command": str, "event": str, "time?": str, "machine?": str, "seconds?": NUMBER},
+    **{"versions?": {...: str}, "left_out?": [str]},
+}
 _PLACE = re.compile(r"(--?(?:workdir|data_dir|out)[= ])('[^']*'|\S+)")
 
 
@@ -73,12 +78,16 @@ class Source:
           InputError: the file is damaged.
         """
         path = self.workdirs.get(training, Path()) / "predictions.npz"
-        return predictions.read(path) if path.is_file() else None
+        return predictions.read(path) if path.exists() else None
 
     def epochs(self, training: str) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; none where that is not kept."""
+        """The lines of metrics.jsonl; none where that is not kept.
+
+        Raises:
+          InputError: a line is none.
+        """
         path = self.workdirs.get(training, Path()) / "metrics.jsonl"
-        return _lines(path)
+        return _lines(path, EPOCH)
 
 
 def read(path: str | os.PathLike) -> Source:
@@ -95,6 +104,9 @@ def read(path: str | os.PathLike) -> Source:
         raise InputError(f"{path}: no such directory; expected the workdir of a benchmark")
     single = (path / "config.json").exists()
     folder = path / "trainings"
+    for each in (folder, path / "studies"):
+        if each.exists() and not each.is_dir():
+            raise InputError(f"{each}: expected a directory, got a file")
     # A directory that another process is about to claim holds no config.json yet.
     all_of = {
         one.name: one
@@ -140,7 +152,7 @@ def read(path: str | os.PathLike) -> Source:
         frame=own,
         aside=aside,
         studies=studies,
-        commands=tuple(_lines(path / "commands.jsonl")),
+        commands=tuple(_lines(path / "commands.jsonl", _COMMAND)),
         unfinished=tuple(unfinished),
         left_out=left_out,
         workdirs=done,
@@ -206,20 +218,23 @@ def packaged() -> Source | None:
     )
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file of JSON lines; none where it is not there.
+def _lines(path: Path, kind: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a file of JSON lines, each of a kind; none where it is not there.
 
     Raises:
-      InputError: a line is no JSON. The last may be torn by a kill, and is not read then.
+      InputError: a line is none. The last may be torn by a kill, and is not read then.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = files.read_text(path).splitlines()
     found = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(json.loads(line))
+            value = json.loads(line)
         except ValueError as error:
             if number < len(lines):
                 raise InputError(f"{path} line {number}: expected JSON: {error}") from error
+            continue
+        expect_fields(f"{path} line {number}", value, kind)
+        found.append(value)
     return found

@@ -117,7 +117,7 @@ def load(path: pathlib.Path, preset: str = "") -> ConfigDict:
         config = made(preset) if preset else made()
     except InputError as error:
         raise InputError(f"--config={path}: {error}") from error
-    except Exception as error:  # it is the user's code
+    except (Exception, SystemExit) as error:  # it is the user's code
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"line {error.lineno}" if isinstance(error, SyntaxError) else f"line {last.lineno}"
         raise InputError(f"--config={path}: {where}: {type(error).__name__}: {error}") from error

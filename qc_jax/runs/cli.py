@@ -43,7 +43,10 @@ EXTRAS = {
 # What a machine may refuse anywhere; also in the words of libraries that are not Python's.
 _REFUSED = {
     code: os.strerror(code)
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+    for code in (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP),
+    )
 }
 _HELP = {"-h", "-help", "--help", "--helpfull", "-?"}
 

@@ -17,7 +17,7 @@ from qc_jax import models
 from qc_jax.canvas.basis import check_size
 from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, expect
 from qc_jax.train.config import TrainConfig
 
 SCHEMA = 1  # of config.json and run.json; a newer one is refused
@@ -222,6 +222,8 @@ class RunConfig:
     image_weights_sha256: str = ""
 
     def __post_init__(self):
+        expect("model", self.model, ModelConfig, "a ModelConfig")
+        expect("train", self.train, TrainConfig, "a TrainConfig")
         choose("scale_on", self.scale_on, ("train", "all"))
         choose("scale_by", self.scale_by, ("range", "residual"))
         choose("missing_labels", self.missing_labels, ("drop", "mask"))

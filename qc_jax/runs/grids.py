@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from qc_jax.data import files
 from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
@@ -94,8 +95,7 @@ def note_command(directory: str | os.PathLike, **more: Any) -> None:
         "versions": building.versions(),
         **more,
     }
-    with open(os.path.join(directory, "commands.jsonl"), "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    files.append_line(os.path.join(directory, "commands.jsonl"), json.dumps(line))
 
 
 def _module() -> list[str]:

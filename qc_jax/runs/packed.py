@@ -122,7 +122,7 @@ def read(path: str | os.PathLike) -> Packed:
     if has_pairs and config.data in SHIPPED:
         pairs = _of_shipped(path, config)
     elif has_pairs:
-        pairs = Pairs.of_arrays(part(_PAIRS), path)
+        pairs = Pairs.of_arrays(part(_PAIRS), len(config.target_names), path)
     return Packed(
         config, record, pairs, unflatten_dict(part(_WEIGHT), sep="/"), part(_SCALER), result
     )

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from qc_jax.data import files, scaling
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.table import PairTable
-from qc_jax.errors import InputError
+from qc_jax.errors import NUMBER, InputError, expect_fields
 from qc_jax.runs import building
 from qc_jax.runs.building import Run
 from qc_jax.runs.config import SCHEMA
@@ -78,24 +78,35 @@ class Pairs:
         files.write_npz(path, arrays)
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "Pairs":
-        """Return what `write` wrote.
+    def read(cls, path: str | os.PathLike, targets: int) -> "Pairs":
+        """Return what `write` wrote of a run with so many targets.
 
         Raises:
           InputError: It is not there, damaged or something else.
         """
-        return cls.of_arrays(files.read_npz(path, "the pairs of a run"), os.fspath(path))
+        arrays = files.read_npz(path, "the pairs of a run")
+        return cls.of_arrays(arrays, targets, os.fspath(path))
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray], path: str) -> "Pairs":
-        """Return those whose arrays a file at `path` held.
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], targets: int, path: str) -> "Pairs":
+        """Return those of a run with so many targets whose arrays a file at `path` held.
 
         Raises:
           InputError: they are others.
         """
         found: dict[str, Any] = {"features": None, **arrays}
         try:
-            return cls(**found)
+            made = cls(**found)
+            rows = len(made.names)
+            features = () if made.features is None else (made.features,)
+            if (
+                *(made.positions.shape, made.labels.shape, made.names.dtype.kind),
+                *(len(each) for each in features),
+            ) != ((rows, 2, 3), (rows, targets), "U", *(rows for _ in features)):
+                raise TypeError("arrays of other shapes")
+            if not all(np.isfinite(each).all() for each in (made.positions, *features)):
+                raise TypeError("numbers that are not finite")
+            return made
         except TypeError as error:
             raise InputError(f"{path}: expected the pairs of a run: {error}") from error
 
@@ -164,8 +175,7 @@ class Record:
           InputError: It is not there, damaged, something else or of a newer schema.
         """
         found = files.read_json(path)
-        if not isinstance(found, dict):
-            raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
+        expect_fields(str(path), found, {})
         schema = found.pop("schema", None)
         if type(schema) is not int or schema > SCHEMA:
             raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
@@ -191,9 +201,10 @@ class Record:
             if len(offsets) != targets or not np.isfinite(offsets).all():
                 raise ValueError(f"offsets: expected {targets} numbers, got {found['offsets']}")
             domain = found["domain"]
-            for key in ("split", "left_out", "provenance", "element_offsets"):
-                if not isinstance(found[key], dict):
-                    raise ValueError(f"{key}: expected fields and their values")
+            expect_fields("split", found["split"], {...: [str]})
+            expect_fields("left_out", found["left_out"], {...: str})
+            expect_fields("provenance", found["provenance"], {})
+            expect_fields("element_offsets", found["element_offsets"], {...: [NUMBER]})
             by_element = {
                 key: tuple(map(float, of)) for key, of in found["element_offsets"].items()
             }

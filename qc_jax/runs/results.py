@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data import files
-from qc_jax.errors import InputError
+from qc_jax.data.targets import TARGETS
+from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.statistics import skill
 
 # What a row says, beside the number: what was trained on what, how, and with which code. `setting`
@@ -29,7 +30,7 @@ BENCHMARK = "benchmark"  # the study that a training on its own is of
 FINISHED = "finished"  # the status of a training that has not failed
 
 # What tells the rows of one training, or of what stands for one, from those of another.
-KEY = ("study", "training", "model", "split", "setting", "varied", "target", "seed")
+KEY = ("study", "data", "training", "model", "split", "setting", "varied", "target", "seed")
 
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
 # interval is that of `mae`, 95 % by bootstrap over test rows.
@@ -148,6 +149,20 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         for name, kind in _KINDS.items():
             if kind != "text":
                 frame[name] = pd.to_numeric(frame[name])
+        errors = frame.metric.str.contains("mae(?!_change)|rmse|median_ae")
+        odd = np.isinf(frame.value) | (errors & (frame.value < 0))
+        if odd.any():
+            row = int(odd.to_numpy().argmax())
+            words = f"{frame.metric.iloc[row]} {frame.value.iloc[row]}"
+            raise InputError(f"{path}: row {row + 1}: no error can be {words}")
+        for name in frame.target[frame.target != ""].unique():
+            choose(f"target in {path}", name, TARGETS)
+        own = frame[(frame.study == BENCHMARK) & (frame.status == FINISHED)]
+        for name in own.metric.unique():
+            choose(f"metric in {path}", name, (*METRICS, P_AGAINST_SECOND))
+        for name, unit in own[["target", "unit"]].drop_duplicates().itertuples(index=False):
+            if unit != TARGETS[name].unit:
+                raise InputError(f"{path}: expected {name} in {TARGETS[name].unit}, got {unit!r}")
         twice = frame.duplicated([*KEY, "metric"])
         if twice.any():
             row = int(twice.to_numpy().argmax())
@@ -160,7 +175,7 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: no such file; expected the results of a benchmark") from None
     except InputError:
         raise
-    except (*files.DAMAGE, KeyError) as error:
+    except (*files.DAMAGE, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected a table of results: {error}") from error
 
 

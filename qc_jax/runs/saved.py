@@ -37,6 +37,9 @@ from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.state import State, add_replica_axis, init, select_replica
 
+# What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
+_ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SavedRun:
@@ -129,6 +132,8 @@ class SavedRun:
         Raises:
           InputError: As `predict`.
         """
+        if distance is not None:
+            expect("distance", distance, (int, float), "a length in Å")
         if isinstance(what, Batch):
             return what
         given = (
@@ -191,10 +196,13 @@ class SavedRun:
         Raises:
           InputError: A pair or an element is not known, or atoms are none that the model can take.
         """
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         batch = self.structures(what, distance)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
-        if self.domain is not None and not by_name and "positions" in self.model.inputs:
-            warn_outside(self.domain, batch, self.model.cutoff)
+        if self.domain is not None and not by_name:
+            reads = "positions" in self.model.inputs
+            warn_outside(self.domain, batch, self.model.cutoff, positions=reads)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 
@@ -207,7 +215,14 @@ class SavedRun:
     def predict_forces(
         self, what: Any, batch_size: int = 256
     ) -> Float[np.ndarray, "structures atoms 3"]:
-        """Predict forces (eV/Å) on atoms as `predict` takes them; zero for padding."""
+        """Predict forces (eV/Å) on atoms as `predict` takes them; zero for padding.
+
+        Raises:
+          InputError: As `predict`, or the model has no forces, or several outputs.
+        """
+        energy_column(self)
+        if len(self.targets) > 1:
+            raise InputError(f"expected a model of one energy, got {', '.join(self.targets)}")
         batch = self.structures(what)
         return predict.predict_forces(self.model, self.variables, self.scaler, batch, batch_size)
 
@@ -248,9 +263,10 @@ class SavedRun:
         Raises:
           InputError: The directory holds something else, or cannot be written.
         """
+        expect("path", path, (str, os.PathLike), "a directory")
         target = pathlib.Path(path)
         if self.path is not None:
-            if target.exists() and any(target.iterdir()):
+            if target.exists() and (not target.is_dir() or any(target.iterdir())):
                 raise InputError(f"{target}: expected a new or empty directory")
             shutil.copytree(self.path, target, dirs_exist_ok=True)
             return dataclasses.replace(self, path=target)
@@ -304,6 +320,11 @@ def load(path: str | os.PathLike) -> SavedRun:
         return _unpacked(packed.read_shipped(os.fspath(path)))
     if os.fspath(path).endswith(".npz"):
         return _unpacked(packed.read(path))
+    if not os.path.exists(path):
+        raise InputError(
+            f"{path} is not a work directory of experiments.train: there is none; models that come "
+            f"with the package: {', '.join(packed.index())}"
+        )
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():
@@ -316,7 +337,7 @@ def load(path: str | os.PathLike) -> SavedRun:
         model=model,
         state=restore(workdir, model, config),
         record=record,
-        pairs=Pairs.read(pairs) if pairs.exists() else None,
+        pairs=Pairs.read(pairs, len(config.target_names)) if pairs.exists() else None,
         path=workdir.path,
         seconds=(result := workdir.result() or {}).get("seconds", {}),
         result=result,
@@ -377,6 +398,34 @@ def restore(workdir: Workdir, model: models.Architecture, config: RunConfig) -> 
     if states is None:
         raise InputError(f"{workdir.checkpoints} holds no checkpoint; train first")
     return select_replica(states, 0)
+
+
+def energy_column(run: SavedRun) -> int:
+    """Return which output of a model is the energy that its forces belong to.
+
+    Raises:
+      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
+    """
+    name, model = run.config.model.name, run.model
+    if "positions" not in model.inputs:
+        raise InputError(f"{name} reads no positions, so it has no forces")
+    others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
+    if others:
+        raise InputError(
+            f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
+            "expected a model of elements and positions alone"
+        )
+    rough = model.not_smooth_reason
+    if rough:
+        raise InputError(f"{name} is no smooth function of positions: {rough}")
+    for energy in _ENERGIES:
+        if energy in run.targets:
+            return run.targets.index(energy)
+    raise InputError(
+        f"the model predicts {', '.join(run.targets)}; dynamics needs an energy that "
+        f"atoms move on: expected a training with --config.target={_ENERGIES[1]} "
+        f"(or {_ENERGIES[0]})"
+    )
 
 
 def _symbols(name: str) -> list[str]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import total_offsets
+from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import leaking_inputs, target
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect
 from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
@@ -203,6 +204,7 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
       InputError: The data are gone or have changed, or no test row is left.
     """
     if table is not None:
+        expect("table", table, (PairTable, Structures), "a table of the run's data")
         parts = building.from_config(run.config, table)
         if parts.config.data_fingerprint != run.config.data_fingerprint:
             raise InputError("table: expected the one that the run was trained on, got another")

@@ -1,6 +1,7 @@
 """Sweeps: the trainings that `config.sweep` asks for, trained as a grid and scored one by one."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import time
@@ -10,7 +11,7 @@ from typing import Any
 from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.runs import building, initial, record, results, scoring, sources
+from qc_jax.runs import building, cards, initial, record, results, scoring, sources
 from qc_jax.runs.config import SWEPT, ModelConfig, RunConfig, SweepConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
@@ -271,7 +272,9 @@ _ASIDE = ("checkpoint_every", "checkpoint_minutes", "parallel")
 
 
 def setting(config: Mapping[str, Any]) -> str:
-    """Where a configuration departs from the published protocol, 'train_fraction 0.1'; '' nowhere.
+    """Where a configuration departs from its model's card, 'train_fraction 0.1'; '' nowhere.
+
+    A model without a card is held against the published protocol.
 
     What the table has columns for is not named.
     """
@@ -283,16 +286,21 @@ def setting(config: Mapping[str, Any]) -> str:
         + [
             f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
             for key, value in {**config, **model}.items()
-            if key in usual
-            and key not in (*_TOLD, *_ASIDE)
-            and (tuple(value) if isinstance(value, list) else value) != usual[key]
+            if key in usual and key not in (*_TOLD, *_ASIDE) and _plain(value) != _plain(usual[key])
         ]
     )
 
 
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@functools.cache
 def _usual(name: str, source: str) -> dict[str, Any]:
-    """The published values of what a setting may depart from."""
+    """The values of a model's card, of what a setting may depart from."""
     usual = RunConfig(ModelConfig.from_dict({"name": name, "source": source})).to_dict()
+    if not source and name in cards.names():
+        usual |= cards.load(*cards.find(name)).to_dict()
     usual |= usual["model"]
     keys = (*building.SPEC, "split_seed", *dataclasses.asdict(TrainConfig()), *usual["model"])
     aside = ("data", "data_dir", "split", "name", "source")

@@ -9,11 +9,26 @@ from typing import Any
 import filelock
 
 from qc_jax.data import files
-from qc_jax.errors import InputError
+from qc_jax.errors import NUMBER, InputError, expect_fields
 from qc_jax.runs.config import RunConfig
 from qc_jax.train.observers import Observer
 
 _HELD: dict[str, filelock.BaseFileLock] = {}  # by their paths; a lock is gone when the process is
+# What the files that are read again hold at least.
+_ERRORS = {...: {...: NUMBER}}  # by target and metric
+_RESULT = {
+    **{name: str for name in ("model", "dataset", "data_fingerprint", "split")},
+    **{name: int for name in ("parameters", "epochs", "best_epoch")},
+    "split_sizes": {name: int for name in ("train", "validation", "test")},
+    "units": {...: str},
+    "leaked_by": {...: [str]},
+    "test": _ERRORS,
+    "baselines": {...: _ERRORS},
+    "left_out": {...: str},
+    "seconds": {...: NUMBER},
+    "versions": {...: str},
+}
+EPOCH = {"epoch": int, "seconds": NUMBER, "validation_mae": {...: NUMBER}}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -133,7 +148,7 @@ class Workdir(Observer):
         """What `write_result` wrote; None while the run is not finished."""
         if not (self.path / "result.json").exists():
             return None
-        return self._read("result.json", "the result of experiments.train", ("model", "test"))
+        return self._read("result.json", "the result of experiments.train", _RESULT)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json: the run is finished."""
@@ -144,7 +159,7 @@ class Workdir(Observer):
         """What `write_failure` wrote; None where the run did not fail."""
         if not (self.path / "failure.json").exists():
             return None
-        return str(self._read("failure.json", "a run that failed", ("error",))["error"])
+        return str(self._read("failure.json", "a run that failed", {"error": str})["error"])
 
     def write_failure(self, error: str) -> None:
         """Writes failure.json: the run ended without a result and is not tried again."""
@@ -155,8 +170,10 @@ class Workdir(Observer):
         """The first `epochs` lines of metrics.jsonl; later ones, of lost work, are cut off."""
         path = self.path / "metrics.jsonl"
         # The last line may be torn by a kill; what a checkpoint covers was complete before it.
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        lines = text.splitlines()[:epochs]
+        lines = []
+        if path.exists():
+            with files.reading(path, errors="replace") as file:
+                lines = file.read().splitlines()[:epochs]
         if len(lines) < epochs:
             raise InputError(
                 f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
@@ -170,26 +187,14 @@ class Workdir(Observer):
         """Adds one epoch to metrics.jsonl, unless it stands there."""
         if resumed or not self.writes:
             return
-        path = self.path / "metrics.jsonl"
-        try:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"{self.path / 'metrics.jsonl'}: cannot be written: {error.strerror}"
-            ) from error
+        files.append_line(self.path / "metrics.jsonl", json.dumps(line))
 
-    def _read(self, name: str, what: str, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _read(self, name: str, what: str, kind: Mapping[str, Any] | None = None) -> dict[str, Any]:
         path = self.path / name
-        if not path.exists():
+        if not os.path.exists(path):  # unlike Path's it takes any text
             raise InputError(f"{self.path} is not {what}: it holds no {name}")
         found = files.read_json(path)
-        if not isinstance(found, dict):
-            raise InputError(f"{path}: expected fields and their values, got {found!r:.60}")
-        for key in keys:
-            if key not in found:
-                there = ", ".join(found) or "none"
-                raise InputError(f"{path}: expected a field {key!r}, got {there}")
+        expect_fields(str(path), found, kind or {})
         return found
 
 
@@ -197,10 +202,9 @@ def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     """One epoch of metrics.jsonl."""
     try:
         found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not {"epoch", "seconds"} <= found.keys():
+        expect_fields("", found, EPOCH)
+    except ValueError:  # an InputError is one
         raise InputError(
             f"{path}, line {number}: expected what epoch {number} measured, got {text!r:.60}"
-        )
+        ) from None
     return found

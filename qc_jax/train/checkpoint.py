@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -114,6 +115,9 @@ class Checkpoints:
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), like
         )
+        for path in pathlib.Path(self._directory, str(epoch)).rglob("*"):
+            if not (path.is_file() or path.is_dir()):  # orbax waits for ever at a named pipe
+                raise OSError(f"{path.name} is no file")
         there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
         for name in sorted(there.keys() | asked.keys()):
             if there.get(name) != asked.get(name):

@@ -42,6 +42,8 @@ class TrainConfig:
       plateau_patience: epochs without improvement that the plateau bears.
       min_lr: the plateau goes no lower.
       early_stopping_patience: epochs without a better validation loss before the training ends.
+      init: how weights start that a model leaves to its library: 'flax', or 'torch', as the
+        networks of the published benchmark do.
       keep: the weights that a training ends with: 'best', by the validation loss; or 'last', which
         the published code keeps as its best.
       seed: of split, initial weights, batch order and dropout.
@@ -84,6 +86,7 @@ class TrainConfig:
     plateau_patience: int = 10
     min_lr: float = 1e-6
     early_stopping_patience: int = 10
+    init: str = "flax"
     keep: str = "best"
     seed: int = 42
     checkpoint_every: int = 5
@@ -101,6 +104,7 @@ class TrainConfig:
                 raise InputError(f"{field.name}: expected {what}, got {value!r:.60}")
         choose("loss", self.loss, ("mae", "mse"))
         choose("optimizer", self.optimizer, ("adam", "adamw"))
+        choose("init", self.init, ("flax", "torch"))
         choose("keep", self.keep, ("best", "last"))
         choose("precision", self.precision, tuple(PRODUCTS))
         choose("parallel", self.parallel, ("auto", "data", "replicas"))

@@ -1,5 +1,6 @@
 """State: all that a training remembers, one pytree, what a checkpoint holds."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
-from qc_jax.models import Architecture
+from qc_jax.models import Architecture, as_torch
 from qc_jax.train import optimizer
 from qc_jax.train.config import TrainConfig
 
@@ -83,7 +84,9 @@ def init(
       seed: () instead of `settings.seed`; may be traced.
     """
     weights_key, key = jax.random.split(jax.random.key(settings.seed if seed is None else seed))
-    statistics = dict(model.init(weights_key, sample))
+    as_asked = as_torch(model) if settings.init == "torch" else contextlib.nullcontext()
+    with as_asked:
+        statistics = dict(model.init(weights_key, sample))
     params = statistics.pop("params")
     return State(
         epoch=jnp.int32(0),

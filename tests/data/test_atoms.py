@@ -52,13 +52,26 @@ def test_cells_as_ase_writes_them(tmp_path):
     ("text", "message"),
     [
         ("", "not an extended XYZ file|expected at least one frame"),
+        (
+            WATER + WATER.replace("3", "0"),
+            "line 6: not an extended XYZ file: got 0 atoms and 3 lines",
+        ),
+        (
+            WATER.replace("3\n", "99999999999\n"),
+            "line 1: .* got 99999999999 atoms and 3 lines behind",
+        ),
+        (WATER.replace("3\n", "-2\n"), "not an extended XYZ file"),
         ("three\n", "not an extended XYZ file: .*Expected xyz header"),
-        (WATER[:-20], "not an extended XYZ file: "),
+        (WATER[:-20], "line 1: not an extended XYZ file: "),
         (WATER.replace("water", "e=1 f='e=2' e=2"), "line 2: the key 'e' stands twice"),
         (WATER + WATER, "expected one frame, got 2"),
         (WATER.replace("O 0 0 0", "O 0 0"), "not an extended XYZ file: "),
         (WATER.replace("O 0 0 0", "Q 0 0 0"), "not an extended XYZ file: "),
-        (WATER.replace("O 0 0 0", "O 0 0 nan"), r"atom 0: expected finite coordinates, got \[0"),
+        (
+            WATER.replace("O 0 0 0", "O 0 0 1e9"),
+            r"atom 0: expected finite coordinates up to 1e\+06",
+        ),
+        (WATER.replace("O 0 0 0", "O 0 0 nan"), r"atom 0: expected finite coord.*, got \[0"),
         (WATER.replace("O 0 0 0", "X 0 0 0"), "atom 0: expected an element, H to Cm, got atomic n"),
         (WATER.replace("0.9 0 0.1", "0 0 0"), "2 atoms stand at one place"),
         (WATER.replace("water", 'Lattice="1 0 0 0 1 0"'), "not an extended XYZ file"),

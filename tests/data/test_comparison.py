@@ -24,7 +24,7 @@ def test_differences_are_the_seconds_less_the_firsts(small_table):
     assert homo["median"] == 0
     assert found.differences.loc["C_O", "e_homo_ev"] == pytest.approx(0.25)
     others = found.labels[found.labels.label != "e_homo_ev"]
-    assert (others.largest.fillna(0) == 0).all()
+    assert (others.largest.fillna(0) == 0).all() and set(others.worst) == {""}
     assert found.only == ((), ())
     assert found.swapped == found.repeated == ()
 

@@ -65,6 +65,33 @@ def test_a_named_pipe_is_refused_at_once(tmp_path):
         files.read_json(tmp_path / "pipe")
 
 
+def test_nothing_but_a_file_is_written_to(tmp_path):
+    for name in ("pipe", "other.partial"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name, kind in {
+        "pipe": "pipe: cannot be written: expected a file, got a named pipe",
+        "other": "other.partial: cannot be written: expected a file, got a named pipe",
+        "folder": "folder: cannot be written: expected a file, got a directory",
+        "link": "link: cannot be written: expected a file, got a device",
+    }.items():
+        with pytest.raises(InputError, match=kind):
+            files.write_text(tmp_path / name, "new")
+    with pytest.raises(InputError, match="expected a file, got a named pipe"):
+        files.append_line(tmp_path / "pipe", "new")
+    there = ["folder", "link", "other.partial", "pipe"]
+    assert sorted(os.listdir(tmp_path)) == there
+
+
+def test_lines_are_added(tmp_path):
+    for line in ("a", "b"):
+        files.append_line(tmp_path / "lines", line)
+    assert (tmp_path / "lines").read_text() == "a\nb\n"
+    with pytest.raises(InputError, match="nowhere/lines: cannot be written: No such file"):
+        files.append_line(tmp_path / "nowhere" / "lines", "a")
+
+
 def test_directories_and_devices_are_no_files(tmp_path):
     for path, kind in ((tmp_path, "a directory"), ("/dev/null", "a device")):
         with pytest.raises(files.NotRegularError, match=f"expected a file, got {kind}"):

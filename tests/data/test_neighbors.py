@@ -86,3 +86,17 @@ def test_what_cannot_be_searched(finder):
         finder.find(np.zeros((1, 3)), np.ones((3, 3)))
     with pytest.raises(InputError, match=r"cell: within 4.0 Å it is repeated .* at most 20000"):
         finder.find(np.zeros((1, 3)), 0.1 * np.eye(3))
+
+
+@pytest.mark.slow
+def test_rigid_bodies_of_jax_md_are_left_out_and_found(run_python):
+    code = """
+import sys
+from qc_jax.ops import jax_md
+jax_md().partition.neighbor_list
+assert "jax_md.rigid_body" not in sys.modules and not hasattr(jax_md(), "rigid_body")
+from jax_md import rigid_body
+print(rigid_body.square.points.shape)
+"""
+    done = run_python("-c", code)
+    assert done.stdout == "(4, 2)\n", done.stderr

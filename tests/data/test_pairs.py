@@ -15,7 +15,8 @@ def write(folder, text):
 
 
 def test_a_csv(tmp_path):
-    table = pairs.read(write(tmp_path, CSV))
+    with pytest.warns(UserWarning, match=r"my.csv: 1 of 5 columns are none .* as extras: method$"):
+        table = pairs.read(write(tmp_path, CSV))
     assert table.names.tolist() == ["Ag_Al", "H_O"]
     np.testing.assert_array_equal(table.atomic_numbers, [[47, 13], [1, 8]])
     np.testing.assert_allclose(table.targets["distance_ang"], [2.5, 0.97])
@@ -74,9 +75,18 @@ def test_npz_of_columns_and_of_a_table(small_table, tmp_path):
         ("name,distance_ang\nC_O_H,1\n", "row 1: expected two elements, got 'C_O_H'"),
         ("name,distance_ang\nC_O,1\nC_O,0\n", "row 2: expected a bond length above 0 Å"),
         ("name,distance_ang\nC_O,1_3\n", "row 1: distance_ang: expected a number, got '1_3'"),
+        ("name,distance_ang\nC_O,1e9\n", r"positions: row 0 \(C_O\) has an atom beyond 1e\+06 Å"),
         ("name,distance_ang\nC_O,nan\n", "row 1: expected a bond length above 0 Å"),
         ("name,distance_ang,e_homo_ev\nC_O,1,low\n", "row 1: e_homo_ev: expected a number, got 'l"),
         ("name,distance_ang,charge_0_e\nC_O,1,0\n", "missing: charge_1_e"),
+        ("name,distance_ang\nC\0_O,1\n", "line 2: no CSV: a NUL"),
+        ("name,element_0,element_1,distance_ang\nC_O,C,N,1\n", "row 1: name: expected that of C_N"),
+        ("name,distance_ang,atomic_number_1\nC_O,1,7\n", "atomic_number_1: .* C_O, got '7'"),
+        ("name,distance_ang,e_homo_ev\nC_O,1,inf\n", r"'e_homo_ev'\]: row 0 \(C_O\) is infinite"),
+        (
+            "name,distance_ang,e_homo_ev,i_ev\nC_O,1,-3,2\n",
+            "is 2, but what it follows from gives 3",
+        ),
     ],
 )
 def test_wrong_files(tmp_path, text, message):

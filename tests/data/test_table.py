@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from qc_jax.data import files
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, PairTable, open_table
 from qc_jax.errors import InputError
 
@@ -15,12 +16,13 @@ from qc_jax.errors import InputError
 def table() -> PairTable:
     """Three made-up rows: the numbers mean nothing, their places are all different."""
     rng = np.random.default_rng(0)
+    populations = rng.normal(size=(3, 2, 16))
     return PairTable(
         names=np.array(["Ag_Al", "H_H", "C_O"]),
         atomic_numbers=np.array([[47, 13], [1, 1], [6, 8]], np.int32),
         positions=rng.normal(size=(3, 2, 3)),
-        populations=rng.normal(size=(3, 2, 16)),
-        charges=rng.normal(size=(3, 2)),
+        populations=populations,
+        charges=9 - populations.sum(axis=2),  # of nine electrons
         dipole=rng.normal(size=(3, 3)),
         targets={"e_g_ev": np.array([0.5, np.nan, 2.0]), "e_homo_ev": np.array([-1.0, -2, -3])},
         provenance={"engine": "none", "left_out": {"He_He": "no minimum"}},
@@ -187,6 +189,34 @@ def test_atoms_at_one_place_are_refused(table):
     positions[2, 1] = positions[2, 0]
     with pytest.raises(InputError, match=r"positions: row 2 \(\w+\) has both atoms at one place"):
         dataclasses.replace(table, positions=positions)
+
+
+def test_populations_that_contradict_the_charges(small_table, tmp_path):
+    for factor in (-1, 0.5):
+        wrong = dataclasses.replace(small_table, populations=factor * small_table.populations)
+        wrong.save(tmp_path / "some.npz")
+        with pytest.raises(
+            InputError, match=r"populations: row \d+ .* contradicts the atoms' charges"
+        ):
+            PairTable.load(tmp_path / "some.npz")
+
+
+def test_reasons_that_are_none(table):
+    for wrong in ({"left_out": ["H_H"]}, {"disagreements": {"H_H": 3}}):
+        (key,) = wrong
+        with pytest.raises(InputError, match=rf"provenance\['{key}'\]: expected reasons"):
+            dataclasses.replace(table, provenance={**table.provenance, **wrong})
+
+
+def test_arrays_that_are_not_known_are_told(table, tmp_path):
+    table.save(tmp_path / "some.npz")
+    arrays = files.read_npz(tmp_path / "some.npz", "a table")
+    files.write_npz(
+        tmp_path / "some.npz",
+        arrays | {"target/e_nothing": arrays["target/e_g_ev"], "x": np.zeros(1)},
+    )
+    with pytest.warns(UserWarning, match="2 arrays are none that are known: target/e_nothing, x$"):
+        PairTable.load(tmp_path / "some.npz")
 
 
 def test_labels_that_contradict_what_they_follow_from(small_table, tmp_path):

@@ -136,3 +136,23 @@ def test_readme_snippet(run_python, tmp_path):
     info = json.loads(next(folder.glob("*/dataset_info.json")).read_text())
     lengths = [sum(map(int, split["shardLengths"])) for split in info["splits"]]
     assert sorted(lengths) == [40, 80, 480]  # 15 pairs, each at 40 distances
+
+
+@pytest.mark.slow
+def test_curves_by_tight_binding(tmp_path):
+    """Computed many at once before the pipeline begins, which then computes nothing."""
+    config = CurvesConfig(
+        name="tight", symbols=CONFIG.symbols, curve="0.8:1.6:5", engine_name="dftb", together=True
+    )
+    builder = Builder(config=config, data_dir=str(tmp_path))
+    builder.download_and_prepare()
+    rows = [row for source in builder.as_data_source().values() for row in source]
+    assert len({row["name"] for row in rows}) == 10 and len(rows) == 50
+    for row in rows:
+        assert row["continuous"] == 1
+        np.testing.assert_array_equal(row["forces"][0], -row["forces"][1])
+    hydrogen = sorted((row for row in rows if row["name"] == b"H_H"), key=lambda r: r["bond_ratio"])
+    pushed = [row["forces"][1, 2] for row in hydrogen]
+    assert pushed[0] > 0 > pushed[-1]
+    provenance = builder.info.metadata["provenance"]
+    assert provenance["engine"] == "dftb" and not provenance["left_out"]

@@ -3,6 +3,8 @@
 import os
 import pathlib
 import shutil
+import socket
+import urllib.request
 
 import numpy as np
 import pytest
@@ -115,3 +117,13 @@ def test_crysmtm_crystals(run_python, data_dir, tmp_path):
 def test_what_cannot_be_opened(data, message, tmp_path):
     with pytest.raises(InputError, match=message):
         open_structures(data, str(tmp_path))
+
+
+def test_qm9_without_a_network_is_said_at_once(tmp_path, monkeypatch):
+    def nowhere(host, port):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    with pytest.raises(InputError, match=r"QM9 cannot be .*not known; expected qm9:DIR"):
+        open_structures("qm9:", str(tmp_path))

@@ -182,9 +182,7 @@ def test_published_is_the_file_in_manual_dir(exported, run_python, tmp_path):
     (snippet,) = [code for code in _snippets() if "manual_dir" in code]
     code = snippet.replace("folder/of/dataset_combined.npz", str(exported))
     assert code != snippet
-    # Charges are compared to the last bit with those that are calculated here.
-    as_here = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
-    done = run_python("-c", code, cwd=tmp_path, **_elsewhere(tmp_path), **as_here)
+    done = run_python("-c", code, cwd=tmp_path, **_elsewhere(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "0 rows left out, 0 contradict themselves"
 

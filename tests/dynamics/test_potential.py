@@ -9,9 +9,10 @@ import pytest
 
 from qc_jax import models
 from qc_jax.data.atoms import Structure
-from qc_jax.dynamics.potential import SKIN, Potential, energy_column
+from qc_jax.dynamics.potential import SKIN, Potential
 from qc_jax.errors import InputError
 from qc_jax.runs.config import ModelConfig
+from qc_jax.runs.saved import energy_column
 from tests.dynamics import toys
 
 CELL = np.diag([3.1, 3.4, 3.9]) + np.array([[0, 0, 0], [0.4, 0, 0], [0.2, -0.5, 0]])

@@ -127,7 +127,17 @@ def test_judge_keeps_what_is_sound_and_lists_the_rest():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0.7:2.5", "0.7:2.5:x", "0:2.5:40", "1.1:2.5:40", "0.7:0.9:40", "0.7:2.5:1"]
+    "text",
+    [
+        "",
+        "0.7:2.5",
+        "0.7:2.5:x",
+        "0:2.5:40",
+        "1.1:2.5:40",
+        "0.7:0.9:40",
+        "0.7:2.5:1",
+        "0.7:2.5:99999",
+    ],
 )
 def test_what_is_no_grid(text):
     with pytest.raises(InputError, match=r"curve .*: expected LOW:HIGH:COUNT"):

@@ -35,6 +35,9 @@ def test_damage_is_told(some, tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match=r"predictions\.npz: not predictions of test rows"):
         predictions.read(path)
+    some._replace(predicted=some.predicted[:1]).write(path)
+    with pytest.raises(InputError, match=r"expected numbers of shape \(2, 2\), got .* \(1, 2\)"):
+        predictions.read(path)
     np.savez(path, names=some.names)
     with pytest.raises(InputError, match="targets"):
         predictions.read(path)

@@ -3,7 +3,6 @@
 import importlib
 import pathlib
 
-import jax
 import pytest
 
 from experiments import configs
@@ -47,16 +46,7 @@ def test_the_quick_run_is_of_a_smaller_model(name):
     RunConfig.from_dict(quick)
 
 
-@pytest.fixture
-def _compiled_quickly():
-    """Of a few steps compiling is most of the work."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("_compiled_quickly")
 @pytest.mark.parametrize("name", CARDS)
 def test_the_quick_run(name, tmp_path):
     """On a part of the shipped table, scored; the scripts around it have tests of their own."""

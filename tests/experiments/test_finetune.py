@@ -15,7 +15,6 @@ from qc_jax.runs import building, initial, record, results, scoring, sources
 from qc_jax.runs.saved import load
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
-from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 DATA = f"md17:{FIXTURES / 'md17_ethanol.npz'}"

@@ -23,10 +23,15 @@ def test_a_report_and_a_package(tmp_path, run_python):
 
 @pytest.mark.slow
 def test_bad_input(tmp_path, run_python):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").touch()
     for words, error in (
         ([f"--workdir={tmp_path / 'nothing'}"], "no such directory"),
         ([f"--workdir={tmp_path}"], "expected results.csv"),
         (["--package=x.parquet"], "--package: expected --workdir"),
+        (["--package=x.npz"], "--package: expected a path ending in .parquet, and no --out"),
+        (["--package=x.parquet", "--out=x"], "--package: expected a path ending in .parquet"),
+        ([f"--out={tmp_path / 'mine'}"], "mine holds other files; expected an empty or new"),
     ):
         done = run_python("-m", "experiments.report", *words)
         assert done.returncode == 2 and error in done.stderr

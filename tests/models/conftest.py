@@ -1,15 +1,6 @@
-"""Models are compiled fast here, not for speed: compiling is what their tests cost."""
+"""What tests of models share."""
 
-import jax
 import pytest
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compile_fast():
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

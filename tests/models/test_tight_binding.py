@@ -8,6 +8,7 @@ import pytest
 
 import qc_jax
 from qc_jax import models, testing
+from qc_jax.chem.elements import element
 from qc_jax.data import labels
 from qc_jax.data.targets import TARGETS
 from qc_jax.models import _shells, tight_binding
@@ -115,3 +116,50 @@ def test_trained_on_all_targets_it_starts_from_constants_of_elements():
     energies = table.targets["total_energy_ev"]
     assert line["validation_mae"]["total_energy_ev"] < 0.1 * energies.std()
     assert run.model.targets == NAMES
+
+
+def test_described_elements_need_no_weights_of_their_own():
+    """No array counts elements but the constants; elements without properties are refused."""
+    model = models.create("tight_binding", hidden=16, embedding=4, described=True)
+    batch, _ = testing._eight_pairs()
+    variables = jax.eval_shape(model.init, jax.random.key(0), batch)
+    rows = model.max_atomic_number + 1
+    assert all(rows not in leaf.shape for leaf in jax.tree.leaves(variables["params"]))
+
+
+@pytest.mark.slow
+def test_described_energies_of_an_unseen_element_are_near_from_the_start():
+    """Caesium is in no training pair; the free atoms' energies are what the table's differ little
+    from (by bonds, repulsion and what self-consistency takes)."""
+    table = qc_jax.open_table("ptbp").take(np.arange(0, 2850, 5))
+    with_it = (table.atomic_numbers == 55).any(axis=1)
+    with jax.debug_nans(False):
+        options = {"missing_labels": "mask", "scale_by": "residual"}
+        task = qc_jax.prepare(table.take(~with_it), [*NAMES], seed=1, **options)
+        model = models.create("tight_binding", hidden=16, embedding=4, described=True)
+        run = qc_jax.fit(model, task, TrainConfig(epochs=3, lr=1e-3, optimizer="adamw"))
+    rows = np.flatnonzero(with_it)
+    names = table.names[rows].tolist()
+    lengths = table.targets["distance_ang"][rows]
+    column = run.targets.index("total_energy_ev")
+    with pytest.warns(UserWarning, match="Cs is in no training structure"):
+        predicted = [
+            run.predict(name, distance=length)[0, column]
+            for name, length in zip(names, lengths, strict=True)
+        ]
+    off = np.abs(np.array(predicted) - table.targets["total_energy_ev"][rows])
+    assert off.mean() < 6 < 0.5 * table.targets["total_energy_ev"].std()
+
+
+def test_of_elements_alone_it_reads_no_positions(made):
+    model = models.create("tight_binding", hidden=16, embedding=4, reads_positions=False)
+    assert model.inputs == ("atomic_numbers",)
+    model, batch = model.for_targets(NAMES), made[2]
+    variables = jax.jit(model.init)(jax.random.key(0), batch)
+    forward = jax.jit(lambda batch: models.apply(model, variables, batch))
+    got = forward(batch)
+    moved = forward(batch.replace(positions=1.7 * batch.positions))
+    np.testing.assert_array_equal(got, moved)
+    length = _columns(got)["distance_ang"]
+    radii = [element(int(z)).covalent_radius_ang for z in np.ravel(batch.atomic_numbers)]
+    np.testing.assert_allclose(length, np.reshape(radii, (-1, 2)).sum(axis=1), rtol=1e-6)

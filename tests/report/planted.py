@@ -94,7 +94,7 @@ def training(
     kept = Predictions((name,), NAMES, true[:, None], predicted[:, None].astype(np.float32))
     kept.write(path / "predictions.npz")
     lines = [
-        {"epoch": epoch, "validation_mae": {name: error * (1 + 1 / epoch)}}
+        {"epoch": epoch, "seconds": 1.0, "validation_mae": {name: error * (1 + 1 / epoch)}}
         for epoch in range(1, epochs + 1)
     ]
     (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -17,7 +17,8 @@ from qc_jax.report import export, leaderboard_tables, page
 from qc_jax.runs import results
 from tests.report import planted
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_NAMES = ("chromium", "chromium-browser", "chromium-headless-shell")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 def numbers_of(path):

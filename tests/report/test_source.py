@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -9,6 +10,8 @@ from qc_jax.errors import InputError
 from qc_jax.report import source
 from qc_jax.runs import results
 from tests.report import planted
+
+EPOCH = '{"epoch": 1, "seconds": 2.0, "validation_mae": {}}'
 
 
 def test_a_finished_benchmark(tmp_path):
@@ -28,7 +31,7 @@ def test_one_that_was_cut_short_is_read_and_says_so(tmp_path):
     (trainings / "egnn-e_homo_ev-seed456" / "failure.json").write_text('{"error": "not finite"}')
     with open(tmp_path / "commands.jsonl", "a") as file:
         file.write('{"command": "torn')
-    (trainings / "egnn-e_homo_ev-seed42" / "metrics.jsonl").write_text('{"epoch": 1}\n{"ep')
+    (trainings / "egnn-e_homo_ev-seed42" / "metrics.jsonl").write_text(EPOCH + '\n{"ep')
     (tmp_path / "results.csv").unlink()  # as it is before the first training has ended
     found = source.read(tmp_path)
     assert found.unfinished == ("egnn-e_homo_ev-seed123",)
@@ -38,7 +41,29 @@ def test_one_that_was_cut_short_is_read_and_says_so(tmp_path):
         "1 trainings failed",
         "the last command has not ended",
     ]
-    assert found.epochs("egnn-e_homo_ev-seed42") == [{"epoch": 1}]
+    assert found.epochs("egnn-e_homo_ev-seed42") == [json.loads(EPOCH)]
+
+
+def test_lines_of_another_kind(tmp_path):
+    planted.write(tmp_path, {"egnn": 0.1}, ["e_homo_ev"], [42])
+    found = source.read(tmp_path)
+    metrics = tmp_path / "trainings" / "egnn-e_homo_ev-seed42" / "metrics.jsonl"
+    for text in ("3\n", "[]\n", '{"epoch": 1, "seconds": 2, "validation_mae": {"x": "y"}}\n'):
+        metrics.write_text(text)
+        with pytest.raises(InputError, match=r"metrics.jsonl line 1: .*expected"):
+            found.epochs("egnn-e_homo_ev-seed42")
+    for text in ("3\n", '{"command": 3}\n', '{"command": "", "event": "", "versions": []}\n'):
+        (tmp_path / "commands.jsonl").write_text(text)
+        with pytest.raises(InputError, match=r"commands.jsonl line 1: .*expected"):
+            source.read(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "trainings").touch()
+    with pytest.raises(InputError, match="trainings: expected a directory, got a file"):
+        source.read(tmp_path / "other")
+    (tmp_path / "commands.jsonl").unlink()
+    os.mkfifo(tmp_path / "commands.jsonl")
+    with pytest.raises(InputError, match=r"commands.jsonl: expected a file, got a named pipe"):
+        source.read(tmp_path)
 
 
 def test_trainings_that_results_csv_lacks_are_not_lost(tmp_path):

@@ -32,6 +32,7 @@ def run(tmp_path, monkeypatch, capsys):
     (tmp_path / "broken.py").write_text("def get_config():\n    return 1 / 0\n")
     (tmp_path / "README.md").write_text("# no card\n")
     (tmp_path / "empty.py").write_text("")
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit()\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cards, "FOLDER", tmp_path / "configs")
 
@@ -90,6 +91,7 @@ def test_a_good_run(run):
         (["--config=README.md"], ["expected FILE.py or the name of a card: known\n"]),
         (["--config=egn"], ["--config=egn: expected FILE.py or the name of a card: known\n"]),
         (["--config=broken.py"], ["broken.py: line 2: ZeroDivisionError: division by zero"]),
+        (["--config=leaves.py"], ["leaves.py: line 2: SystemExit"]),
         (["--config=empty.py"], ["empty.py: expected a function get_config(preset), got none"]),
     ],
     ids=lambda item: " ".join(item).strip(),
@@ -132,6 +134,7 @@ def test_an_input_error_is_one_line_even_if_its_message_is_not(run):
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a.npz"), "a.npz: No space left on"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a"), "a: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a"), "a: File name too long"),
         (ValueError("write: Read-only file system [errno 30]"), "Read-only file system"),
         (
             ModuleNotFoundError("No module named 'tblite'", name="tblite.interface"),

@@ -113,13 +113,45 @@ def test_summary():
         (lambda lines: [*lines[:-1], ",".join(lines[-1].split(",")[:5])], "fields, got 5"),
         (lambda lines: [*lines[:-1], lines[-1] + ",1"], "expected 28 fields, got 29"),
         (lambda lines: [*lines[:-1], lines[-1].replace("mae", "mae,many", 1)], "fields, got 29"),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(",0.5,", ",-1,")],
+            "row 2: no error can be mae",
+        ),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(",2,", ",2.5,", 1)],
+            "expected a table of results",
+        ),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace(",0.5,", ",inf,")],
+            "no error can be mae inf",
+        ),
+        (
+            lambda lines: [*lines[:-1], lines[-1].replace("e_homo_ev", "y")],
+            "unknown target in .* 'y'",
+        ),
     ],
 )
 def test_a_table_that_was_edited_by_hand(tmp_path, change, words):
     path = tmp_path / "results.csv"
     row = dict.fromkeys(results.KEY[:5], "x") | {"seed": 1, "metric": "mae", "value": 0.5}
+    row["target"] = "e_homo_ev"
     results.write(path, results.table([row, row | {"seed": 2}]))
     assert len(results.read(path)) == 2
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
     with pytest.raises(InputError, match=words):
         results.read(path)
+
+
+def test_metrics_and_units_that_are_none(tmp_path):
+    path = tmp_path / "results.csv"
+    for change, words in {
+        ("metric", "mea"): "unknown metric in .* 'mea'; choose one of: constant, mae",
+        ("unit", "Ha"): "expected e_homo_ev in eV, got 'Ha'",
+    }.items():
+        lines = some(mae=1.0)
+        results.write(path, results.table(lines))
+        results.read(path)
+        key, value = change
+        results.write(path, results.table([line | {key: value} for line in lines[:1]]))
+        with pytest.raises(InputError, match=words):
+            results.read(path)

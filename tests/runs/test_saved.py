@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 
-import ase
+import ase.build
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +17,6 @@ from qc_jax.data import atoms as structures
 from qc_jax.dynamics.potential import Potential
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 ENERGY = "total_energy_ev"
@@ -173,15 +172,15 @@ for name in "ab":
 """
 
 
-def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table):
+def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table, run_python):
     """Registered or not; where its module has gone, one line says so."""
     small_table.save(tmp_path / "table.npz")
     (tmp_path / "my_models.py").write_text(MODULE)
     name = str(small_table.names[0])
 
     def run(code: str) -> subprocess.CompletedProcess:
-        words = [sys.executable, "-c", code.replace("Ag_Al", name)]
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        (tmp_path / "mine.py").write_text(code.replace("Ag_Al", name))
+        return run_python("-m", "mine", cwd=tmp_path)
 
     trained, used = run(TRAIN), run(USE)
     assert trained.returncode == 0, trained.stderr
@@ -225,3 +224,28 @@ def test_no_run(tmp_path):
         qc_jax.load(tmp_path)
     with pytest.raises(InputError, match=r"it holds no config\.json"):
         qc_jax.load(tmp_path / "nowhere")
+
+
+def test_wrong_calls(tmp_path, small_table):
+    task = qc_jax.prepare(small_table, "e_homo_ev")
+    run = qc_jax.fit(qc_jax.create("pair_mean"), task)
+    (tmp_path / "file").touch()
+    same = structures.Structure(np.array([6, 8]), np.zeros(6))
+    for words, call in {
+        "expected ase.Atoms, got None": lambda: run.predict(None),
+        "expected ase.Atoms, got 'C_O'": lambda: run.predict(["C_O", ase.Atoms("C")][::-1]),
+        "expected atomic numbers .* positions": lambda: run.predict(same),
+        "batch_size: expected at least 1, got 0": lambda: run.predict("C_O", batch_size=0),
+        "distance: expected a length in Å, got '1'": lambda: run.predict("C_O", distance="1"),
+        "table: expected a table of the run's data": lambda: run.score(table=3),
+        "file: expected a new or empty directory": lambda: run.save(tmp_path / "r").save(
+            tmp_path / "file"
+        ),
+        "path: expected a directory, got None": lambda: run.save(None),
+        "it holds no config": lambda: qc_jax.load("x" * 5000),
+        "pair_mean reads no positions": lambda: run.predict_forces("C_O"),
+    }.items():
+        with pytest.raises(InputError, match=words):
+            call()
+    with pytest.warns(UserWarning, match="9 atoms, trained on structures of 2"):
+        run.predict(ase.build.molecule("CH3CH2OH"))

@@ -12,7 +12,7 @@ import pytest
 from experiments.configs import gcn
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
-from qc_jax.runs import sweep
+from qc_jax.runs import grids, sweep
 from tests.conftest import SCRIPT_ENVIRONMENT
 from tests.experiments.kill_grid import kill_and_compare, lines
 
@@ -131,3 +131,12 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
 def test_kills_change_nothing(tmp_path):
     flags = ("--config.epochs=60", "--config.checkpoint_every=3")
     assert kill_and_compare(tmp_path, 2, flags, os.environ | SCRIPT_ENVIRONMENT) == 2
+
+
+def test_setting_is_where_a_training_departs_from_its_card():
+    (config,) = grids.trainings(["tight_binding"], BENCHMARK_TARGETS, (42,)).values()
+    assert sweep.setting(config) == ""
+    changed = {**config, "embedding_noise": 0.3, "model": {**config["model"], "described": True}}
+    assert sweep.setting(changed) == "embedding_noise 0.3, described True"
+    (plain,) = grids.trainings(["gcn"], ["e_g_ev"], (42,), init="torch").values()
+    assert sweep.setting(plain) == "init torch"

@@ -16,8 +16,15 @@ def test_claim_is_repeatable(tmp_path):
     work.claim(CONFIG)
     work.claim(CONFIG)
     assert work.result() is None
-    work.write_result({"model": "egnn", "test": {}})
-    assert work.result() == {"model": "egnn", "test": {}}
+    result = {
+        **dict.fromkeys(("model", "dataset", "data_fingerprint", "split"), "x"),
+        **dict.fromkeys(("parameters", "epochs", "best_epoch"), 3),
+        **{key: {} for key in ("units", "leaked_by", "test", "baselines")},
+        **{key: {} for key in ("left_out", "seconds", "versions")},
+        "split_sizes": {"train": 1, "validation": 1, "test": 1},
+    }
+    work.write_result(result)
+    assert work.result() == result
 
 
 def test_tuples_are_lists_on_disk(tmp_path):
@@ -102,7 +109,9 @@ def test_files_that_cannot_be_read(tmp_path):
         ("config.json", '{"schema": 1, "model": {"name": "gcn"}, "dta": "x"}', "unknown field 'd"),
         ("result.json", "[]", r"result\.json: expected fields and their values"),
         ("result.json", "{}", "expected a field 'model', got none"),
+        ("result.json", '{"model": 3}', r"result\.json: model: expected text, got 3"),
         ("failure.json", "[]", r"failure\.json: expected fields and their values"),
+        ("failure.json", '{"error": {}}', r"failure\.json: error: expected text, got \{\}"),
     ],
 )
 def test_json_of_another_kind(tmp_path, name, text, words):
@@ -114,7 +123,7 @@ def test_json_of_another_kind(tmp_path, name, text, words):
 
 
 def test_metrics_that_are_none(tmp_path):
-    for text in ("garbage\n", "[1]\n", '{"loss": 1}\n'):
+    for text in ("garbage\n", "[1]\n", '{"loss": 1}\n', '{"epoch": 1, "seconds": "x"}\n'):
         (tmp_path / "metrics.jsonl").write_text(text)
         with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected what epoch 1"):
             Workdir(tmp_path).history(1)

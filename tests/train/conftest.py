@@ -12,7 +12,6 @@ from qc_jax.data.dataset import Dataset, Task
 from qc_jax.models import Architecture
 from qc_jax.models._layers import BatchNorm, Dropout
 from qc_jax.runs.workdir import Workdir
-from tests.models.conftest import _compile_fast  # noqa: F401  (a fixture for every test here too)
 
 TARGETS = ("e_homo_ev", "total_energy_ev")
 

@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         checkpoints.latest(state(1))
 
 
-@pytest.mark.parametrize("damage", ["cut", "emptied", "without metadata", "half gone"])
+@pytest.mark.parametrize("damage", ["cut", "emptied", "a pipe", "without metadata", "half gone"])
 def test_the_one_before_a_damaged_one_is_used(tmp_path, damage, caplog):
     """And the damaged one makes room for its like."""
     save(tmp_path, 1, 2, 3)
@@ -87,6 +87,9 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path, damage, caplog):
             for file in newest.rglob("*"):
                 if file.is_file():
                     file.write_bytes(b"")
+        case "a pipe":
+            (newest / "default" / "manifest.ocdbt").unlink()
+            os.mkfifo(newest / "default" / "manifest.ocdbt")
         case "without metadata":
             for file in list(newest.rglob("*")):
                 if file.is_file() and "metadata" in file.name.lower():

@@ -94,5 +94,5 @@ def test_none_is_trained_twice(trainings, tmp_path):
     assert set(ended) == set(trainings) and not before & set(told)
     assert not any((tmp_path / "stacks").iterdir())  # of use to none that has ended
     for name, what in ended.items():
-        lines = (trainings[name].workdir.path / "metrics.jsonl").read_text().splitlines()
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == what.history

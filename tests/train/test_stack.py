@@ -197,7 +197,8 @@ def test_orthogonal_starts_do_not_wait_for_each_other(run_python, tmp_path):
 import jax
 from qc_jax import models
 from qc_jax.data import dataset, table
-from qc_jax.train import stack, settings, workdir
+from qc_jax.runs import workdir
+from qc_jax.train import config, stack
 data = table.open_table("gfn2_xtb").take(range(100))
 task = dataset.prepare(data, ("e_homo_ev",), 1)
 model = models.create("dimenet")
