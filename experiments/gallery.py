@@ -5,8 +5,8 @@
 
 Densities and orbitals are those of tight binding (`qc_jax.canvas.densities`) in the plane of the
 bond, at the minimum; no data are read, and the atom named first is on the left.
-A column has one colour scale, shown below it, which goes with the square root of the value;
-'RIP-MTF quadrupole' has both signs and a diverging one.
+A column has one colour scale, shown below it, which goes with the square root of the value (of
+densities the fourth), and is a diverging one where there are both signs.
 """
 
 import pathlib
