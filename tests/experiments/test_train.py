@@ -108,7 +108,7 @@ def test_predict(trained, run_python):
     other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
     assert other[1] != homo[1] and other[3] == homo[3]
     # A pair that the table does not hold has a prediction where a distance is given.
-    unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Ra", "Th")
+    unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Fr", "Ra")
     assert unknown.returncode == 0 and " - " in unknown.stdout
 
 
