@@ -56,6 +56,7 @@ _AMPLITUDES = ("homo_amplitude", "lumo_amplitude")
 SCALES = ("linear", "log")
 
 _NORMAL = 48  # points along the normal, of a projection
+_AT_ONCE = 2**15  # points of all images that are drawn together
 
 
 def render(
@@ -131,26 +132,26 @@ def _draw(
     pixel = WINDOW_ANG / BOHR_ANG / size
     middle = (np.arange(size) + 0.5 - size / 2) * pixel
     half = (size + 1) // 2  # rows on one side of the axis; the others mirror them
-    x, z = np.meshgrid(middle[-half:], middle, indexing="ij")
+    x, z = (v.ravel() for v in np.meshgrid(middle[-half:], middle, indexing="ij"))
     shape = orbitals.distance.shape
     flat = Orbitals(*(v.reshape(-1, *v.shape[len(shape) :]) for v in orbitals))
-    if projection:
+
+    def section(one: Orbitals, y: ArrayLike = 0.0) -> Array:
+        return at_points(jax.tree.map(lambda v: v[None], one), radial, z, x, y, channels)[0]
+
+    def along_normal(one: Orbitals) -> Array:
         # Towards the axis, where nuclei are, points along the normal lie closer.
         nodes, weights = np.polynomial.legendre.leggauss(_NORMAL)
         part = (nodes + 1) / 2
-        reach = REACH / 2
-        heights, weights = reach * part**3, reach * 3 * part**2 * weights
+        reach = REACH / 2 * BOHR_ANG
+        steps = np.stack([REACH / 2 * part**3, reach * 3 * part**2 * weights], axis=1)
+        start = jnp.zeros((x.size, len(channels)), jnp.float32)
+        add = lambda total, at: (total + at[1] * section(one, at[0]), None)  # noqa: E731
+        return jax.lax.scan(add, start, jnp.asarray(steps, jnp.float32))[0]
 
-        def add(total: Array, at: Array) -> tuple[Array, None]:
-            return total + at[1] * at_points(
-                flat, radial, z.ravel(), x.ravel(), at[0], channels
-            ), None
-
-        start = jnp.zeros((flat.distance.shape[0], x.size, len(channels)), jnp.float32)
-        steps = jnp.asarray(np.stack([heights, weights], axis=1), jnp.float32)
-        values = jax.lax.scan(add, start, steps)[0] * BOHR_ANG
-    else:
-        values = at_points(flat, radial, z.ravel(), x.ravel(), 0.0, channels)
+    # So many at a time that what lies between stays in a processor's caches, or in its memory.
+    some = max(1, _AT_ONCE // x.size)
+    values = jax.lax.map(along_normal if projection else section, flat, batch_size=some)
     if scale == "log":
         values = jnp.sign(values) * jnp.log10(1 + jnp.abs(values) / FLOOR)
     below = values.reshape(-1, half, size, len(channels))  # [N, S/2, S, C]
