@@ -42,7 +42,8 @@ class Edges(NamedTuple):
 def _orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     """Return a random orthogonal matrix, its numbers' variance 2/(fan in + fan out)."""
     matrix = nn.initializers.orthogonal()(key, shape, dtype)
-    return matrix * jnp.sqrt(2 / (sum(shape) * jnp.var(matrix, ddof=1)))
+    variance = jnp.var(matrix, ddof=1) if matrix.size > 1 else 1.0  # of one number there is none
+    return matrix * jnp.sqrt(2 / (sum(shape) * variance))
 
 
 def _uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:

@@ -103,8 +103,11 @@ def test_the_least_value_of_each_range_works(name):
     for key, field in hyper_parameters(model).items():
         if field.type not in (int, float, tuple[int, ...]) or model.closed_form:
             continue
+        if key == "max_atomic_number":  # the sample's oxygen is then refused before a model sees it
+            continue
         limits = field.metadata.get("qc_jax_range")
-        least = limits.at_least if isinstance(limits, Range) else min(1, field.default)
+        if field.type is int:
+            least = limits.at_least if isinstance(limits, Range) else min(1, field.default)
         if field.type is float:
             least = 1e-3 if isinstance(limits, Range) and limits.above == 0 else 0.0
         if field.type == tuple[int, ...]:
