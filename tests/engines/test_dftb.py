@@ -1,5 +1,9 @@
 """The engine of tight binding: records of pairs, in batches, from Slater-Koster files."""
 
+import signal
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -8,8 +12,9 @@ from qc_jax.chem import units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.dftb import relax, scan
 from qc_jax.dftb.convergence import kt_of, load
+from qc_jax.engines import dftb
 from qc_jax.engines.dftb import Options
-from qc_jax.engines.generate import create_engine, judged, scanning
+from qc_jax.engines.generate import create_engine, generate, judged, scanning
 from qc_jax.engines.record import CONTINUOUS, Record
 from qc_jax.errors import InputError
 from tests.dftb import reference
@@ -125,3 +130,32 @@ def test_provenance(files):
     assert len(theirs.provenance()["parameters"]["slater_koster_sha256"]) == 64
     assert create_engine("dftb", max_l=("all",)).provenance()["max_l"] == {}
     assert len(ours.symbols) == 75
+
+
+_KILLED = """
+import os, signal
+from qc_jax.engines import dftb
+from qc_jax.engines.generate import create_engine, generate
+dftb.BATCH = 1
+def kill(done, total):
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+generate(create_engine("dftb", parameters={files!r}), ["H", "O"], {out!r}, progress=kill)
+"""
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_table_is_the_same(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(dftb, "BATCH", 1)  # rounding depends on how many lanes a batch has
+    whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
+    code = _KILLED.format(files=files, out=str(killed))
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert (tmp_path / "killed.npz.answers").exists() and not killed.exists()
+    ready = []
+    for path in (whole, killed):
+        engine = create_engine("dftb", parameters=files)
+        done = []
+        generate(engine, ["H", "O"], str(path), progress=lambda k, _, done=done: done.append(k))
+        ready.append(done[0])
+    assert ready[0] == 0 and ready[1] > 0
+    assert whole.read_bytes() == killed.read_bytes()
