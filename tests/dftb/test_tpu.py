@@ -1,10 +1,5 @@
 """Programs of tight binding for accelerators, on a machine that has none."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import jax
 import numpy as np
 import pytest
@@ -53,36 +48,3 @@ def test_on_a_tpu_it_is_refused(monkeypatch):
     monkeypatch.undo()
     with jax.default_device(jax.devices("cpu")[0]):
         arrays.check_device()
-
-
-def compile_for_a_tpu(name: str, directory: str) -> None:
-    """Compile a program for one chip of a v5e by libtpu, in a process of its own."""
-    from jax.experimental import topologies
-
-    chip = topologies.get_topology_desc("v5e:2x2", platform="tpu").devices[0]
-    sharding = jax.sharding.SingleDeviceSharding(chip)
-
-    def shape(x):
-        return jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype, sharding=sharding)
-
-    with jax.enable_x64(True):
-        function, arguments = programs(directory)[name]
-        compiled = function.lower(*jax.tree.map(shape, arguments)).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 16e9
-
-
-@pytest.mark.slow  # minutes: float64 is made of pairs of float32
-@pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="needs pip install 'jax[tpu]'")
-@pytest.mark.parametrize("name", ["point", "relaxation"])
-def test_it_compiles_for_a_tpu(name, tmp_path):
-    reference.write(tmp_path, {"H-H": reference.of_fixture()[0]["H-H"]})
-    quiet = {"TPU_LOG_DIR": "disabled", "TPU_STDERR_LOG_LEVEL": "3", "TPU_MIN_LOG_LEVEL": "3"}
-    code = (
-        f"from tests.dftb import test_tpu; test_tpu.compile_for_a_tpu({name!r}, {str(tmp_path)!r})"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        env=os.environ | quiet | {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu"},
-        timeout=3000,
-    )
