@@ -10,9 +10,9 @@ keeps those of every pair.
 import os
 
 from qc_jax.data import files
-from qc_jax.data.comparison import Comparison, compare
 from qc_jax.errors import InputError, choose
 from qc_jax.report import tables
+from qc_jax.report.comparison import Comparison, compare
 from qc_jax.runs import cli, sources
 
 FLAGS = cli.Flags(__doc__)

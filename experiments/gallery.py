@@ -1,9 +1,12 @@
-"""Draws the canvases of named pairs: a row a pair, a column a channel.
+"""Draws canvases or densities of named pairs: a row a pair, a column a channel.
 
     python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=ptbp]
+    python -m experiments.gallery --images=densities --out=densities.png
 
-A column has one colour scale, shown below it, which goes with the square root of the value;
-'RIP-MTF quadrupole' has both signs and a diverging one.
+Densities and orbitals are those of tight binding (`qc_jax.canvas.densities`) in the plane of the
+bond, at the minimum; no data are read, and the atom named first is on the left.
+A column has one colour scale, shown below it, which goes with the square root of the value (of
+densities the fourth), and is a diverging one where there are both signs.
 """
 
 import pathlib
@@ -21,7 +24,8 @@ FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
 _OUT = FLAGS.string("out", None, "The picture, .png.", required=True)
 _DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
-_SIZE = FLAGS.integer("size", 32, "Pixels along each side of a canvas.")
+_IMAGES = FLAGS.enum("images", "canvas", ("canvas", "densities"), "What is drawn.")
+_SIZE = FLAGS.integer("size", None, "Pixels along each side: 32 of a canvas, 192 of densities.")
 
 
 def main(_: list[str]) -> None:
@@ -31,20 +35,28 @@ def main(_: list[str]) -> None:
         raise InputError(f"--out: expected a file that ends in .png, got {out}")
     if not out.parent.is_dir():
         raise InputError(f"--out: no such directory: {out.parent}")
-    table = open_table(_DATA.value)
-    rows = [table.row(_name(text)) for text in _PAIRS.value]
-    if not rows:
+    pairs = [_symbols(text) for text in _PAIRS.value]
+    if not pairs:
         raise InputError("--pairs: expected pairs like Ag_Al, parted by commas, got none")
-    plot_canvases(out, table.take(np.array(rows)), _SIZE.value)
-    print(f"{len(rows)} pairs x {len(CHANNELS)} channels: {out}")
+    if _IMAGES.value == "densities" and _DATA.present:
+        raise InputError("--data: densities are computed, no table is read for them")
+    size = _SIZE.value if _SIZE.present else {"canvas": 32, "densities": 192}[_IMAGES.value]
+    if _IMAGES.value == "canvas":
+        table = open_table(_DATA.value)
+        rows = [table.row(pair_name(*pair)) for pair in pairs]
+        plot_canvases(out, table.take(np.array(rows)), size)
+    else:
+        from qc_jax.report.densities import plot_densities  # tight binding comes with it
+
+        plot_densities(out, ["_".join(pair) for pair in pairs], size)
+    print(f"{len(pairs)} pairs x {len(CHANNELS)} channels: {out}")
 
 
-def _name(text: str) -> str:
-    """A pair's name in the table, of symbols in either order."""
+def _symbols(text: str) -> list[str]:
     symbols = text.strip().split("_")
     if len(symbols) != 2:
         raise InputError(f"--pairs: expected pairs like Ag_Al, parted by commas, got {text!r}")
-    return pair_name(*symbols)
+    return symbols
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ _CURVE = FLAGS.string(
 _VERIFY = FLAGS.integer(
     "verify", None, "Compute so many pairs of --table again and compare.", lower_bound=1
 )
-_TABLE = FLAGS.string("table", SHIPPED[0], "What --verify checks: a name or an .npz file.")
+_TABLE = FLAGS.string(
+    "table", None, "What --verify checks: a name or an .npz; the engine's own where not given."
+)
 _SEED = FLAGS.integer("seed", 0, "Which pairs --verify chooses.", lower_bound=0)
 
 
@@ -72,7 +74,20 @@ def _generate(out: str) -> None:
     print("\n".join([*account(table), f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
 
 
-def _verify(table: PairTable, count: int) -> None:
+def _table() -> tuple[str, PairTable]:
+    """Return the table that --verify checks, with its name."""
+    if _TABLE.value is not None:
+        return _TABLE.value, open_table(_TABLE.value)
+    name = _ENGINE.engine.value
+    for shipped in SHIPPED:
+        table = open_table(shipped)
+        if table.provenance["engine"] == name:
+            return shipped, table
+    raise InputError(f"--verify: expected --table=FILE.npz; no shipped table is of engine {name!r}")
+
+
+def _verify(count: int) -> None:
+    shown, table = _table()
     generate.check_maker(table, _ENGINE.engine.value)
     made = table.provenance
     with tempfile.TemporaryDirectory() as workspace, Bar() as bar:
@@ -82,7 +97,7 @@ def _verify(table: PairTable, count: int) -> None:
         found = generate.verify(engine, table, count, seed=_SEED.value, progress=bar)
     pairs = len(set(table.names))
     title = (
-        f"{min(count, pairs)} of {pairs} pairs of {_TABLE.value}, made with {made.get('engine')} "
+        f"{min(count, pairs)} of {pairs} pairs of {shown}, made with {made.get('engine')} "
         f"{made.get('version')}, again with {engine.name} {engine.provenance()['version']}"
     )
     rows = [
@@ -109,7 +124,7 @@ def main(_: list[str]) -> None:
     if _OUT.value is not None:
         _generate(_OUT.value)
     else:
-        _verify(open_table(_TABLE.value), _VERIFY.value)
+        _verify(_VERIFY.value)
 
 
 if __name__ == "__main__":

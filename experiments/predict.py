@@ -3,7 +3,8 @@
     python -m experiments.predict Ag Al   # by the model that comes with the package
     python -m experiments.predict --workdir=runs/egnn Ag Al
     python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag_Al C_O
-    python -m experiments.predict --workdir=runs/egnn --file=pairs.csv --json
+    python -m experiments.predict --file=pairs.csv --json
+    python -m experiments.predict --file=pairs.csv --out=predicted.csv
     python -m experiments.predict --workdir=runs/ethanol --file=ethanol.xyz
 
 --file is a CSV with a column 'pair' and perhaps 'distance_ang', or an XYZ file of one structure.
@@ -13,9 +14,12 @@ the model was off on pairs that it had not seen. --workdir may also be the file 
 or the name of one that comes with the package. The data are not opened.
 """
 
+import csv
 import json
+import os
 from typing import Any
 
+from qc_jax.data import files
 from qc_jax.data.atoms import read_structure
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
@@ -31,11 +35,15 @@ _WORKDIR = FLAGS.string(
 )
 _DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
 _FILE = FLAGS.string("file", None, "Pairs as CSV, or one structure as XYZ, instead of words.")
+_OUT = FLAGS.string("out", None, "A new .csv for the predictions, a row a pair.")
 _JSON = FLAGS.boolean("json", False, "Print JSON, a list with an object a row.")
 
 
 def main(words: list[str]) -> None:
     """Print predicted, reference and unit of each target."""
+    out = _OUT.value
+    if out is not None and (_JSON.value or not out.endswith(".csv") or os.path.exists(out)):
+        raise InputError(f"--out: expected a new file that ends in .csv, and no --json, got {out}")
     if _FILE.value is not None and (words or _DISTANCE.value is not None):
         raise InputError("--file: expected no pairs and no --distance beside it")
     if _FILE.value is not None and not _FILE.value.endswith(".csv"):
@@ -53,7 +61,21 @@ def main(words: list[str]) -> None:
     _show(queries.answer(run, asked), run)
 
 
+def _write(out: str, rows: list[dict[str, Any]]) -> None:
+    """Write pairs, distances (Å) and predictions as CSV; undefined ones are empty."""
+    with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
+        lines = csv.writer(file)
+        names = [f"{name}_predicted" for name in rows[0]["predicted"]]
+        lines.writerow(["pair", "distance_ang", *names])
+        for row in rows:
+            lines.writerow([row["name"], row.get("distance_ang"), *row["predicted"].values()])
+    print(f"{len(rows)} rows: {out}")
+
+
 def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
+    if _OUT.value is not None:
+        _write(_OUT.value, rows)
+        return
     if _JSON.value:
         print(json.dumps(rows, indent=2))
         return

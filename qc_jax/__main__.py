@@ -17,7 +17,7 @@ SCRIPTS = {
     "generate": "compute pairs with an engine",
     "export": "write a table in a format of other programs",
     "compare": "compare two tables, label by label",
-    "gallery": "draw canvases",
+    "gallery": "draw canvases or densities",
     "import_torch": "take over the weights of a PyTorch checkpoint",
     "speed": "time things on this machine",
 }

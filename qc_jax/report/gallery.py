@@ -1,7 +1,8 @@
 """Canvases of named pairs, as a picture."""
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -17,7 +18,8 @@ from qc_jax.data.table import PairTable
 _DPI = 100
 _WIDTH = 16.0  # inches, as all lengths below
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 1.45, 0.15, 0.58, 0.52, 0.1
-_SIDE = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(CHANNELS) - 1)) / len(CHANNELS)
+_COLUMNS = 10  # of either picture
+_SIDE = (_WIDTH - _LEFT - _RIGHT - _GAP * (_COLUMNS - 1)) / _COLUMNS
 # Of the values in a channel. The charge channels hold ten times the charge.
 _UNITS = {channel: "e" for channel in range(len(CHANNELS))} | {4: "e·a₀"}
 _UNITS |= dict.fromkeys((6, 8, 9), "0.1 e")
@@ -50,13 +52,13 @@ def draw_canvases(table: PairTable, size: int = 32, shades: int = 256) -> Figure
       InputError: the size is too small.
     """
     canvases = np.asarray(render(features(table), size))
-    height = _TOP + len(table) * (_SIDE + _GAP) + _BOTTOM
-    page = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+    page, axes = start_page(len(table))
     for row in range(len(table)):
-        middle = 1 - (_TOP + row * (_SIDE + _GAP) + _SIDE / 2) / height
-        _describe(page, table, row, middle)
-    for channel in range(len(CHANNELS)):
-        _draw_channel(page, canvases, channel, shades)
+        distance = float(np.linalg.norm(table.positions[row, 1] - table.positions[row, 0]))
+        describe(page, row, table.names[row].split("_"), distance, table.charges[row])
+    for channel, name in enumerate(CHANNELS):
+        column = Column(name.replace(" ", "\n", 1), _UNITS[channel], canvases[..., channel])
+        draw_column(page, axes[channel], column, shades)
     return page
 
 
@@ -66,63 +68,83 @@ def rasterize(bar: Colorbar) -> None:
         bar.solids.set_rasterized(True)
 
 
-def _root(values: Any) -> Any:
-    return np.sign(values) * np.sqrt(np.abs(values))
+class Column(NamedTuple):
+    """A channel of every pair.
+
+    Attributes:
+      title: above it.
+      unit: of its values.
+      images: [rows, S, S].
+      power: of the value, that colours go with.
+      extent: left, right, bottom and top of an image in Å; pixels unless given.
+    """
+
+    title: str
+    unit: str
+    images: np.ndarray
+    power: float = 0.5
+    extent: tuple[float, float, float, float] | None = None
 
 
-def _square(values: Any) -> Any:
-    return np.sign(values) * np.square(values)
+def start_page(rows: int) -> tuple[Figure, list[list[Any]]]:
+    """An empty page, and the axes of each column: the images', then its colour bar's."""
+    height = _TOP + rows * (_SIDE + _GAP) + _BOTTOM
+    page = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+
+    def axes(column: int, row: int) -> Any:
+        x, y = _LEFT + column * (_SIDE + _GAP), _TOP + row * (_SIDE + _GAP)
+        tall = _SIDE if row < rows else 0.12
+        return page.add_axes((x / _WIDTH, 1 - (y + tall) / height, _SIDE / _WIDTH, tall / height))
+
+    return page, [[axes(column, row) for row in range(rows + 1)] for column in range(_COLUMNS)]
 
 
-def _describe(page: Figure, table: PairTable, row: int, middle: float) -> None:
+def describe(
+    page: Figure, row: int, symbols: Sequence[str], distance: float, charges: np.ndarray
+) -> None:
     """The pair's name, distance and charges, left of its row."""
-    distance = float(np.linalg.norm(table.positions[row, 1] - table.positions[row, 0]))
-    first, second = table.names[row].split("_")
+    middle = 1 - (_TOP + row * (_SIDE + _GAP) + _SIDE / 2) / page.get_size_inches()[1]
     # Adding zero makes a charge that rounds to zero a positive one: +0.00.
-    charges = [f"{round(float(charge), 2) + 0.0:+.2f}" for charge in table.charges[row]]
+    shown = [f"{round(float(charge), 2) + 0.0:+.2f}" for charge in charges]
     left = 0.12 / _WIDTH
-    page.text(left, middle, f"{first}–{second}", fontsize=20, weight="bold", va="bottom")
-    lines = f"{distance:.2f} Å\n{charges[0]} / {charges[1]} e".replace("-", "−")
+    page.text(left, middle, "–".join(symbols), fontsize=20, weight="bold", va="bottom")
+    lines = f"{distance:.2f} Å\n{shown[0]} / {shown[1]} e".replace("-", "−")
     page.text(left, middle, lines, fontsize=11, alpha=0.8, va="top", linespacing=1.5)
 
 
-def _draw_channel(page: Figure, canvases: np.ndarray, channel: int, shades: int) -> None:
-    """The channel's column: its name, the images of every pair, its colour bar."""
-    images = canvases[..., channel]
-    width, height = page.get_size_inches()
+def draw_column(page: Figure, axes: Sequence[Any], column: Column, shades: int) -> None:
+    """A channel's column: its name, the images of every pair, its colour bar."""
+    images = column.images
     largest = float(np.max(np.abs(images), initial=0.0, where=np.isfinite(images)))
     limit = largest if largest > _ZERO else 1.0
     signed = largest > _ZERO and bool((images < -_ZERO).any())
     lowest = -limit if signed else 0.0
-    norm = FuncNorm((_root, _square), lowest, limit)
+
+    def raised(values: Any, power: float) -> Any:
+        return np.sign(values) * np.abs(values) ** power
+
+    root = lambda values: raised(values, column.power)  # noqa: E731
+    norm = FuncNorm((root, lambda values: raised(values, 1 / column.power)), lowest, limit)
     colours = colormaps["RdBu_r" if signed else "inferno"].resampled(shades)
 
-    def axes(y: float, tall: float) -> Any:
-        x = _LEFT + channel * (_SIDE + _GAP)
-        return page.add_axes((x / width, 1 - (y + tall) / height, _SIDE / width, tall / height))
-
-    for row, image in enumerate(images):
-        ax = axes(_TOP + row * (_SIDE + _GAP), _SIDE)
-        ax.imshow(image, norm=norm, cmap=colours, interpolation="none")
+    for ax, image in zip(axes, images, strict=False):
+        ax.imshow(image, norm=norm, cmap=colours, interpolation="none", extent=column.extent)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-        if row == 0:
-            name = CHANNELS[channel].replace(" ", "\n", 1)
-            ax.set_title(name, fontsize=11.5, pad=6, linespacing=1.1)
         if not np.abs(image).max() > _ZERO:
             known = bool(np.isfinite(image).all())
             word, dark = ("zero", signed) if known else ("not known", True)
             grey = "0.35" if dark else "0.75"
             ax.text(0.5, 0.5, word, transform=ax.transAxes, ha="center", va="center", color=grey)
-    bar_axes = axes(_TOP + len(images) * (_SIDE + _GAP), 0.12)
-    bar = page.colorbar(ScalarMappable(norm, colours), cax=bar_axes, orientation="horizontal")
+    axes[0].set_title(column.title, fontsize=11.5, pad=6, linespacing=1.1)
+    bar = page.colorbar(ScalarMappable(norm, colours), cax=axes[-1], orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.grid(visible=False)
     rasterize(bar)
     if largest > _ZERO:
-        ticks = [lowest, 0.0 if signed else limit / 4, limit]
+        ticks = [lowest, 0.0 if signed else limit * 0.5 ** (1 / column.power), limit]
         bar.set_ticks(ticks, labels=[f"{tick:.2g}".replace("-", "−") for tick in ticks])
-        bar.set_label(_UNITS[channel], fontsize=10, labelpad=1)
+        bar.set_label(column.unit, fontsize=10, labelpad=1)
     else:
         bar.set_ticks([limit / 4], labels=["zero throughout"])
     bar.ax.tick_params(labelsize=10, length=0, pad=4)

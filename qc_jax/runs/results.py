@@ -30,7 +30,7 @@ BENCHMARK = "benchmark"  # the study that a training on its own is of
 FINISHED = "finished"  # the status of a training that has not failed
 
 # What tells the rows of one training, or of what stands for one, from those of another.
-KEY = ("study", "data", "training", "model", "split", "setting", "varied", "target", "seed")
+KEY = ("study", "training", "data", "model", "split", "setting", "varied", "target", "seed")
 
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
 # interval is that of `mae`, 95 % by bootstrap over test rows.

@@ -322,8 +322,8 @@ def load(path: str | os.PathLike) -> SavedRun:
         return _unpacked(packed.read(path))
     if not os.path.exists(path):
         raise InputError(
-            f"{path} is not a work directory of experiments.train: there is none; models that come "
-            f"with the package: {', '.join(packed.index())}"
+            f"{path} is not a work directory of experiments.train: it holds no config.json; models "
+            f"that come with the package: {', '.join(packed.index())}"
         )
     workdir = Workdir(path, writes=False)
     config = RunConfig.from_dict(workdir.config())

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -15,11 +16,24 @@ def test_picture_of_named_pairs(run_python, small_table, tmp_path):
     assert out.stat().st_size < 300_000
 
 
+@pytest.mark.slow
+def test_picture_of_densities(run_python, tmp_path):
+    out = tmp_path / "densities.png"
+    given = ["--images=densities", "--pairs=H_H,H_O", f"--out={out}", "--size=30"]
+    done = run_python("-m", "experiments.gallery", *given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"2 pairs x 10 channels: {out}\n"
+    pixels = imread(out)
+    assert pixels.shape[1] == 1920 and len(np.unique(pixels[..., 0])) > 50
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--pairs=CO"], "--pairs: expected pairs like Ag_Al, parted by commas, got 'CO'"),
         (["--out=picture.jpg"], "--out: expected a file that ends in .png, got picture.jpg"),
+        (["--images=densities"], "--data: densities are computed, no table is read for them"),
+        (["--images=orbitals"], "--images"),
         (["--size=1"], "canvas size: expected a whole number from 3 up, got 1"),
     ],
 )

@@ -132,7 +132,7 @@ def test_killed_and_started_again(run_python, stand_in, tmp_path, how):
         (("--out=t.npz", "--skf=set", "--angular_momenta=H:s,H:s"), "each element once, like"),
         (("--out=t.npz", "--skf=set", "--raw=bin"), "bin: holds something else than outputs"),
         (("--out=t.npz", "--skf=set", "--curve=0.7:2.5:4"), "'dftbplus' cannot scan bond lengths"),
-        (("--verify=2", "--skf=set"), "the table was made by engine 'tblite', not by 'dftbplus'"),
+        (("--verify=2", "--skf=set"), "no shipped table is of engine 'dftbplus'"),
         (("--engine=tblite", "--out=t.npz", "--skf=set"), "--skf belongs to --engine=dftbplus"),
         (("--engine=tblite", "--verify=2", "--raw=r"), "--raw belongs to --engine=dftbplus"),
     ],

@@ -107,8 +107,16 @@ def test_predict(trained, run_python):
     assert "C_O at 2.500 Å" in stretched.stdout
     other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
     assert other[1] != homo[1] and other[3] == homo[3]
+    out = workdir.parent / "predicted.csv"
+    written = run_python(*PREDICT, f"--workdir={workdir}", f"--out={out}", "C_O", "H_H")
+    assert written.returncode == 0 and f"2 rows: {out}" in written.stdout
+    header, first, _ = out.read_text().splitlines()
+    assert header.startswith("pair,distance_ang,e_homo_ev_predicted")
+    assert float(first.split(",")[2]) == pytest.approx(float(homo[1]), rel=1e-3)
+    again = run_python(*PREDICT, f"--workdir={workdir}", f"--out={out}", "C_O")
+    assert again.returncode == 2 and "expected a new file" in again.stderr
     # A pair that the table does not hold has a prediction where a distance is given.
-    unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Ra", "Th")
+    unknown = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "Fr", "Ra")
     assert unknown.returncode == 0 and " - " in unknown.stdout
 
 

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qc_jax.data.comparison import compare
 from qc_jax.errors import InputError
+from qc_jax.report.comparison import compare
 
 
 def changed(table, rows, **targets):

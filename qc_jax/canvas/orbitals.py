@@ -1,0 +1,235 @@
+"""What orbitals of pairs of atoms are drawn from: a few numbers each, of tight binding."""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+from scipy.interpolate import CubicSpline
+
+from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
+from qc_jax.data.labels import HOLDS, TAKES
+from qc_jax.dftb import convergence, relax, scan, scc
+from qc_jax.dftb import pairs as two
+from qc_jax.dftb.hamiltonian import ABSENT, Tables
+from qc_jax.dftb.parameters import CONVENTIONS
+from qc_jax.dftb.parameters import parameters as element_of
+from qc_jax.dftb.parametrization import SHORTEST, Parametrization
+from qc_jax.dftb.pseudo import PseudoAtom, pseudo_atoms
+from qc_jax.errors import InputError
+
+FARTHEST_ANG = 12.0  # between the atoms
+# Densities that `Orbitals.forms` has.
+FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")
+# Orbitals of the blocks: (atom, l, |m|), σ of both atoms, then π, then δ, as in `dftb.pairs`.
+ORBITALS = [(a, k, m) for m in range(3) for a in range(2) for k in range(m, 3)]
+_ATOM, _L, M = np.array(ORBITALS).T
+# The 34 products of two of one block. In a sum over both orders those of two orbitals come twice.
+PRODUCTS = np.array([(i, j) for i in range(12) for j in range(i, 12) if M[i] == M[j]]).T
+_TWICE = np.where(PRODUCTS[0] == PRODUCTS[1], 1.0, 2.0)
+# Radial functions are splines in √r, which follow the nodes near a heavy nucleus too.
+KNOTS, REACH = 512, 36.0  # bohr
+STEP = math.sqrt(REACH) / KNOTS
+
+_TEMPERATURE = 300.0  # kelvin, of the electrons
+_DEGENERATE = 1e-5  # hartree: levels nearer than that are one
+
+
+class Orbitals(NamedTuple):
+    """What pairs are drawn from, in atomic units; leading axes are those of the pairs.
+
+    Attributes:
+      elements: of both atoms, rows of the radial functions.
+      distance: bohr.
+      forms: each density of `FORMS` by `PRODUCTS`.
+      amplitudes: coefficients of the highest occupied and the lowest empty orbital.
+      sides: 1, or −1 for an orbital that changes its sign across the axis.
+      charges: net, of both atoms, e.
+      hubbards: of both atoms, hartree.
+    """
+
+    elements: Int[Array, "*pairs 2"]
+    distance: Float[Array, "*pairs"]
+    forms: Float[Array, "*pairs 7 34"]
+    amplitudes: Float[Array, "*pairs 2 12"]
+    sides: Float[Array, "*pairs 2"]
+    charges: Float[Array, "*pairs 2"]
+    hubbards: Float[Array, "*pairs 2"]
+
+
+def solve(
+    pairs: Sequence[str], distances: ArrayLike | None = None, parameters: str = "ptbp"
+) -> tuple[Float[Array, "elements knots 12"], Orbitals]:
+    """Return what pairs are drawn from, by self-consistent tight binding at 300 K.
+
+    The shells are those of the published dataset: no d on Mg to Ar and Ga to Kr. Arguments as
+    of `densities.render`.
+
+    Raises:
+      InputError: no such pair, distances of another number, where there are no tables or too far,
+        or a pair without a minimum.
+      NotConverged: the charges of a pair do not settle.
+
+    Returns:
+      The radial functions of the elements in them, R_s, R_p and R_d (bohr^(-3/2)) by coefficients
+      of splines, and the orbitals, one row a pair.
+    """
+    if parameters != "ptbp":
+        raise InputError(
+            f"parameters: expected 'ptbp', which alone has radial functions, got {parameters!r}"
+        )
+    names = [_symbols(name) for name in pairs]
+    if not names:
+        raise InputError("pairs: expected names like C_O, got none")
+    given = None if distances is None else _checked(names, distances)
+    symbols = sorted({symbol for pair in names for symbol in pair})
+    max_l = {symbol: "p" for symbol in symbols if symbol in CONVENTIONS["published"]}
+    kinds = sorted({(min(pair), max(pair)) for pair in names})
+    kt = convergence.kt_of(_TEMPERATURE)
+    with jax.enable_x64(True), jax.debug_nans(False):
+        found = convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
+        bohr = _relaxed(names, found, kt) if given is None else given / GEOMETRY_ANG
+        points = scan.scan(names, found, kt, bohr.reshape(len(names), -1))
+        excess = points["excess"].reshape(-1, 2)
+        at = np.repeat(np.arange(len(names)), bohr.size // len(names))
+        for k in np.flatnonzero(~(points["residual"].ravel() < scc.TOLERANCE))[:1]:
+            where = f"{bohr.ravel()[k] * GEOMETRY_ANG:.2f} Å"
+            raise convergence.NotConverged(f"{_text(names[at[k]])}: no charges settle at {where}")
+        rows = scan.take(two.build(names, found), at)
+        shells = [[found.shells[symbol].electrons for symbol in pair] for pair in names]
+        neutral = np.array(shells)[at] / (2 * np.arange(3) + 1)
+        forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
+    atoms = pseudo_atoms(symbols)
+    radial = np.stack([_splines(atoms[s], found.shells[s].max_l) for s in symbols])
+    elements = np.array([[symbols.index(symbol) for symbol in pair] for pair in names])[at]
+    numbers = (bohr.ravel(), forms, amplitudes, sides, -excess, rows.hubbards)
+    shaped = [jnp.asarray(x, jnp.float32).reshape(*bohr.shape, *x.shape[1:]) for x in numbers]
+    orbitals = Orbitals(jnp.asarray(elements, jnp.int32).reshape(*bohr.shape, 2), *shaped)
+    return jnp.asarray(radial, jnp.float32), orbitals
+
+
+def _splines(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 12"]:
+    """Return coefficients of an atom's R_l, [power, l], on the part of a step beyond each knot."""
+    root = STEP * np.arange(KNOTS + 1)
+    table = np.zeros((KNOTS, 4, 3))
+    for shell in atom.shells:
+        if (k := "spd".index(shell[1])) <= max_l:
+            found = CubicSpline(root, atom.radial(shell, root**2)).c[::-1]  # rising powers
+            table[:, :, k] = found.T * STEP ** np.arange(4)
+    return table.reshape(KNOTS, 12)
+
+
+def _coefficients(
+    pairs: two.Pairs,
+    found: Parametrization,
+    distances: Float[np.ndarray, " n"],
+    excess: Float[np.ndarray, "n 2"],
+    neutral: Float[np.ndarray, "n 2 3"],
+    kt: float,
+) -> list[np.ndarray]:
+    """Return forms, amplitudes and sides of `Orbitals`, `scan.LANES` rows at a time.
+
+    Args:
+      pairs: one row a picture.
+      found: parameters.
+      distances: bohr.
+      excess: self-consistent charges.
+      neutral: electrons of each orbital of the neutral atoms, by l.
+      kt: hartree.
+    """
+    chunks = []
+    for start in range(0, len(distances), scan.LANES):
+        some = np.arange(start, min(start + scan.LANES, len(distances)))
+        lanes = scan.padded(some)
+        rows = scan.take((pairs, distances, excess, neutral), lanes)
+        chunks.append([np.asarray(x)[: len(some)] for x in _orbitals(*rows, found.tables, kt)])
+    return [np.concatenate(one) for one in zip(*chunks, strict=True)]
+
+
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(0, 0, 0, 0, None, None))
+def _orbitals(
+    pair: two.Pairs, distance: Array, excess: Array, neutral: Array, tables: Tables, kt: Array
+) -> tuple[Array, Array, Array]:
+    problem = two.problem(pair, tables, distance, kt)
+    system, filling = scc.evaluate(problem, excess, two.WEIGHTS)
+    c = jax.scipy.linalg.block_diag(*system.orbitals)  # [12, level]
+    levels = jnp.concatenate(system.levels)
+    held = 2 * jnp.concatenate(filling.occupations)
+    there = levels < ABSENT / 2
+    takers = there & (held < TAKES)
+    homo = jnp.max(jnp.where(there & (held > HOLDS), levels, -jnp.inf))
+    # A level that is filled in part is both; of several HOMO and LUMO would cross.
+    lumo = jnp.maximum(homo, jnp.min(jnp.where(takers, levels, jnp.inf)))
+    copies = jnp.asarray(two.WEIGHTS)[M]
+
+    def matrix(weights: Array) -> Array:
+        return (c * weights) @ c.T
+
+    density = matrix(held)
+    atoms = jnp.diag(neutral[_ATOM, _L])
+    of_l = [density * np.outer(k == _L, k == _L) for k in range(3)]
+    forms, amplitudes, sides = [density, density - atoms, *of_l], [], []
+    for level in (homo, lumo):
+        chosen = there & (jnp.abs(levels - level) < _DEGENERATE)
+        forms.append(matrix(chosen / jnp.maximum(jnp.sum(chosen * copies), 1)))
+        first = jnp.argmax(chosen)
+        one = jnp.where(jnp.any(chosen), c[:, first], 0.0)
+        # Equal ones of equal atoms: the first counts, whichever is larger by rounding.
+        largest = jnp.argmax(jnp.abs(one) * (1 - 1e-3 * np.arange(12)))
+        amplitudes.append(one * jnp.where(one[largest] < 0, -1.0, 1.0))
+        sides.append(jnp.where(jnp.asarray(M)[first] == 1, -1.0, 1.0))
+    packed = jnp.stack([form[PRODUCTS[0], PRODUCTS[1]] for form in forms])
+    return packed * _TWICE, jnp.stack(amplitudes), jnp.stack(sides)
+
+
+def _relaxed(
+    names: Sequence[tuple[str, str]], found: Parametrization, kt: float
+) -> Float[np.ndarray, " pairs"]:
+    """Return the distances of the minima, bohr; of atoms that repel, where the pull is weak."""
+    walks = relax.give_up(names, found, kt, relax.relax(names, found, kt))
+    for row, pair in enumerate(names):
+        if reason := relax.failure(walks, row):
+            raise InputError(f"{_text(pair)}: {reason}; give its distance")
+    return walks.distance
+
+
+def _checked(names: Sequence[tuple[str, str]], distances: ArrayLike) -> Float[np.ndarray, "*shape"]:
+    """Return distances, Å, as float64.
+
+    Raises:
+      InputError: no numbers, of another number than the pairs, or where there are no tables.
+    """
+    try:
+        values = np.asarray(distances, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"distances: expected numbers in Å, got {distances!r:.60}") from None
+    if values.ndim not in (1, 2) or len(values) != len(names) or not values.size:
+        raise InputError(
+            f"distances: expected {len(names)} or {len(names)} rows of them, got {values.shape}"
+        )
+    for pair, own in zip(names, values, strict=True):
+        low = SHORTEST * GEOMETRY_ANG
+        for value in np.atleast_1d(own):
+            if not low <= value <= FARTHEST_ANG:
+                raise InputError(
+                    f"distance of {_text(pair)}: expected {low:.2f} Å, where its tables begin, to "
+                    f"{FARTHEST_ANG:g} Å, got {value:g}"
+                )
+    return values
+
+
+def _symbols(name: str) -> tuple[str, str]:
+    first, *rest = str(name).split("_")
+    if len(rest) != 1:
+        raise InputError(f"pairs: expected names like C_O, got {name!r}")
+    return element_of(first).symbol, element_of(rest[0]).symbol
+
+
+def _text(pair: tuple[str, str]) -> str:
+    return "_".join(pair)
