@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from qc_jax.chem import elements, units
 from qc_jax.dftb import hamiltonian, scc, system
 from qc_jax.dftb import parametrization as parametrizations
-from qc_jax.dftb.arrays import Array
+from qc_jax.dftb.arrays import Array, check_device
 from qc_jax.dftb.hamiltonian import Molecule, Repulsion, Tables
 from qc_jax.dftb.parametrization import MaxL, Parametrization
 from qc_jax.errors import InputError
@@ -44,8 +44,10 @@ def load(
     """Return the parameters of some elements: 'ptbp', or a directory of Slater-Koster files.
 
     Raises:
-      InputError: an element is not covered, a file is damaged, or `max_l` asks for too much.
+      InputError: an element is not covered, a file is damaged, or `max_l` asks for too much; or
+        the device has no float64.
     """
+    check_device()
     for symbol in symbols:
         elements.element(symbol)
     if isinstance(parameters, Parametrization):

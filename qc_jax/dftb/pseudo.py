@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from scipy.interpolate import CubicSpline
 
 from qc_jax.dftb import cache, exact_atom, published_atom
+from qc_jax.dftb.arrays import check_device
 from qc_jax.dftb.parameters import ElementParameters, parameters, quantum_numbers
 from qc_jax.errors import choose
 
@@ -112,8 +113,9 @@ def pseudo_atoms(symbols: Iterable[str], form: str = "published") -> dict[str, P
     """Return the pseudo-atoms of many elements, from the cache where they are in it.
 
     Raises:
-      InputError: an element without parameters, or an unknown form.
+      InputError: an element without parameters, an unknown form, or a device without float64.
     """
+    check_device()
     choose("form of pseudo-atoms", form, FORMS)
     wanted = [parameters(symbol) for symbol in symbols]
     missing = [p for p in wanted if (p.symbol, form) not in _made]

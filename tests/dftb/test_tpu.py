@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from qc_jax.dftb import convergence, relax
+from qc_jax.dftb import arrays, convergence, pseudo_atom, relax, solve
 from qc_jax.dftb import pairs as two
+from qc_jax.errors import InputError
 from tests.dftb import reference
 
 
@@ -37,3 +38,13 @@ def test_every_operation_is_there(name, platform, tmp_path):
         text = function.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
     # There a batch stays whole.
     assert "f64" in text and "lapack" not in text
+
+
+def test_on_a_tpu_it_is_refused(monkeypatch):
+    monkeypatch.setattr(arrays, "_platform", lambda: "tpu")
+    for compute in (lambda: solve(["H", "H"], 0.75), lambda: pseudo_atom("H")):
+        with pytest.raises(InputError, match="needs float64, which a TPU has not; run it in"):
+            compute()
+    monkeypatch.undo()
+    with jax.default_device(jax.devices("cpu")[0]):
+        arrays.check_device()

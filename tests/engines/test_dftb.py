@@ -1,5 +1,9 @@
 """The engine of tight binding: records of pairs, in batches, from Slater-Koster files."""
 
+import signal
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -125,3 +129,27 @@ def test_provenance(files):
     assert len(theirs.provenance()["parameters"]["slater_koster_sha256"]) == 64
     assert create_engine("dftb", max_l=("all",)).provenance()["max_l"] == {}
     assert len(ours.symbols) == 75
+
+
+_KILLED = """
+import os, signal, sys
+from qc_jax.engines import dftb
+from qc_jax.engines.generate import create_engine, generate
+dftb.BATCH = 1  # rounding depends on how many lanes a batch has
+files, *paths = sys.argv[1:]
+def kill(done, total):
+    if done == 2 and len(paths) == 2 and path == paths[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+for path in paths:
+    generate(create_engine("dftb", parameters=files), ["H", "O"], path, progress=kill)
+"""
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_table_is_the_same(files, tmp_path):
+    whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
+    run = [sys.executable, "-c", _KILLED, files]
+    assert subprocess.run([*run, str(whole), str(killed)]).returncode == -signal.SIGKILL
+    assert (tmp_path / "killed.npz.answers").exists() and not killed.exists()
+    subprocess.run([*run, str(killed)], check=True)
+    assert whole.read_bytes() == killed.read_bytes()
