@@ -27,6 +27,8 @@ from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, packed, queries
 from qc_jax.runs.saved import SavedRun, load
 
+_BESIDE = 6  # pairs in one table, beside each other
+
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string(
     "workdir",
@@ -80,19 +82,16 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
         print(json.dumps(rows, indent=2))
         return
     if len(rows) > 1:
-        names = tuple(rows[0]["predicted"])
-        lines = [
-            (row["name"], f"{row['distance_ang']:.3f}", *map(_text, row["predicted"].values()))
-            for row in rows
-        ]
-        show("predicted", ("pair", "Å", *(f"{name} {target(name).unit}" for name in names)), lines)
+        for at in range(0, len(rows), _BESIDE):
+            _show_beside(rows[at : at + _BESIDE])
         return
     (row,) = rows
     reference = row.get("reference")
     tested = {} if run is None else run.result.get("test", {})
+    leaked = {} if run is None else run.result.get("leaked_by", {})
     lines = [
         (
-            key,
+            f"{key} †" if leaked.get(key) else key,
             _text(value),
             number(tested[key]["mae"]) if key in tested else "-",
             "-" if reference is None else _text(reference[key]),
@@ -102,9 +101,21 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
     ]
     at = f" at {row['distance_ang']:.3f} Å" if "distance_ang" in row else ""
     show(row["name"] + at, ("target", "predicted", "test MAE", "reference", "unit"), lines)
+    if any(leaked.get(key) for key in row["predicted"]):
+        print("†: follows from what the model reads")
     if reference is not None and run is not None:
         at = f"at {row['reference_distance_ang']:.3f} Å"
         print(f"reference: {run.config.data}, {at}; {row['seen']}")
+
+
+def _show_beside(rows: list[dict[str, Any]]) -> None:
+    """Print a column a pair and a row a target."""
+    heads = [f"{row['name']} {row['distance_ang']:.3f} Å" for row in rows]
+    lines = [
+        (key, *(_text(row["predicted"][key]) for row in rows), target(key).unit)
+        for key in rows[0]["predicted"]
+    ]
+    show("predicted", ("target", *heads, "unit"), lines)
 
 
 def _text(value: float | None) -> str:

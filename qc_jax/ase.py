@@ -17,8 +17,9 @@ from qc_jax.runs.saved import SavedRun, energy_column, load
 class Calculator(calculator.Calculator):
     """Calculate energy (eV), forces (eV/Å) and, in a periodic cell, stress (eV/Å³).
 
-    The energy is that of `SavedRun.predict`, in float64 unless told otherwise. Warns, once of each
-    two elements or other reason, of atoms outside of what the model was trained on.
+    The energy is that of `SavedRun.predict`, of several the Mermin free energy, which forces belong
+    to; in float64 unless told otherwise. Warns, once of each two elements or other reason, of atoms
+    outside of what the model was trained on.
 
     Args:
       run: A trained model, or its directory; the data that it was trained on are not needed.

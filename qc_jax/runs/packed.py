@@ -118,14 +118,18 @@ def read(path: str | os.PathLike) -> Packed:
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
+    weights, scaler = part(_WEIGHT), part(_SCALER)
+    if scaler.keys() != {"low", "high", "log"}:
+        raise InputError(f"{path}: not a packed model: the labels' scale is not whole")
+    for name, values in {**weights, **scaler}.items():
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}: not a packed model: {name} is not finite")
     pairs = None
     if has_pairs and config.data in SHIPPED:
         pairs = _of_shipped(path, config)
     elif has_pairs:
         pairs = Pairs.of_arrays(part(_PAIRS), len(config.target_names), path)
-    return Packed(
-        config, record, pairs, unflatten_dict(part(_WEIGHT), sep="/"), part(_SCALER), result
-    )
+    return Packed(config, record, pairs, unflatten_dict(weights, sep="/"), scaler, result)
 
 
 def _of_shipped(path: str, config: RunConfig) -> Pairs:

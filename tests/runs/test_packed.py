@@ -51,6 +51,8 @@ def test_damage_is_one_clear_error(path, tmp_path):
         ({"about": np.array(json.dumps({**about, "record": {}}))}, "expected the fields"),
         ({weight: None}, "expected weights of egnn"),
         ({weight: np.zeros(3)}, "expected weights of egnn"),
+        ({weight: np.full_like(np.load(path)[weight], np.nan)}, "is not finite"),
+        ({"scaler/low": None}, "the labels' scale is not whole"),
     ):
         with pytest.raises(InputError, match=expected):
             qc_jax.load(changed(path, tmp_path, **changes))
