@@ -82,8 +82,8 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
         print(json.dumps(rows, indent=2))
         return
     if len(rows) > 1:
-        for at in range(0, len(rows), _BESIDE):
-            _show_beside(rows[at : at + _BESIDE])
+        for first in range(0, len(rows), _BESIDE):
+            _show_beside(rows[first : first + _BESIDE])
         return
     (row,) = rows
     reference = row.get("reference")
