@@ -63,6 +63,6 @@ def test_an_installed_wheel_trains_and_predicts_anywhere(tmp_path):
 
     done = run("train", "--config=egnn:quick", "--workdir=run")
     assert done.returncode == 0, done.stderr
-    assert "egnn on gfn2_xtb" in done.stdout
+    assert "egnn on ptbp" in done.stdout
     done = run("predict", "--workdir=run", "Ag", "Al")
     assert done.returncode == 0 and "e_homo_ev" in done.stdout, done.stderr
