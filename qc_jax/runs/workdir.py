@@ -179,7 +179,7 @@ class Workdir(Observer):
                 f"{path}: expected {epochs} epochs, as in the checkpoint, got {len(lines)}"
             )
         found = [_line(path, number, line) for number, line in enumerate(lines, start=1)]
-        if self.writes:
+        if self.writes and path.exists():
             files.write_text(path, "".join(line + "\n" for line in lines))
         return found
 

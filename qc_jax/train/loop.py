@@ -194,6 +194,8 @@ def fit_stack(
 def _resume(training: Training, epochs: int) -> list[dict[str, Any]]:
     """Return what the epochs of a restored state measured, which all observers are told of."""
     if not epochs:
+        for observer in training.observers:
+            observer.history(0)  # forgets epochs that a kill left without a checkpoint
         return []
     told = (observer.history(epochs) for observer in training.observers)
     lines = next((found for found in told if found is not None), None)

@@ -1,6 +1,7 @@
 """Scores of a work directory: its own again, and on other splits and data without what it saw."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -90,7 +91,8 @@ def test_data_that_have_changed(trained, run_python, small_table, tmp_path):
     config = json.loads((folder / "run" / "config.json").read_text())
     small_table.take(np.arange(1, len(small_table))).save(tmp_path / "table.npz")
     config["data"] = str(tmp_path / "table.npz")
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    done = run_python(*SCRIPT, f"--workdir={tmp_path}")
+    shutil.copytree(folder / "run", tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    done = run_python(*SCRIPT, f"--workdir={tmp_path / 'run'}")
     assert done.returncode == 2
     assert "table.npz has changed since the model of" in done.stderr

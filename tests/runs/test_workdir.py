@@ -127,3 +127,11 @@ def test_metrics_that_are_none(tmp_path):
         (tmp_path / "metrics.jsonl").write_text(text)
         with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: expected what epoch 1"):
             Workdir(tmp_path).history(1)
+
+
+def test_epochs_without_a_checkpoint_are_forgotten(tmp_path):
+    """Of a run that was killed before its first checkpoint, and begins anew."""
+    workdir = Workdir(tmp_path)
+    workdir.on_epoch({"epoch": 1, "loss": 0.5, "validation_loss": 0.4, "lr": 1e-3})
+    assert workdir.history(0) == []
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
