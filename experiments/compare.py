@@ -7,8 +7,6 @@ A table is named as in --config.data. Differences are the second's value less th
 keeps those of every pair.
 """
 
-import os
-
 from qc_jax.data import files
 from qc_jax.errors import InputError, choose
 from qc_jax.report import tables
@@ -30,10 +28,8 @@ def main(words: list[str]) -> None:
             f"{' '.join(words) or 'none'}"
         )
     out = _OUT.value
-    if out is not None and not out.endswith(".csv"):
-        raise InputError(f"--out: expected a file that ends in .csv, got {out}")
-    if out is not None and os.path.exists(out) and not _OVERWRITE.value:
-        raise InputError(f"{out}: exists already; add --overwrite or choose another path")
+    if out is not None:
+        cli.check_file(out, (".csv",), bool(_OVERWRITE.value))
     found = compare(*map(sources.open_table, words))
     if _LABEL.value is not None:
         choose("label of both tables", _LABEL.value, list(found.labels.label))

@@ -48,15 +48,7 @@ def main(_: list[str]) -> None:
     """Writes the file and says what is in it."""
     out = str(_OUT.value)
     write, endings = _FORMATS[str(_FORMAT.value)]
-    if not out.endswith(endings):
-        raise InputError(
-            f"--out: expected a file that ends in {' or '.join(endings)} for "
-            f"--format={_FORMAT.value}, got {out}"
-        )
-    if not os.path.isdir(os.path.dirname(out) or "."):
-        raise InputError(f"--out: no such directory: {os.path.dirname(out)}")
-    if os.path.exists(out) and not _OVERWRITE.value:
-        raise InputError(f"{out}: exists already; add --overwrite or choose another path")
+    cli.check_file(out, endings, bool(_OVERWRITE.value), f"--format={_FORMAT.value}")
     if _WORKDIR.value is not None:
         if _FORMAT.value not in ("csv", "model") or FLAGS.given() & {"data", "data_dir"}:
             raise InputError(

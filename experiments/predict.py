@@ -74,7 +74,7 @@ def _write(out: str, rows: list[dict[str, Any]]) -> None:
     print(f"{len(rows)} rows: {out}")
 
 
-def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
+def _show(rows: list[dict[str, Any]], run: SavedRun) -> None:
     if _OUT.value is not None:
         _write(_OUT.value, rows)
         return
@@ -87,8 +87,7 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
         return
     (row,) = rows
     reference = row.get("reference")
-    tested = {} if run is None else run.result.get("test", {})
-    leaked = {} if run is None else run.result.get("leaked_by", {})
+    tested, leaked = (run.result.get(key, {}) for key in ("test", "leaked_by"))
     lines = [
         (
             f"{key} †" if leaked.get(key) else key,
@@ -103,7 +102,7 @@ def _show(rows: list[dict[str, Any]], run: SavedRun | None = None) -> None:
     show(row["name"] + at, ("target", "predicted", "test MAE", "reference", "unit"), lines)
     if any(leaked.get(key) for key in row["predicted"]):
         print("†: follows from what the model reads")
-    if reference is not None and run is not None:
+    if reference is not None:
         at = f"at {row['reference_distance_ang']:.3f} Å"
         print(f"reference: {run.config.data}, {at}; {row['seen']}")
 

@@ -100,11 +100,7 @@ class Answers:
             return
         names = elements.pair_names(self._config.symbols)
         with self.open() as store:
-            known = store.names()
-            todo = [name for name in names if name not in known]
-            every = self._config.engine().compute_all(todo, lambda done, total: None)
-            for name, answer in every:
-                store.add(name, answer)
+            generate.complete(self._config.engine(), names, store)
 
     def left_out(self, names: Iterable[str]) -> dict[str, str]:
         """Return the pairs and points that are in no record, with the reason."""

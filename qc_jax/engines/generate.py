@@ -128,19 +128,29 @@ def generate(
     names = elements.pair_names(symbols)
     run = {"elements": symbols, **made_by(engine)}
     with AnswerStore(f"{out}.answers", run) as store:
-        known = store.names()
-        todo = [name for name in names if name not in known]
-        ready = len(names) - len(todo)
-        progress(ready, len(names))
-        for name, answer in engine.compute_all(
-            todo, lambda done, _: progress(ready + done, len(names))
-        ):
-            store.add(name, answer)
+        complete(engine, names, store, progress)
         records, left_out = _judge(engine, names, store)
         table = to_table(records, run | {"left_out": left_out})
         table.save(out)
     os.remove(store.path)
     return table
+
+
+def complete(
+    engine: Engine,
+    names: Sequence[str],
+    store: AnswerStore,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Compute the pairs of which the store has no answer yet, and add those."""
+    known = store.names()
+    todo = [name for name in names if name not in known]
+    ready = len(names) - len(todo)
+    progress(ready, len(names))
+    for name, answer in engine.compute_all(
+        todo, lambda done, _: progress(ready + done, len(names))
+    ):
+        store.add(name, answer)
 
 
 def _judge(

@@ -88,20 +88,23 @@ class Model(Architecture):
     ) -> dict[str, Any]:
         """Return the labels' scale, and one constant of the total energy an element."""
         found: dict[str, Any] = {"scaling": {"low": scaler.low, "high": scaler.high}}
-        for name in ("total_energy_ev", "mermin_free_energy_ev"):
-            if name in self.targets:
-                numbers = np.asarray(structures.atomic_numbers)
-                column = labels[:, self.targets.index(name), None].astype(np.float64)
-                constants, mean = additive_constants(numbers, column)
-                each = np.where(np.isin(np.arange(len(constants)), numbers), mean / 2, 0)
-                if self.described:
-                    energies = _shells.of(self.basis).energy
-                    found["constants"] = {"atomic_energy": energies.astype(np.float32)}
-                    break
-                energies = (constants[:, 0] + each)[: self.max_atomic_number + 1]
-                found["constants"] = {"atomic_energy": energies.astype(np.float32)}
-                break
+        energies = [n for n in ("total_energy_ev", "mermin_free_energy_ev") if n in self.targets]
+        if energies:
+            each = self._atomic_energies(structures, labels, energies[0])
+            found["constants"] = {"atomic_energy": each.astype(np.float32)}
         return found
+
+    def _atomic_energies(
+        self, structures: Batch, labels: Float[np.ndarray, "rows outputs"], name: str
+    ) -> Float[np.ndarray, " elements"]:
+        """One energy an element, eV: of its free atom where it is described, else fitted."""
+        if self.described:
+            return _shells.of(self.basis).energy
+        numbers = np.asarray(structures.atomic_numbers)
+        column = labels[:, self.targets.index(name), None].astype(np.float64)
+        constants, mean = additive_constants(numbers, column)
+        each = np.where(np.isin(np.arange(len(constants)), numbers), mean / 2, 0)
+        return (constants[:, 0] + each)[: self.max_atomic_number + 1]
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:

@@ -307,6 +307,25 @@ def check_out(path: pathlib.Path) -> None:
         raise InputError(f"--out: expected an empty or new directory, got {path}")
 
 
+def check_file(path: str, endings: tuple[str, ...], overwrite: bool, of: str = "") -> None:
+    """Raise InputError unless a file may be written at `path`, of --out.
+
+    Args:
+      path: of --out.
+      endings: that it may have.
+      overwrite: whether one that is there may be replaced.
+      of: what asks for these endings, like '--format=csv'; '' where nothing else can be asked for.
+    """
+    if not path.endswith(endings):
+        words = f" for {of}" if of else ""
+        expected = " or ".join(endings)
+        raise InputError(f"--out: expected a file that ends in {expected}{words}, got {path}")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise InputError(f"--out: no such directory: {os.path.dirname(path)}")
+    if os.path.exists(path) and not overwrite:
+        raise InputError(f"{path}: exists already; add --overwrite or choose another path")
+
+
 def make_out(path: pathlib.Path) -> None:
     """Make the directory of --out where it is not there; raise InputError where it can't be."""
     try:

@@ -18,7 +18,7 @@ from qc_jax.data import files
 from qc_jax.data.table import SHIPPED, open_table
 from qc_jax.errors import InputError
 from qc_jax.runs.config import SCHEMA, RunConfig
-from qc_jax.runs.record import Pairs, Record
+from qc_jax.runs.record import Pairs, Record, pairs_of
 
 DEFAULT = "tight_binding/ptbp"
 FORMAT = "a model of qc_jax"
@@ -132,16 +132,11 @@ def read(path: str | os.PathLike) -> Packed:
     return Packed(config, record, pairs, unflatten_dict(weights, sep="/"), scaler, result)
 
 
-def _of_shipped(path: str, config: RunConfig) -> Pairs:
-    from qc_jax import canvas
-
+def _of_shipped(path: str, config: RunConfig) -> Pairs | None:
     table = open_table(config.data)
     if table.fingerprint() != config.data_fingerprint:
         raise InputError(
             f"{path}: expected the table {config.data} that it was trained on, "
             f"{config.data_fingerprint}, got {table.fingerprint()}: another version of qc_jax"
         )
-    features = None
-    if "canvas" in config.architecture().inputs:
-        features = np.asarray(canvas.features(table))
-    return Pairs.of(table, config.target_names, features)
+    return pairs_of(table, config.target_names, config.architecture())

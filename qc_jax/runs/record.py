@@ -14,8 +14,10 @@ from jaxtyping import Float
 
 from qc_jax.data import files, scaling
 from qc_jax.data.domain import TrainingDomain
+from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import NUMBER, InputError, expect_fields
+from qc_jax.models import Architecture
 from qc_jax.runs import building
 from qc_jax.runs.building import Run
 from qc_jax.runs.config import SCHEMA
@@ -232,17 +234,17 @@ def claim(run: Run, workdir: Workdir) -> None:
     workdir.claim(run.config.to_dict())
     if not workdir.writes or (workdir.path / RECORD).exists():
         return
-    pairs = pairs_of(run)
+    pairs = pairs_of(run.table, run.task.targets, run.model)
     if pairs is not None:
         pairs.write(workdir.path / PAIRS)
     Record.of(run).write(workdir.path / RECORD)
 
 
-def pairs_of(run: Run) -> Pairs | None:
-    """Return the pairs of a training's table; None where it is none of pairs."""
-    if not isinstance(run.table, PairTable):
+def pairs_of(
+    table: PairTable | Structures, targets: tuple[str, ...], model: Architecture
+) -> Pairs | None:
+    """Return the pairs of a table as a model reads them; None where it is none of pairs."""
+    if not isinstance(table, PairTable):
         return None
-    features = None
-    if "canvas" in run.model.inputs:
-        features = building.canvas.features(run.table)
-    return Pairs.of(run.table, run.task.targets, features)
+    features = building.canvas.features(table) if "canvas" in model.inputs else None
+    return Pairs.of(table, targets, features)

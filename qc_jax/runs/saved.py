@@ -316,11 +316,11 @@ def load(path: str | os.PathLike) -> SavedRun:
       True
     """
     expect("path", path, (str, os.PathLike), "the directory of a run")
-    if os.fspath(path) in packed.index() and not os.path.exists(path):
-        return _unpacked(packed.read_shipped(os.fspath(path)))
     if os.fspath(path).endswith(".npz"):
         return _unpacked(packed.read(path))
     if not os.path.exists(path):
+        if os.fspath(path) in packed.index():
+            return _unpacked(packed.read_shipped(os.fspath(path)))
         raise InputError(
             f"{path} is not a work directory of experiments.train: it holds no config.json; models "
             f"that come with the package: {', '.join(packed.index())}"
