@@ -13,7 +13,7 @@ from qc_jax.errors import InputError
 from qc_jax.report.parity import plot_scored
 from qc_jax.report.tables import show_result
 from qc_jax.runs import cli, scoring
-from qc_jax.runs.saved import load
+from qc_jax.runs.loading import load
 from qc_jax.runs.workdir import Workdir
 
 FLAGS = cli.Flags(__doc__)

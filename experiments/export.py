@@ -23,7 +23,8 @@ from qc_jax.data.table import DEFAULT
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.runs import cli, sources
-from qc_jax.runs.saved import SavedRun, load
+from qc_jax.runs.loading import load
+from qc_jax.runs.saved import SavedRun
 
 # How a format is written, and how its files may end.
 _FORMATS = {

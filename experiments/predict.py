@@ -25,7 +25,8 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, packed, queries
-from qc_jax.runs.saved import SavedRun, load
+from qc_jax.runs.loading import load
+from qc_jax.runs.saved import SavedRun
 
 _BESIDE = 6  # pairs in one table, beside each other
 

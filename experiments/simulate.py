@@ -24,7 +24,8 @@ from qc_jax.engines.tblite import METHOD
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.runs import cli, progress
-from qc_jax.runs.saved import SavedRun, load
+from qc_jax.runs.loading import load
+from qc_jax.runs.saved import SavedRun
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string("workdir", None, "Of experiments.train.", required=True)

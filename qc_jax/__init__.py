@@ -27,7 +27,7 @@ _PUBLIC = {
     "TrainConfig": "qc_jax.train.config",
     "RunConfig": "qc_jax.runs.config",
     "fit": "qc_jax.runs.training",
-    "load": "qc_jax.runs.saved",
+    "load": "qc_jax.runs.loading",
     "SavedRun": "qc_jax.runs.saved",
     "Observer": "qc_jax.train.observers",
     "Calculator": "qc_jax.ase",

@@ -11,7 +11,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from qc_jax.data.atoms import from_ase
 from qc_jax.dynamics.potential import Potential
-from qc_jax.runs.saved import SavedRun, energy_column, load
+from qc_jax.runs.loading import load
+from qc_jax.runs.saved import SavedRun, energy_column
 
 
 class Calculator(calculator.Calculator):

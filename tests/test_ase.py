@@ -16,7 +16,7 @@ from qc_jax.data.domain import TrainingDomain
 from qc_jax.dynamics import vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError
-from qc_jax.runs.saved import load
+from qc_jax.runs.loading import load
 from tests.dynamics import toys
 
 

@@ -18,7 +18,7 @@ LIBRARIES = (
     "optax",
     "orbax.checkpoint",
     "qc_jax.runs.cli",
-    "qc_jax.runs.saved",
+    "qc_jax.runs.loading",
     "qc_jax.runs.sources",
     "qc_jax.runs.sweep",
 )

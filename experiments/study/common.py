@@ -22,7 +22,7 @@ from qc_jax.models import Architecture
 from qc_jax.report.tables import number, show
 from qc_jax.runs import building, grids, progress, results, sweep
 from qc_jax.runs.config import RunConfig
-from qc_jax.runs.saved import restore
+from qc_jax.runs.loading import restore
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 

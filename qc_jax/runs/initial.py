@@ -18,7 +18,7 @@ from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.models import multimodal
 from qc_jax.runs import building, torch_checkpoint
-from qc_jax.runs.saved import load
+from qc_jax.runs.loading import load
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import transfer
 from qc_jax.train.state import State

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from qc_jax.runs import building
-from qc_jax.runs.saved import restore
+from qc_jax.runs.loading import restore
 from qc_jax.runs.workdir import Workdir
 
 SWEEP = (

@@ -12,7 +12,7 @@ from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
 from qc_jax.runs import building, initial, record, results, scoring, sources
-from qc_jax.runs.saved import load
+from qc_jax.runs.loading import load
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 

@@ -10,7 +10,7 @@ import pytest
 from qc_jax.data.batch import from_arrays
 from qc_jax.evaluate.predict import predict
 from qc_jax.runs import building
-from qc_jax.runs.saved import restore
+from qc_jax.runs.loading import restore
 from qc_jax.runs.workdir import Workdir
 
 SCRIPT = ("-m", "experiments.import_torch")

@@ -9,7 +9,7 @@ from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.runs import building, initial, record, sweep
-from qc_jax.runs.saved import restore
+from qc_jax.runs.loading import restore
 from qc_jax.runs.workdir import Workdir
 
 WIDTHS = (4, 4, 8, 8)  # of the card's quick run
