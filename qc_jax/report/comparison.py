@@ -55,47 +55,47 @@ def compare(first: PairTable, second: PairTable) -> Comparison:
         )
     rows = [names.get_indexer_for(shared) for names in frames]
     names = [name for name in TARGETS if name in first.targets and name in second.targets]
-    columns = {
-        name: [table.targets[name][row] for table, row in zip(tables, rows, strict=True)]
-        for name in names
-    }
-    charges = [table.charges[row] for table, row in zip(tables, rows, strict=True)]
-    columns[_CHARGE] = [values[:, 0] for values in charges]
-    swapped = _exchanged(*charges)
     if not names:
         raise InputError("compare: expected tables that share labels, got none in both")
-    labels, differences = [], {}
-    for name, (left, right) in columns.items():
-        left, right = np.asarray(left, np.float64), np.asarray(right, np.float64)
-        both = np.isfinite(left) & np.isfinite(right)
-        difference = differences[name] = np.where(both, right - left, np.nan)
-        size = np.abs(difference[both])
-        known, differs = bool(both.any()), bool((size > 0).any())
-        labels.append(
-            {
-                "label": name,
-                "unit": "e" if name == _CHARGE else target(name).unit,
-                "pairs": int(both.sum()),
-                "undefined": int((np.isfinite(left) != np.isfinite(right)).sum()),
-                "mean": left[both].mean() if known else np.nan,
-                "mean_second": right[both].mean() if known else np.nan,
-                "std": left[both].std() if known else np.nan,
-                "std_second": right[both].std() if known else np.nan,
-                "median": np.median(size) if known else np.nan,
-                "q95": np.quantile(size, 0.95) if known else np.nan,
-                "largest": size.max() if known else np.nan,
-                "worst": str(shared[int(np.nanargmax(np.abs(difference)))]) if differs else "",
-            }
+    charges = [table.charges[row] for table, row in zip(tables, rows, strict=True)]
+    left, right = (
+        pd.DataFrame(
+            {**{name: table.targets[name][row] for name in names}, _CHARGE: charge[:, 0]},
+            index=shared,
+            dtype=np.float64,
         )
+        for table, row, charge in zip(tables, rows, charges, strict=True)
+    )
+    known = [frame.notna() for frame in (left, right)]
+    both = known[0] & known[1]
+    left, right = left.where(both), right.where(both)
+    differences = right - left
+    sizes = differences.abs()
+    largest = sizes.max()
+    labels = pd.DataFrame(
+        {
+            "unit": ["e" if name == _CHARGE else target(name).unit for name in left],
+            "pairs": both.sum(),
+            "undefined": (known[0] != known[1]).sum(),
+            "mean": left.mean(),
+            "mean_second": right.mean(),
+            "std": left.std(ddof=0),
+            "std_second": right.std(ddof=0),
+            "median": sizes.median(),
+            "q95": sizes.quantile(0.95),
+            "largest": largest,
+            "worst": sizes.fillna(0.0).idxmax().where(largest > 0, ""),
+        }
+    )
     only = tuple(
         tuple(map(str, own[~own.isin(other)]))
         for own, other in ((frames[0], frames[1]), (frames[1], frames[0]))
     )
     return Comparison(
-        labels=pd.DataFrame(labels),
-        differences=pd.DataFrame(differences, index=shared),
+        labels=labels.rename_axis("label").reset_index(),
+        differences=differences,
         only=(only[0], only[1]),
-        swapped=tuple(map(str, shared[swapped])),
+        swapped=tuple(map(str, shared[_exchanged(*charges)])),
         repeated=tuple(map(str, repeated)),
     )
 
