@@ -5,6 +5,7 @@ import pytest
 
 from qc_jax.data import targets
 from qc_jax.data.labels import DEGENERATE_EV, derive, frontier_levels
+from qc_jax.data.table import SHIPPED, open_table
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,12 @@ def test_shipped_targets_follow_from_their_levels(small_table):
     )
     for name, column in columns.items():
         np.testing.assert_allclose(small_table.targets[name], column, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_labels_of_the_shipped_tables_follow_from_each_other(name):
+    table = open_table(name)
+    homo, lumo = (table.targets[level] for level in ("e_homo_ev", "e_lumo_ev"))
+    derived = derive(homo, lumo, table.positions, table.charges, table.dipole)
+    for target, column in derived.items():
+        assert np.array_equal(column, table.targets[target], equal_nan=True), target

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from qc_jax.chem import elements
-from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, open_table
 from qc_jax.data.targets import TARGETS
 from qc_jax.engines.sanity import SanityChecks
@@ -49,18 +48,6 @@ def test_every_target_is_filled(table):
         else:
             assert np.isfinite(column).all(), name  # GFN2 has a virtual orbital in every pair
     assert (gap >= 0).all()
-
-
-def test_labels_follow_from_each_other(table):
-    derived = labels.derive(
-        table.targets["e_homo_ev"],
-        table.targets["e_lumo_ev"],
-        table.positions,
-        table.charges,
-        table.dipole,
-    )
-    for name, column in derived.items():
-        assert np.array_equal(column, table.targets[name], equal_nan=True), name
 
 
 def test_geometry_charges_and_populations(table):
