@@ -7,7 +7,7 @@
         --data=md17:md17_ethanol.npz [--sizes=50,200,all] [--rates=1e-5,1e-4,1e-3]
 
 NAME is one of: ood, elements, channels, modality, resolution, learning_curve, leakage, timing,
-transfer.
+uncertainty, transfer.
 Trainings that the directory has are used. Those that are missing are trained into it, while no
 other process does; but elements and channels only mark them unless --train is given. The
 numbers go to studies/NAME.csv and .parquet, in the columns of results.csv; a second run trains
@@ -36,6 +36,7 @@ from . import (
     resolution,
     timing,
     transfer,
+    uncertainty,
 )
 
 STUDIES: dict[str, common.Study] = {
@@ -48,6 +49,7 @@ STUDIES: dict[str, common.Study] = {
     "resolution": resolution.STUDY,
     "timing": timing.STUDY,
     "transfer": transfer.STUDY,
+    "uncertainty": uncertainty.STUDY,
 }
 
 FLAGS = cli.Flags(__doc__)
@@ -55,6 +57,7 @@ GRID = grids.GridFlags(FLAGS)
 _AS_PUBLISHED = FLAGS.boolean("as-published", False, "Repeat the published flaws.")
 _TRAIN = FLAGS.boolean("train", None, "Whether trainings that are missing are made.")
 _REPEATS = FLAGS.integer("repeats", 10, "Of what is drawn at random.", lower_bound=1)
+_MEMBERS = FLAGS.integer("members", 5, "Of an ensemble.", lower_bound=2)
 _PRETRAINED = FLAGS.strings("pretrained", [], "ARM=DIR, finished trainings: an arm each.")
 _SIZES = FLAGS.strings("sizes", ["50", "200", "all"], "Training rows.")
 _RATES = FLAGS.strings("rates", ["1e-5", "1e-4", "1e-3"], "Learning rates, each arm's grid.")
@@ -64,6 +67,7 @@ _FORCE_WEIGHT = FLAGS.number(
 # Flags that few studies use, and which.
 _USED_BY = {
     **dict.fromkeys(("pretrained", "sizes", "rates", "force_weight"), ("transfer",)),
+    "members": ("uncertainty",),
     "repeats": ("channels", "elements", "modality", "timing"),
 }
 
@@ -156,6 +160,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
         changes=changes,
         as_published=_AS_PUBLISHED.value,
         repeats=_REPEATS.value,
+        members=_MEMBERS.value,
         train=train,
         stack=GRID.stack.value,
         stop=stop,

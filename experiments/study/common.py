@@ -73,6 +73,7 @@ class Asked(NamedTuple):
       changes: of the fields of every card.
       as_published: whether the published flaws are repeated.
       repeats: of what is drawn at random.
+      members: of an ensemble.
       train: whether trainings that are missing are made.
       stack: trainings in one program, 0 for what is good.
       stop: says whether to end soon.
@@ -89,6 +90,7 @@ class Asked(NamedTuple):
     changes: dict[str, Any]
     as_published: bool
     repeats: int
+    members: int
     train: bool
     stack: int
     stop: Callable[[], bool]
