@@ -20,7 +20,7 @@ def keep() -> None:
     `QC_JAX_CACHE`).
     """
     where = files.cache_directory("programs")
-    if where is None or jax.config.jax_compilation_cache_dir:
+    if where is None or jax.config.values["jax_compilation_cache_dir"]:
         return
     try:
         (where / _machine()).mkdir(parents=True, exist_ok=True)
