@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from qc_jax.runs import results
-
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import MODELS, TARGETS, Asked, Study
 
 SPLITS = (
     *("random", "held_out_pairs", "by_period", "by_type", "by_electronegativity"),
@@ -24,12 +24,12 @@ SPLITS = (
 )
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of results.csv for each split, and `mae_in` and `gap`."""
-    configs: dict[str, common.Wanted] = {}
+    configs: dict[str, trainings.Wanted] = {}
     for split in SPLITS:
-        configs |= common.protocol(asked, split=split)
-    there, made = common.find(asked, configs)
+        configs |= trainings.protocol(asked, split=split)
+    there, made = trainings.find(asked, configs)
     for found in there:
         shared = found.shared(asked.study)
         made += (of_training := found.rows(asked.study))
@@ -47,15 +47,15 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Errors in and out of distribution, and gaps."""
     title = "MAE in distribution (validation rows), on the test rows, and the gap between them"
-    common.show_means(
+    tables.show_means(
         frame, ("mae_in", "mae", "gap"), title, ("target", "model", "split"), "metric"
     )
 
 
-STUDY = common.Study(
+STUDY = Study(
     rows,
     show,
-    models=common.MODELS,
-    targets=common.TARGETS,
+    models=MODELS,
+    targets=TARGETS,
     seeds=(42,),
 )

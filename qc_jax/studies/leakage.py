@@ -18,13 +18,13 @@ from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines, leakage, metrics, statistics
 from qc_jax.runs import building, results
-
-from . import common
+from qc_jax.studies import tables
+from qc_jax.studies.asked import Asked, Study
 
 _MODEL = "linear"  # that of the table's rows
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Errors on the test rows of the random split, and `skill`, for each input."""
     inputs = leakage.inputs_of(asked.pairs)
     versions = results.of_versions(building.versions())
@@ -77,7 +77,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Skills, and where they disagree with what is known to leak a target."""
     title = "Skill of a linear model that reads one input (1 − MAE / MAE of the training median)"
-    common.show_means(frame, ["skill"], title, ("target",), "setting")
+    tables.show_means(frame, ["skill"], title, ("target",), "setting")
     skills = results.summary(frame, ("target", "setting"), "skill")
     found = skills["mean"] >= 1 - leakage.LEAKED
     for text, which in (
@@ -89,6 +89,4 @@ def show(frame: pd.DataFrame) -> None:
             print(f"{source} {text}: {', '.join(of_source.target)}")
 
 
-STUDY = common.Study(
-    rows, show, models=(), targets=BENCHMARK_TARGETS, needs_trainings=False, flaws=False
-)
+STUDY = Study(rows, show, models=(), targets=BENCHMARK_TARGETS, needs_trainings=False, flaws=False)

@@ -13,30 +13,30 @@ from typing import Any
 import pandas as pd
 
 from qc_jax.evaluate.importance import of_channels
-
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import Asked, Study
 
 SIZES = (8, 16, 32, 64, 128)
 _NEVER = 10_000  # epochs without a better validation loss
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of results.csv; `setting` is the size."""
-    configs: dict[str, common.Wanted] = {}
+    configs: dict[str, trainings.Wanted] = {}
     for size in SIZES:
         fields = {"canvas_size": size, "early_stopping_patience": _NEVER}
-        configs |= common.protocol(asked, f"{size} pixels", f"-canvas{size}", size, **fields)
-    there, made = common.find(asked, configs)
+        configs |= trainings.protocol(asked, f"{size} pixels", f"-canvas{size}", size, **fields)
+    there, made = trainings.find(asked, configs)
     return made + [row for found in there for row in found.rows(asked.study)]
 
 
 def show(frame: pd.DataFrame) -> None:
     """Errors and seconds by size."""
     title = "MAE on the test rows, by the canvas's size"
-    common.show_means(frame, ["mae"], title, ("target", "model"), "setting")
+    tables.show_means(frame, ["mae"], title, ("target", "model"), "setting")
 
 
-STUDY = common.Study(
+STUDY = Study(
     rows,
     show,
     models=("tabular_mlp",),

@@ -10,19 +10,19 @@ from typing import Any
 import pandas as pd
 
 from qc_jax.evaluate import importance
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import Asked, Study
 
-from . import common
 
-
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """`mae`, its deviation over permutations `mae_std`, and `mae_change`."""
-    return common.ablate(asked, importance.of_channels, importance.NOTHING)
+    return trainings.ablate(asked, importance.of_channels, importance.NOTHING)
 
 
 def show(frame: pd.DataFrame) -> None:
     """Importance of each channel and group, a column a model."""
     title = "What the MAE grows by when a channel is another pair's"
-    common.show_means(frame, ["mae_change"], title, ("target", "setting"), "model")
+    tables.show_means(frame, ["mae_change"], title, ("target", "setting"), "model")
 
 
-STUDY = common.Study(rows, show, check=importance.of_channels, trains=False)
+STUDY = Study(rows, show, check=importance.of_channels, trains=False)

@@ -1,9 +1,8 @@
-"""What the studies share: what was asked for, the trainings it needs, rows, tables of numbers."""
+"""The trainings that a study needs, and the rows of its long table."""
 
-import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,24 +12,16 @@ from rich.console import Console
 from rich.progress import track
 
 from qc_jax.data import files
-from qc_jax.data.structures import Structures
-from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.evaluate import ablation
 from qc_jax.evaluate.predict import predict
 from qc_jax.models import Architecture
-from qc_jax.report.tables import number, show
 from qc_jax.runs import building, grids, progress, results, sweep
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.loading import restore
 from qc_jax.runs.workdir import Workdir
+from qc_jax.studies.asked import Asked
 from qc_jax.train import loop
-
-# Of all kinds: levels, an energy, and what a canvas leaks.
-TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
-
-# Of all kinds that read no canvas: solved at once, and trained in seconds.
-MODELS = ("pair_mean", "gradient_boosting", "schnet", "egnn", "geometry_only")
 
 # The protocol of the published studies, with the flaws of the published code.
 _PUBLISHED: Mapping[str, Any] = {
@@ -41,96 +32,6 @@ _PUBLISHED: Mapping[str, Any] = {
 }
 AS_PUBLISHED = "as published"  # begins what `setting` says of a repeated flaw
 _NOT_TRAINED = "not trained"
-
-
-class TransferOptions(NamedTuple):
-    """What the study transfer is asked for, beside what all are.
-
-    Attributes:
-      arms: the directories of finished trainings, by the arms' names.
-      sizes: of training rows; 0 is all.
-      rates: learning rates.
-      force_weight: of forces beside energies.
-    """
-
-    arms: Mapping[str, str]
-    sizes: Sequence[int]
-    rates: Sequence[float]
-    force_weight: float
-
-
-class Asked(NamedTuple):
-    """What a study is asked for.
-
-    Attributes:
-      study: its name.
-      workdir: the benchmark's directory, claimed for these data.
-      table: the data.
-      fingerprint: of the data.
-      models: their names.
-      targets: each by itself.
-      seeds: of splits and trainings.
-      changes: of the fields of every card.
-      as_published: whether the published flaws are repeated.
-      repeats: of what is drawn at random.
-      members: of an ensemble.
-      train: whether trainings that are missing are made.
-      stack: trainings in one program, 0 for what is good.
-      stop: says whether to end soon.
-      transfer: of the study transfer.
-    """
-
-    study: str
-    workdir: Workdir
-    table: PairTable | Structures
-    fingerprint: str
-    models: tuple[str, ...]
-    targets: tuple[str, ...]
-    seeds: tuple[int, ...]
-    changes: dict[str, Any]
-    as_published: bool
-    repeats: int
-    members: int
-    train: bool
-    stack: int
-    stop: Callable[[], bool]
-    transfer: TransferOptions | None = None
-
-    @property
-    def pairs(self) -> PairTable:
-        """The table, of a study of pairs."""
-        assert isinstance(self.table, PairTable)
-        return self.table
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """One study, as its file defines it.
-
-    Attributes:
-      rows: makes its rows of the long table.
-      show: prints them.
-      models: asked for where no flag says which; None are those that the directory has trainings of
-        and that can do the study.
-      targets: likewise.
-      seeds: likewise.
-      check: raises InputError, without the model's name, for one that can't do the study.
-      needs_trainings: whether it is about trainings.
-      trains: whether it makes those that are missing unless --notrain says otherwise.
-      flaws: whether --as-published means anything here.
-      of_structures: whether its data are larger structures, not pairs.
-    """
-
-    rows: Callable[[Asked], list[dict[str, Any]]]
-    show: Callable[[pd.DataFrame], None]
-    models: tuple[str, ...] | None = None
-    targets: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] = grids.SEEDS
-    check: Callable[[Architecture], Any] = lambda model: None
-    needs_trainings: bool = True
-    trains: bool = True
-    flaws: bool = True
-    of_structures: bool = False
 
 
 class Wanted(NamedTuple):
@@ -361,37 +262,3 @@ def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame
     results.write(path, whole)
     results.write(path.with_suffix(".parquet"), whole)
     return frame, path
-
-
-def show_means(
-    frame: pd.DataFrame, metrics: Sequence[str], title: str, down: Sequence[str], across: str
-) -> None:
-    """Prints mean ± deviation over the seeds, a row a group and a column a value of `across`."""
-    lines = pd.concat(
-        results.summary(frame, dict.fromkeys([*down, across, "metric"]), metric)
-        for metric in metrics
-    )
-    columns = list(dict.fromkeys(lines[across]))
-    lines = lines.sort_values(
-        list(down), key=lambda column: pd.factorize(column)[0], kind="stable"
-    )  # in the order in which each column's values come first
-    rows = []
-    for group, of_group in lines.groupby(list(down), sort=False):
-        cells = {line[across]: line for _, line in of_group.iterrows()}
-        rows.append((*map(str, group), *(_cell(cells.get(column)) for column in columns)))
-    show(title, (*down, *map(str, columns)), rows)
-
-
-def _cell(line: pd.Series | None) -> str:
-    if line is None or np.isnan(line["mean"]):
-        return "-"
-    return number(line["mean"]) + (f" ± {line['std']:.1g}" if line["seeds"] > 1 else "")
-
-
-def tell_partial(frame: pd.DataFrame) -> None:
-    """Prints how much has no number, and why."""
-    lost = frame[frame.status != results.FINISHED]
-    for status, group in lost.groupby("status", sort=False):
-        names = list(dict.fromkeys(group.training + " " + group.setting))
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        print(f"partial: {status}: {'; '.join(name.strip() for name in names[:5])}{more}")

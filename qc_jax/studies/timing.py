@@ -18,10 +18,10 @@ from rich.progress import track
 from qc_jax import models
 from qc_jax.data.batch import Batch
 from qc_jax.runs import building, cards, grids, results
+from qc_jax.studies import tables
+from qc_jax.studies.asked import Asked, Study
+from qc_jax.studies.turns import take_turns
 from qc_jax.train.state import count_parameters
-
-from ..speed.turns import take_turns
-from . import common
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 _SECONDS = 20.0  # after which no further round starts
@@ -64,7 +64,7 @@ def time_batches(
     return count_parameters(variables["params"]), medians
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """`ms_per_sample` and `samples_per_s`; `setting` is the batch."""
     made: list[dict[str, Any]] = []
     versions = results.of_versions(building.versions())
@@ -100,10 +100,10 @@ def show(frame: pd.DataFrame) -> None:
         ("ms_per_sample", "Milliseconds a structure"),
         ("samples_per_s", "Structures a second"),
     ):
-        common.show_means(frame, [metric], title, ("model", "parameters"), "setting")
+        tables.show_means(frame, [metric], title, ("model", "parameters"), "setting")
 
 
-STUDY = common.Study(
+STUDY = Study(
     rows,
     show,
     models=cards.names(),

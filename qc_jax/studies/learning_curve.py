@@ -8,34 +8,35 @@ from typing import Any
 
 import pandas as pd
 
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import MODELS, TARGETS, Asked, Study
 
 FRACTIONS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of results.csv; `setting` is the part, `train_rows` how many rows it is."""
-    configs: dict[str, common.Wanted] = {}
+    configs: dict[str, trainings.Wanted] = {}
     for fraction in FRACTIONS:
         percent = f"{100 * fraction:.0f}"
         suffix = "" if fraction == 1 else f"-train{percent}"
-        configs |= common.protocol(
+        configs |= trainings.protocol(
             asked, f"{percent} %", suffix, 100 * fraction, train_fraction=fraction
         )
-    there, made = common.find(asked, configs)
+    there, made = trainings.find(asked, configs)
     return made + [row for found in there for row in found.rows(asked.study)]
 
 
 def show(frame: pd.DataFrame) -> None:
     """Errors by the part of the training rows."""
     title = "MAE on the test rows, by the part of the training rows that is used"
-    common.show_means(frame, ["mae"], title, ("target", "model"), "setting")
+    tables.show_means(frame, ["mae"], title, ("target", "model"), "setting")
 
 
-STUDY = common.Study(
+STUDY = Study(
     rows,
     show,
-    models=common.MODELS,
-    targets=common.TARGETS,
+    models=MODELS,
+    targets=TARGETS,
     seeds=(42,),
 )

@@ -10,19 +10,19 @@ import pandas as pd
 
 from qc_jax.evaluate import ablation
 from qc_jax.models import create
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import Asked, Study
 
-from . import common
 
-
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """`mae`, its deviation over repeats `mae_std`, and `mae_change`, what it is above 'normal'."""
-    return common.ablate(asked, ablation.of_elements, "normal")
+    return trainings.ablate(asked, ablation.of_elements, "normal")
 
 
 def show(frame: pd.DataFrame) -> None:
     """Errors by setting."""
     title = "MAE with atomic numbers as they are, and changed"
-    common.show_means(frame, ["mae"], title, ("target", "model"), "setting")
+    tables.show_means(frame, ["mae"], title, ("target", "model"), "setting")
     limits: dict[int, list[str]] = {}
     for name in dict.fromkeys(frame.model):
         limits.setdefault(ablation.last_random(create(name)), []).append(name)
@@ -30,4 +30,4 @@ def show(frame: pd.DataFrame) -> None:
     print(f"random: from 1 to the last element of the model's tables, {'; '.join(words)}")
 
 
-STUDY = common.Study(rows, show, check=ablation.of_elements, trains=False)
+STUDY = Study(rows, show, check=ablation.of_elements, trains=False)

@@ -18,39 +18,14 @@ of the published code, into studies/NAME-as_published.csv; `setting` names them.
 import time
 from collections.abc import Callable
 
-from qc_jax import models
-from qc_jax.data.targets import BENCHMARK_TARGETS, target
+from qc_jax.data.targets import target
 from qc_jax.errors import InputError, choose
-from qc_jax.runs import building, cards, cli, grids, sources
+from qc_jax.runs import building, cli, grids, sources
 from qc_jax.runs.workdir import Workdir
+from qc_jax.studies import tables, trainings, transfer
+from qc_jax.studies.asked import Asked
+from qc_jax.studies.registry import STUDIES, grid
 from qc_jax.train import loop
-
-from . import (
-    channels,
-    common,
-    elements,
-    leakage,
-    learning_curve,
-    modality,
-    ood,
-    resolution,
-    timing,
-    transfer,
-    uncertainty,
-)
-
-STUDIES: dict[str, common.Study] = {
-    "channels": channels.STUDY,
-    "elements": elements.STUDY,
-    "leakage": leakage.STUDY,
-    "learning_curve": learning_curve.STUDY,
-    "modality": modality.STUDY,
-    "ood": ood.STUDY,
-    "resolution": resolution.STUDY,
-    "timing": timing.STUDY,
-    "transfer": transfer.STUDY,
-    "uncertainty": uncertainty.STUDY,
-}
 
 FLAGS = cli.Flags(__doc__)
 GRID = grids.GridFlags(FLAGS)
@@ -72,58 +47,7 @@ _USED_BY = {
 }
 
 
-def _there(directory: Workdir) -> tuple[set[str], set[str]]:
-    """Return the models and the targets of the trainings in the directory."""
-    found = [
-        Workdir(path.parent).config()
-        for path in (directory.path / "trainings").glob("*/config.json")
-    ]
-    return {one["model"]["name"] for one in found}, {one["target"] for one in found}
-
-
-def _able(study: common.Study, name: str) -> bool:
-    try:
-        study.check(models.create(name))
-    except InputError:
-        return False
-    return True
-
-
-def _grid(name: str, workdir: Workdir) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-    """Models, targets and seeds by the flags, the study and what is in the directory.
-
-    Raises:
-      InputError: a flag is wrong, or a model can't do the study.
-    """
-    study = STUDIES[name]
-    asks = study.models is None or not (study.targets or study.of_structures)
-    trained, learned = _there(workdir) if asks else (set(), set())
-    targets = study.targets or (
-        (transfer.card(GRID.changes()["data"])["target"],) if study.of_structures else ()
-    )
-    targets = targets or tuple(key for key in BENCHMARK_TARGETS if key in learned)
-    if study.models == ():
-        if "models" in FLAGS.given():
-            raise InputError(f"--models: {name} is of no model; expected --targets, --seeds")
-        return (), *GRID.asked(("none",), targets, study.seeds)[1:]
-    names = study.models
-    if names is None:
-        names = tuple(key for key in cards.names() if key in trained and _able(study, key))
-    if not names and "models" not in FLAGS.given():
-        raise InputError(
-            f"{workdir.path} has no training of a model for {name}; expected --models, and --train"
-        )
-    names, targets, seeds = GRID.asked(names, targets, study.seeds)
-    for key in names:
-        choose("model", key, cards.names())
-        try:
-            study.check(models.create(key))
-        except InputError as error:
-            raise InputError(f"--models: {key} {error}; choose other models for {name}") from None
-    return names, targets, seeds
-
-
-def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
+def asked_of(name: str, stop: Callable[[], bool]) -> Asked:
     """What the flags ask for.
 
     Raises:
@@ -143,13 +67,13 @@ def asked_of(name: str, stop: Callable[[], bool]) -> common.Asked:
     data = {key: changes[key] for key in ("data", "data_dir")}
     opened = sources.open_data if study.of_structures else sources.open_table
     table = opened(*data.values())
-    names, targets, seeds = _grid(name, workdir)
+    names, targets, seeds = grid(name, workdir, GRID, "models" in FLAGS.given())
     for key in targets:
         target(key)
         choose("target of this table", key, table.targets)
     fingerprint = table.fingerprint()
     workdir.claim({**data, "data_fingerprint": fingerprint})
-    return common.Asked(
+    return Asked(
         study=name,
         workdir=workdir,
         table=table,
@@ -183,11 +107,11 @@ def main(argv: list[str]) -> None:
         asked = asked_of(name, stop)
         start = time.monotonic()
         grids.note_command(asked.workdir.path, event="started")
-        frame, path = common.write(asked, STUDIES[name].rows(asked))
+        frame, path = trainings.write(asked, STUDIES[name].rows(asked))
         seconds = time.monotonic() - start
         grids.note_command(asked.workdir.path, event="ended", seconds=seconds)
         STUDIES[name].show(frame)
-        common.tell_partial(frame)
+        tables.tell_partial(frame)
         print(f"all in {path}")
         if stop():
             raise loop.Interrupted

@@ -11,8 +11,8 @@ import pandas as pd
 
 from qc_jax import models
 from qc_jax.errors import InputError
-
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import TARGETS, Asked, Study
 
 # What a model stands for.
 MODALITIES: dict[str, str] = {
@@ -35,32 +35,32 @@ def _check(model: Any) -> None:
         raise InputError("reads neither canvas nor positions: it is of no modality")
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of results.csv; `setting` is the modality."""
-    configs: dict[str, common.Wanted] = {}
+    configs: dict[str, trainings.Wanted] = {}
     for name in asked.models:
         one = asked._replace(models=(name,))
         setting = MODALITIES.get(name, "geometry")
         if asked.as_published and "channels" in models.defaults(name):
             fields = {"channels": _PUBLISHED_CHANNELS}
-            configs |= common.protocol(one, f"{setting}, three channels", model=fields)
+            configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
         else:
-            configs |= common.protocol(one, setting)
-    there, made = common.find(asked, configs)
+            configs |= trainings.protocol(one, setting)
+    there, made = trainings.find(asked, configs)
     return made + [row for found in there for row in found.rows(asked.study)]
 
 
 def show(frame: pd.DataFrame) -> None:
     """Errors by modality and model."""
     title = "MAE on the test rows, by what is read"
-    common.show_means(frame, ["mae"], title, ("setting", "model"), "target")
+    tables.show_means(frame, ["mae"], title, ("setting", "model"), "target")
 
 
-STUDY = common.Study(
+STUDY = Study(
     rows,
     show,
     models=("vision_only", "geometry_only", "tabular_mlp", "film_cnn", "qsn_v2", "multimodal_v2"),
-    targets=common.TARGETS,
+    targets=TARGETS,
     seeds=(42,),
     check=_check,
 )

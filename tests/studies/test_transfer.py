@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.study import transfer
 from qc_jax.errors import InputError
 from qc_jax.runs import results
+from qc_jax.studies import transfer
 from tests.experiments.test_finetune import DATA, pretrain
 
 

@@ -14,8 +14,8 @@ from qc_jax.errors import InputError
 from qc_jax.runs import results
 from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.loading import load
-
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import TARGETS, Asked, Study
 
 METRICS = (
     *("mae", "mae_member", "coverage_50", "coverage_80", "coverage_95", "half_width_80"),
@@ -24,16 +24,16 @@ METRICS = (
 _APART = 1000  # between the seeds of members
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of every ensemble; a training that is missing leaves its ensemble out."""
-    first = common.wanted(asked)
+    first = trainings.wanted(asked)
     configs = dict(first)
     for name, one in first.items():
         seed = one.config["seed"]
         for k in range(1, asked.members):
             own = {**one.config, "seed": seed + _APART * k, "split_seed": seed}
-            configs[f"{name}-member{k}"] = common.Wanted(own)
-    there, made = common.find(asked, configs)
+            configs[f"{name}-member{k}"] = trainings.Wanted(own)
+    there, made = trainings.find(asked, configs)
     found = {one.name: one for one in there}
     for name in first:
         members = [found.get(name if k == 0 else f"{name}-member{k}") for k in range(asked.members)]
@@ -56,9 +56,7 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
 def show(frame: pd.DataFrame) -> None:
     """Errors, coverages and errors by how sure the ensemble is."""
     title = "Ensembles: MAE, share of labels within intervals, MAE of the surest quarter and last"
-    common.show_means(frame, METRICS, title, ("target", "model"), "metric")
+    tables.show_means(frame, METRICS, title, ("target", "model"), "metric")
 
 
-STUDY = common.Study(
-    rows, show, models=("tight_binding",), targets=common.TARGETS, seeds=(42,), flaws=False
-)
+STUDY = Study(rows, show, models=("tight_binding",), targets=TARGETS, seeds=(42,), flaws=False)

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.study import __main__ as study
-from experiments.study import common, elements, learning_curve, modality, ood
+from experiments import study
 from qc_jax.data import dataset
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
@@ -14,6 +13,8 @@ from qc_jax.evaluate import baselines
 from qc_jax.runs import results
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
+from qc_jax.studies import elements, learning_curve, modality, ood, tables, trainings
+from qc_jax.studies.asked import Asked
 from tests import planted
 
 RUN = ("-m", "experiments.study")
@@ -27,12 +28,12 @@ def folder(tmp_path_factory):
     return folder
 
 
-def ask(folder, name, **changes) -> common.Asked:
+def ask(folder, name, **changes) -> Asked:
     table = open_table(str(folder / "table.npz"))
     workdir = Workdir(folder / "run", config_name="sweep.json")
     data = {"data": str(folder / "table.npz"), "data_dir": ""}
     workdir.claim({**data, "data_fingerprint": table.fingerprint()})
-    asked = common.Asked(
+    asked = Asked(
         study=name,
         workdir=workdir,
         table=table,
@@ -43,6 +44,7 @@ def ask(folder, name, **changes) -> common.Asked:
         changes={**data, "parallel": "auto", "precision": "float32"},
         as_published=False,
         repeats=3,
+        members=2,
         train=True,
         stack=0,
         stop=lambda: False,
@@ -72,11 +74,11 @@ def test_elements_of_a_model_that_needs_them(folder, capsys):
     of_noise = values([row for row in rows if row["target"] == planted.NOISE], "mae")
     assert of_noise["shuffle"] < 1.2 * of_noise["normal"]
 
-    frame, path = common.write(asked, rows)
+    frame, path = trainings.write(asked, rows)
     assert set(frame.study) == {"elements"} and path == folder / "run/studies/elements.csv"
     assert len(results.read(path)) == len(results.read(path.with_suffix(".parquet"))) == len(rows)
     one = asked._replace(targets=(planted.NOISE,))
-    common.write(one, elements.rows(one))
+    trainings.write(one, elements.rows(one))
     assert len(results.read(path)) == len(rows)  # those of the other target stay
     elements.show(frame)
     shown = capsys.readouterr().out
@@ -101,7 +103,7 @@ def test_what_is_missing_or_not_reached_is_marked(folder, capsys):
     asked = ask(folder, "elements", seeds=(1, 2), train=False)
     rows = elements.rows(asked)
     assert {(row["seed"], row["status"]) for row in rows} == {(1, "finished"), (2, "not trained")}
-    common.tell_partial(results.table(rows))
+    tables.tell_partial(results.table(rows))
     assert "partial: not trained: pair_mean-e_homo_ev-seed2" in capsys.readouterr().out
     (training,) = (folder / "run/trainings").glob("pair_mean-e_homo_ev-seed1/checkpoints")
     training.rename(training.with_name("elsewhere"))
@@ -170,7 +172,7 @@ def test_another_training_of_that_name(folder):
 def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     """What had begun as one program is completed as one."""
     asked = ask(folder, "elements", models=("gcn",), seeds=(1, 2))
-    configs = {name: one.config for name, one in common.wanted(asked).items()}
+    configs = {name: one.config for name, one in trainings.wanted(asked).items()}
     path = asked.workdir.path / "stacks.json"
     before = path.read_text() if path.exists() else "[]"
     first, second = configs
@@ -178,7 +180,7 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
     mate = Workdir(asked.workdir.path / "trainings" / second)
     claimed = {**configs[second], "data_fingerprint": asked.fingerprint}
     mate.claim(RunConfig.from_dict(claimed).to_dict())
-    found = common.with_mates(asked, {first: configs[first]})
+    found = trainings.with_mates(asked, {first: configs[first]})
     assert found.keys() == configs.keys()
     for name, config in configs.items():
         assert RunConfig.from_dict(found[name]) == RunConfig.from_dict(config)

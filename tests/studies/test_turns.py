@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from experiments.speed.turns import take_turns
+from qc_jax.studies.turns import take_turns
 
 
 def test_each_runs_once_a_round_after_a_warm_up():

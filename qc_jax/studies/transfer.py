@@ -23,8 +23,8 @@ from qc_jax.evaluate import predictions, statistics
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cards, initial, results
 from qc_jax.runs.workdir import Workdir
-
-from . import common
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import Asked, Study, TransferOptions
 
 PUBLISHED, BEST = "published rate", "own best rate"
 REACHED = "epochs_to_error"
@@ -44,7 +44,7 @@ def card(data: str) -> dict[str, Any]:
 
 def options(
     pretrained: Sequence[str], sizes: Sequence[str], rates: Sequence[str], force_weight: float
-) -> common.TransferOptions:
+) -> TransferOptions:
     """Return what the flags of this study say.
 
     Args:
@@ -78,14 +78,14 @@ def options(
     if not (sizes and rates):
         raise InputError("--sizes, --rates: expected at least one of each")
     rows = [0 if word == "all" else int(word) for word in sizes]
-    return common.TransferOptions(arms, rows, found, force_weight)
+    return TransferOptions(arms, rows, found, force_weight)
 
 
-def rows(asked: common.Asked) -> list[dict[str, Any]]:
+def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of every training, of the arms at the two kinds of rate, and the differences."""
     assert asked.transfer is not None, "made of the flags"
     arms, sizes, rates, force_weight = asked.transfer
-    configs: dict[str, common.Wanted] = {}
+    configs: dict[str, trainings.Wanted] = {}
     places: dict[str, tuple[str, str, int, float]] = {}  # (target, arm, size, rate) of a training
     base = {**card(asked.changes["data"]), **asked.changes}
     base["force_weight"] = force_weight
@@ -104,13 +104,13 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
                     for seed in asked.seeds:
                         own = {"target": target, "seed": seed, "lr": rate, "train_rows": size}
                         name = f"{arm}-{target}-train{size or 'all'}-lr{rate:g}-seed{seed}"
-                        configs[name] = common.Wanted(
+                        configs[name] = trainings.Wanted(
                             {**resolved, **own}, f"{arm}, lr {rate:g}", size or None
                         )
                         places[name] = (target, arm, size, rate)
-    there, made = common.find(asked, configs)
+    there, made = trainings.find(asked, configs)
     made += [row for found in there for row in found.rows(asked.study)]
-    groups: dict[tuple[str, str, int, float], list[common.Found]] = {}
+    groups: dict[tuple[str, str, int, float], list[trainings.Found]] = {}
     for found in there:
         groups.setdefault(places[found.name], []).append(found)
     for target in asked.targets:
@@ -135,14 +135,14 @@ def rows(asked: common.Asked) -> list[dict[str, Any]]:
     return made
 
 
-def _validation(found: common.Found, target: str) -> list[float]:
+def _validation(found: trainings.Found, target: str) -> list[float]:
     """The validation MAE of every epoch."""
     lines = found.workdir.history(found.result["epochs"])
     return [line["validation_mae"][target] for line in lines]
 
 
 def _best(
-    groups: Mapping[float, list[common.Found]], target: str, rates: Sequence[float], seeds: int
+    groups: Mapping[float, list[trainings.Found]], target: str, rates: Sequence[float], seeds: int
 ) -> float:
     """The rate of the grid with the smallest validation error, the mean over the seeds.
 
@@ -157,7 +157,7 @@ def _best(
 
 
 def _of_arm(
-    asked: common.Asked, some: list[common.Found], arm: str, target: str
+    asked: Asked, some: list[trainings.Found], arm: str, target: str
 ) -> list[dict[str, Any]]:
     """The rows of an arm's trainings at one rate, and when they came to the given error."""
     made, about = [], {"setting": arm, "arm": arm}
@@ -171,8 +171,8 @@ def _of_arm(
 
 
 def _against_scratch(
-    asked: common.Asked,
-    chosen: Mapping[str, list[common.Found]],
+    asked: Asked,
+    chosen: Mapping[str, list[trainings.Found]],
     kind: str,
     target: str,
 ) -> list[dict[str, Any]]:
@@ -229,7 +229,7 @@ def show_all(frame: pd.DataFrame) -> None:
     """Learning curves, epochs to a given error, and verdicts."""
     own = frame[frame.arm != ""]
     title = "MAE on the test structures, by training rows"
-    common.show_means(own, ["mae"], title, ("target", "setting"), "train_rows")
+    tables.show_means(own, ["mae"], title, ("target", "setting"), "train_rows")
     _show_epochs(own)
     chosen = own[own.metric == REACHED].drop_duplicates(["target", "setting", "train_rows"])
     for _, line in chosen.iterrows():
@@ -259,4 +259,4 @@ def _show_epochs(own: pd.DataFrame) -> None:
     show(title, ("target", "setting", "train_rows", "epochs", "reached by"), lines)
 
 
-STUDY = common.Study(rows, show_all, models=(), flaws=False, of_structures=True)
+STUDY = Study(rows, show_all, models=(), flaws=False, of_structures=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.study.timing import time_batches
 from qc_jax import canvas, models
 from qc_jax.data import dataset
+from qc_jax.studies.timing import time_batches
 
 
 @pytest.mark.slow
