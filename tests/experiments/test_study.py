@@ -13,7 +13,7 @@ from qc_jax.evaluate import baselines
 from qc_jax.runs import results
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
-from qc_jax.studies import elements, learning_curve, modality, ood, tables, trainings
+from qc_jax.studies import elements, learning_curve, modality, ood, tables, trainings, uncertainty
 from qc_jax.studies.asked import Asked
 from tests import planted
 
@@ -151,6 +151,22 @@ def test_learning_curve(folder, monkeypatch):
     assert list(mae) == ["10 %", "100 %"] and list(count.values()) == [53, 534]
     assert mae["100 %"] < mae["10 %"]
     assert len({row["test_rows"] for row in rows}) == 1
+
+
+def test_uncertainty(folder):
+    """Two members of a model that no seed changes: the mean is each, and all are as sure."""
+    asked = ask(folder, "uncertainty", targets=(planted.ELEMENTS, planted.NOISE), seeds=(3,))
+    rows = uncertainty.rows(asked)
+    assert {row["setting"] for row in rows} == {"ensemble of 2"}
+    mae, alone = values(rows, "mae", "target"), values(rows, "mae_member", "target")
+    assert mae == pytest.approx(alone, rel=1e-5) and set(mae) == set(asked.targets)
+    assert all(0.6 < share < 0.95 for share in values(rows, "coverage_80", "target").values())
+    assert not values(rows, "rank_correlation", "target")
+    member = folder / "run/trainings/pair_mean-e_homo_ev-seed3-member1/config.json"
+    config = json.loads(member.read_text())
+    assert (config["seed"], config["split_seed"]) == (1003, 3)
+    left = uncertainty.rows(asked._replace(train=False, members=3))
+    assert {row["status"] for row in left} == {"not trained"}
 
 
 def test_modality_marks_what_is_read(folder):
