@@ -67,7 +67,7 @@ def test_what_it_spans(domain):
             None,
             [
                 "3 atoms, trained on structures of 2",
-                "C-C at 3.20 Å, never trained on together",
+                "C-C at 3.200 Å, never trained on together",
                 "C-O at 2.700 Å, trained on 1.000 to 2.000 Å",
             ],
         ),
