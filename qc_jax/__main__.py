@@ -19,6 +19,7 @@ SCRIPTS = {
     "compare": "compare two tables, label by label",
     "gallery": "draw canvases or densities",
     "import_torch": "take over the weights of a PyTorch checkpoint",
+    "compile": "say what a training costs on TPUs or GPUs that are not here",
     "speed": "time things on this machine",
 }
 _PACKAGES = ("qc_jax.experiments", "experiments")  # as installed, and in a clone
