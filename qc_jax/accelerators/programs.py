@@ -166,10 +166,8 @@ def _measured(
         xla_seconds=cycles / roofline.clock(target) if cycles else math.nan,
         largest_stack=fits,
     )
-    if program.bytes > chip.memory * chip.usable:
-        return dataclasses.replace(
-            made, reason=_too_large(program.bytes, chip.memory * chip.usable)
-        )
+    if program.bytes > there:
+        return dataclasses.replace(made, reason=_too_large(program.bytes, there))
     if work is None:
         return made
     estimate = roofline.estimate(target, settings.precision, made.chips, operations, work)
