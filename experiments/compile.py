@@ -20,7 +20,7 @@ from qc_jax.accelerators import chips, programs, topology
 from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.report.compiled import show_compiled
-from qc_jax.runs import building, cli, grids, initial, sources, sweep
+from qc_jax.runs import building, cli, grids, initial, progress, sources, sweep
 from qc_jax.train.stack import Training
 
 FLAGS = cli.Flags(__doc__)
@@ -51,11 +51,9 @@ def main(_: list[str]) -> None:
     trainings = _trainings(configs)
     documents, failures = [], []
     for target in targets:
-        found = []
-        for made in programs.compile_for(target, trainings, most):
-            found.append(made)
-            if made.failed:
-                failures.append(f"{target.name}: {made.name} {made.reason}")
+        with progress.Bar("programs", target.name) as bar:
+            found = programs.compile_for(target, trainings, most, bar)
+        failures += [f"{target.name}: {made.name} {made.reason}" for made in found if made.failed]
         show_compiled(target, found)
         documents.append(programs.document(target, found))
     if _OUT.value:

@@ -142,26 +142,28 @@ class Target:
         return math.prod(self.shape)
 
     @property
-    def host(self) -> tuple[int, ...]:
-        """Return the shape of those of one machine, each of which runs one process.
+    def local(self) -> tuple[int, ...]:
+        """Return the shape of the chips of one process.
 
-        A GPU machine has eight; one of TPUs has four, or eight where v5e or v6e have no more.
+        One process has all GPUs of a machine; of several machines Slurm starts one a GPU
+        (experiments/launch). It has the TPUs of one machine: four, or eight where v5e or v6e have
+        no more.
         """
         if self.chip.platform == "gpu":
-            return (min(self.chips, _GPU_HOST),)
+            return self.shape if self.chips <= _GPU_HOST else (1,)
         if len(self.shape) == 2 and self.chips <= 8:
             return self.shape
         return tuple(min(side, most) for side, most in zip(self.shape, (2, 2, 1), strict=False))
 
     @property
-    def hosts(self) -> int:
-        """Return how many machines they are in."""
-        return self.chips // math.prod(self.host)
+    def processes(self) -> int:
+        """Return how many processes share them."""
+        return self.chips // math.prod(self.local)
 
     @property
     def link(self) -> float:
         """Return bytes a second that a chip sends where all chips add something up."""
-        return self.chip.link if self.hosts == 1 else min(self.chip.link, self.chip.network)
+        return self.chip.link if self.processes == 1 else min(self.chip.link, self.chip.network)
 
 
 def parse(text: str) -> Target:

@@ -117,15 +117,18 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
-def step(module: Module) -> Work | None:
-    """Return the work of one training step; None where the epoch has no loop of them.
+def step(module: Module, steps: int) -> Work:
+    """Return the work of one training step of an epoch of so many.
 
-    The training loop is the one with most kernels; a loop of one step is none, since XLA takes it
-    apart.
+    The training loop runs as often, and of such loops it is the one with most kernels. XLA takes a
+    loop of one step apart: then it is the work of the whole epoch.
     """
     loops = [each for each in module.computations[module.entry] if each.opcode == "while"]
-    bodies = [work(module, called["body"]) for called in map(_called, loops)]
-    return max(bodies, key=lambda body: body.kernels, default=None)
+    if steps == 1 or not loops:
+        return work(module, module.entry)
+    training = [each for each in loops if _trips(module, each) == steps] or loops
+    bodies = [work(module, _called(each)["body"]) for each in training]
+    return max(bodies, key=lambda body: body.kernels)
 
 
 def work(module: Module, name: str) -> Work:

@@ -34,7 +34,7 @@ class Compiled:
       trainings: in the stack.
       of: trainings that are asked for and alike.
       stacks: that they are divided into.
-      chips: that run the program: all, or those of one host.
+      chips: that run the program: all, or those of one process.
       parallel: 'data' or 'replicas'.
       reason: why it does not compile or fit; '' where it does, and what follows is there.
       compile_seconds: here; of the program, and of the one that tells how many trainings fit.
@@ -42,7 +42,7 @@ class Compiled:
       parameters: weights of one training.
       steps: an epoch has.
       operations: of arithmetic in a step on one device, by XLA's count before it optimises.
-      work: of a step on one device; None where the epoch has a single step.
+      work: of a step on one device, or of an epoch that has a single one.
       xla_seconds: of a step on one device, by the cycles XLA gives to it; NaN where it gives none.
       estimate: of a step, by the published numbers of the device.
       largest_stack: trainings that fit into the memory of all chips together, by this program's.
@@ -85,16 +85,19 @@ def compile_for(target: Target, trainings: Mapping[str, Training], most: int = 0
       target: the chips.
       trainings: by name; their settings say what the chips share.
       most: trainings in one program; 0 takes as many as fit, as `train` does.
+      progress: told before each program how many are done, of how many, and the model's name.
 
     Raises:
       InputError: the compiler is not installed, or there are more chips than the batch or the
         trainings can use.
     """
     chips = topology.devices(target)
-    return [
-        _compile(target, chips, [trainings[name] for name in names], most)
-        for names in grid.alike(trainings)
-    ]
+    found, groups = [], grid.alike(trainings)
+    for names in groups:
+        group = [trainings[name] for name in names]
+        progress(len(found), len(groups), _name(group[0]))
+        found.append(_compile(target, chips, group, most))
+    return found
 
 
 def _compile(
@@ -104,14 +107,14 @@ def _compile(
     parallel = settings.parallel
     if parallel == "auto":
         parallel = "replicas" if len(trainings) > 1 else "data"
-    name = type(model).__module__.rpartition(".")[2]
+    name = _name(trainings[0])
     if parallel == "replicas":
         if len(chips) > len(trainings):
             raise InputError(
                 f"{target.name} has {len(chips)} chips, and {name} {len(trainings)} trainings to "
                 f"share out; expected at most {len(trainings)} chips"
             )
-        # Each host trains stacks of its own.
+        # Each process trains stacks of its own.
         chips = [chip for chip in chips if chip.process_index == chips[0].process_index]
     memory = target.chip.memory * target.chip.usable
 
@@ -126,8 +129,8 @@ def _compile(
     try:
         with topology.quiet():
             most = most or grid.fitting(trainings, devices)
-            hosts = target.hosts if parallel == "replicas" else 1
-            plan = grid.divide([str(index) for index in range(len(trainings))], most, hosts)
+            processes = target.processes if parallel == "replicas" else 1
+            plan = grid.divide([str(index) for index in range(len(trainings))], most, processes)
             size = len(plan[0])
             made = dataclasses.replace(made, trainings=size, stacks=len(plan))
             stack = Stack(trainings[:size])
@@ -148,10 +151,10 @@ def _measured(
     seconds: float,
 ) -> Compiled:
     settings, there = stack.settings, target.chip.memory * target.chip.usable
-    work = hlo.step(hlo.parse(program.compiled.as_text()))
+    steps = -(-stack.replicas.train_rows.shape[1] // settings.batch_size)
+    work = hlo.step(hlo.parse(program.compiled.as_text()), steps)
     operations = devices.replicas_per_device * _operations(stack, devices)
     states = jax.eval_shape(stack.first_states)
-    cycles = work.cycles if work else 0.0
     shared = _bytes((stack.structures, stack.slopes))
     each = max(program.bytes - shared, 1.0) / devices.replicas_per_device
     fits = int((there - shared) / each) * devices.num_replica_groups
@@ -160,16 +163,14 @@ def _measured(
         compile_seconds=seconds,
         memory=program.bytes,
         parameters=count_parameters(states.params) // len(stack),
-        steps=-(-stack.replicas.train_rows.shape[1] // settings.batch_size),
+        steps=steps,
         operations=operations,
         work=work,
-        xla_seconds=cycles / roofline.clock(target) if cycles else math.nan,
+        xla_seconds=work.cycles / roofline.clock(target) if work.cycles else math.nan,
         largest_stack=fits,
     )
     if program.bytes > there:
         return dataclasses.replace(made, reason=_too_large(program.bytes, there))
-    if work is None:
-        return made
     estimate = roofline.estimate(target, settings.precision, made.chips, operations, work)
     share = settings.batch_size if made.parallel == "data" else made.of
     most = roofline.pays_up_to(estimate, made.chips, share)
@@ -207,7 +208,7 @@ def document(target: Target, programs: Sequence[Compiled]) -> dict[str, Any]:
             "name": target.name,
             "title": chip.title,
             "chips": target.chips,
-            "hosts": target.hosts,
+            "processes": target.processes,
             "memory": chip.memory * chip.usable,
             "bandwidth": chip.bandwidth,
             "peak": dict(chip.peak),
@@ -273,6 +274,10 @@ def _too_large(need: float, there: float) -> str:
 
 def _bytes(tree: Any) -> float:
     return float(sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)))
+
+
+def _name(training: Training) -> str:
+    return type(training.model).__module__.rpartition(".")[2]
 
 
 def _plain(value: Any) -> Any:

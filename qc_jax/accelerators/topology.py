@@ -68,13 +68,13 @@ def devices(target: Target) -> list[jax.Device]:
                     target.kind,
                     platform="cuda",
                     target_config=_gpu_config(target),
-                    topology=f"1x{target.hosts}x{target.chips // target.hosts}",
+                    topology=f"1x{target.processes}x{target.chips // target.processes}",
                 )
             else:
                 found = topologies.get_topology_desc(
                     f"{target.kind}:{'x'.join(map(str, target.shape))}",
                     platform="tpu",
-                    chips_per_host_bounds=[*target.host, 1][:3],
+                    chips_per_host_bounds=[*target.local, 1][:3],
                     # Its two cores are one device to JAX, as on the machines that have them.
                     **({"chip_config_name": "megacore"} if target.kind == "v4" else {}),
                 )

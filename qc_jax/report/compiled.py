@@ -19,14 +19,12 @@ def show_compiled(target: Target, programs: Sequence[Compiled]) -> None:
     there = chip.memory * chip.usable
     rows = [row(program, there) for program in programs if program.work is not None]
     peaks = ", ".join(f"{name} {peak / 1e12:.4g}" for name, peak in chip.peak.items())
-    hosts = f"{target.hosts} host" + "s" * (target.hosts > 1)
+    shared = f"of {target.processes} process" + "es" * (target.processes > 1)
     if rows:
-        show(f"{target.name}: {target.chips} × {chip.title} in {hosts}", _COLUMNS, rows)
+        show(f"{target.name}: {target.chips} × {chip.title} {shared}", _COLUMNS, rows)
     for program in programs:
         if program.reason:
             print(f"{program.name}: {program.reason}")
-        elif program.work is None:
-            print(f"{program.name}: compiles; its epoch has one step, of which XLA shows no loop")
     print(
         f"{chip.title}: {there / 1e9:.4g} GB, {chip.bandwidth / 1e12:.4g} TB/s, Tflop/s: {peaks} "
         f"({chip.source})"
