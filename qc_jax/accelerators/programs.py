@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -78,7 +78,12 @@ class Compiled:
         return _plain(dataclasses.asdict(self) | {"work": self.work and self.work._asdict()})
 
 
-def compile_for(target: Target, trainings: Mapping[str, Training], most: int = 0) -> list[Compiled]:
+def compile_for(
+    target: Target,
+    trainings: Mapping[str, Training],
+    most: int = 0,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> list[Compiled]:
     """Compile the programs that `train` would run, one for each group of trainings alike.
 
     Args:
