@@ -80,43 +80,36 @@ def _gpu(
     bandwidth: float,
     peak: tuple[float, float, float],
     link: float,
-    source: str,
-    **details: float,
+    page: str,
+    details: Mapping[str, float],
 ) -> Chip:
     return Chip(
         *("gpu", title, memory, _PREALLOCATED, bandwidth),
         dict(zip(("float32", "tf32", "bfloat16"), peak, strict=True)),
-        *(link, _ADAPTER, _GPU_LAUNCH, source),
+        *(link, _ADAPTER, _GPU_LAUNCH, f"{_NVIDIA}/{page}/"),
         details=details,
     )
 
 
-_HOPPER = {
+_HOPPER: dict[str, float] = {
     **{"major": 9, "minor": 0, "cores": 132, "lanes": 128, "clock": 1.98},
     **{"l2": 52428800, "shared": 233472, "shared_block": 232448},
 }
-# Peaks without sparsity.
+_AMPERE: dict[str, float] = {
+    **{"major": 8, "minor": 0, "cores": 108, "lanes": 64, "clock": 1.41},
+    **{"l2": 41943040, "shared": 167936, "shared_block": 166912},
+}
+# Of matrix products without sparsity: float32, TF32, bfloat16.
+_A100 = (19.5e12, 156e12, 312e12)
+_H100 = (66.9e12, 494.7e12, 989.4e12)
 CHIPS: dict[str, Chip] = {
     "v4": _tpu("TPU v4", 32, 1.228e12, 275e12, 300e9, "v4", _CUBES),
     "v5e": _tpu("TPU v5e", 16, 0.819e12, 197e12, 200e9, "v5e", _PLANES),
     "v5p": _tpu("TPU v5p", 95, 2.765e12, 459e12, 600e9, "v5p", _CUBES),
     "v6e": _tpu("TPU v6e", 32, 1.638e12, 918e12, 400e9, "v6e", _PLANES),
-    "a100": _gpu(
-        *("NVIDIA A100 80 GB", 80e9, 2.039e12, (19.5e12, 156e12, 312e12), 300e9),
-        f"{_NVIDIA}/a100/",
-        **{"major": 8, "minor": 0, "cores": 108, "lanes": 64, "clock": 1.41},
-        **{"l2": 41943040, "shared": 167936, "shared_block": 166912},
-    ),
-    "h100": _gpu(
-        *("NVIDIA H100 SXM", 80e9, 3.35e12, (66.9e12, 494.7e12, 989.4e12), 450e9),
-        f"{_NVIDIA}/h100/",
-        **_HOPPER,
-    ),
-    "h200": _gpu(
-        *("NVIDIA H200", 141e9, 4.8e12, (66.9e12, 494.7e12, 989.4e12), 450e9),
-        f"{_NVIDIA}/h200/",
-        **_HOPPER,
-    ),
+    "a100": _gpu("NVIDIA A100 80 GB", 80e9, 2.039e12, _A100, 300e9, "a100", _AMPERE),
+    "h100": _gpu("NVIDIA H100 SXM", 80e9, 3.35e12, _H100, 450e9, "h100", _HOPPER),
+    "h200": _gpu("NVIDIA H200", 141e9, 4.8e12, _H100, 450e9, "h200", _HOPPER),
 }
 
 

@@ -83,7 +83,8 @@ class Work(NamedTuple):
 def parse(text: str) -> Module:
     """Return the program that `jax.stages.Compiled.as_text` shows."""
     computations: dict[str, tuple[Instruction, ...]] = {}
-    entry, name, lines = "", "", []
+    entry, name = "", ""
+    lines: list[Instruction] = []
     for line in text.splitlines():
         if line.startswith("}") and name:
             computations[name], name = tuple(lines), ""

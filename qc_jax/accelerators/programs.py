@@ -16,6 +16,7 @@ from qc_jax.accelerators.chips import Target
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.splits import Split
+from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError
 from qc_jax.train import grid
 from qc_jax.train.parallel import Described
@@ -75,7 +76,7 @@ class Compiled:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it: what is not known is null."""
-        return _plain(dataclasses.asdict(self) | {"work": self.work and self.work._asdict()})
+        return _plain(dataclasses.asdict(self))
 
 
 def compile_for(
@@ -97,7 +98,8 @@ def compile_for(
         trainings can use.
     """
     chips = topology.devices(target)
-    found, groups = [], grid.alike(trainings)
+    found: list[Compiled] = []
+    groups = grid.alike(trainings)
     for names in groups:
         group = [trainings[name] for name in names]
         progress(len(found), len(groups), _name(group[0]))
@@ -126,6 +128,8 @@ def _compile(
     def described(size: int) -> Described:
         return Described(parallel, size, settings.batch_size, chips, memory)
 
+    if isinstance(trainings[0].task.dataset, Stream):
+        raise InputError("structures that stay on disk: expected stream=false, of the same steps")
     devices = described(len(trainings))  # which tells whether they divide the batch
     made = Compiled(name, 0, len(trainings), 0, len(chips), parallel)
     if model.closed_form:
@@ -157,7 +161,7 @@ def _measured(
 ) -> Compiled:
     settings, there = stack.settings, target.chip.memory * target.chip.usable
     steps = -(-stack.replicas.train_rows.shape[1] // settings.batch_size)
-    work = hlo.step(hlo.parse(program.compiled.as_text()), steps)
+    work = hlo.step(hlo.parse(program.compiled.as_text() or ""), steps)
     operations = devices.replicas_per_device * _operations(stack, devices)
     states = jax.eval_shape(stack.first_states)
     shared = _bytes((stack.structures, stack.slopes))
@@ -286,6 +290,8 @@ def _name(training: Training) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

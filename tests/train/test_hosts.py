@@ -182,8 +182,8 @@ def test_a_cluster_says_who_they_are(cluster, tmp_path, metadata):
     others = {"JAX_PLATFORMS": "cpu", "JAX_COORDINATOR_PORT": port}
     ended = Together(tmp_path, "-m", "tests.train.cluster", env=told | others).wait(90)
     assert [each.returncode for each in ended] == [0, 0], ended
-    told_last = [each.stdout.splitlines()[-1] for each in ended]  # Gloo talks before
-    assert told_last == ["0 2 [True]", "1 2 [True]"]
+    for process, each in enumerate(ended):
+        assert f"{process} 2 [True]" in each.stdout.splitlines()  # among what Gloo tells
 
 
 @pytest.mark.slow
