@@ -99,7 +99,12 @@ def _started(transfer: dict[str, Any]) -> str:
 
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
-    frame = results.read(path)
+    show_errors(results.read(path))
+    print(f"all in {path}")
+
+
+def show_errors(frame: pd.DataFrame) -> None:
+    """Prints test errors, rows of the long table of results, mean and deviation over the seeds."""
     frame = frame[frame.metric != results.P_AGAINST_SECOND]
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
@@ -126,4 +131,3 @@ def show_sweep(path: str) -> None:
     show(f"errors on the test {of}", (*columns, "leaked by"), rows)
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")
-    print(f"all in {path}")
