@@ -122,7 +122,7 @@ def time_grid(
                 compile_seconds=program.compile_seconds,
                 gigaflops=operations / seconds / 1e9,
                 cores=float(np.median(busy[size])),
-                megabytes=program.megabytes,
+                megabytes=program.bytes / 1e6,
             )
         )
     return timings

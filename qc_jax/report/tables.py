@@ -1,13 +1,16 @@
 """Tables for the terminal."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from qc_jax.data.targets import target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -125,11 +128,18 @@ def show_ensemble(found: dict[str, Any]) -> None:
 
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
+    from qc_jax.runs import results
+
+    show_errors(results.read(path))
+    print(f"all in {path}")
+
+
+def show_errors(frame: "pd.DataFrame") -> None:
+    """Prints test errors, rows of the long table of results, mean and deviation over the seeds."""
     import pandas as pd  # half a second, which a prediction does without
 
     from qc_jax.runs import results
 
-    frame = results.read(path)
     frame = frame[frame.metric != results.P_AGAINST_SECOND]
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]
@@ -156,4 +166,3 @@ def show_sweep(path: str) -> None:
     show(f"errors on the test {of}", (*columns, "leaked by"), rows)
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")
-    print(f"all in {path}")
