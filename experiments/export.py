@@ -5,15 +5,18 @@
     python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
     python -m experiments.export --format=csv --out=predicted.csv --workdir=runs/egnn
     python -m experiments.export --format=model --out=egnn.npz --workdir=runs/egnn  # qc_jax.load
+    python -m experiments.export --format=huggingface --out=DIR [--data=ptbp]  # or --workdir=…
 
 `published` is the format of the authors' PyTorch code, canvases included; its object arrays are
 pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
 pair. `model` is a trained model in one file, for `qc_jax.load` and --workdir of other scripts.
+`huggingface` is a folder to upload: a table as Parquet in the splits of seed 42, with its card and
+Croissant metadata (`datasets.load_dataset(DIR)`), or a packed model with its card.
 --data is what --config.data takes: a shipped table, an .npz, 'tfds:DATASET' or 'published:PATH'.
 """
 
 import csv
-import os
+import pathlib
 import time
 
 import numpy as np
@@ -22,7 +25,8 @@ from qc_jax.data import exchange, files
 from qc_jax.data.table import DEFAULT
 from qc_jax.engines import published
 from qc_jax.errors import InputError
-from qc_jax.runs import cli, sources
+from qc_jax.report import model_card
+from qc_jax.runs import cli, packed, sources
 from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun
 
@@ -32,42 +36,71 @@ _FORMATS = {
     "csv": (exchange.write_csv, (".csv",)),
     "extxyz": (exchange.write_extxyz, (".extxyz", ".xyz")),
     "model": (None, (".npz",)),
+    "huggingface": (None, ()),
 }
 
 FLAGS = cli.Flags(__doc__)
 _FORMAT = FLAGS.enum("format", None, list(_FORMATS), "What is written.", required=True)
-_OUT = FLAGS.string("out", None, "The file.", required=True)
+_OUT = FLAGS.string("out", None, "The file, or the folder of huggingface.", required=True)
 _DATA = FLAGS.string("data", DEFAULT, "The table, as in --config.data.")
 _DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
 _WORKDIR = FLAGS.string(
     "workdir", None, "A trained model's: its predictions of the table's pairs, as csv."
 )
 _OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
+_LICENSE = FLAGS.string(
+    "license", "", "As the hub calls it, for --format=huggingface; of our own tables it is known."
+)
 
 
 def main(_: list[str]) -> None:
     """Writes the file and says what is in it."""
-    out = str(_OUT.value)
-    write, endings = _FORMATS[str(_FORMAT.value)]
-    cli.check_file(out, endings, bool(_OVERWRITE.value), f"--format={_FORMAT.value}")
+    out, form = str(_OUT.value), str(_FORMAT.value)
+    write, endings = _FORMATS[form]
+    if form == "huggingface":
+        cli.check_out(pathlib.Path(out))
+    elif _LICENSE.value:
+        raise InputError(f"--license: expected --format=huggingface, got {form}")
+    else:
+        cli.check_file(out, endings, bool(_OVERWRITE.value), f"--format={form}")
     if _WORKDIR.value is not None:
-        if _FORMAT.value not in ("csv", "model") or FLAGS.given() & {"data", "data_dir"}:
+        if form not in ("csv", "model", "huggingface") or FLAGS.given() & {"data", "data_dir"}:
             raise InputError(
-                "--workdir: expected --format=csv or model, and no --data: a run has its pairs"
+                "--workdir: expected --format=csv, model or huggingface, and no --data: a run has "
+                "its pairs"
             )
-        if write is None:
-            load(_WORKDIR.value).pack(out)
-            print(f"{_WORKDIR.value} in one file: {out}, {os.path.getsize(out) / 1e6:.2f} MB")
+        run = load(_WORKDIR.value)
+        if form == "csv":
+            print(f"{_write_predictions(run, out)} pairs: {out}")
             return
-        print(f"{_write_predictions(load(_WORKDIR.value), out)} pairs: {out}")
+        if form == "model":
+            run.pack(out)
+        else:
+            cli.make_out(pathlib.Path(out))
+            ours = "apache-2.0" if _WORKDIR.value in packed.index() else ""
+            model_card.write(run, out, _LICENSE.value or ours)
+        print(f"{_WORKDIR.value} packed: {out}, {_size(out) / 1e6:.2f} MB")
         return
-    if write is None:
+    if form == "model":
         raise InputError("--format=model: expected --workdir, of a trained model")
     table = sources.open_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
-    write(table, out)
+    if write is not None:
+        write(table, out)
+    else:
+        from qc_jax.datasets import huggingface  # imports TFDS
+
+        cli.make_out(pathlib.Path(out))
+        huggingface.write(table, out, _LICENSE.value)
     seconds = time.monotonic() - start
-    print(f"{len(table)} pairs: {out}, {os.path.getsize(out) / 1e6:.2f} MB in {seconds:.1f} s")
+    print(f"{len(table)} pairs: {out}, {_size(out) / 1e6:.2f} MB in {seconds:.1f} s")
+
+
+def _size(out: str) -> int:
+    """Return how many bytes a file, or all files of a folder, have."""
+    path = pathlib.Path(out)
+    paths = [path, *path.rglob("*")]
+    return sum(each.stat().st_size for each in paths if each.is_file())
 
 
 def _write_predictions(run: SavedRun, out: str) -> int:
@@ -79,7 +112,7 @@ def _write_predictions(run: SavedRun, out: str) -> int:
     columns = [f"{name}{end}" for name in run.targets for end in ("", "_predicted")]
     with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow(["pair", "part", "distance_ang", *columns])
+        lines.writerow(["name", "part", "distance_ang", *columns])
         for row, (name, predicted) in enumerate(zip(names, run.predict(names), strict=True)):
             both = np.stack([run.pairs.labels[row], predicted], axis=1).ravel().tolist()
             lines.writerow([name, parts.get(name, ""), run.pairs.distance(row), *both])

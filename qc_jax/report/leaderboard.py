@@ -30,6 +30,7 @@ BASELINES = {TRAINING_MEDIAN: "mae_training_median", PAIR_MEAN: "mae_pair_mean"}
 SIGNIFICANT = 0.05  # p, corrected, below which the best model is called better than the second
 _SWEPT = ("lr", "weight_decay", "dropout")
 _AGAINST = "against "
+SUBMITTED = "(submitted)"  # behind the name of a submission, which may be that of a model here
 
 
 class Section(NamedTuple):

@@ -79,7 +79,7 @@ def _pivot(
         labels = sorted({*found.label, *(label for label, _ in failed.index)})
         lines = {(line["label"], line["target"]): line for line in found.to_dict("records")}
         for label in labels:
-            cells = [Cell(label, note=whose if len(parts) > 1 else "")]
+            cells = [Cell(label, note=_whose(label, whose, parts))]
             for target, metric in columns:
                 line = lines.get((label, target))
                 if line is None:
@@ -127,6 +127,11 @@ def _pivot(
     )
 
 
+def _whose(label: str, whose: str, parts: Sequence[Any]) -> str:
+    """Return the small word behind a model's name, where a table has results of several."""
+    return whose if len(parts) > 1 and leaderboard.SUBMITTED not in label else ""
+
+
 def _baseline(values: pd.DataFrame, target: str, metric: str) -> Cell:
     if target not in values.index or metric not in values:
         return _NOTHING
@@ -160,7 +165,7 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
         found = found.assign(place=found.target.map(names.index)).sort_values(["place", "mae"])
         for line in found.to_dict("records"):
             cells = [
-                Cell(line["label"], note=whose if len(parts) > 1 else ""),
+                Cell(line["label"], note=_whose(line["label"], whose, parts)),
                 Cell(line["target"]),
                 Cell(line["unit"]),
             ]

@@ -1,15 +1,26 @@
 """The report: what is in it, and in which order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
-from qc_jax.report import curves, leaderboard, leaderboard_tables, pairs, provenance, studies
+from qc_jax.report import (
+    curves,
+    leaderboard,
+    leaderboard_tables,
+    pairs,
+    provenance,
+    studies,
+    submission,
+)
 from qc_jax.report.gallery import draw_canvases
 from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
 from qc_jax.report.source import Source
 from qc_jax.report.style import style
+from qc_jax.report.submission import Entry
 from qc_jax.runs import results, sources
 
 _WORST = 10
@@ -21,12 +32,13 @@ _SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
 
 
-def build(own: Source | None, project: Source | None) -> Report:
+def build(own: Source | None, project: Source | None, submitted: Sequence[Entry] = ()) -> Report:
     """The report of a work directory, beside the project's own results where these compare.
 
     Args:
       own: the work directory; None for the project's own results alone.
       project: what is packaged; None where nothing is.
+      submitted: entries, whose rows are in the first of the two.
 
     Raises:
       InputError: there is nothing to report.
@@ -73,10 +85,27 @@ def build(own: Source | None, project: Source | None) -> Report:
         )
     return Report(
         title="QuantumCanvas benchmark",
-        subtitle=f"Results of {first.title}" if own else "The project's own results",
+        subtitle=(f"Results of {first.title}" if own else "The project's own results")
+        + (f", and {len(submitted)} submitted" if submitted else ""),
         warnings=warnings,
-        parts=[*parts, *shown, *pictures, provenance.part(first, project if own else None)],
+        parts=[
+            *parts,
+            *([_submitted(submitted)] if submitted else []),
+            *shown,
+            *pictures,
+            provenance.part(first, project if own else None),
+        ],
     )
+
+
+def _submitted(entries: Sequence[Entry]) -> Part:
+    """Return the chapter that says whose the submitted results are."""
+    words = (
+        f"Models with {leaderboard.SUBMITTED} behind their name were handed in. Best and second "
+        "best are tested where the predictions of both are there: those of the packaged results "
+        "are not."
+    )
+    return Part("submitted", "Submitted results", [submission.table(entries)], words=[words])
 
 
 def _data(frame: pd.DataFrame) -> str:

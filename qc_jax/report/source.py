@@ -40,6 +40,7 @@ class Source:
       left_out: by data fingerprint, the pairs that are not in the data, with the reason.
       workdirs: of the finished trainings, by name; none of packaged results.
       data_dirs: of TFDS, by data fingerprint.
+      submitted: predictions of trainings that were handed in, by name; see `report.submission`.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Source:
     left_out: Mapping[str, Mapping[str, str]]
     workdirs: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     data_dirs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    submitted: Mapping[str, predictions.Predictions] = dataclasses.field(default_factory=dict)
 
     @property
     def trained(self) -> pd.DataFrame:
@@ -77,8 +79,10 @@ class Source:
         Raises:
           InputError: the file is damaged.
         """
-        path = self.workdirs.get(training, Path()) / "predictions.npz"
-        return predictions.read(path) if path.exists() else None
+        if training in self.submitted:
+            return self.submitted[training]
+        path = self._file(training, "predictions.npz")
+        return predictions.read(path) if path is not None else None
 
     def epochs(self, training: str) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; none where that is not kept.
@@ -86,8 +90,13 @@ class Source:
         Raises:
           InputError: a line is none.
         """
-        path = self.workdirs.get(training, Path()) / "metrics.jsonl"
-        return _lines(path, EPOCH)
+        path = self._file(training, "metrics.jsonl")
+        return _lines(path, EPOCH) if path is not None else []
+
+    def _file(self, training: str, name: str) -> Path | None:
+        """Return the path of a file of a training's directory; None where there is none."""
+        folder = self.workdirs.get(training)
+        return folder / name if folder is not None and (folder / name).exists() else None
 
 
 def read(path: str | os.PathLike) -> Source:

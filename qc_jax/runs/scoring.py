@@ -44,31 +44,38 @@ class Scored(NamedTuple):
         workdir.write_result(self.result)
 
 
-def score(
-    run: building.Run,
-    state: State,
-    seconds: Mapping[str, float],
-) -> Scored:
-    """Errors of the best weights on the test rows, with the baselines beside them.
+class Judged(NamedTuple):
+    """What predictions of the test rows are worth.
+
+    Attributes:
+      test: errors by target, as result.json has them.
+      baselines: those of each rule that needs no model, likewise.
+      predictions: of the test rows.
+    """
+
+    test: dict[str, dict[str, float]]
+    baselines: dict[str, dict[str, dict[str, float]]]
+    predictions: Predictions
+
+
+def judge(
+    task: Task, train: Dataset, test: Dataset, predicted: np.ndarray, additive: str = "pair_mean"
+) -> Judged:
+    """Errors of predictions on a task's test rows, with the baselines beside them.
 
     Args:
-      run: the test rows are its task's.
-      state: of its model, as trained or restored.
-      seconds: what training took, 'compile' and 'train'; {} where nobody knows.
+      task: what was learned.
+      train: its training rows.
+      test: its test rows.
+      predicted: [M, T] of the test rows, without the task's offsets.
+      additive: what the baseline of one constant an element is called.
     """
-    task = run.task
-    train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
-    predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
     train_numbers, train_labels, test_numbers, test_labels = jax.device_get(
         (train.structures.atomic_numbers, train.labels, test.structures.atomic_numbers, test.labels)
     )
-    is_pairs = isinstance(run.table, PairTable)
-    undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
     by_rule = {
         "training_median": baselines.training_median(train_labels, len(test_labels)),
-        "pair_mean" if is_pairs else "element_sum": baselines.pair_mean(
-            train_numbers, train_labels, test_numbers
-        ),
+        additive: baselines.pair_mean(train_numbers, train_labels, test_numbers),
     }
 
     def errors(predictions) -> dict[str, dict[str, float]]:
@@ -93,6 +100,27 @@ def score(
         labels = true[np.isfinite(true[:, column]), column]
         if np.ptp(shown[:, column]) < _CONSTANT * np.ptp(labels):
             tested[name]["constant"] = float(np.median(shown[:, column]))
+    return Judged(tested, {rule: errors(found) for rule, found in by_rule.items()}, predictions)
+
+
+def score(
+    run: building.Run,
+    state: State,
+    seconds: Mapping[str, float],
+) -> Scored:
+    """Errors of the best weights on the test rows, with the baselines beside them.
+
+    Args:
+      run: the test rows are its task's.
+      state: of its model, as trained or restored.
+      seconds: what training took, 'compile' and 'train'; {} where nobody knows.
+    """
+    task = run.task
+    train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
+    predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
+    is_pairs = isinstance(run.table, PairTable)
+    undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
+    judged = judge(task, train, test, predicted, "pair_mean" if is_pairs else "element_sum")
 
     result = {
         "model": run.config.model.name,
@@ -102,8 +130,8 @@ def score(
         "parameters": count_parameters(state.params),
         "epochs": int(state.epoch),
         "best_epoch": int(state.best_epoch),
-        "test": tested,
-        "baselines": {rule: errors(predictions) for rule, predictions in by_rule.items()},
+        "test": judged.test,
+        "baselines": judged.baselines,
         "leaked_by": {name: leaking_inputs(name, run.model.inputs) for name in task.targets},
         "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
@@ -119,7 +147,7 @@ def score(
         result["transfer"] |= {"taken": run.matched.taken, "not_taken": run.matched.left}
     if not forces.reason_against(run.model, task.targets, test.forces):
         _add_forces(result, run, state, train, test)
-    return Scored(result, predictions)
+    return Scored(result, judged.predictions)
 
 
 def rows_are(run: building.Run) -> str:

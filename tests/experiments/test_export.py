@@ -71,6 +71,21 @@ def test_extxyz_is_read_by_ase(saved, run_python, tmp_path, small_table):
     assert [atoms.info["name"] for atoms in frames] == small_table.names.tolist()
 
 
+def test_folders_for_the_hub(saved, run_python, tmp_path):
+    out = tmp_path / "pairs"
+    flags = ("--format=huggingface", f"--data={saved}", f"--out={out}", "--license=cc0-1.0")
+    done = run_python(*SCRIPT, *flags)
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(out)) == ["README.md", "croissant.json", "data"]
+    assert (out / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: cc0-1.0\n")
+    out = tmp_path / "model"
+    flags = ("--format=huggingface", "--workdir=tight_binding/ptbp", f"--out={out}")
+    done = run_python(*SCRIPT, *flags)
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(out)) == ["README.md", "model.npz"]
+    assert (out / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: apache-2.0\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -80,6 +95,8 @@ def test_extxyz_is_read_by_ase(saved, run_python, tmp_path, small_table):
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                (("--format=huggingface", "--out=taken.csv"), "--out: expected an empty or new"),
+                (("--format=csv", "--out=a.csv", "--license=mit"), "--license: expected --format"),
                 (("--format=csv", "--out=pairs.npz"), "expected a file that ends in .csv for"),
                 (("--format=extxyz", "--out=a"), "expected a file that ends in .extxyz or .xyz"),
                 (("--format=xlsx", "--out=a.xlsx"), "xlsx"),

@@ -30,6 +30,8 @@ def test_bad_input(tmp_path, run_python):
         ([f"--workdir={tmp_path}"], "expected results.csv"),
         (["--package=x.parquet"], "--package: expected --workdir"),
         (["--package=x.npz"], "--package: expected a path ending in .parquet, and no --out"),
+        (["--package=x.parquet", "--submissions=x"], "no --out or --submissions, got x.parquet"),
+        ([f"--submissions={tmp_path}"], "expected a folder with submissions, NAME.json, got none"),
         (["--package=x.parquet", "--out=x"], "--package: expected a path ending in .parquet"),
         ([f"--out={tmp_path / 'mine'}"], "mine holds other files; expected an empty or new"),
     ):

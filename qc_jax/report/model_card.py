@@ -1,0 +1,135 @@
+"""A trained model as a folder that the Hugging Face hub takes: the packed model and its card."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qc_jax.data import hub
+from qc_jax.data.table import SHIPPED
+from qc_jax.data.targets import target
+from qc_jax.report.tables import number
+from qc_jax.runs import packed
+from qc_jax.runs.saved import SavedRun
+
+MODEL = "model.npz"
+_ASIDE = ("sweep", "data", "data_dir")  # fields that say nothing, or where files were
+_METRICS = {"mae": "MAE", "rmse": "RMSE", "median_ae": "median error", "r2": "R²"}
+
+
+def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -> None:
+    """Write model.npz, which `qc_jax.load` opens, and README.md.
+
+    Args:
+      run: a trained model.
+      directory: an empty one.
+      license_name: as the hub calls it, like 'mit'; '' is 'unknown'.
+
+    Raises:
+      InputError: a file cannot be written, or the run has no scores and its data are gone.
+    """
+    directory = Path(directory)
+    run.pack(directory / MODEL)
+    result = dict(packed.read(directory / MODEL).result)
+    # JSON sorted them; what is no output, forces, comes last.
+    names = [*run.targets, *(name for name in result["test"] if name not in run.targets)]
+    result["test"] = {name: result["test"][name] for name in names}
+    result["dataset"] = result["dataset"] if result["dataset"] in SHIPPED else "own data"
+    fields = {
+        "license": license_name or "unknown",
+        "library_name": "qc_jax",
+        "tags": ["chemistry", "quantum-chemistry", "jax", run.config.model.name],
+        "pipeline_tag": "tabular-regression",
+        "metrics": ["mae", "rmse", "r_squared"],
+        "model-index": [{"name": run.config.model.name, "results": _results(result)}],
+    }
+    hub.write_card(directory / "README.md", fields, _text(run, result))
+
+
+def _results(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the test errors in the hub's terms, one result a target that is not leaked."""
+    return [
+        {
+            "task": {"type": "tabular-regression", "name": f"{name} ({result['units'][name]})"},
+            "dataset": {
+                "type": f"quantum_canvas/{result['dataset'].replace(' ', '_')}",
+                "name": f"QuantumCanvas, {result['dataset']}",
+                "split": f"test of {result['split']}",
+            },
+            "metrics": [
+                {"type": metric, "name": f"{words} ({result['units'][name]})", "value": value}
+                for metric, words in (("mae", "MAE"), ("rmse", "RMSE"))
+                if (value := errors.get(metric)) is not None
+            ],
+        }
+        for name, errors in result["test"].items()
+        if not result["leaked_by"][name]
+    ]
+
+
+def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
+    """Return what the card says to people."""
+    name, sizes = run.config.model.name, result["split_sizes"]
+    additive = next(rule for rule in result["baselines"] if rule != "training_median")
+    rows = [
+        (
+            f"`{one}`",
+            result["units"][one],
+            *(number(errors[metric]) for metric in _METRICS),
+            *(
+                number(result["baselines"][rule][one]["mae"])
+                for rule in ("training_median", additive)
+            ),
+            ", ".join(result["leaked_by"][one]) or "–",
+        )
+        for one, errors in result["test"].items()
+    ]
+    heads = ("target", "unit", *_METRICS.values(), "MAE of training median")
+    heads += (f"MAE of {additive.replace('_', ' ')}", "leaked by")
+    known = run.domain
+    elements = "" if known is None else f"Elements that it has seen: {', '.join(known.elements)}."
+    pairs = result["dataset"] in SHIPPED
+    example = 'model.predict(["Ag_Al", "C_O"])' if pairs else "model.predict(atoms)  # ase.Atoms"
+    settings = {key: value for key, value in run.config.to_dict().items() if key not in _ASIDE}
+    versions = "; ".join(f"{package} {value}" for package, value in result["versions"].items())
+    definitions = "\n".join(f"* `{one}`: {target(one).definition}" for one in run.targets)
+    return f"""\
+# {name} on {result["dataset"]}
+
+A model of [qc_jax](https://arxiv.org/abs/2512.01519) (QuantumCanvas in JAX) with
+{result["parameters"]:,} parameters, trained on {sizes["train"]} and chosen by {sizes["validation"]}
+rows. Split {result["split"]}: {result["split_description"]}.
+
+```python
+import qc_jax
+
+model = qc_jax.load("{MODEL}")
+print(model.targets, {example})
+```
+
+It predicts, in this order and in the units below:
+
+{definitions}
+
+## Errors on {sizes["test"]} test rows
+
+{hub.table(heads, rows)}
+
+A target that the model's inputs leak can be computed in closed form: a score there says nothing.
+Reads: {", ".join(run.model.inputs)}.
+
+## What it is good for
+
+{elements} Outside of the elements and distances of its training rows it warns, and its numbers are
+not tested.
+
+## How it was made
+
+Data: {result["dataset"]}, fingerprint `{result["data_fingerprint"]}`. Best epoch
+{result["best_epoch"]} of {result["epochs"]}. {versions}.
+
+```json
+{json.dumps(settings, indent=1, ensure_ascii=False)}
+```
+"""
