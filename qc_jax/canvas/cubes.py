@@ -40,7 +40,7 @@ class Cube(NamedTuple):
     values: Float[np.ndarray, "x y z"]
     spacing: float
     origin: Float[np.ndarray, " 3"]
-    numbers: tuple[int, int]
+    numbers: tuple[int, ...]
     positions: Float[np.ndarray, "2 3"]
 
     @property
@@ -79,14 +79,15 @@ def cube(
     if not 0 < window <= 4 * densities.WINDOW_ANG:
         most = 4 * densities.WINDOW_ANG
         raise InputError(f"window: expected a length above 0, up to {most:g} Å, got {window!r}")
-    radial, orbitals = densities.solve([pair], None if distance is None else [distance])
+    radial, orbitals = densities.solve([pair], None if distance is None else np.array([distance]))
     spacing = window / BOHR_ANG / size
     along = ((np.arange(size) + 0.5) * spacing - window / BOHR_ANG / 2).astype(np.float32)
     y, z = (axis.ravel() for axis in np.meshgrid(along, along, indexing="ij"))
 
     @jax.jit
     def plane(x):
-        return densities.at_points(orbitals, radial, z, jnp.full_like(z, x), y, (channel,))[0, :, 0]
+        points = jnp.asarray(z), jnp.full(z.shape, x), jnp.asarray(y)
+        return densities.at_points(orbitals, radial, *points, (channel,))[0, :, 0]
 
     values = np.asarray(jax.lax.map(plane, jnp.asarray(along))).reshape(size, size, size)
     half = float(orbitals.distance[0]) / 2
