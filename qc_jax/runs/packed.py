@@ -20,7 +20,7 @@ from qc_jax.errors import InputError
 from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.record import Pairs, Record, pairs_of
 
-DEFAULT = "tight_binding/ptbp"
+DEFAULT = ("tight_binding/ptbp",)  # what predicts where nothing else is asked for
 FORMAT = "a model of qc_jax"
 _FOLDER = importlib.resources.files("qc_jax") / "trained"
 _WEIGHT, _SCALER, _PAIRS, _ABOUT = "weights/", "scaler/", "pairs/", "about"
