@@ -12,6 +12,7 @@ SCRIPTS = {
     "benchmark": "train and score models × targets × seeds as one grid",
     "study": "run one of the paper's studies on a benchmark's directory",
     "report": "make a report of results, as a page with tables and figures",
+    "explorer": "make a page of all pairs: orbitals, levels, predictions, maps",
     "submit": "write a model's results as a file for others' reports",
     "finetune": "train on molecules or crystals, from other weights or from scratch",
     "simulate": "move atoms on a trained energy model",
