@@ -5,6 +5,7 @@
     python -m experiments.compile --models=all --device=tpu:v5e:2x4 --out=models.json
     python -m experiments.compile --preset=published --device=tpu:v5e:16x16
     python -m experiments.compile --config=schnet --structures=130831x29 --device=gpu:h100:1
+    python -m experiments.compile --what=dftb --rows=2850 --device=gpu:h100:1  # canvas, densities
 
 For each program: whether it compiles and fits, how long compiling takes, memory of a device,
 arithmetic, bytes and collectives of a training step, kernels that it starts, what XLA and a
@@ -14,9 +15,10 @@ do without. Those of TPUs come with `pip install 'qc-jax[tpu]'`, those of GPUs w
 `'qc-jax[cuda]'`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from qc_jax.accelerators import chips, programs, topology
+from qc_jax.accelerators import chips, computations, programs, topology
 from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.report.compiled import show_compiled
@@ -33,6 +35,10 @@ _DEVICE = FLAGS.strings(
 _PARALLEL = FLAGS.enum(
     "parallel", "auto", ("auto", "data", "replicas"), "As --config.parallel, of --models, --preset."
 )
+_WHAT = FLAGS.enum(
+    "what", "train", ("train", *computations.COMPUTATIONS), "What to compile; all but train alone."
+)
+_ROWS = FLAGS.integer("rows", 4096, "Pairs in a call, of --what but train.", lower_bound=1)
 _STRUCTURES = FLAGS.string(
     "structures", None, "ROWSxATOMS: so many structures instead of the data; 130831x29 is QM9."
 )
@@ -46,13 +52,10 @@ def main(_: list[str]) -> None:
     if _OUT.value:
         cli.check_file(_OUT.value, (".json",), _OVERWRITE.value)
     targets = [chips.parse(text) for text in _DEVICE.value]
-    configs = _configs()
-    most = max(config["sweep"]["stack"] for config in configs.values())
-    trainings = _trainings(configs)
+    compiled = _training() if _WHAT.value == "train" else _computation
     documents, failures = [], []
     for target in targets:
-        with progress.Bar("programs", target.name) as bar:
-            found = programs.compile_for(target, trainings, most, bar)
+        found = compiled(target)
         failures += [f"{target.name}: {made.name} {made.reason}" for made in found if made.failed]
         show_compiled(target, found)
         documents.append(programs.document(target, found))
@@ -60,6 +63,28 @@ def main(_: list[str]) -> None:
         files.write_json(_OUT.value, documents)
     if failures:
         raise InputError("; ".join(failures))
+
+
+def _computation(target: chips.Target) -> list[programs.Compiled]:
+    return [computations.compile_one(target, _WHAT.value, _ROWS.value)]
+
+
+def _training() -> Callable[[chips.Target], list[programs.Compiled]]:
+    """Return what compiles all trainings for a target."""
+    configs = _configs()
+    most = max(config["sweep"]["stack"] for config in configs.values())
+    trainings = _trainings(configs)
+
+    runs = [{name: each} for name, each in trainings.items()] if _MODELS.value else [trainings]
+
+    def compiled(target: chips.Target) -> list[programs.Compiled]:
+        found: list[programs.Compiled] = []
+        with progress.Bar("programs", target.name) as bar:
+            for run in runs:
+                found += programs.compile_for(target, run, most, bar)
+        return found
+
+    return compiled
 
 
 def _configs() -> dict[str, dict[str, Any]]:

@@ -98,55 +98,65 @@ def compile_for(
         trainings can use.
     """
     chips = topology.devices(target)
+    shared = all(each.settings.parallel == "data" for each in trainings.values())
+    if not shared and 1 < len(trainings) < len(chips):
+        raise InputError(
+            f"{target.name} has {len(chips)} chips for {len(trainings)} trainings; expected at "
+            "most a chip a training, or parallel=data, where chips share each batch"
+        )
     found: list[Compiled] = []
     groups = grid.alike(trainings)
     for names in groups:
         group = [trainings[name] for name in names]
         progress(len(found), len(groups), _name(group[0]))
-        found.append(_compile(target, chips, group, most))
+        found.append(_compile(target, chips, group, len(trainings) > 1, most))
     return found
 
 
 def _compile(
-    target: Target, chips: Sequence[jax.Device], trainings: Sequence[Training], most: int
+    target: Target,
+    chips: Sequence[jax.Device],
+    trainings: Sequence[Training],
+    swept: bool,
+    most: int,
 ) -> Compiled:
     model, settings = trainings[0].model, trainings[0].settings
-    parallel = settings.parallel
-    if parallel == "auto":
-        parallel = "replicas" if len(trainings) > 1 else "data"
     name = _name(trainings[0])
-    if parallel == "replicas":
-        if len(chips) > len(trainings):
-            raise InputError(
-                f"{target.name} has {len(chips)} chips, and {name} {len(trainings)} trainings to "
-                f"share out; expected at most {len(trainings)} chips"
-            )
-        # Each process trains stacks of its own.
-        chips = [chip for chip in chips if chip.process_index == chips[0].process_index]
     memory = target.chip.memory * target.chip.usable
 
     def described(size: int) -> Described:
-        return Described(parallel, size, settings.batch_size, chips, memory)
+        parallel = settings.parallel
+        if parallel == "auto":  # processes train stacks of their own, of one training, too
+            parallel = "replicas" if size > 1 or (swept and target.processes > 1) else "data"
+        own = [chip for chip in chips if chip.process_index == chips[0].process_index]
+        some = own if parallel == "replicas" else chips
+        return Described(parallel, size, settings.batch_size, some, memory)
 
     if isinstance(trainings[0].task.dataset, Stream):
         raise InputError("structures that stay on disk: expected stream=false, of the same steps")
     devices = described(len(trainings))  # which tells whether they divide the batch
-    made = Compiled(name, 0, len(trainings), 0, len(chips), parallel)
+    made = Compiled(name, 0, len(trainings), 0, 0, "")
     if model.closed_form:
         return dataclasses.replace(made, reason="solved at once on the host: nothing to compile")
     start = time.perf_counter()
     try:
         with topology.quiet():
             most = most or grid.fitting(trainings, devices)
-            processes = target.processes if parallel == "replicas" else 1
+            processes = target.processes if devices.sharing == 1 else 1
             plan = grid.divide([str(index) for index in range(len(trainings))], most, processes)
             size = len(plan[0])
-            made = dataclasses.replace(made, trainings=size, stacks=len(plan))
             stack = Stack(trainings[:size])
             devices = described(size)
+            made = dataclasses.replace(
+                made,
+                trainings=size,
+                stacks=len(plan),
+                chips=devices.count,
+                parallel=devices.parallel,
+            )
             program = Program(stack, devices, jax.eval_shape(stack.first_states))
     except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
-        return dataclasses.replace(made, reason=_reason(error, memory))
+        return dataclasses.replace(made, reason=why_not(error, memory))
     seconds = time.perf_counter() - start
     return _measured(target, made, stack, devices, program, seconds)
 
@@ -175,7 +185,7 @@ def _measured(
         steps=steps,
         operations=operations,
         work=work,
-        xla_seconds=work.cycles / roofline.clock(target) if work.cycles else math.nan,
+        xla_seconds=roofline.xla_seconds(target, work),
         largest_stack=fits,
     )
     if program.bytes > there:
@@ -243,6 +253,17 @@ def parse_size(text: str) -> tuple[int, int]:
     return rows, atoms
 
 
+def why_not(error: Exception, memory: float) -> str:
+    """Return in one line why a program was not compiled."""
+    text = " ".join(str(error).split())
+    used = re.search(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm", text)
+    if used:
+        return f"does not fit: a device needs {used[1]} bytes and has {used[2]}"
+    if "RESOURCE_EXHAUSTED" in text:
+        return f"does not fit into {memory / 1e9:.3g} GB of a device: {text:.300}"
+    return f"does not compile: {text:.300}"
+
+
 def sized(task: Task, rows: int, atoms: int) -> Task:
     """Return a task like another one, of so many structures of so many atoms, without content.
 
@@ -264,17 +285,6 @@ def sized(task: Task, rows: int, atoms: int) -> Task:
     split = Split(order[: rows - 2 * held], order[-2 * held : -held], order[-held:], "by number")
     labels = zeros(len(task.targets))
     return Task(task.targets, names, Dataset(structures, labels), split, task.scaler, {})
-
-
-def _reason(error: Exception, memory: float) -> str:
-    """Return in one line why a program was not compiled."""
-    text = " ".join(str(error).split())
-    used = re.search(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm", text)
-    if used:
-        return f"does not fit: a device needs {used[1]} bytes and has {used[2]}"
-    if "RESOURCE_EXHAUSTED" in text:
-        return f"does not fit into {memory / 1e9:.3g} GB of a device: {text:.300}"
-    return f"does not compile: {text:.300}"
 
 
 def _too_large(need: float, there: float) -> str:

@@ -79,3 +79,8 @@ def clock(target: Target) -> float:
     """Return the cycles a second of a TPU, by its published peak and matrix units; or NaN."""
     units = _UNITS.get(target.kind, 0)
     return target.chip.peak["bfloat16"] / (units * 2 * 128**2) if units else math.nan
+
+
+def xla_seconds(target: Target, work: Work) -> float:
+    """Return how long XLA says that work takes; NaN where it says nothing."""
+    return work.cycles / clock(target) if work.cycles else math.nan

@@ -102,12 +102,12 @@ def show_ensemble(found: dict[str, Any]) -> None:
     """Prints what `Ensemble.score` gave."""
     columns = {
         "MAE": "mae",
-        "of a member": "mae_member",
-        **{f"within {c} %": f"coverage_{c}" for c in (50, 80, 95)},
+        "a member": "mae_member",
+        **{f"in {c} %": f"coverage_{c}" for c in (50, 80, 95)},
         "± (80 %)": "half_width_80",
-        "rank correlation": "rank_correlation",
-        "MAE, surest quarter": "mae_quarter_1",
-        "least sure": "mae_quarter_4",
+        "rank corr.": "rank_correlation",
+        "surest ¼": "mae_quarter_1",
+        "last ¼": "mae_quarter_4",
     }
     rows = []
     for name, of in found["test"].items():

@@ -54,6 +54,7 @@ class Devices:
     ):
         self._devices = list(jax.local_devices() if devices is None else devices)
         replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
+        self._replicas = replicas
         self.spans_processes = not replicas and jax.process_count() > 1
         self.sharing = 1 if replicas else len(self._together)
         if batch_size % self.sharing:
@@ -79,6 +80,16 @@ class Devices:
         if not self.spans_processes:
             return self._devices
         return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
+
+    @property
+    def parallel(self) -> str:
+        """Return what they share: 'data', or 'replicas'."""
+        return "replicas" if self._replicas else "data"
+
+    @property
+    def count(self) -> int:
+        """Return how many of this process take part."""
+        return len(self._devices)
 
     @property
     def first(self) -> jax.Device:

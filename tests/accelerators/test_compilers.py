@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from qc_jax import models
-from qc_jax.accelerators import programs, topology
+from qc_jax.accelerators import computations, programs, topology
 from qc_jax.accelerators.chips import parse
 from qc_jax.data.table import PairTable
 from qc_jax.runs import building
@@ -71,3 +71,9 @@ def test_processes_share_out_a_sweep(small_table):
         parse("tpu:v4:2x2x2"), {str(one.settings.seed): one for one in some}
     )
     assert (got.chips, got.trainings, got.stacks) == (4, 4, 2)
+
+
+@pytest.mark.parametrize("name", ["canvas", "densities"])
+def test_images(name):
+    got = computations.compile_one(parse("tpu:v5e:1x1"), name, 64)
+    assert got.reason == "" and got.xla_seconds > 0

@@ -114,7 +114,7 @@ def test_the_document_is_of_its_schema(swept):
         (
             "tpu:v5e:2x4",
             ["egnn0", "egnn1", "egnn2"],
-            "tpu:v5e:2x4 has 8 chips, and egnn 3 trainings to share out; expected at most 3 chips",
+            "tpu:v5e:2x4 has 8 chips for 3 trainings; expected at most a chip a training, or",
         ),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_told_with_its_numbers(trainings):
         "RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space "
         "hbm. Used 20.30G of 15.75G hbm. Exceeded hbm capacity by 4.55G."
     )
-    reason = programs._reason(RuntimeError(hbm), 16e9)
+    reason = programs.why_not(RuntimeError(hbm), 16e9)
     assert reason == "does not fit: a device needs 20.30G bytes and has 15.75G"
 
 
