@@ -69,6 +69,11 @@ function prediction(model, target, row) {
   if (column < 0) return NaN;
   return blob("base")[`predicted${model.index}`][column * COUNT + row];
 }
+// Half of the interval of a prediction; NaN where the model tells none.
+function halfWidth(model, target, row) {
+  const [widths, column] = [BASE[`width${model.index}`], model.targets.indexOf(target.name)];
+  return widths && column >= 0 ? widths[column * COUNT + row] : NaN;
+}
 function partOf(model, target, row) {
   const column = model.targets.indexOf(target.name);
   if (column < 0) return "";

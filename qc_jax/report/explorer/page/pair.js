@@ -142,7 +142,7 @@ function targetCard(row) {
   const head = html("tr", {}, html("th", { scope: "col" }, "target"), html("th", { scope: "col", class: "num" }, "computed"),
     MODELS.map((model) => html("th", { scope: "col", class: "num", colspan: 2, title: model.about },
       model.name, html("small", {}, partOf(model, TARGET.get(model.targets[0]), row) || "in no split", " pair"))));
-  let given = false;
+  let [given, bounded] = [false, false];
   const rows = TARGETS.map((target) => {
     const value = target.values[row];
     return html("tr", {},
@@ -152,11 +152,15 @@ function targetCard(row) {
       MODELS.map((model) => {
         const found = prediction(model, target, row);
         const leaked = leaks(model, target).length > 0;
-        given ||= leaked && Number.isFinite(found);
         const mark = leaked ? html("sup", { title: `leaked by ${leaks(model, target).join(", ")}` }, "†") : null;
+        const width = halfWidth(model, target, row);
+        given ||= leaked && Number.isFinite(found);
+        bounded ||= Number.isFinite(width);
         const error = errorOf(model, target, row);
         return [
-          html("td", { class: leaked ? "num given" : "num" }, number(found), Number.isFinite(found) ? mark : null),
+          html("td", { class: leaked ? "num given" : "num" }, number(found),
+            Number.isFinite(found) ? mark : null,
+            Number.isFinite(width) && html("span", { class: "soft" }, ` ± ${number(width, 2)}`)),
           html("td", { class: "num soft" }, Number.isFinite(error) ? `${error > 0 ? "+" : ""}${number(error, 2)}` : ""),
         ];
       }));
@@ -167,7 +171,8 @@ function targetCard(row) {
     : parts.has("validation") ? "A validation pair chose the epoch of the training: its error is not quite honest."
       : "No model was trained on this pair.";
   const words = [
-    "Small numbers are predicted less computed.", MODELS.length ? seen : "",
+    "Signed numbers are predicted less computed.",
+    bounded ? `± spans the computed value for ${100 * ABOUT.coverage} % of new pairs.` : "", MODELS.length ? seen : "",
     given ? "† follows from what the model reads, and says nothing." : "",
   ];
   return card("Targets and predictions", { id: "targets", place: HAS_ORBITALS ? "half" : "half rest", save: () => saveTargets(row), words: words.join(" ") },
@@ -193,9 +198,9 @@ function nearestCard(row) {
 }
 
 const saveTargets = (row) => csv(NAMES[row],
-  ["target", "unit", "computed", ...MODELS.flatMap((m) => [m.name, `${m.name} split`, `${m.name} leaked by`])],
+  ["target", "unit", "computed", ...MODELS.flatMap((m) => [m.name, `${m.name} half width`, `${m.name} split`, `${m.name} leaked by`])],
   TARGETS.map((target) => [target.name, target.unit, exact(target.values[row]),
-    ...MODELS.flatMap((m) => [exact(prediction(m, target, row)), partOf(m, target, row), leaks(m, target).join(" ")])]));
+    ...MODELS.flatMap((m) => [exact(prediction(m, target, row)), exact(halfWidth(m, target, row)), partOf(m, target, row), leaks(m, target).join(" ")])]));
 const saveLevels = (row) => csv(`${NAMES[row]}_levels`, ["kind", "energy_ev", "electrons", "share_of_first_atom"],
   levelsOf(row).map((one) => [KINDS_OF_LEVELS[one.m], exact(one.energy), exact((one.m ? 2 : 1) * one.held), exact(one.share)]));
 const saveCurve = (row) => csv(`${NAMES[row]}_curve`, ["distance_ang", "energy_ev"],
