@@ -12,25 +12,18 @@ and pictures of it.
 """
 
 import time
-from collections.abc import Sequence
 
-from qc_jax import models
-from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.report import source
 from qc_jax.report.tables import show_sweep
-from qc_jax.runs import building, cards, cli, distributed, grids, progress, results, sweep
+from qc_jax.runs import building, cli, distributed, grids, progress, results, sweep
 from qc_jax.train import hosts
-
-# What the quick preset trains: the models that read no canvas, on targets of all kinds.
-_QUICK_TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
-_QUICK_SEEDS = (42,)
 
 FLAGS = cli.Flags(__doc__)
 _GRID = grids.GridFlags(FLAGS)
 _PRESET = FLAGS.enum(
     "preset",
     "full",
-    ("quick", "published", "full"),
+    grids.PRESETS,
     "What --models, --targets and --seeds are by default: quick takes minutes on two cores, "
     "published is the 480 trainings of the paper's eight architectures, started as PyTorch's "
     "networks are, full is all that is here.",
@@ -39,24 +32,12 @@ _SPLIT = FLAGS.string("split", "random", "As --config.split.")
 _GROUP = distributed.Group(FLAGS)
 
 
-def _preset() -> tuple[Sequence[str], Sequence[str], Sequence[int]]:
-    """Return the models, targets and seeds of --preset."""
-    match _PRESET.value:
-        case "published":
-            return grids.PUBLISHED, BENCHMARK_TARGETS, grids.SEEDS
-        case "quick":
-            names = [name for name in cards.names() if "canvas" not in models.describe(name).inputs]
-            return names, _QUICK_TARGETS, _QUICK_SEEDS
-        case _:
-            return cards.names(), BENCHMARK_TARGETS, grids.SEEDS
-
-
 def main(_: list[str]) -> None:
     """Train, score, print the table and what was left out of it."""
     building.use_a_device_per_core()
-    names, targets, seeds = _GRID.asked(*_preset())
-    as_published = {"init": "torch"} if _PRESET.value == "published" else {}
-    changes = {**_GRID.changes(), **as_published}
+    preset = grids.preset(_PRESET.value)
+    names, targets, seeds = _GRID.asked(preset.models, preset.targets, preset.seeds)
+    changes = {**_GRID.changes(), **preset.changes}
     configs = grids.trainings(names, targets, seeds, split=_SPLIT.value, **changes)
     missing = grids.left_out(names, targets, seeds, _GRID.epochs.value)
     with _GROUP.joined(), cli.stop_on_signals() as stop:

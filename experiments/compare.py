@@ -4,7 +4,7 @@
     python -m experiments.compare gfn2_xtb ptbp --label=e_homo_ev
 
 A table is named as in --config.data. Differences are the second's value less the first's; --out
-keeps those of every pair.
+keeps those of every pair, and --label shows one label alone.
 """
 
 from qc_jax.data import files
@@ -14,7 +14,7 @@ from qc_jax.report.comparison import Comparison, compare
 from qc_jax.runs import cli, sources
 
 FLAGS = cli.Flags(__doc__)
-_LABEL = FLAGS.string("label", None, "List the worst pairs of this label only.")
+_LABEL = FLAGS.string("label", None, "Show this label only.")
 _WORST = FLAGS.integer("worst", 5, "How many of the worst pairs are listed.", lower_bound=0)
 _OUT = FLAGS.string("out", None, "A .csv for the differences of every pair.")
 _OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
@@ -36,11 +36,14 @@ def main(words: list[str]) -> None:
     _show(found, *words)
     if out is not None:
         with files.atomic_write(out) as partial:
-            found.differences.rename_axis("pair").to_csv(partial)
+            found.differences.rename_axis("name").to_csv(partial)
         print(f"{len(found.differences)} pairs: {out}")
 
 
 def _show(found: Comparison, first: str, second: str) -> None:
+    shown = found.labels
+    if _LABEL.value is not None:
+        shown = shown[shown.label == _LABEL.value]
     rows = [
         (
             line.label,
@@ -51,7 +54,7 @@ def _show(found: Comparison, first: str, second: str) -> None:
             *map(tables.number, (line.median, line.q95, line.largest)),
             line.worst or "-",
         )
-        for line in found.labels.itertuples()
+        for line in shown.itertuples()
     ]
     tables.show(
         f"{second} less {first}: {len(found.differences)} pairs in both",
@@ -61,8 +64,7 @@ def _show(found: Comparison, first: str, second: str) -> None:
         ),
         rows,
     )
-    labels = found.labels.label if _LABEL.value is None else [_LABEL.value]
-    for label in labels if _WORST.value else ():
+    for label in shown.label if _WORST.value else ():
         sizes = found.differences[label].abs().nlargest(_WORST.value)
         worst = found.differences[label].loc[sizes[sizes > 0].index]
         if len(worst):

@@ -112,7 +112,7 @@ def _write_predictions(run: SavedRun, out: str) -> int:
     columns = [f"{name}{end}" for name in run.targets for end in ("", "_predicted")]
     with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow(["pair", "part", "distance_ang", *columns])
+        lines.writerow(["name", "part", "distance_ang", *columns])
         for row, (name, predicted) in enumerate(zip(names, run.predict(names), strict=True)):
             both = np.stack([run.pairs.labels[row], predicted], axis=1).ravel().tolist()
             lines.writerow([name, parts.get(name, ""), run.pairs.distance(row), *both])

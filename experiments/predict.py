@@ -1,17 +1,19 @@
 """Predict the targets of pairs, molecules or crystals with a trained model.
 
-    python -m experiments.predict Ag Al   # by the model that comes with the package
+    python -m experiments.predict Ag Al   # by the models that come with the package
     python -m experiments.predict --workdir=runs/egnn Ag Al
     python -m experiments.predict --workdir=runs/egnn --distance=2.5 Ag_Al C_O
     python -m experiments.predict --file=pairs.csv --json
     python -m experiments.predict --file=pairs.csv --out=predicted.csv
     python -m experiments.predict --workdir=runs/ethanol --file=ethanol.xyz
 
---file is a CSV with a column 'pair' and perhaps 'distance_ang', or an XYZ file of one structure.
+--file is a CSV with a column 'name' and perhaps 'distance_ang', or an XYZ file of one structure.
 Without a distance a pair stands at the bond length of the table that the model was trained on; the
-reference is the table's label, which belongs to that bond length alone; the test MAE says how far
-the model was off on pairs that it had not seen. --workdir may also be the file of a packed model,
-or the name of one that comes with the package. The data are not opened.
+reference is the table's label, which is known at that bond length alone; the test MAE says how far
+the model was off on pairs that it had not seen. Several --workdir, of trainings that differ in
+their seed but not in their --config.split_seed, predict their mean and an interval about it that
+holds 80 % of labels. --workdir may also be the file of a packed model, or the name of one that
+comes with the package. The data are not opened.
 """
 
 import csv
@@ -25,16 +27,15 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, packed, queries
-from qc_jax.runs.loading import load
-from qc_jax.runs.saved import SavedRun
+from qc_jax.runs.ensemble import Ensemble
 
 _BESIDE = 6  # pairs in one table, beside each other
 
 FLAGS = cli.Flags(__doc__)
-_WORKDIR = FLAGS.string(
+_WORKDIR = FLAGS.strings(
     "workdir",
-    packed.DEFAULT,
-    "Of experiments.train or import_torch, or a model's name.",
+    list(packed.DEFAULT),
+    "Of experiments.train or import_torch, or a model's name; several as A,B,C.",
 )
 _DISTANCE = FLAGS.number("distance", None, "Å; the table's bond length where not given.")
 _FILE = FLAGS.string("file", None, "Pairs as CSV, or one structure as XYZ, instead of words.")
@@ -51,31 +52,32 @@ def main(words: list[str]) -> None:
         raise InputError("--file: expected no pairs and no --distance beside it")
     if _FILE.value is not None and not _FILE.value.endswith(".csv"):
         structure = read_structure(_FILE.value)
-        run = load(_WORKDIR.value)
-        predicted = queries.by_target(run, run.predict(structure)[0])
-        _show([{"name": _FILE.value, "predicted": predicted}], run)
+        ensemble = Ensemble(_WORKDIR.value)
+        _show([queries.of_structure(ensemble, _FILE.value, structure)], ensemble)
         return
     asked = (
         queries.of_words(words, _DISTANCE.value)
         if _FILE.value is None
         else queries.of_file(_FILE.value)
     )
-    run = load(_WORKDIR.value)
-    _show(queries.answer(run, asked), run)
+    ensemble = Ensemble(_WORKDIR.value)
+    _show(queries.answer(ensemble, asked), ensemble)
 
 
 def _write(out: str, rows: list[dict[str, Any]]) -> None:
     """Write pairs, distances (Å) and predictions as CSV; undefined ones are empty."""
     with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
         lines = csv.writer(file)
-        names = [f"{name}_predicted" for name in rows[0]["predicted"]]
-        lines.writerow(["pair", "distance_ang", *names])
+        kinds = [kind for kind in ("predicted", "half_width") if kind in rows[0]]
+        names = [f"{name}_{kind}" for kind in kinds for name in rows[0][kind]]
+        lines.writerow(["name", "distance_ang", *names])
         for row in rows:
-            lines.writerow([row["name"], row.get("distance_ang"), *row["predicted"].values()])
+            values = [value for kind in kinds for value in row[kind].values()]
+            lines.writerow([row["name"], row.get("distance_ang"), *values])
     print(f"{len(rows)} rows: {out}")
 
 
-def _show(rows: list[dict[str, Any]], run: SavedRun) -> None:
+def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
     if _OUT.value is not None:
         _write(_OUT.value, rows)
         return
@@ -86,13 +88,14 @@ def _show(rows: list[dict[str, Any]], run: SavedRun) -> None:
         for first in range(0, len(rows), _BESIDE):
             _show_beside(rows[first : first + _BESIDE])
         return
-    (row,) = rows
-    reference = row.get("reference")
+    (row,), run = rows, ensemble.members[0]
+    reference, widths = row.get("reference"), row.get("half_width")
     tested, leaked = (run.result.get(key, {}) for key in ("test", "leaked_by"))
     lines = [
         (
             f"{key} †" if leaked.get(key) else key,
             _text(value),
+            *(() if widths is None else (_text(widths[key]),)),
             number(tested[key]["mae"]) if key in tested else "-",
             "-" if reference is None else _text(reference[key]),
             target(key).unit,
@@ -100,7 +103,9 @@ def _show(rows: list[dict[str, Any]], run: SavedRun) -> None:
         for key, value in row["predicted"].items()
     ]
     at = f" at {row['distance_ang']:.3f} Å" if "distance_ang" in row else ""
-    show(row["name"] + at, ("target", "predicted", "test MAE", "reference", "unit"), lines)
+    sure = () if widths is None else (f"± ({queries.COVERAGE:.0%})",)
+    heads = ("target", "predicted", *sure, "test MAE", "reference", "unit")
+    show(row["name"] + at, heads, lines)
     if any(leaked.get(key) for key in row["predicted"]):
         print("†: follows from what the model reads")
     if reference is not None:

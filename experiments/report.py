@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from qc_jax.errors import InputError
-from qc_jax.report import export, page, source, submission
+from qc_jax.report import export, links, page, source, submission
 from qc_jax.runs import cli
 
 FLAGS = cli.Flags(__doc__)
@@ -49,7 +49,8 @@ def main(_: list[str]) -> None:
         print(f"{package}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
-    if out.is_dir() and any(out.iterdir()) and not (out / "report.html").exists():
+    pages = (out / links.REPORT, out / links.EXPLORER)
+    if out.is_dir() and any(out.iterdir()) and not any(path.exists() for path in pages):
         raise InputError(
             f"--out: {out} holds other files; expected an empty or new directory, or a report's"
         )
@@ -59,6 +60,7 @@ def main(_: list[str]) -> None:
         project = source.with_tests(submission.added(project, entries))
     report = page.build(own, project, entries)
     written = export.write(report, out)
+    links.join(out)
     for line in report.warnings:
         print(f"partial: {line}")
     size = (out / "report.html").stat().st_size

@@ -30,6 +30,7 @@ _PUBLIC = {
     "load": "qc_jax.runs.loading",
     "SavedRun": "qc_jax.runs.saved",
     "Observer": "qc_jax.train.observers",
+    "Ensemble": "qc_jax.runs.ensemble",
     "Calculator": "qc_jax.ase",
     "InputError": "qc_jax.errors",
 }

@@ -12,6 +12,7 @@ SCRIPTS = {
     "benchmark": "train and score models × targets × seeds as one grid",
     "study": "run one of the paper's studies on a benchmark's directory",
     "report": "make a report of results, as a page with tables and figures",
+    "explorer": "make a page of all pairs: orbitals, levels, predictions, maps",
     "submit": "write a model's results as a file for others' reports",
     "finetune": "train on molecules or crystals, from other weights or from scratch",
     "simulate": "move atoms on a trained energy model",
@@ -20,6 +21,7 @@ SCRIPTS = {
     "compare": "compare two tables, label by label",
     "gallery": "draw canvases or densities",
     "import_torch": "take over the weights of a PyTorch checkpoint",
+    "compile": "say what a training costs on TPUs or GPUs that are not here",
     "speed": "time things on this machine",
 }
 _PACKAGES = ("qc_jax.experiments", "experiments")  # as installed, and in a clone

@@ -100,7 +100,7 @@ def test_atoms_outside_of_the_domain_are_refused_or_told():
     for atoms, message in (
         (ase.Atoms("O"), "1 atom, trained on structures of 2"),
         (ase.Atoms("CO", [[0, 0, 0], [0, 0, 9.9]]), "C without a neighbour within the model's"),
-        (ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]]), "C-O at 2.00 Å, trained on 1.10 to 1.15 Å"),
+        (ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]]), "C-O at 2.000 Å, trained on 1.100 to 1.150 Å"),
         (ase.Atoms("CN", [[0, 0, 0], [0, 0, 1.1]]), "N is in no training structure"),
     ):
         atoms.calc = calculator
@@ -155,7 +155,7 @@ def test_a_cell_and_free_atoms_by_one_calculator(workdir):
 def test_distances_that_were_not_trained_on_are_told_once(workdir):
     atoms = n2(3.2)
     atoms.calc = calculator = Calculator(workdir)
-    with pytest.warns(UserWarning, match=r"outside .*: N-N at 3\.21 Å, trained on"):
+    with pytest.warns(UserWarning, match=r"outside .*: N-N at 3\.21\d Å, trained on"):
         atoms.get_potential_energy()
     assert len(calculator.outside) == 1
     with warnings.catch_warnings():

@@ -5,6 +5,8 @@ import pathlib
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tests.conftest import SCRIPT_ENVIRONMENT
@@ -21,10 +23,17 @@ class Ended(NamedTuple):
 class Together:
     """Processes with two devices each that run `python ARGUMENTS`, their output in files.
 
-    In the arguments {process}, {processes} and {coordinator} are replaced.
+    In the arguments, and in environment variables of their own, {process}, {processes} and
+    {coordinator} are replaced.
     """
 
-    def __init__(self, folder: pathlib.Path, *arguments: object, processes: int = 2):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *arguments: object,
+        processes: int = 2,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -35,6 +44,7 @@ class Together:
         self.processes = []
         for process in range(processes):
             words = {"process": process, "processes": processes, "coordinator": coordinator}
+            own = {name: text.format(**words) for name, text in env.items()}
             with (
                 open(folder / f"out{process}", "w") as out,
                 open(folder / f"err{process}", "w") as err,
@@ -44,7 +54,7 @@ class Together:
                         [sys.executable, *(str(each).format(**words) for each in arguments)],
                         stdout=out,
                         stderr=err,
-                        env=os.environ | SCRIPT_ENVIRONMENT | devices,
+                        env=os.environ | SCRIPT_ENVIRONMENT | devices | own,
                     )
                 )
 

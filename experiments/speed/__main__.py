@@ -85,6 +85,7 @@ def main(_: list[str]) -> None:
     for name, flag in given.items():
         if name not in inspect.signature(timing).parameters:
             raise InputError(f"--{flag.name}: --what={_WHAT.value} does not use it")
+    jax.config.update("jax_enable_compilation_cache", False)  # compilation is timed, too
     cpu = jax.default_backend() == "cpu"
     device = f"CPU, {os.cpu_count()} cores" if cpu else jax.devices()[0].device_kind
     print(f"{device}, JAX {jax.__version__}")

@@ -10,8 +10,7 @@ import numpy as np
 from qc_jax.canvas import CHANNELS, features_from, render
 from qc_jax.canvas.basis import check_size
 from qc_jax.canvas.reference import encode
-
-from .turns import take_turns
+from qc_jax.studies.turns import take_turns
 
 _ENCODED = 8  # pairs that the per-sample encoder gets in a round
 

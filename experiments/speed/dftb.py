@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from qc_jax.chem import elements
+from qc_jax.data import files
 from qc_jax.dftb import cache, convergence, covered_symbols, pseudo_atoms, relax, scan, tables
 from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
@@ -32,7 +33,7 @@ def run(pairs: int = 60, data_dir: str = "") -> None:
     chosen = np.sort(np.random.default_rng(0).permutation(len(names))[:pairs])
     some = [(a, b) for a, b in (names[k].split("_") for k in chosen)]
     with tempfile.TemporaryDirectory() as folder:
-        os.environ[cache.ENVIRONMENT] = data_dir or folder
+        os.environ[files.CACHE] = data_dir or folder
         columns = ("count", "wall s", "CPU s", "compiling s", "a second")
         print(f"{'step':<34}" + "".join(f"{column:>12}" for column in columns))
         for step, count, work in _steps(some):

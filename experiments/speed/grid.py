@@ -13,13 +13,13 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.data.dataset import Task
+from qc_jax.studies.turns import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
 from qc_jax.train.stack import Stack, Training
 
 from .models import one, shipped_task, trained
-from .turns import take_turns
 
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
 _TURN_SECONDS = 30.0  # after which no further round starts
@@ -122,7 +122,7 @@ def time_grid(
                 compile_seconds=program.compile_seconds,
                 gigaflops=operations / seconds / 1e9,
                 cores=float(np.median(busy[size])),
-                megabytes=program.megabytes,
+                megabytes=program.bytes / 1e6,
             )
         )
     return timings

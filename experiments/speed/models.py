@@ -14,6 +14,7 @@ from qc_jax.data.dataset import Dataset, Task, prepare
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 from qc_jax.evaluate.predict import batches_of
+from qc_jax.studies.turns import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
@@ -21,7 +22,6 @@ from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, select_replica
 
 from . import references
-from .turns import take_turns
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0

@@ -237,11 +237,17 @@ def _of_distances(
         low, high = domain.low[one, other], domain.high[one, other]
         how = "never trained on together"
         if low < np.inf:
-            how = f"trained on {low:.2f} to {high:.2f} Å"
+            how = f"trained on {_length(low, high)}"
         excess = max(low - far, far - high)
         if name not in worst or excess > worst[name][0]:
-            worst[name] = excess, f"{name} at {far:.2f} Å, {how}"
+            worst[name] = excess, f"{name} at {far:.3f} Å, {how}"
     return [line for _, line in sorted(worst.values(), key=lambda item: item[1])]
+
+
+def _length(low: float, high: float) -> str:
+    """Return the range in words, in Å."""
+    same = f"{low:.3f}" == f"{high:.3f}"
+    return f"{low:.3f} Å alone" if same else f"{low:.3f} to {high:.3f} Å"
 
 
 def _of_isolation(

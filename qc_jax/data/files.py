@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import os
+import pathlib
 import stat
 import struct
 import tokenize
@@ -17,6 +18,7 @@ import numpy as np
 
 from qc_jax.errors import InputError
 
+CACHE = "QC_JAX_CACHE"  # names another cache directory; empty: nothing is kept
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
 # What NumPy and zipfile raise on a file that is cut short, damaged or something else. A damaged
@@ -39,6 +41,19 @@ _KINDS = {
 
 class NotRegularError(OSError):
     """A path names something else than a file; `strerror` says what."""
+
+
+def cache_directory(room: str) -> pathlib.Path | None:
+    """Return where what takes long to compute is kept between runs, or None where nothing is.
+
+    Args:
+      room: the folder in the user's cache directory of qc_jax.
+    """
+    named = os.environ.get(CACHE)
+    if named is not None:
+        return pathlib.Path(named).expanduser() / room if named else None
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(home) / "qc_jax" / room
 
 
 def check_target(path: str | os.PathLike) -> None:

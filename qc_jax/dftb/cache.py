@@ -1,7 +1,6 @@
 """Numbers that take minutes to compute, kept as .npz files in the user's cache directory."""
 
 import hashlib
-import os
 import pathlib
 import warnings
 from collections.abc import Mapping
@@ -11,16 +10,10 @@ import numpy as np
 from qc_jax.data import files
 from qc_jax.errors import InputError
 
-ENVIRONMENT = "QC_JAX_CACHE"  # names another directory; empty: nothing is kept
-
 
 def directory() -> pathlib.Path | None:
     """Return the directory of cached numbers, or None where none are kept."""
-    named = os.environ.get(ENVIRONMENT)
-    if named is not None:
-        return pathlib.Path(named).expanduser() / "dftb" if named else None
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(home) / "qc_jax" / "dftb"
+    return files.cache_directory("dftb")
 
 
 def digest(*parts: object) -> str:

@@ -1,7 +1,6 @@
 """Metrics: of regression in the unit of the target, of classes as parts of one."""
 
 import numpy as np
-import scipy
 
 from qc_jax.data.scaling import decide
 from qc_jax.data.targets import target
@@ -79,6 +78,8 @@ def auroc(probability: np.ndarray, true: np.ndarray) -> float:
     Equal ones count as a half: the area under the ROC curve, by the sum of ranks (J. A. Hanley, B.
     J. McNeil, Radiology 143, 29, 1982). NaN where one class is not there.
     """
+    import scipy  # which a prediction does without
+
     ones = int(true.sum())
     zeros = len(true) - ones
     if not (ones and zeros):

@@ -88,6 +88,7 @@ class Description:
       inputs: what it reads, by default, in the words of `qc_jax.data.targets.INPUTS`.
       parameters: how many numbers are trained, by default and with one output.
       leaked_targets: the targets that its inputs leak; a score on them says nothing.
+      options: the hyper-parameters that `create` takes, with their defaults.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Description:
     inputs: tuple[str, ...]
     parameters: int
     leaked_targets: tuple[str, ...]
+    options: Mapping[str, Any]
 
 
 def describe(name: str) -> Description:
@@ -121,6 +123,7 @@ def describe(name: str) -> Description:
         inputs=inputs,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
         leaked_targets=tuple(key for key in TARGETS if leaking_inputs(key, inputs)),
+        options=defaults(name),
     )
 
 

@@ -24,12 +24,20 @@ _TITLES = {
     "learning_curve": "Learning curves",
     "leakage": "What a single input leaks",
     "transfer": "Transfer to larger structures",
+    "uncertainty": "Ensembles and their intervals",
     "timing": "Inference time",
 }
 # What the columns of numbers are called; metrics that are not here are left to the CSV.
 _METRICS = {
     "mae_in": "MAE in distribution",
     "mae": "MAE",
+    "mae_member": "MAE of a member",
+    "coverage_50": "within 50 % intervals",
+    "coverage_80": "within 80 %",
+    "coverage_95": "within 95 %",
+    "half_width_80": "± (80 %)",
+    "rank_correlation": "rank correlation of width and error",
+    **{f"mae_quarter_{k}": f"MAE, quarter {k} of 4 by width" for k in (1, 2, 3, 4)},
     "gap": "gap",
     "mae_change": "MAE grows by",
     "mae_std": "deviation over repeats",
@@ -220,6 +228,17 @@ def _resolution(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     return _curves(name, heading, found, "varied", "pixels along each side") if len(found) else None
 
 
+def _uncertainty(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
+    """The error by quarters of the test rows: a useful uncertainty has rising lines."""
+    mine = frame[frame.metric.str.startswith("mae_quarter_")]
+    if mine.empty:
+        return None
+    mine = mine.assign(quarter=mine.metric.str.removeprefix("mae_quarter_").astype(float))
+    found = _means(mine.assign(metric="mae"), ["model", "target", "quarter"])
+    caption = "Test MAE of each quarter of the rows, by the width of their intervals."
+    return _curves(name, heading, found, "quarter", "quarter, the surest first", caption)
+
+
 def _timing(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     mine = frame[frame.metric.isin(list(_TIMED)) & frame.varied.notna()]
     if mine.empty:
@@ -361,4 +380,5 @@ _PICTURES: dict[str, Callable[[str, str, pd.DataFrame], Picture | None]] = {
     "resolution": _resolution,
     "leakage": _leakage,
     "timing": _timing,
+    "uncertainty": _uncertainty,
 }

@@ -1,16 +1,17 @@
 """Tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from qc_jax.data.targets import target
 from qc_jax.evaluate import metrics
-from qc_jax.runs import results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -109,14 +110,48 @@ def _started(transfer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def show_ensemble(found: dict[str, Any]) -> None:
+    """Prints what `Ensemble.score` gave."""
+    columns = {
+        "MAE": "mae",
+        "a member": "mae_member",
+        **{f"in {c} %": f"coverage_{c}" for c in (50, 80, 95)},
+        "± (80 %)": "half_width_80",
+        "rank corr.": "rank_correlation",
+        "surest ¼": "mae_quarter_1",
+        "last ¼": "mae_quarter_4",
+    }
+    rows = []
+    for name, of in found["test"].items():
+        cells = [
+            f"{of[key]:.1%}"
+            if key.startswith("coverage")
+            else number(of[key])
+            if key in of
+            else "-"
+            for key in columns.values()
+        ]
+        rows.append((f"{name} †" if of["leaked_by"] else name, of["unit"], *cells))
+    title = f"ensemble of {found['members']} on {found['rows']} test rows"
+    show(title, ("target", "unit", *columns), rows)
+    if any(of["leaked_by"] for of in found["test"].values()):
+        print("†: follows from what the model reads")
+
+
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
+    from qc_jax.runs import results
+
     show_errors(results.read(path))
     print(f"all in {path}")
 
 
-def show_errors(frame: pd.DataFrame) -> None:
+def show_errors(frame: "pd.DataFrame") -> None:
     """Prints test errors, rows of the long table of results, mean and deviation over the seeds."""
+    import pandas as pd  # half a second, which a prediction does without
+
+    from qc_jax.runs import results
+
     frame = frame[frame.metric != results.P_AGAINST_SECOND]
     own = ("model", "target", "split", "setting", "lr", "weight_decay", "dropout")
     shown = [name for name in own if name == "target" or frame[name].nunique(dropna=False) > 1]

@@ -25,7 +25,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from qc_jax.errors import InputError
-from qc_jax.runs import cards
+from qc_jax.runs import cards, programs
 from qc_jax.train import loop
 
 # What to install for a module that not all users need.
@@ -167,7 +167,11 @@ class Flags:
 
     def help(self) -> str:
         """Return the text of --help."""
-        lines = [self._about.strip(), ""]
+        about = self._about.strip()
+        started = getattr(sys.modules["__main__"], "__spec__", None)
+        if started is not None and started.name.startswith("qc_jax."):  # by `qc-jax`
+            about = re.sub(r"python -m experiments\.(\w+)", r"qc-jax \1", about)
+        lines = [about, ""]
         for name in sorted(set(self._values) - {"flagfile", "undefok"}):
             flag = self._values[name]
             default = "" if flag.default in (None, "", [], False) else f" (default: {flag.default})"
@@ -269,6 +273,7 @@ def run(main: Callable[[list[str]], None], own: Flags, words: str | None = None)
             known = rest[0].partition("=")[1] and not rest[0].startswith("-")
             hint = f"; did you mean --{rest[0]}?" if known else ""
             raise InputError(f"expected flags only, got {rest[0]!r}{hint}")
+        programs.keep()
         main(rest)
 
 

@@ -6,9 +6,10 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from qc_jax import models
 from qc_jax.data import files
 from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS
@@ -21,6 +22,32 @@ PUBLISHED = (
     *("schnet", "faenet", "gcn", "gatv2", "dimenet", "vit", "quantumshellnet", "multimodal"),
 )
 
+# What the quick preset trains: the models that read no canvas, on targets of all kinds.
+_QUICK_TARGETS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
+_QUICK_SEEDS = (42,)
+PRESETS = ("quick", "published", "full")
+
+
+class Preset(NamedTuple):
+    """The models, targets and seeds of one of `PRESETS`, and what it changes in every card."""
+
+    models: Sequence[str]
+    targets: Sequence[str]
+    seeds: Sequence[int]
+    changes: Mapping[str, Any]
+
+
+def preset(name: str) -> Preset:
+    """Return the grid of one of `PRESETS`."""
+    match name:
+        case "published":
+            return Preset(PUBLISHED, BENCHMARK_TARGETS, SEEDS, {"init": "torch"})
+        case "quick":
+            names = [name for name in cards.names() if "canvas" not in models.describe(name).inputs]
+            return Preset(names, _QUICK_TARGETS, _QUICK_SEEDS, {})
+        case _:
+            return Preset(cards.names(), BENCHMARK_TARGETS, SEEDS, {})
+
 
 def card(model: str) -> dict[str, Any]:
     """Return the configuration of a model's card.
@@ -30,6 +57,11 @@ def card(model: str) -> dict[str, Any]:
     """
     choose("model", model, cards.names())
     return cards.load(*cards.find(model)).to_dict()
+
+
+def named(models: Sequence[str]) -> Sequence[str]:
+    """Return the models of a flag, where 'all' alone is those of all cards."""
+    return cards.names() if list(models) == ["all"] else models
 
 
 def trainings(
@@ -137,7 +169,7 @@ class GridFlags:
           InputError: none, one of them twice, or a seed that is no number.
         """
         if self._models.value is not None:
-            names = cards.names() if self._models.value == ["all"] else self._models.value
+            names = named(self._models.value)
         if self._targets.value is not None:
             all_of = self._targets.value == ["all"]
             targets = BENCHMARK_TARGETS if all_of else self._targets.value

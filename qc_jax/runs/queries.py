@@ -6,8 +6,13 @@ from typing import Any, NamedTuple
 
 from qc_jax.chem.elements import pair_name
 from qc_jax.data import files
+from qc_jax.data.atoms import Structure
 from qc_jax.errors import InputError
+from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.saved import SavedRun
+
+COVERAGE = 0.8  # of the intervals that are shown
+_SAME_ANG = 5e-4  # a label of the table is that of a pair at this distance from its bond length
 
 
 class Asked(NamedTuple):
@@ -38,14 +43,14 @@ def of_words(words: list[str], distance: float | None) -> list[Asked]:
 
 
 def of_file(path: str) -> list[Asked]:
-    """Return the pairs of a CSV with a column 'pair' and perhaps 'distance_ang'.
+    """Return the pairs of a CSV with a column 'name' and perhaps 'distance_ang'.
 
     Raises:
       InputError: it is not there, or a line is wrong.
     """
     header, rows = files.read_csv(path)
-    if "pair" not in header:
-        raise InputError(f"{path}: expected a column 'pair', got {header}")
+    if "name" not in header:
+        raise InputError(f"{path}: expected a column 'name' of pairs like Ag_Al, got {header}")
     asked = []
     for line, values in rows:
         where = f"{path}: line {line}"
@@ -55,9 +60,9 @@ def of_file(path: str) -> list[Asked]:
             distance = files.number(text) if text else None
         except ValueError:
             raise InputError(f"{where}: distance_ang: got {text!r}") from None
-        if row["pair"].count("_") != 1:
-            raise InputError(f"{where}: expected a pair like Ag_Al, got {row['pair']!r}")
-        asked.append(_asked(row["pair"], distance, f"{where}: distance_ang"))
+        if row["name"].count("_") != 1:
+            raise InputError(f"{where}: expected a pair like Ag_Al, got {row['name']!r}")
+        asked.append(_asked(row["name"], distance, f"{where}: distance_ang"))
     if not asked:
         raise InputError(f"{path}: expected at least one pair, got none")
     return asked
@@ -69,18 +74,39 @@ def _asked(word: str, distance: float | None, where: str) -> Asked:
     return Asked(pair_name(*word.strip().split("_")), distance)
 
 
-def answer(run: SavedRun, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     """Return a row a pair: its name, distance, predictions, and the table's labels where known.
 
+    Several members also give 'half_width', of intervals that hold `COVERAGE` of labels.
+
     Raises:
-      InputError: the run does not know a pair.
+      InputError: the members do not know a pair.
     """
     found: dict[Asked, dict[str, Any]] = {}
     for distance in dict.fromkeys(one.distance for one in asked):
         group = list(dict.fromkeys(one for one in asked if one.distance == distance))
-        predicted = run.predict([one.name for one in group], distance)
-        found |= {one: _about(run, one, row) for one, row in zip(group, predicted, strict=True)}
+        estimate = ensemble.predict([one.name for one in group], distance)
+        run = ensemble.members[0]
+        rows = [_about(run, one, row) for one, row in zip(group, estimate.mean, strict=True)]
+        if len(ensemble.members) > 1:
+            widths = ensemble.half_width(estimate, COVERAGE)
+            for row, width in zip(rows, widths, strict=True):
+                row["half_width"] = by_target(run, width)
+        found |= zip(group, rows, strict=True)
     return [found[one] for one in asked]
+
+
+def of_structure(ensemble: Ensemble, name: str, structure: Structure) -> dict[str, Any]:
+    """Return the row of a molecule or crystal, as `answer` has those of pairs.
+
+    Raises:
+      InputError: the members cannot take it.
+    """
+    run, estimate = ensemble.members[0], ensemble.predict(structure)
+    row: dict[str, Any] = {"name": name, "predicted": by_target(run, estimate.mean[0])}
+    if len(ensemble.members) > 1:
+        row["half_width"] = by_target(run, ensemble.half_width(estimate, COVERAGE)[0])
+    return row
 
 
 def by_target(run: SavedRun, values: Any) -> dict[str, float | None]:
@@ -90,11 +116,13 @@ def by_target(run: SavedRun, values: Any) -> dict[str, float | None]:
 
 
 def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
-    """Return the row of a pair, with the table's label where it is known."""
+    """Return the row of a pair, with the table's labels where it stands at its bond length."""
     pairs, row = run.pairs, None
     if pairs is not None and (one.distance is None or one.name in pairs.names):
         row = pairs.row(one.name, run.record.left_out)
     bond = pairs.distance(row) if pairs is not None and row is not None else None
+    if one.distance is not None and bond is not None and abs(one.distance - bond) > _SAME_ANG:
+        row = None
     about = {
         "name": one.name,
         "distance_ang": bond if one.distance is None else one.distance,

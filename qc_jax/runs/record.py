@@ -64,7 +64,13 @@ class Pairs:
         row = int(np.searchsorted(self.names, name))
         if row < len(self.names) and self.names[row] == name:
             return row
-        reason = f"was left out of it: {left_out[name]}" if name in left_out else "is not there"
+        covered = {symbol for each in self.names for symbol in each.split("_")}
+        unknown = sorted(set(name.split("_")) - covered)
+        reason = "is not there"
+        if name in left_out:
+            reason = f"was left out of it: {left_out[name]}"
+        elif unknown:
+            reason = f"is not there, as it has no pair of {' or '.join(unknown)}"
         raise InputError(
             f"pair {name!r}: expected one that stands once in the table that the run was trained "
             f"on ({len(self.names)} do); it {reason}"

@@ -174,6 +174,8 @@ class SavedRun:
         else:
             if not 0 < distance < np.inf:
                 raise InputError(f"distance: expected a length above 0 Å, got {distance}")
+            if "positions" not in self.model.inputs:
+                raise InputError("distance: this model reads no positions; expected none")
             positions = np.zeros((len(ordered), 2, 3))
             positions[:, 1, 2] = distance
         made = from_arrays(numbers, positions, features)
@@ -198,11 +200,11 @@ class SavedRun:
         if batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
         batch = self.structures(what, distance)
+        found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
         if self.domain is not None and not by_name:
             reads = "positions" in self.model.inputs
             warn_outside(self.domain, batch, self.model.cutoff, positions=reads)
-        found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 
     @staticmethod

@@ -17,13 +17,13 @@ import numpy as np
 
 from qc_jax.data import files
 from qc_jax.errors import InputError
-from qc_jax.train import loop, steps
-from qc_jax.train.parallel import Devices, bytes_of
-from qc_jax.train.program import CompileCache
+from qc_jax.train import loop
+from qc_jax.train.parallel import Described, Devices
+from qc_jax.train.program import CompileCache, Program
 from qc_jax.train.stack import Stack, Training, static_signature
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
-_PART_OF_MEMORY = 0.6
+PART_OF_MEMORY = 0.6
 
 # Trainings that one device of a CPU has at a time: more do not make it faster, its caches hold less
 # of them (`experiments.speed --what=grid`).
@@ -86,18 +86,13 @@ def plan_stacks(
                 "it to be asked for too, or another directory"
             )
     planned = set(itertools.chain(*stacks))
-    groups: dict[Any, list[str]] = {}
-    for name, training in trainings.items():
-        if name not in planned:
-            groups.setdefault(static_signature(training), []).append(name)
-    for names in groups.values():
+    groups = alike({name: each for name, each in trainings.items() if name not in planned})
+    for names in groups:
         first = trainings[names[0]]
         most = stack_size or fitting([trainings[name] for name in names])
-        count = -(-len(names) // most)  # as equal as they can be
-        if shared_out(first.settings.parallel):  # and as many for each process
-            each = -(-count // jax.process_count())
-            count = min(len(names), each * jax.process_count())
-        stacks += [part.tolist() for part in np.array_split(np.array(names), count)]
+        stacks += divide(
+            names, most, jax.process_count() if shared_out(first.settings.parallel) else 1
+        )
     if groups:
         files.write_json(path, stacks)
     return [
@@ -107,28 +102,53 @@ def plan_stacks(
     ]
 
 
-def fitting(trainings: Sequence[Training]) -> int:
+def alike(trainings: Mapping[str, Training]) -> list[list[str]]:
+    """Return the names of trainings that can be in one stack, group after group."""
+    groups: dict[Any, list[str]] = {}
+    for name, training in trainings.items():
+        groups.setdefault(static_signature(training), []).append(name)
+    return list(groups.values())
+
+
+def divide(names: Sequence[str], most: int, processes: int = 1) -> list[list[str]]:
+    """Return stacks of the trainings of a group, as equal as they can be.
+
+    Args:
+      names: of the group.
+      most: trainings in one stack.
+      processes: that train stacks of their own, and get as many of them each.
+    """
+    count = -(-len(names) // most)
+    count = min(len(names), -(-count // processes) * processes)
+    return [part.tolist() for part in np.array_split(np.array(names), count)]
+
+
+def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> int:
     """Return how many of the trainings, which could be stacked, fit into memory.
 
     By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
     are good for.
+
+    Args:
+      trainings: of one group.
+      devices: of a stack of all of them; None takes this process's.
+
+    Raises:
+      InputError: the devices don't divide the batch.
     """
     if len(trainings) == 1 or trainings[0].model.closed_form:
         return 1  # what is solved is solved one by one, and kept one by one
     stack = Stack(trainings[:1])
     settings = stack.settings
-    states = jax.eval_shape(stack.first_states)
-    function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
-    lowered = jax.jit(function).lower(
-        *(states, jax.ShapeDtypeStruct((1,), bool), stack.replicas),
-        *(stack.structures, stack.slopes),
-    )
-    each = bytes_of(lowered.compile())
+    on_cpu = devices is None and jax.default_backend() == "cpu"
+    if devices is None:
+        devices = Devices(settings.parallel, len(trainings), settings.batch_size)
+    alone = Described("replicas", 1, settings.batch_size, [devices.first])
+    each = Program(stack, alone, jax.eval_shape(stack.first_states)).bytes
     if math.isnan(each):
         return len(trainings)
-    devices = Devices(settings.parallel, len(trainings), settings.batch_size)
-    most = int(_PART_OF_MEMORY * devices.memory() / max(each, 1))
-    if jax.default_backend() == "cpu":
+    most = int(PART_OF_MEMORY * devices.memory() / max(each, 1))
+    if on_cpu:
         most = min(most, _ON_CPU)
     return min(len(trainings), max(1, most) * devices.num_replica_groups)
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -39,14 +39,22 @@ class Devices:
       parallel: of `Settings`: 'data', 'replicas' or 'auto'.
       size: trainings in the stack, R.
       batch_size: rows a step.
+      devices: those of this process; None takes all.
 
     Raises:
       InputError: the devices don't divide the batch that they are to share.
     """
 
-    def __init__(self, parallel: str, size: int, batch_size: int):
-        self._devices = jax.local_devices()  # of this process
+    def __init__(
+        self,
+        parallel: str,
+        size: int,
+        batch_size: int,
+        devices: Sequence[jax.Device] | None = None,
+    ):
+        self._devices = list(jax.local_devices() if devices is None else devices)
         replicas = parallel == "replicas" or (parallel == "auto" and size > 1)
+        self._replicas = replicas
         self.spans_processes = not replicas and jax.process_count() > 1
         self.sharing = 1 if replicas else len(self._together)
         if batch_size % self.sharing:
@@ -72,6 +80,21 @@ class Devices:
         if not self.spans_processes:
             return self._devices
         return [device for of in range(jax.process_count()) for device in jax.local_devices(of)]
+
+    @property
+    def parallel(self) -> str:
+        """Return what they share: 'data', or 'replicas'."""
+        return "replicas" if self._replicas else "data"
+
+    @property
+    def count(self) -> int:
+        """Return how many of this process take part."""
+        return len(self._devices)
+
+    @property
+    def first(self) -> jax.Device:
+        """Return one of them, which is as good as any."""
+        return self._devices[0]
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
@@ -155,3 +178,47 @@ class Devices:
         mesh = jax.sharding.Mesh(self._together, (AXIS,))
         sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
         return jax.make_array_from_process_local_data(sharding, array)
+
+
+class Described(Devices):
+    """Devices that are only compiled for, here or on a machine that has them.
+
+    Nothing can be put on them: what would be an array there is its shape, [D, ...].
+
+    Args:
+      parallel: as of `Devices`, like the next two.
+      size: trainings in the stack, R.
+      batch_size: rows a step.
+      devices: at least one, of a topology or of this machine.
+      memory: bytes that each of them has.
+    """
+
+    def __init__(
+        self,
+        parallel: str,
+        size: int,
+        batch_size: int,
+        devices: Sequence[jax.Device],
+        memory: float = math.nan,
+    ):
+        super().__init__(parallel, size, batch_size, devices)
+        self._memory = memory
+
+    def memory(self) -> float:
+        """Return bytes that one device has."""
+        return self._memory
+
+    def put(self, stack: T) -> T:
+        """Return the shapes [D, trainings of each device, ...] of arrays [R, ...], or of shapes."""
+        return self._shapes(stack, lambda leaf: (*self._places.shape, *leaf.shape[1:]))
+
+    def put_on_each(self, tree: T) -> T:
+        """Return the shapes [D, ...] of arrays [...], or of shapes."""
+        return self._shapes(tree, lambda leaf: (len(self._devices), *leaf.shape))
+
+    def _shapes(self, tree: T, shape: Callable[[Any], tuple[int, ...]]) -> T:
+        def describe(leaf):
+            dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+            return jax.ShapeDtypeStruct(shape(leaf), dtype)
+
+        return jax.tree.map(describe, tree)

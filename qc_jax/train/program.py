@@ -53,6 +53,8 @@ class CompileCache:
 class Program(_OnDevices):
     """The stack's epoch as one program on the devices.
 
+    On `parallel.Described` devices it is compiled and not run; shapes of states do there.
+
     Attributes:
       compile_seconds: that it took; 0 where the stack before was of the same kind.
     """
@@ -77,9 +79,14 @@ class Program(_OnDevices):
         self.compile_seconds = time.perf_counter() - start
 
     @property
-    def megabytes(self) -> float:
+    def compiled(self) -> jax.stages.Compiled:
+        """Return what runs: (states, active, replicas, structures, slopes) → (states, metrics)."""
+        return self._function
+
+    @property
+    def bytes(self) -> float:
         """Return the memory on one device, by XLA's account; NaN where it has none."""
-        return bytes_of(self._function) / 1e6
+        return bytes_of(self._function)
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """Run an epoch of those that are `active` [R], and return what it measured, [R, ...]."""

@@ -42,8 +42,8 @@ def test_what_it_spans(domain):
     [
         (line([6, 8], 0, 1.5), None, []),
         (line([6, 8], 0, 2.0), 5.0, []),
-        (line([6, 8], 0, 2.3), 5.0, ["C-O at 2.30 Å, trained on 1.00 to 2.00 Å"]),
-        (line([8, 6], 0, 0.9), None, ["C-O at 0.90 Å, trained on 1.00 to 2.00 Å"]),
+        (line([6, 8], 0, 2.3), 5.0, ["C-O at 2.300 Å, trained on 1.000 to 2.000 Å"]),
+        (line([8, 6], 0, 0.9), None, ["C-O at 0.900 Å, trained on 1.000 to 2.000 Å"]),
         (
             line([6, 8], 0, 9.9),
             5.0,
@@ -67,8 +67,8 @@ def test_what_it_spans(domain):
             None,
             [
                 "3 atoms, trained on structures of 2",
-                "C-C at 3.20 Å, never trained on together",
-                "C-O at 2.70 Å, trained on 1.00 to 2.00 Å",
+                "C-C at 3.200 Å, never trained on together",
+                "C-O at 2.700 Å, trained on 1.000 to 2.000 Å",
             ],
         ),
     ],

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from qc_jax.data import files
 from qc_jax.dftb import cache
 
 
 @pytest.fixture(autouse=True)
 def _own_directory(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(files.CACHE, str(tmp_path))
 
 
 def test_arrays_come_back():
@@ -26,12 +27,12 @@ def test_a_file_cut_short_counts_as_none(tmp_path):
 
 def test_an_unwritable_directory_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "file"))
+    monkeypatch.setenv(files.CACHE, str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="not kept"):
         cache.store("atoms", "k", {"x": np.arange(4.0)})
 
 
 def test_an_empty_variable_keeps_nothing(monkeypatch):
-    monkeypatch.setenv(cache.ENVIRONMENT, "")
+    monkeypatch.setenv(files.CACHE, "")
     cache.store("atoms", "k", {"x": np.arange(4.0)})
     assert cache.directory() is None and cache.load("atoms", "k") is None

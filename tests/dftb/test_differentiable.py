@@ -7,23 +7,47 @@ import pytest
 from qc_jax.dftb import differentiable as of_parameters
 from qc_jax.errors import InputError
 
+FIELDS = ("mermin_free_energy_ev", "levels_ev", "gap_ev", "charges_e")
+
 
 @pytest.mark.slow
-def test_gap_by_a_confinement_radius():
-    """Hydrogen: the gap by differences of whole computations, atoms included."""
-    function, numbers = of_parameters.parameter_function(["H", "H"], 0.75)
-    found = of_parameters.parameter_gradient(["H", "H"], 0.75)["H"]
+def test_all_by_all_parameters():
+    """Energy, levels, gap and charges of H-Li against differences of whole computations."""
+    function, numbers = of_parameters.parameter_function(["H", "Li"], 1.6)
+
+    def results(numbers):
+        found = function(numbers)
+        return {name: getattr(found, name) for name in FIELDS}
+
+    def moved(symbol, field, index, step):
+        value = np.array(getattr(numbers[symbol], field))
+        value[index] += step
+        return numbers | {symbol: numbers[symbol]._replace(**{field: value})}
+
+    cases = [
+        ("H", "r0_wave", (), 1e-3),
+        ("Li", "r0_density", (), 1e-3),
+        ("Li", "sigma_repulsion", (), 1e-3),
+        ("H", "onsite", 0, 1e-4),
+        ("Li", "onsite", 1, 1e-4),
+        ("Li", "hubbard", (), 1e-4),
+    ]
     with jax.enable_x64(True), jax.debug_nans(False):
-        run, step = jax.jit(function), 1e-3
-
-        def gap(k):
-            moved = numbers["H"]._replace(r0_wave=numbers["H"].r0_wave + k * step)
-            return float(run({"H": moved}).gap_ev)
-
-        slope = np.dot([1, -8, 8, -1], [gap(k) for k in (-2, -1, 1, 2)]) / (12 * step)
-    assert found.r0_wave == pytest.approx(slope, rel=1e-6)
-    # The repulsion moves no level, nor does a charge's own interaction where there is none.
-    assert found.sigma_repulsion == 0.0 and abs(found.hubbard) < 1e-9
+        jacobians = jax.jit(jax.jacrev(results))(numbers)
+        run = jax.jit(results)
+        for symbol, field, index, step in cases:
+            four = [run(moved(symbol, field, index, k * step)) for k in (-2, -1, 1, 2)]
+            for name in FIELDS:
+                values = np.array([np.asarray(found[name]) for found in four])
+                slope = np.tensordot([1, -8, 8, -1], values, 1) / (12 * step)
+                exact = np.asarray(getattr(jacobians[name][symbol], field))
+                exact = exact if index == () else exact[..., index]
+                np.testing.assert_allclose(
+                    exact, slope, rtol=2e-6, atol=2e-6, err_msg=f"{name} by {field} of {symbol}"
+                )
+                # The repulsion is in the energy alone; nothing else is without an effect.
+                still = field == "sigma_repulsion" and name != "mermin_free_energy_ev"
+                assert np.any(exact) != still, (name, symbol, field)
 
 
 def test_bad_input():

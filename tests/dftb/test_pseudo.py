@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import qc_jax.dftb
-from qc_jax.dftb import cache, exact_atom, pseudo
+from qc_jax.data import files
+from qc_jax.dftb import exact_atom, pseudo
 from qc_jax.dftb.parameters import parameters
 from qc_jax.errors import InputError
 
@@ -18,7 +19,7 @@ SHARED = pathlib.Path(__file__).parents[3] / "shared" / "ptbp" / "atoms.json"
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(files.CACHE, str(tmp_path))
     monkeypatch.setattr(pseudo, "_made", {})
 
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qc_jax.data import files
 from qc_jax.dftb import cache, integrals, pseudo_atom, tables, two_center
 from qc_jax.errors import InputError
 
@@ -13,7 +14,7 @@ PAIRS = [("H", "H"), ("He", "H"), ("H", "He")]
 def directory(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         path = tmp_path_factory.mktemp("cache")
-        patch.setenv(cache.ENVIRONMENT, str(path))
+        patch.setenv(files.CACHE, str(path))
         yield path
 
 

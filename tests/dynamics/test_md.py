@@ -88,7 +88,7 @@ def test_what_was_not_trained_on_is_told():
     np.testing.assert_array_equal(done.outside > 0, outside)
     step, lines = done.first_outside
     assert step == np.argmax(outside) and done.steps_outside == outside[1:].sum()
-    assert lines == [f"C-O at {length[step]:.2f} Å, trained on 1.15 to 1.25 Å"]
+    assert lines == [f"C-O at {length[step]:.3f} Å, trained on 1.150 to 1.250 Å"]
 
 
 def test_an_explosion_ends_it_and_keeps_what_came_before(morse):

@@ -9,10 +9,11 @@ def test_two_tables(run_python, small_table, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{len(small_table)} pairs in both" in done.stdout
     assert f"only in gfn2_xtb: {2671 - len(small_table)}" in done.stdout
+    assert "e_homo_ev" in done.stdout and "e_lumo_ev" not in done.stdout
     assert "atoms exchanged, by their charges: 0" in done.stdout
     with open(out, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["pair"] for row in rows} == set(small_table.names)
+    assert {row["name"] for row in rows} == set(small_table.names)
     assert {float(row["e_homo_ev"]) for row in rows} == {0.0}
 
 

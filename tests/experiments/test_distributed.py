@@ -13,10 +13,11 @@ from tests.experiments.kill_grid import lines, weights
 from tests.together import Ended, Together
 
 TRAIN = ("-m", "experiments.train", "--config=gcn:quick")
-DEAD_AFTER = 10  # s
+DEAD_AFTER = 10  # s, of a process that a test kills
+SLOW_AFTER = 300  # of one that only waits for a core
 JOINED = (
     *("--distributed", "--coordinator={coordinator}", "--processes={processes}"),
-    *("--process={process}", f"--dead_after={DEAD_AFTER}"),
+    "--process={process}",
 )
 ONE = (
     *("--config.epochs=30", "--config.early_stopping_patience=30"),
@@ -29,9 +30,10 @@ SWEEP = (
 )
 
 
-def start(folder: pathlib.Path, *flags: str) -> Together:
+def start(folder: pathlib.Path, *flags: str, dead_after: int = SLOW_AFTER) -> Together:
     """Two processes on `folder`/run."""
-    return Together(folder, *TRAIN, *JOINED, f"--workdir={folder / 'run'}", *flags)
+    flags = (f"--workdir={folder / 'run'}", f"--dead_after={dead_after}", *flags)
+    return Together(folder, *TRAIN, *JOINED, *flags)
 
 
 def assert_all_well(ended: list[Ended]) -> None:
@@ -102,7 +104,7 @@ def test_a_shared_batch(tmp_path, run_python):
     assert (whole / "parity.png").exists()
 
     run = tmp_path / "broken" / "run"
-    together = start(tmp_path / "broken", *ONE)
+    together = start(tmp_path / "broken", *ONE, dead_after=DEAD_AFTER)
     wait_for_epochs(run, 1, 7, together)
     kill(together, 1)
     assert_all_well(start(tmp_path / "broken", *ONE).wait())
@@ -118,7 +120,7 @@ def test_a_sweep_is_shared_out(tmp_path, run_python):
     assert done.returncode == 0, done.stderr
     run, one = tmp_path / "broken" / "run", tmp_path / "one"
     for process, end, epochs in ((0, kill, 20), (1, stop, 80)):
-        together = start(tmp_path / "broken", *SWEEP)
+        together = start(tmp_path / "broken", *SWEEP, dead_after=DEAD_AFTER)
         wait_for_epochs(run, 4, epochs, together)
         end(together, process)
     ended = start(tmp_path / "broken", *SWEEP).wait()

@@ -106,12 +106,12 @@ def test_predict(trained, run_python):
     stretched = run_python(*PREDICT, f"--workdir={workdir}", "--distance=2.5", "C", "O")
     assert "C_O at 2.500 Å" in stretched.stdout
     other = next(line.split() for line in stretched.stdout.splitlines() if "e_homo_ev" in line)
-    assert other[1] != homo[1] and other[3] == homo[3]
+    assert other[1] != homo[1] and other[3] == "-"  # the label is that of the bond length
     out = workdir.parent / "predicted.csv"
     written = run_python(*PREDICT, f"--workdir={workdir}", f"--out={out}", "C_O", "H_H")
     assert written.returncode == 0 and f"2 rows: {out}" in written.stdout
     header, first, _ = out.read_text().splitlines()
-    assert header.startswith("pair,distance_ang,e_homo_ev_predicted")
+    assert header.startswith("name,distance_ang,e_homo_ev_predicted")
     assert float(first.split(",")[2]) == pytest.approx(float(homo[1]), rel=1e-3)
     again = run_python(*PREDICT, f"--workdir={workdir}", f"--out={out}", "C_O")
     assert again.returncode == 2 and "expected a new file" in again.stderr
@@ -129,7 +129,7 @@ def test_predict(trained, run_python):
         (("--file=missing.csv",), "missing.csv: no such file"),
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
-        (("U", "H"), "pair 'H_U': expected one that stands once in the table"),
+        (("U", "H"), "it is not there, as it has no pair of U"),
         (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
     ],
 )
@@ -144,7 +144,7 @@ def test_predict_many(trained, run_python, tmp_path):
     """By words, by a file, as JSON; and as `export` writes it: the same numbers."""
     workdir, _ = trained
     path = tmp_path / "pairs.csv"
-    path.write_text("pair,distance_ang\nO_C,\nAg_Al,2.5\nAl_Ag,\n")
+    path.write_text("name,distance_ang\nO_C,\nAg_Al,2.5\nAl_Ag,\n")
     done = run_python(*PREDICT, f"--workdir={workdir}", f"--file={path}", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
@@ -160,7 +160,7 @@ def test_predict_many(trained, run_python, tmp_path):
     done = run_python(*export)
     assert done.returncode == 0, done.stderr
     with open(out, newline="") as file:
-        found = {row["pair"]: row for row in csv.DictReader(file)}
+        found = {row["name"]: row for row in csv.DictReader(file)}
     for row in (rows[0], rows[2]):
         exported = float(found[row["name"]]["e_homo_ev_predicted"])
         assert exported == pytest.approx(row["predicted"]["e_homo_ev"], rel=1e-5)

@@ -139,6 +139,7 @@ def test_what_a_description_says():
     assert got.title == "SchNet" and "1712.06113" in got.paper
     assert got.inputs == ("atomic_numbers", "positions")
     assert got.leaked_targets == ("repulsive_energy_ev", "distance_ang")
+    assert got.options == models.defaults("schnet")
     assert models.describe("gcn").leaked_targets == ()
     assert models.create("gcn", edge_features="distance").inputs == got.inputs
     with pytest.raises(InputError, match="unknown model 'foo'"):

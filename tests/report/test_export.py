@@ -2,11 +2,8 @@
 
 import dataclasses
 import html.parser
-import json
 import math
 import re
-import shutil
-import subprocess
 
 import pandas as pd
 import pytest
@@ -16,9 +13,7 @@ from qc_jax.errors import InputError
 from qc_jax.report import export, leaderboard_tables, page
 from qc_jax.runs import results
 from tests.report import planted
-
-_NAMES = ("chromium", "chromium-browser", "chromium-headless-shell")
-CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
+from tests.report.browser import CHROMIUM, FRAME, browse
 
 
 def numbers_of(path):
@@ -248,36 +243,6 @@ addEventListener("load", () => {
 });
 </script>
 """
-FRAME = """<!doctype html><title>t</title><pre id="out">nothing</pre>
-<script>
-const found = [];
-addEventListener("message", (event) => {
-  found.push(event.data);
-  document.getElementById("out").textContent = JSON.stringify(found);
-});
-</script>
-<iframe src="tested.html" style="width: 380px; height: 700px; border: 0"></iframe>
-"""
-
-
-def browse(tmp_path, *options):
-    """What the page says of itself in a frame of 380 pixels, and what the console says."""
-    shown = subprocess.run(
-        [
-            *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-extensions"),
-            *("--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", *options),
-            f"file://{tmp_path / 'frame.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    told = re.search(r'<pre id="out">(.*?)</pre>', shown.stdout, re.DOTALL)
-    assert told, shown.stdout[:500]
-    console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
-    return json.loads(told[1].replace("&amp;", "&").replace("&lt;", "<")), console
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ def exported(tmp_path: pathlib.Path, name: str) -> float:
         ["--format=csv", f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'pairs.csv'}"]
     )
     export.main([])
-    rows = pd.read_csv(tmp_path / "pairs.csv").set_index("pair")
+    rows = pd.read_csv(tmp_path / "pairs.csv").set_index("name")
     return rows[f"{ENERGY}_predicted"][name]
 
 

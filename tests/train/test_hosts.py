@@ -1,7 +1,11 @@
 """Two processes with two devices each do what one process with four does."""
 
+import http.server
 import json
+import socket
 import sys
+import threading
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -121,6 +125,72 @@ def test_what_a_lost_process_leads_to():
         raise ValueError("a checkpoint") from lost
     except ValueError as error:
         assert hosts.lost_another(error)
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    """What the metadata of a TPU's virtual machine says of a slice of two hosts, as host WORKER."""
+
+    def do_GET(self):
+        worker, _, name = self.path.removeprefix("/").partition("/computeMetadata/v1/instance/")
+        known = {
+            "attributes/agent-worker-number": worker,
+            "attributes/worker-network-endpoints": "a:8470:127.0.0.1,b:8470:127.0.0.1",
+            "attributes/tpu-env": "ACCELERATOR_TYPE: 'v5litepod-8'",
+        }
+        self.send_response(200 if name in known else 404)
+        self.end_headers()
+        self.wfile.write(known.get(name, "").encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def metadata() -> Iterator[str]:
+    """HOST:PORT of it."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["slurm", "gke", "tpu"])
+def test_a_cluster_says_who_they_are(cluster, tmp_path, metadata):
+    """The variables that Slurm's srun and GKE set, and what a TPU's metadata holds."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    told = {
+        "slurm": {
+            "SLURM_JOB_ID": "4321",
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": "{process}",
+            "SLURM_LOCALID": "{process}",
+        },
+        "gke": {
+            "JAX_FORCE_TPU_INIT": "1",
+            "TPU_WORKER_HOSTNAMES": "localhost,localhost",
+            "TPU_WORKER_ID": "{process}",
+            "MEGASCALE_COORDINATOR_ADDRESS": "localhost:8080",
+            "MEGASCALE_NUM_SLICES": "1",
+            "MEGASCALE_SLICE_ID": "0",
+        },
+        "tpu": {"JAX_FORCE_TPU_INIT": "1", "GCE_METADATA_IP": f"{metadata}/{{process}}"},
+    }[cluster]
+    others = {"JAX_PLATFORMS": "cpu", "JAX_COORDINATOR_PORT": port}
+    ended = Together(tmp_path, "-m", "tests.train.cluster", env=told | others).wait(90)
+    assert [each.returncode for each in ended] == [0, 0], ended
+    for process, each in enumerate(ended):
+        assert f"{process} 2 [True]" in each.stdout.splitlines()  # among what Gloo tells
+
+
+@pytest.mark.slow
+def test_without_a_cluster(run_python):
+    done = run_python("-m", "tests.train.cluster", JAX_PLATFORMS="cpu", GCE_METADATA_IP="")
+    assert done.returncode != 0 and "InputError: no cluster found" in done.stderr
+    assert "expected Slurm, Open MPI, GKE or a TPU pod, or coordinator" in done.stderr
 
 
 if __name__ == "__main__":

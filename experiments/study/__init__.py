@@ -1,1 +1,0 @@
-"""The studies of the paper and its rebuttal, one a file; `python -m experiments.study NAME`."""

@@ -1,0 +1,1 @@
+"""The explorer: a page of all pairs, their maps and trends, that works from disk."""

@@ -1,0 +1,66 @@
+"""modality: the canvas alone, elements and bond length alone, the canvas's statistics, and fusions.
+
+Trained by the cards' protocol; --as-published by theirs of this study: 100 epochs, gradients
+clipped at 1.0, labels scaled over all rows, the last weights kept as the best, and of the canvas
+three channels, which is what the published networks see.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from qc_jax import models
+from qc_jax.errors import InputError
+from qc_jax.studies import tables, trainings
+from qc_jax.studies.asked import TARGETS, Asked, Study
+
+# What a model stands for.
+MODALITIES: dict[str, str] = {
+    "vision_only": "image",
+    "vit": "image",
+    "quantumshellnet": "image, with the sum of the elements",
+    "geometry_only": "geometry",
+    "tabular_mlp": "tabular",
+    "tabular_transformer": "tabular",
+    "multimodal": "fusion",
+    "multimodal_v2": "fusion",
+    "film_cnn": "fusion",
+    "qsn_v2": "fusion",
+}
+_PUBLISHED_CHANNELS = (0, 1, 2)
+
+
+def _check(model: Any) -> None:
+    if "canvas" not in model.inputs and "positions" not in model.inputs:
+        raise InputError("reads neither canvas nor positions: it is of no modality")
+
+
+def rows(asked: Asked) -> list[dict[str, Any]]:
+    """Those of results.csv; `setting` is the modality."""
+    configs: dict[str, trainings.Wanted] = {}
+    for name in asked.models:
+        one = asked._replace(models=(name,))
+        setting = MODALITIES.get(name, "geometry")
+        if asked.as_published and "channels" in models.defaults(name):
+            fields = {"channels": _PUBLISHED_CHANNELS}
+            configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
+        else:
+            configs |= trainings.protocol(one, setting)
+    there, made = trainings.find(asked, configs)
+    return made + [row for found in there for row in found.rows(asked.study)]
+
+
+def show(frame: pd.DataFrame) -> None:
+    """Errors by modality and model."""
+    title = "MAE on the test rows, by what is read"
+    tables.show_means(frame, ["mae"], title, ("setting", "model"), "target")
+
+
+STUDY = Study(
+    rows,
+    show,
+    models=("vision_only", "geometry_only", "tabular_mlp", "film_cnn", "qsn_v2", "multimodal_v2"),
+    targets=TARGETS,
+    seeds=(42,),
+    check=_check,
+)

@@ -1,0 +1,264 @@
+"""The trainings that a study needs, and the rows of its long table."""
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from qc_jax.data import files
+from qc_jax.errors import InputError
+from qc_jax.evaluate import ablation
+from qc_jax.evaluate.predict import predict
+from qc_jax.models import Architecture
+from qc_jax.runs import building, grids, progress, results, sweep
+from qc_jax.runs.config import RunConfig
+from qc_jax.runs.loading import restore
+from qc_jax.runs.workdir import Workdir
+from qc_jax.studies.asked import Asked
+from qc_jax.train import loop
+
+# The protocol of the published studies, with the flaws of the published code.
+_PUBLISHED: Mapping[str, Any] = {
+    "epochs": 100,
+    "grad_clip_norm": 1.0,
+    "scale_on": "all",
+    "keep": "last",
+}
+AS_PUBLISHED = "as published"  # begins what `setting` says of a repeated flaw
+_NOT_TRAINED = "not trained"
+
+
+class Wanted(NamedTuple):
+    """A training that a study needs: its configuration, and what its rows say of it."""
+
+    config: dict[str, Any]
+    setting: str = ""
+    varied: float | None = None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return the columns that the study fills."""
+        return {"setting": self.setting, "varied": self.varied}
+
+
+class Found(NamedTuple):
+    """A training that has ended well."""
+
+    name: str
+    wanted: Wanted
+    config: dict[str, Any]
+    workdir: Workdir
+    result: dict[str, Any]
+
+    def shared(self, study: str) -> dict[str, Any]:
+        """What its rows have in common."""
+        about = sweep.about(self.name, self.config) | {"study": study, **self.wanted.about}
+        return results.shared(about, self.result)
+
+    def rows(self, study: str) -> list[dict[str, Any]]:
+        """Those of results.csv."""
+        return results.rows(self.shared(study), self.result)
+
+
+def wanted(
+    asked: Asked,
+    setting: str = "",
+    suffix: str = "",
+    varied: float | None = None,
+    model: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Wanted]:
+    """Return the trainings of the asked models, targets and seeds, by name.
+
+    Args:
+      asked: by the user.
+      setting: what the long table says of them.
+      varied: the number that it says.
+      suffix: to the benchmark's names, where they are not the benchmark's.
+      model: changes of the model's fields.
+      **changes: of the card's.
+    """
+    grid = grids.trainings(asked.models, asked.targets, asked.seeds, **{**asked.changes, **changes})
+    return {
+        name + suffix: Wanted(
+            {**config, "model": {**config["model"], **(model or {})}}, setting, varied
+        )
+        for name, config in grid.items()
+    }
+
+
+def protocol(
+    asked: Asked,
+    setting: str = "",
+    suffix: str = "",
+    varied: float | None = None,
+    **changes: Any,
+) -> dict[str, Wanted]:
+    """Return `wanted`, by the cards' protocol or, where asked for, by the published studies'."""
+    if not asked.as_published:
+        return wanted(asked, setting, suffix, varied, **changes)
+    flaws = f"{AS_PUBLISHED}: labels scaled over all rows, last weights kept"
+    published = {**_PUBLISHED, **asked.changes, **changes}  # --epochs goes before theirs
+    setting = ", ".join(filter(None, (setting, flaws)))
+    return wanted(asked, setting, suffix + "-as_published", varied, **published)
+
+
+def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list[dict[str, Any]]]:
+    """The trainings that have ended well, those that were missing made; and rows for the others.
+
+    Raises:
+      InputError: a directory holds another training of that name.
+    """
+    there, missing = _look(asked, configs)
+    new = [name for name, reason in missing.items() if reason == _NOT_TRAINED]
+    if new and asked.train:
+        print(f"{len(new)} of {len(configs)} trainings are missing: they are trained first")
+        whole = with_mates(asked, {name: configs[name].config for name in new})
+        made = sweep.Sweep(whole, asked.workdir.path, asked.stack)
+        try:
+            progress.train(made, asked.stop)
+        except loop.Interrupted:
+            print("asked to stop: what is not trained is marked")
+        there, missing = _look(asked, configs)
+    rows = []
+    for name, reason in missing.items():
+        config = {**configs[name].config, "data_fingerprint": asked.fingerprint}
+        about = sweep.about(name, config) | {"study": asked.study, "target": config["target"]}
+        rows.append(about | {**configs[name].about, "metric": "mae", "status": reason})
+    return there, rows
+
+
+def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dict[str, str]]:
+    """The trainings that have ended well, and of each other one the reason."""
+    there, missing = [], {}
+    for name, one in configs.items():
+        workdir = Workdir(asked.workdir.path / "trainings" / name, writes=False)
+        if not (workdir.path / "config.json").exists():
+            missing[name] = _NOT_TRAINED
+            continue
+        config = {**one.config, "data_fingerprint": asked.fingerprint}
+        workdir.claim(RunConfig.from_dict(config).to_dict())
+        result, failure = workdir.result(), workdir.failure()
+        if result is not None:
+            there.append(Found(name, one, config, workdir, result))
+        else:
+            missing[name] = failure or _NOT_TRAINED
+    return there, missing
+
+
+def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Adds the trainings that have begun in one program with one of these: they go on together."""
+    path = asked.workdir.path / "stacks.json"
+    stacks = files.read_json(path) if path.exists() else []
+    mates = {
+        mate for stack in stacks if not configs.keys().isdisjoint(stack) for mate in stack
+    } - configs.keys()
+    whole = dict(configs)
+    for mate in sorted(mates):
+        config = Workdir(asked.workdir.path / "trainings" / mate).config()
+        config.pop("data_fingerprint")
+        whole[mate] = config
+    return whole
+
+
+Score = Callable[[Found, building.Run, Callable[..., np.ndarray]], list[dict[str, Any]]]
+
+
+def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[dict[str, Any]]:
+    """Rows that are made of each training's best weights.
+
+    Args:
+      asked: by the user.
+      configs: the trainings.
+      score: (training, its run, structures → predictions) → rows, without what all share.
+    """
+    there, rows = find(asked, configs)
+    for found in track(there, "trainings", console=Console(stderr=True), transient=True):
+        shared = found.shared(asked.study)
+        own = results.of_target(found.result, found.config["target"])
+        if asked.stop():
+            status = "not evaluated: asked to stop"
+            rows.append(shared | own | {"metric": "mae", "status": status})
+            continue
+        run = building.from_config(found.config, asked.table)
+        try:
+            state = restore(found.workdir, run.model, run.config)
+        except InputError as error:  # a damaged checkpoint is no reason to lose the others
+            rows.append(shared | own | {"metric": "mae", "status": str(error)})
+            continue
+        ask = functools.partial(predict, run.model, state.best_variables, state.scaler)
+        rows += [shared | row for row in score(found, run, ask)]
+    return rows
+
+
+def ablate(
+    asked: Asked, changes_of: Callable[[Architecture], dict[str, ablation.Change]], plain: str
+) -> list[dict[str, Any]]:
+    """Rows of the errors under changes of the input, on test rows or, as published, on all.
+
+    Args:
+      asked: by the user.
+      changes_of: a model's changes by name, one of which is `plain`.
+      plain: what the others are compared with in `mae_change`.
+    """
+
+    def score(found: Found, run: building.Run, predict: ablation.Predict) -> list[dict[str, Any]]:
+        dataset = run.task.dataset
+        if not asked.as_published:
+            dataset = dataset.take(run.task.split.test)
+        errors = ablation.errors(
+            predict,
+            dataset.structures,
+            np.asarray(dataset.labels),
+            changes_of(run.model),
+            asked.repeats,
+        )
+        target = results.of_target(found.result, found.config["target"])
+        made = []
+        for name, of_change in errors.items():
+            mae = of_change.mae[:, 0]
+            values = {"mae": mae.mean()}
+            if name != plain:
+                values["mae_change"] = mae.mean() - errors[plain].mae.mean()
+            if len(mae) > 1:
+                values["mae_std"] = mae.std(ddof=1)
+            own = {**target, "setting": name}
+            if asked.as_published:
+                own["setting"] += f", {AS_PUBLISHED}: on all rows"
+            if of_change.not_finite:
+                own["status"] = f"{of_change.not_finite} predictions are not finite"
+                values = {"mae": np.nan}
+            made += [own | {"metric": metric, "value": value} for metric, value in values.items()]
+        return made
+
+    return evaluate(asked, wanted(asked), score)
+
+
+def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, Path]:
+    """Writes the study's table as CSV and Parquet, and gives these rows and the path.
+
+    Rows of other models, targets, … that an earlier run has written stay.
+    """
+    name = asked.study + ("-as_published" if asked.as_published else "")
+    path = asked.workdir.path / "studies" / f"{name}.csv"
+    os.makedirs(path.parent, exist_ok=True)
+    frame, key = results.table(rows), list(results.KEY[1:])  # it is of one study
+    whole = frame
+    if path.exists():
+        before = results.read(path)
+        keys = frame.set_index(key).index
+        whole = results.table(
+            [
+                *before[~before.set_index(key).index.isin(keys)].to_dict("records"),
+                *frame.to_dict("records"),
+            ]
+        )
+    results.write(path, whole)
+    results.write(path.with_suffix(".parquet"), whole)
+    return frame, path

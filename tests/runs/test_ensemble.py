@@ -1,0 +1,122 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import qc_jax
+from qc_jax import Ensemble
+from qc_jax.errors import InputError
+from qc_jax.runs import ensemble as ensembles
+
+
+def trained(seed, target="e_homo_ev", split=1):
+    task = qc_jax.prepare(qc_jax.open_table("gfn2_xtb"), target, seed=split, train_fraction=0.1)
+    model = qc_jax.create("gcn", hidden=4, layers=1)
+    return qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=3, lr=1e-2, seed=seed))
+
+
+@pytest.fixture(scope="module")
+def members():
+    return [trained(seed) for seed in (1, 2, 3)]
+
+
+def test_mean_and_deviation(members):
+    found = Ensemble(members).predict(["Ag_Al", "C_O"])
+    each = [one.predict(["Ag_Al", "C_O"]) for one in members]
+    np.testing.assert_allclose(found.mean, np.mean(each, axis=0))
+    np.testing.assert_allclose(found.deviation, np.std(each, axis=0))
+    assert (found.deviation > 0).all()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.95])
+def test_intervals_hold_their_share_of_validation_rows(members, coverage):
+    """By construction, to a row: which the share of test rows follows from."""
+    ensemble = Ensemble(members)
+    names = list(members[0].split["validation"])
+    rows = [members[0].pairs.row(name, {}) for name in names]
+    estimate = ensemble.predict(names)
+    errors = np.abs(estimate.mean - members[0].pairs.labels[rows])
+    within = np.sum(errors <= (1 + 1e-9) * ensemble.half_width(estimate, coverage))
+    assert within == np.ceil((len(names) + 1) * coverage)
+
+
+def test_one_member_has_intervals_of_one_width(members):
+    ensemble = Ensemble(members[:1])
+    estimate = ensemble.predict(["Ag_Al", "C_O"])
+    names = list(members[0].split["validation"])
+    labels = members[0].pairs.labels[[members[0].pairs.row(name, {}) for name in names]]
+    errors = np.sort(np.abs(members[0].predict(names) - labels)[:, 0])
+    expected = errors[int(np.ceil(0.8 * (len(names) + 1))) - 1]
+    np.testing.assert_allclose(ensemble.half_width(estimate)[:, 0], [expected, expected])
+    assert np.isinf(ensemble.half_width(estimate, 1 - 1e-6)).all()  # more than rows can tell
+
+
+def test_score(members):
+    found = Ensemble(members).score()
+    names = list(members[0].split["test"])
+    labels = members[0].pairs.labels[[members[0].pairs.row(name, {}) for name in names]]
+    error = np.abs(np.mean([one.predict(names) for one in members], axis=0) - labels)
+    tested = found["test"]["e_homo_ev"]
+    assert found["members"] == 3 and found["rows"] == len(names)
+    assert tested["mae"] == pytest.approx(error.mean())
+    alone = [one.score().result["test"]["e_homo_ev"]["mae"] for one in members]
+    assert tested["mae_member"] == pytest.approx(np.mean(alone), rel=1e-5)
+    # 267 rows: the share is binomial, three deviations of which are 0.08 at 80 %.
+    for coverage, allowed in ((50, 0.13), (80, 0.1), (95, 0.06)):
+        assert abs(tested[f"coverage_{coverage}"] - coverage / 100) < allowed
+    quarters = [tested[f"mae_quarter_{k}"] for k in (1, 2, 3, 4)]
+    assert np.mean(quarters) == pytest.approx(tested["mae"], rel=0.01)
+    assert tested["leaked_by"] == ()
+
+
+def test_bad_input(members):
+    with pytest.raises(InputError, match="expected a list of trained models, got 'runs/a'"):
+        Ensemble("runs/a")
+    with pytest.raises(InputError, match="expected a list of trained models, got"):
+        Ensemble([])
+    with pytest.raises(InputError, match=r"gcn: expected the split of gcn; .*split_seed"):
+        Ensemble([members[0], trained(1, split=2)])
+    with pytest.raises(InputError, match="expected the targets of gcn"):
+        Ensemble([members[0], trained(1, target="e_lumo_ev")])
+    with pytest.raises(InputError, match="coverage: expected a number between 0 and 1, got 80"):
+        Ensemble(members).half_width(Ensemble(members).predict("Ag_Al"), 80)
+
+
+def test_a_class_has_no_interval(small_table):
+    run = qc_jax.fit(qc_jax.create("pair_mean"), qc_jax.prepare(small_table, "metal_like"))
+    with pytest.raises(InputError, match="metal_like: expected a number, got a class"):
+        Ensemble([run])
+
+
+def test_without_validation_rows(members):
+    record = dataclasses.replace(members[0].record, split={**members[0].split, "validation": []})
+    ensemble = Ensemble([dataclasses.replace(members[0], record=record)])
+    with pytest.raises(InputError, match="expected validation rows that stand once in"):
+        ensemble.half_width(ensemble.predict("Ag_Al"))
+
+
+@pytest.mark.slow
+def test_scripts(members, run_python, tmp_path):
+    """A column more in predict, in words, CSV and JSON; a table in evaluate."""
+    paths = ",".join(str(one.save(tmp_path / str(k)).path) for k, one in enumerate(members))
+    expected = Ensemble(members).predict("Ag_Al")
+    width = Ensemble(members).half_width(expected)[0, 0]
+    shown = run_python("-m", "experiments.predict", f"--workdir={paths}", "Ag", "Al", "--json")
+    assert shown.returncode == 0, shown.stderr
+    (row,) = json.loads(shown.stdout)
+    assert row["predicted"]["e_homo_ev"] == pytest.approx(expected.mean[0, 0], rel=1e-5)
+    assert row["half_width"]["e_homo_ev"] == pytest.approx(width, rel=1e-4)
+    shown = run_python("-m", "experiments.predict", f"--workdir={paths}", "Ag", "Al")
+    assert "± (80%)" in shown.stdout
+    out = tmp_path / "out.csv"
+    run_python("-m", "experiments.predict", f"--workdir={paths}", "Ag_Al", "C_O", f"--out={out}")
+    assert out.read_text().startswith("name,distance_ang,e_homo_ev_predicted,e_homo_ev_half_width")
+    evaluate = ("-m", "experiments.evaluate", f"--workdir={paths}")
+    shown = run_python(*evaluate, f"--out={tmp_path / 'scored'}")
+    assert shown.returncode == 0 and "ensemble of 3 on 267 test rows" in shown.stdout, shown.stderr
+    scored = json.loads((tmp_path / "scored" / "ensemble.json").read_text())
+    for coverage in ensembles.COVERAGES:
+        assert f"coverage_{100 * coverage:.0f}" in scored["test"]["e_homo_ev"]
+    refused = run_python(*evaluate, "--split=by_period")
+    assert refused.returncode == 2 and "an ensemble has its own" in refused.stderr
