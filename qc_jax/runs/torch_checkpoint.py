@@ -321,6 +321,7 @@ def state_of(run: building.Run, variables: models.Variables, labels: LabelRange)
         low=jnp.asarray(labels.low, jnp.float32),
         high=jnp.asarray(labels.high, jnp.float32),
         log=jnp.zeros(len(run.task.targets), bool),
+        binary=run.task.scaler.binary,
     )
     statistics = dict(variables)
     params = statistics.pop("params")

@@ -76,11 +76,11 @@ function partOf(model, target, row) {
 }
 const leaks = (model, target) => model.leaked_by[target.name] ?? [];
 
-// Four significant digits, and never an exponent where a reader would not expect one.
+// Four significant digits; below a millionth of its unit a value is rounding.
 function number(value, digits = 4) {
   if (!Number.isFinite(value)) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
+  if (size < 1e-6) return "0";
   if (size >= 1e6 || size < 1e-4) return minus(value.toExponential(2));
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   return minus(value.toFixed(Math.min(places, 5)));
