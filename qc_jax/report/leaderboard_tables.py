@@ -262,6 +262,9 @@ def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | 
         return None
     same = published.is_their_data(first.data)
     ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
+    # The published start of the weights goes before others: it is part of the published numbers.
+    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
+    ours = ours.sort_values("started", ascending=False, kind="stable")
     ours = ours.drop_duplicates(["model", "target"])
     both = published.scores().merge(ours, on=["model", "target"], suffixes=("_theirs", ""))
     both = both.sort_values("study", key=lambda study: study != published.HEADLINES, kind="stable")

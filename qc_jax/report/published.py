@@ -16,6 +16,7 @@ import importlib.resources
 import pandas as pd
 
 DATA = ("ptbp", "published")  # tables, and configurations of TFDS's quantum_canvas
+START = "init torch"  # the setting of trainings whose weights start as PyTorch's
 HEADLINES = "benchmark"  # the study of the abstract's numbers
 # The authors' 'egnn' reads no positions: it is what is called gcn here.
 _OUR_NAMES = {"egnn": "gcn"}
