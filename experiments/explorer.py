@@ -6,7 +6,7 @@
 
 DIR gets explorer.html, one file that needs neither the network nor a server; a report.html beside
 it is linked, both ways. Levels, orbitals and energy curves come from tight binding: those of all
-pairs take ten minutes on two cores the first time, seconds later; --nolevels leaves them out.
+pairs take five CPU minutes the first time, ten seconds later; --nolevels leaves them out.
 """
 
 import functools

@@ -5,11 +5,13 @@
     python -m experiments.export --format=extxyz --out=pairs.extxyz   # ase.io.read(PATH, ":")
     python -m experiments.export --format=csv --out=predicted.csv --workdir=runs/egnn
     python -m experiments.export --format=model --out=egnn.npz --workdir=runs/egnn  # qc_jax.load
+    python -m experiments.export --format=torch --out=egnn.npz --workdir=runs/egnn  # or .pt
     python -m experiments.export --format=huggingface --out=DIR [--data=ptbp]  # or --workdir=…
 
 `published` is the format of the authors' PyTorch code, canvases included; its object arrays are
 pickles. `csv` is one line a pair, labels and geometry, units in the header; `extxyz` one frame a
 pair. `model` is a trained model in one file, for `qc_jax.load` and --workdir of other scripts.
+`torch` are its weights by the names of the model's PyTorch reference, which `import_torch` reads.
 `huggingface` is a folder to upload: a table as Parquet in the splits of seed 42, with its card and
 Croissant metadata (`datasets.load_dataset(DIR)`), or a packed model with its card.
 --data is what --config.data takes: a shipped table, an .npz, 'tfds:DATASET' or 'published:PATH'.
@@ -26,7 +28,7 @@ from qc_jax.data.table import DEFAULT
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.report import model_card
-from qc_jax.runs import cli, packed, sources
+from qc_jax.runs import cli, packed, sources, torch_checkpoint
 from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun
 
@@ -36,6 +38,7 @@ _FORMATS = {
     "csv": (exchange.write_csv, (".csv",)),
     "extxyz": (exchange.write_extxyz, (".extxyz", ".xyz")),
     "model": (None, (".npz",)),
+    "torch": (None, (".npz", ".pt")),
     "huggingface": (None, ()),
 }
 
@@ -64,10 +67,11 @@ def main(_: list[str]) -> None:
     else:
         cli.check_file(out, endings, bool(_OVERWRITE.value), f"--format={form}")
     if _WORKDIR.value is not None:
-        if form not in ("csv", "model", "huggingface") or FLAGS.given() & {"data", "data_dir"}:
+        formats = ("csv", "model", "torch", "huggingface")
+        if form not in formats or FLAGS.given() & {"data", "data_dir"}:
             raise InputError(
-                "--workdir: expected --format=csv, model or huggingface, and no --data: a run has "
-                "its pairs"
+                f"--workdir: expected --format={', '.join(formats[:-1])} or {formats[-1]}, and no "
+                "--data: a run has its pairs"
             )
         run = load(_WORKDIR.value)
         if form == "csv":
@@ -75,14 +79,16 @@ def main(_: list[str]) -> None:
             return
         if form == "model":
             run.pack(out)
+        elif form == "torch":
+            torch_checkpoint.write(out, run)
         else:
             cli.make_out(pathlib.Path(out))
             ours = "apache-2.0" if _WORKDIR.value in packed.index() else ""
             model_card.write(run, out, _LICENSE.value or ours)
         print(f"{_WORKDIR.value} packed: {out}, {_size(out) / 1e6:.2f} MB")
         return
-    if form == "model":
-        raise InputError("--format=model: expected --workdir, of a trained model")
+    if form in ("model", "torch"):
+        raise InputError(f"--format={form}: expected --workdir, of a trained model")
     table = sources.open_table(_DATA.value, _DATA_DIR.value)
     start = time.monotonic()
     if write is not None:

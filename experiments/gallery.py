@@ -1,19 +1,22 @@
-"""Draws canvases or densities of named pairs: a row a pair, a column a channel.
+"""Draws canvases or densities of named pairs: a row a pair, a column a channel; or in space.
 
     python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=ptbp]
     python -m experiments.gallery --images=densities --out=densities.png
+    python -m experiments.gallery --images=cube --pairs=C_O --channel=homo_amplitude --out=co.cube
 
 Densities and orbitals are those of tight binding (`qc_jax.canvas.densities`) in the plane of the
 bond, at the minimum; no data are read, and the atom named first is on the left.
 A column has one colour scale, shown below it, which goes with the square root of the value (of
 densities the fourth), and is a diverging one where there are both signs.
+--images=cube writes one channel of one pair as a Gaussian cube file, for programs that show
+orbitals in space.
 """
 
 import pathlib
 
 import numpy as np
 
-from qc_jax.canvas import CHANNELS
+from qc_jax.canvas import CHANNELS, densities
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.table import DEFAULT, open_table
 from qc_jax.errors import InputError
@@ -22,25 +25,33 @@ from qc_jax.runs import cli
 
 FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
-_OUT = FLAGS.string("out", None, "The picture, .png.", required=True)
+_OUT = FLAGS.string("out", None, "The picture, .png; or .cube.", required=True)
 _DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
-_IMAGES = FLAGS.enum("images", "canvas", ("canvas", "densities"), "What is drawn.")
-_SIZE = FLAGS.integer("size", None, "Pixels along each side: 32 of a canvas, 192 of densities.")
+_IMAGES = FLAGS.enum("images", "canvas", ("canvas", "densities", "cube"), "What is drawn.")
+_CHANNEL = FLAGS.enum("channel", "density", list(densities.CHANNELS), "Of --images=cube.")
+_SIZE = FLAGS.integer("size", None, "Pixels a side: 32 of a canvas, 192 of densities, 80 a cube.")
+_SIZES = {"canvas": 32, "densities": 192, "cube": 80}
 
 
 def main(_: list[str]) -> None:
     """Draws what the flags ask for and says where it is."""
     out = pathlib.Path(str(_OUT.value))
-    if out.suffix != ".png":
-        raise InputError(f"--out: expected a file that ends in .png, got {out}")
+    ending = ".cube" if _IMAGES.value == "cube" else ".png"
+    if out.suffix != ending:
+        raise InputError(f"--out: expected a file that ends in {ending}, got {out}")
     if not out.parent.is_dir():
         raise InputError(f"--out: no such directory: {out.parent}")
     pairs = [_symbols(text) for text in _PAIRS.value]
     if not pairs:
         raise InputError("--pairs: expected pairs like Ag_Al, parted by commas, got none")
-    if _IMAGES.value == "densities" and _DATA.present:
+    if _IMAGES.value != "canvas" and _DATA.present:
         raise InputError("--data: densities are computed, no table is read for them")
-    size = _SIZE.value if _SIZE.present else {"canvas": 32, "densities": 192}[_IMAGES.value]
+    if _IMAGES.value != "cube" and _CHANNEL.present:
+        raise InputError("--channel is of --images=cube")
+    size = _SIZE.value if _SIZE.present else _SIZES[str(_IMAGES.value)]
+    if _IMAGES.value == "cube":
+        _write_cube(out, pairs, size)
+        return
     if _IMAGES.value == "canvas":
         table = open_table(_DATA.value)
         rows = [table.row(pair_name(*pair)) for pair in pairs]
@@ -50,6 +61,17 @@ def main(_: list[str]) -> None:
 
         plot_densities(out, ["_".join(pair) for pair in pairs], size)
     print(f"{len(pairs)} pairs x {len(CHANNELS)} channels: {out}")
+
+
+def _write_cube(out: pathlib.Path, pairs: list[list[str]], size: int) -> None:
+    from qc_jax.canvas import cubes  # tight binding comes with it
+
+    if len(pairs) != 1:
+        raise InputError(f"--pairs: a cube file is of one pair, got {len(pairs)}")
+    found = cubes.cube("_".join(pairs[0]), str(_CHANNEL.value), size)
+    cubes.write(out, found)
+    electrons = f"; {found.integral:.3f} electrons in it" if found.channel == "density" else ""
+    print(f"{found.channel} at {size}³ points, {found.spacing:.3f} bohr apart{electrons}: {out}")
 
 
 def _symbols(text: str) -> list[str]:

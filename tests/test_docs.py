@@ -47,6 +47,9 @@ def test_the_pages_build_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "reference" / "dftb" / "index.html").exists()
+    guide = tmp_path / "site" / "guides" / "explorer"
+    (source,) = re.findall(r'<iframe src="([^"#]+)#', (guide / "index.html").read_text())
+    assert "QuantumCanvas explorer" in (guide / source).read_text()
 
 
 def test_what_the_guides_import_is_there():

@@ -78,6 +78,16 @@ def of_levels(homo: Any, lumo: Any, gap: Any, divisor: Any) -> dict[str, Any]:
     }
 
 
+def metal_like(homo: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Return [N] 1 where the gap is 0, else 0, also where there is no LUMO; NaN without a HOMO.
+
+    Args:
+      homo: [N] eV.
+      gap: [N] eV, NaN where there is no LUMO.
+    """
+    return np.where(np.isfinite(homo), (gap == 0).astype(np.float64), np.nan)
+
+
 def derive(
     homo: np.ndarray,
     lumo: np.ndarray,

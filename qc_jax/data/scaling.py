@@ -1,6 +1,7 @@
 """Labels on the scale that a model is trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.struct
 import jax
@@ -16,17 +17,21 @@ from qc_jax.errors import InputError
 class Scaler(flax.struct.PyTreeNode):
     """Maps each target to [−1, 1] between two numbers, and back: those that `fit` says.
 
-    Targets that explode near a zero gap (`Target.log_scale`) are scaled by their logarithm.
+    Targets that explode near a zero gap (`Target.log_scale`) are scaled by their logarithm. Of a
+    class, 0 or 1, the scale has −1 and 1; back from it comes the probability of 1, whose logit is
+    what is on the scale.
 
     Attributes:
       low: [T] what is mapped to −1, after the logarithm where there is one.
       high: [T] what is mapped to 1.
       log: [T] bool.
+      binary: whether each of the T is a class; () where none is.
     """
 
     low: jax.Array
     high: jax.Array
     log: jax.Array
+    binary: tuple[bool, ...] = flax.struct.field(pytree_node=False, default=())
 
     def scale(self, labels: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
         """Return labels in natural units on the scale."""
@@ -38,7 +43,48 @@ class Scaler(flax.struct.PyTreeNode):
     def unscale(self, scaled: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
         """Return what is on the scale in natural units."""
         labels = self.low + (scaled + 1) / 2 * (self.high - self.low)
-        return jnp.where(self.log, jnp.exp(jnp.where(self.log, labels, 0.0)), labels)
+        labels = jnp.where(self.log, jnp.exp(jnp.where(self.log, labels, 0.0)), labels)
+        return self._of_classes(jax.nn.sigmoid, scaled, labels)
+
+    def predict(self, scaled: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
+        """Return the labels that what is on the scale stands for: of classes 0 or 1."""
+        labels = self.unscale(scaled)
+        return self._of_classes(decide, labels, labels)
+
+    def loss(
+        self,
+        scaled: Float[Array, "*rows targets"],
+        labels: Float[Array, "*rows targets"],
+        error_of: Callable[[Any], Any],
+    ) -> Float[Array, "*rows targets"]:
+        """Return `error_of` differences on the scale; of classes the cross-entropy, in nats.
+
+        Args:
+          scaled: predictions on the scale.
+          labels: in natural units.
+          error_of: like `jnp.abs`.
+        """
+        true = self.scale(labels)
+        return self._of_classes(
+            lambda logits: jax.nn.softplus(-true * logits), scaled, error_of(scaled - true)
+        )
+
+    def _of_classes(self, function, values, others):
+        """Return `function` of the values of classes, and `others` of the other targets."""
+        if not any(self.binary):
+            return others
+        return jnp.where(np.array(self.binary), function(values), others)
+
+
+def decide(probability: Any) -> Any:
+    """Return the likelier class, 0 or 1, of NumPy's or JAX's arrays; 1 where both are as likely."""
+    return (probability >= 0.5) * 1.0
+
+
+def binary(names: tuple[str, ...]) -> tuple[bool, ...]:
+    """Return `Scaler.binary` of these targets."""
+    found = tuple(target(name).is_class for name in names)
+    return found if any(found) else ()
 
 
 def element_counts(numbers: Int[np.ndarray, "rows atoms"]) -> Float[np.ndarray, "rows elements"]:
@@ -100,6 +146,8 @@ def fit(labels: np.ndarray, names: tuple[str, ...], numbers: np.ndarray | None =
         values = labels[np.isfinite(labels[:, column]), column]
         if not len(values):
             raise InputError(f"target {name}: expected training rows that have it, got none")
+        if target(name).is_class and not np.isin(values, (0, 1)).all():
+            raise InputError(f"target {name}: expected classes 0 and 1, got {values.max()}")
         if log[column] and values.min() <= 0:
             raise InputError(
                 f"target {name}: expected positive labels (it is trained on a logarithmic scale), "
@@ -118,7 +166,11 @@ def fit(labels: np.ndarray, names: tuple[str, ...], numbers: np.ndarray | None =
         # What constants tell without an error, to rounding, is still a target.
         left = np.maximum(left, 1e-3 * (high - low))
         low, high = np.float32(mean - left), np.float32(mean + left)
-    return Scaler(low=jnp.asarray(low), high=jnp.asarray(high), log=jnp.asarray(log))
+    if classes := binary(names):
+        low, high = np.where(classes, np.float32(0), low), np.where(classes, np.float32(1), high)
+    return Scaler(
+        low=jnp.asarray(low), high=jnp.asarray(high), log=jnp.asarray(log), binary=classes
+    )
 
 
 def additive_constants(numbers: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

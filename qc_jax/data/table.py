@@ -218,10 +218,17 @@ class PairTable:
         Raises:
           InputError: a name is not a target, or the table does not hold it.
         """
-        for name in names:
-            target_table.target(name)
-            choose("target of this table", name, self.targets)
-        return np.stack([self.targets[name] for name in names], axis=-1).astype(np.float64)
+        return np.stack([self._column(name) for name in names], axis=-1).astype(np.float64)
+
+    def _column(self, name: str) -> np.ndarray:
+        """Return a target [N]: as the file has it, or as it follows from others."""
+        if target_table.target(name).is_class:
+            if name in self.extras and self.extras[name].dtype.kind != "U":
+                return self.extras[name]
+            if {"e_homo_ev", "e_g_ev"} <= self.targets.keys():
+                return labels.metal_like(self.targets["e_homo_ev"], self.targets["e_g_ev"])
+        choose("target of this table", name, self.targets)
+        return self.targets[name]
 
     def fingerprint(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of names, arrays, targets and extras."""

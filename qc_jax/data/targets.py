@@ -19,7 +19,9 @@ _CHARGE_INPUTS = ("canvas", "populations", "charges")
 class Target:
     """One label: its column name, unit, definition, and the inputs that leak it.
 
-    With `log_scale` a model is trained on the logarithm: the label spans decades.
+    With `log_scale` a model is trained on the logarithm: the label spans decades. The `kind` is
+    'regression'; or 'classification' of a label that is 0 or 1, of which a model predicts the
+    probability of 1, is trained by cross-entropy, and is scored by the class it thinks likelier.
     """
 
     name: str
@@ -27,6 +29,17 @@ class Target:
     definition: str
     leaked_by: tuple[str, ...] = ()
     log_scale: bool = False
+    kind: str = "regression"
+
+    @property
+    def is_class(self) -> bool:
+        """Return whether it is a class, 0 or 1."""
+        return self.kind == "classification"
+
+    @property
+    def error_unit(self) -> str:
+        """Return the unit of its mean absolute error; of a class what that is."""
+        return "error rate" if self.is_class else self.unit
 
 
 _TABLE = (
@@ -71,6 +84,19 @@ _TABLE = (
 
 TARGETS: dict[str, Target] = {target.name: target for target in _TABLE}
 
+# Labels of pairs that no table needs to hold, since they follow from its others.
+_CLASS_TABLE = (
+    Target(
+        "metal_like",
+        "",
+        "1 where one level is HOMO and LUMO, so that the gap is 0; 0 where it is not, or where no "
+        "level is left to be LUMO. An odd number of electrons always makes it 1",
+        kind="classification",
+    ),
+)
+CLASS_TARGETS: dict[str, Target] = {target.name: target for target in _CLASS_TABLE}
+PAIR_TARGETS = TARGETS | CLASS_TARGETS
+
 # Labels that larger structures have beside those of pairs: QM9's (R. Ramakrishnan et al., Sci. Data
 # 1, 140022, 2014; at 298.15 K where no other temperature is told) and CrysMTM's.
 _STRUCTURE_TABLE = (
@@ -97,7 +123,7 @@ _STRUCTURE_TABLE = (
 )
 
 STRUCTURE_TARGETS: dict[str, Target] = {target.name: target for target in _STRUCTURE_TABLE}
-_ALL = TARGETS | STRUCTURE_TARGETS
+_ALL = PAIR_TARGETS | STRUCTURE_TARGETS
 
 # The 20 targets of the published benchmark; the Fermi level is extra.
 BENCHMARK_TARGETS: tuple[str, ...] = tuple(name for name in TARGETS if name != "fermi_level_ev")

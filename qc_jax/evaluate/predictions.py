@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qc_jax.data import files
+from qc_jax.data.scaling import decide
+from qc_jax.data.targets import target as about
 from qc_jax.errors import InputError
 
 
@@ -16,7 +18,7 @@ class Predictions(NamedTuple):
       targets: the T target names.
       names: [M] of the rows.
       true: [M, T] labels in the targets' units.
-      predicted: [M, T].
+      predicted: [M, T]; of classes the probability of 1.
     """
 
     targets: tuple[str, ...]
@@ -25,9 +27,10 @@ class Predictions(NamedTuple):
     predicted: np.ndarray
 
     def errors(self, target: str) -> np.ndarray:
-        """|predicted − true| [M] of one target, in its unit, float64."""
+        """|predicted − true| [M] of one target, in its unit, float64; 0 or 1 of a class."""
         column = self.targets.index(target)
         predicted = self.predicted[:, column].astype(np.float64)
+        predicted = decide(predicted) if about(target).is_class else predicted
         return np.abs(predicted - self.true[:, column])
 
     def write(self, path: str | os.PathLike) -> None:

@@ -1,4 +1,6 @@
-"""How far a mean absolute error can be trusted: intervals over test rows, and paired tests."""
+"""How far an error can be trusted: intervals over test rows, and paired tests."""
+
+from collections.abc import Callable
 
 import numpy as np
 import scipy
@@ -33,6 +35,31 @@ def interval(errors: np.ndarray, seed: int = 0) -> tuple[float, float]:
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(found.low), float(found.high)
+
+
+def interval_of(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    predicted: np.ndarray,
+    true: np.ndarray,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a metric that is no mean over rows.
+
+    As `interval`; resampled rows that the metric is not defined of, as those of one class, are
+    passed over.
+
+    Args:
+      metric: of predictions and labels.
+      predicted: [M].
+      true: [M].
+      seed: of the resampling.
+    """
+    rows = np.random.default_rng(seed).integers(len(true), size=(RESAMPLES, len(true)))
+    found = np.array([metric(predicted[row], true[row]) for row in rows])
+    if np.isnan(found).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def paired_test(first: dict[str, float], second: dict[str, float], seed: int = 0) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from qc_jax.canvas import FEATURES
@@ -48,6 +49,7 @@ __all__ = [
     "registered",
     "resolve",
     "sample",
+    "to_torch",
 ]
 
 Variables = Mapping[str, Any]  # 'params' and the other collections, nested dicts of arrays
@@ -196,3 +198,21 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
     weights = _torch.rename(state_dict, model.torch_aliases)
     return _torch.convert(name, shapes, names, model.torch_constants(), weights)
+
+
+def to_torch(model: Architecture, variables: Variables) -> dict[str, np.ndarray]:
+    """Return weights by the names and shapes of the model's PyTorch reference.
+
+    What `from_torch` takes: `load_state_dict({key: torch.from_numpy(value) …})` takes it, too.
+
+    Args:
+      model: an architecture.
+      variables: its weights, like `SavedRun.variables`.
+
+    Raises:
+      InputError: the architecture has no reference.
+    """
+    if not model.torch_names:
+        known = [name for name in available() if create(name).torch_names]
+        raise InputError(f"expected a model with a PyTorch reference: {', '.join(known)}")
+    return _torch.convert_back(model, jax.device_get(variables))

@@ -1,5 +1,7 @@
 """A canvas cut into square patches, for models that read each as a token."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -43,7 +45,12 @@ def torch_patches(ours: str, theirs: str) -> dict[str, Tensor]:
         """Return [D, C, rows, columns] as [rows · columns · C, D]."""
         return weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
+    def weight(matrix: np.ndarray, model: Any) -> np.ndarray:
+        """Return what `matrix` was made of."""
+        sides = (model.patch, model.patch, -1, matrix.shape[1])
+        return matrix.reshape(sides).transpose(3, 2, 0, 1)
+
     return {
-        f"{ours}/kernel": Tensor(f"{theirs}.weight", matrix),
+        f"{ours}/kernel": Tensor(f"{theirs}.weight", matrix, weight),
         f"{ours}/bias": Tensor(f"{theirs}.bias"),
     }

@@ -1,4 +1,4 @@
-"""From the weights of a PyTorch reference to Flax variables.
+"""From the weights of a PyTorch reference to Flax variables, and back.
 
 A model file names its reference's weights in `TORCH`, by the path of a Flax module or of one array:
 
@@ -29,10 +29,17 @@ from qc_jax.errors import InputError
 
 
 class Tensor(NamedTuple):
-    """One array of the model: which tensor it comes from, and how."""
+    """One array of the model.
+
+    Attributes:
+      name: of the tensor that it comes from.
+      convert: makes it of that.
+      back: makes that of it and of the model; None where `convert` is its own inverse.
+    """
 
     name: str
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray
+    back: Callable[[np.ndarray, Any], np.ndarray] | None = None
 
 
 Names = Mapping[str, str | tuple[str, ...] | Tensor]
@@ -104,6 +111,21 @@ def convert(
     if problems:
         raise InputError(f"these weights are not of {what}: {'; '.join(problems)}")
     return unflatten_dict(leaves, sep="/")
+
+
+def convert_back(model: Any, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return what `convert` makes a model's variables of: arrays by the names of its reference."""
+    found: dict[str, np.ndarray] = {}
+    for path, leaf in flatten_dict(variables, sep="/").items():
+        for source in _sources(path.partition("/")[2], model.torch_names):
+            value = np.asarray(leaf)
+            value = source.convert(value) if source.back is None else source.back(value, model)
+            found[source.name] = np.ascontiguousarray(value)
+            module, _, leaf_name = source.name.rpartition(".")
+            if leaf_name == "running_mean":
+                found[f"{module}.{_MEANINGLESS}"] = np.zeros((), np.int64)
+    constants = model.torch_constants()
+    return found | {name: np.asarray(value) for name, value in constants.items()}
 
 
 def rename(state_dict: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
@@ -182,7 +204,10 @@ def _sources(path: str, names: Names) -> tuple[Tensor, ...]:
             )
         if found := re.fullmatch(expression, module):
             return tuple(
-                Tensor(f"{source.name.format(**found.groupdict())}.{_LEAVES[leaf]}", _CONVERT[leaf])
+                Tensor(
+                    f"{source.name.format(**found.groupdict())}.{_LEAVES[leaf]}",
+                    *((_kernel, _weight) if leaf == "kernel" else ()),
+                )
                 for source in _listed(value)
             )
     raise AssertionError(f"TORCH does not name {path}")
@@ -193,4 +218,6 @@ def _kernel(weight: np.ndarray) -> np.ndarray:
     return np.moveaxis(weight, (0, 1), (-1, -2))
 
 
-_CONVERT = dict.fromkeys(_LEAVES, np.asarray) | {"kernel": _kernel}
+def _weight(kernel: np.ndarray, _: Any) -> np.ndarray:
+    """Return Flax's […, in, out] as PyTorch's [out, in, …]."""
+    return np.moveaxis(kernel, (-1, -2), (0, 1))

@@ -76,7 +76,9 @@ TORCH = {
     "layer_{i}/source": "convs.{i}.lin_l",
     "layer_{i}/target": "convs.{i}.lin_r",
     "layer_{i}/edge": "convs.{i}.lin_edge",
-    "layer_{i}/attention": Tensor("convs.{i}.att", lambda tensor: tensor[0]),
+    "layer_{i}/attention": Tensor(
+        "convs.{i}.att", lambda tensor: tensor[0], lambda array, _: array[None]
+    ),
     "layer_{i}/bias": Tensor("convs.{i}.bias"),
     "out": "fc",
 }

@@ -78,7 +78,7 @@ def draw_training(name: str, title: str, found: pd.DataFrame, targets: Sequence[
                         line.epoch, line.low, line.high, color=colour[key], alpha=0.15, lw=0
                     )
             axis.set_yscale("log")
-            axis.set_title(f"{target} ({about(target).unit})")
+            axis.set_title(f"{target} ({about(target).error_unit})")
             axis.set_xlabel("epoch")
             axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             plain_ticks(axis.yaxis)

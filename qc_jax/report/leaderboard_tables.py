@@ -25,20 +25,21 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
     found: list[Table | Group | None] = []
     for title, names in leaderboard.families(there).items():
         name = f"{prefix}-{leaderboard.slug(title)}"
-        columns = [
-            (target, metric)
-            for target in names
-            for metric in ("mae", "median_ae")
-            if metric == "mae" or target in leaderboard.WITH_MEDIAN
-        ]
+        columns = [(target, metric) for target in names for metric in _shown(target)]
         # The words stand below the first table; they hold for all.
-        found.append(_pivot(name, f"{title}: test MAE", parts, columns, "" if found else _MAE))
+        words = "" if found else _MAE
+        if all(about(target).is_class for target in names):
+            found.append(_pivot(name, title, parts, columns, f"{words} {_CLASSES}".strip()))
+        else:
+            found.append(_pivot(name, f"{title}: test MAE", parts, columns, words))
     for metric, title, caption in (
         ("skill", "Skill", "1 − MAE / MAE of the training median; mean over the seeds."),
         ("r2", "R²", "Mean over the seeds."),
     ):
         own: list[Table] = []
         for family, names in leaderboard.families(there).items():
+            if metric == "r2" and all(about(target).is_class for target in names):
+                continue
             name = f"{prefix}-{metric}-{leaderboard.slug(family)}"
             columns = [(target, metric) for target in names]
             words = "" if own else caption
@@ -56,6 +57,26 @@ _MAE = (
     "Mean ± deviation over the seeds. Bold: significantly better than the second best. "
     "†: the model's inputs leak the target; not eligible as best."
 )
+
+
+_CLASSES = (
+    "Error rate: the part of the test pairs that is given the wrong class; baselines: the majority "
+    "of the training pairs, and a constant an element. Behind balanced accuracy and AUROC stands "
+    "the 95 % interval by bootstrap over the test pairs, the mean over the seeds of both ends."
+)
+_HEADS = {
+    "median_ae": "median error",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auroc": "AUROC",
+}
+
+
+def _shown(target: str) -> tuple[str, ...]:
+    """Return what a leaderboard shows of a target, what it is ordered by first."""
+    if about(target).is_class:
+        return ("mae", "accuracy", "balanced_accuracy", "auroc")
+    return ("mae", "median_ae") if target in leaderboard.WITH_MEDIAN else ("mae",)
 
 
 def _pivot(
@@ -89,6 +110,9 @@ def _pivot(
                 value = line.get(metric, np.nan)
                 text = number(value) if metric != "mae" else spread(value, line["std"])
                 notes = []
+                low, high = (line.get(f"{metric}_{end}", np.nan) for end in ("low", "high"))
+                if metric != "mae" and np.isfinite([low, high]).all():
+                    notes.append(f"({number(low)} to {number(high)})")
                 if line["seeds"] < most[target]:
                     notes.append(f"{line['seeds']} of {most[target]} seeds")
                 if np.isfinite(line.get("constant", np.nan)):
@@ -114,17 +138,17 @@ def _pivot(
         if any(one is not _NOTHING for one in cells):
             muted.add(len(rows))
             rows.append([Cell(rule), *cells])
-    heads = [
-        Column(target, (about(target).unit if metric in ("mae", "median_ae") else ""))
-        if metric != "median_ae"
-        else Column("median error", about(target).unit)
-        for target, metric in columns
-    ]
+    heads = [_head(target, metric) for target, metric in columns]
     return Table(
         *(name, title, [Column("model", numeric=False), *heads], rows),
         caption=caption,
         muted=frozenset(muted),
     )
+
+
+def _head(target: str, metric: str) -> Column:
+    unit = about(target).error_unit if metric in ("mae", "median_ae") else ""
+    return Column(_HEADS.get(metric, target), unit)
 
 
 def _whose(label: str, whose: str, parts: Sequence[Any]) -> str:
@@ -185,7 +209,8 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
     heads = [Column(one) for one in (*metrics.values(), *sizes.values())]
     return Table(
         *(name, "All scores", [*words, *heads, Column("leaked by", numeric=False)], rows),
-        caption="Means over the seeds. The interval is that of the MAE, by bootstrap over the test "
+        caption="Means over the seeds; of classes MAE is the error rate. The interval is that of "
+        "the MAE, by bootstrap over the test "
         "rows: mean over the seeds of both ends. Seconds are those of one training, its share "
         "where several were trained as one program.",
         folded=True,

@@ -15,6 +15,13 @@ from qc_jax.runs.saved import SavedRun
 
 MODEL = "model.npz"
 _ASIDE = ("sweep", "data", "data_dir")  # fields that say nothing, or where files were
+_CLASS_METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auroc": "AUROC",
+    "cross_entropy": "cross-entropy",
+}
+_HUB_METRICS = {"regression": ("mae", "rmse"), "classification": ("accuracy",)}
 _METRICS = {"mae": "MAE", "rmse": "RMSE", "median_ae": "median error", "r2": "R²"}
 
 
@@ -40,8 +47,7 @@ def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -
         "license": license_name or "unknown",
         "library_name": "qc_jax",
         "tags": ["chemistry", "quantum-chemistry", "jax", run.config.model.name],
-        "pipeline_tag": "tabular-regression",
-        "metrics": ["mae", "rmse", "r_squared"],
+        "pipeline_tag": _task(run.targets[0]),
         "model-index": [{"name": run.config.model.name, "results": _results(result)}],
     }
     hub.write_card(directory / "README.md", fields, _text(run, result))
@@ -51,16 +57,19 @@ def _results(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the test errors in the hub's terms, one result a target that is not leaked."""
     return [
         {
-            "task": {"type": "tabular-regression", "name": f"{name} ({result['units'][name]})"},
+            "task": {"type": _task(name), "name": _with_unit(name, name)},
             "dataset": {
                 "type": f"quantum_canvas/{result['dataset'].replace(' ', '_')}",
                 "name": f"QuantumCanvas, {result['dataset']}",
                 "split": f"test of {result['split']}",
             },
             "metrics": [
-                {"type": metric, "name": f"{words} ({result['units'][name]})", "value": value}
-                for metric, words in (("mae", "MAE"), ("rmse", "RMSE"))
-                if (value := errors.get(metric)) is not None
+                {
+                    "type": metric,
+                    "name": _with_unit((_METRICS | _CLASS_METRICS)[metric], name),
+                    "value": errors[metric],
+                }
+                for metric in _HUB_METRICS[target(name).kind]
             ],
         }
         for name, errors in result["test"].items()
@@ -68,25 +77,38 @@ def _results(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _task(name: str) -> str:
+    return "tabular-classification" if target(name).is_class else "tabular-regression"
+
+
+def _with_unit(words: str, name: str) -> str:
+    unit = target(name).unit
+    return f"{words} ({unit})" if unit else words
+
+
 def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
     """Return what the card says to people."""
     name, sizes = run.config.model.name, result["split_sizes"]
     additive = next(rule for rule in result["baselines"] if rule != "training_median")
-    rows = [
-        (
-            f"`{one}`",
-            result["units"][one],
-            *(number(errors[metric]) for metric in _METRICS),
-            *(
-                number(result["baselines"][rule][one]["mae"])
-                for rule in ("training_median", additive)
-            ),
-            ", ".join(result["leaked_by"][one]) or "–",
-        )
-        for one, errors in result["test"].items()
-    ]
-    heads = ("target", "unit", *_METRICS.values(), "MAE of training median")
-    heads += (f"MAE of {additive.replace('_', ' ')}", "leaked by")
+    tables = []
+    for kind, told in (("regression", _METRICS), ("classification", _CLASS_METRICS)):
+        first = next(iter(told))
+        rows = [
+            (
+                f"`{one}`",
+                *(number(errors[metric]) for metric in told),
+                *(
+                    number(result["baselines"][rule][one][first])
+                    for rule in ("training_median", additive)
+                ),
+                *(target(one).unit or "–", ", ".join(result["leaked_by"][one]) or "–"),
+            )
+            for one, errors in result["test"].items()
+            if target(one).kind == kind
+        ]
+        heads = ("target", *told.values(), f"{told[first]} of training median")
+        heads += (f"{told[first]} of {additive.replace('_', ' ')}", "unit", "leaked by")
+        tables += [hub.table(heads, rows)] if rows else []
     known = run.domain
     elements = "" if known is None else f"Elements that it has seen: {', '.join(known.elements)}."
     pairs = result["dataset"] in SHIPPED
@@ -114,7 +136,7 @@ It predicts, in this order and in the units below:
 
 ## Errors on {sizes["test"]} test rows
 
-{hub.table(heads, rows)}
+{(chr(10) * 2).join(tables)}
 
 A target that the model's inputs leak can be computed in closed form: a score there says nothing.
 Reads: {", ".join(run.model.inputs)}.

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data.table import PairTable
+from qc_jax.data.targets import target as about
 from qc_jax.errors import InputError
 from qc_jax.report import (
     curves,
@@ -179,7 +180,8 @@ def _pictures(
         errors = leaderboard.pair_errors(rows, target, source.predictions)
         if errors is None:
             continue
-        title = f"{target}: {best.label}, MAE {number(best.mae)} {best.unit}"
+        what = "error rate" if about(target).is_class else "MAE"
+        title = f"{target}: {best.label}, {what} {number(best.mae)} {best.unit}".rstrip()
         groups.append(Group(title, _of_target(prefix, target, str(best.label), errors, table)))
     if groups:
         parts.append(Part(f"{prefix}-pairs", f"Target by target{where}", groups, words))

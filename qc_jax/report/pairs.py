@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from qc_jax.chem.elements import Element, element
 from qc_jax.data.targets import target as about
 from qc_jax.report.gallery import rasterize
 from qc_jax.report.layout import Picture, number
+from qc_jax.report.parity import draw_classes
 from qc_jax.report.style import ACCENT, GREY, HEAT, INK, plain_ticks, style
 
 _NAMED = 3  # worst pairs named in the figure; a table names more
@@ -52,7 +54,7 @@ def by_element(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_parity(name: str, target: str, label: str, errors: pd.DataFrame) -> Picture:
-    """Predicted against true; the worst pairs are named.
+    """Predicted against true; the worst pairs are named. Of a class, how sure each one is.
 
     Args:
       name: of the picture's files.
@@ -60,48 +62,56 @@ def draw_parity(name: str, target: str, label: str, errors: pd.DataFrame) -> Pic
       label: of the model.
       errors: what `leaderboard.pair_errors` gives.
     """
-    unit, pairs = about(target).unit, by_pair(errors)
+    pairs, of_class = by_pair(errors), about(target).is_class
     with style():
         figure = Figure(figsize=(4.6, 4.2), layout="constrained")
         axis = figure.subplots()
-        ends = [
-            min(errors.true.min(), errors.predicted.min()),
-            max(errors.true.max(), errors.predicted.max()),
-        ]
-        axis.plot(ends, ends, color=GREY, lw=1, zorder=1)
-        axis.scatter(
-            errors.true,
-            errors.predicted,
-            s=11,
-            alpha=0.55,
-            color=ACCENT,
-            linewidths=0,
-            zorder=2,
-            rasterized=True,
-        )
-        middle = sum(ends) / 2
-        for line in pairs[:_NAMED].itertuples():
-            right = line.true > middle
-            axis.annotate(
-                str(line.name).replace("_", "–"),
-                (line.true, line.predicted),
-                textcoords="offset points",
-                xytext=(-5 if right else 5, 4),
-                ha="right" if right else "left",
-                fontsize=8,
-            )
-        axis.set_xlabel(f"true {target} ({unit})")
-        axis.set_ylabel(f"predicted ({unit})")
-        axis.set_aspect("equal", adjustable="datalim")
+        if of_class:
+            draw_classes(axis, target, errors.true.to_numpy(), errors.predicted.to_numpy())
+        else:
+            _draw_numbers(axis, target, errors, pairs)
     return Picture(
         name,
-        f"{target}: predicted against true",
+        f"{target}: " + ("probabilities" if of_class else "predicted against true"),
         figure,
         pairs,
         caption=f"{label}, {len(errors)} predictions of {len(pairs)} test pairs, all seeds.",
         width=320,
         data_name=f"{name}-pairs",
     )
+
+
+def _draw_numbers(axis: Axes, target: str, errors: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    unit = about(target).unit
+    ends = [
+        min(errors.true.min(), errors.predicted.min()),
+        max(errors.true.max(), errors.predicted.max()),
+    ]
+    axis.plot(ends, ends, color=GREY, lw=1, zorder=1)
+    axis.scatter(
+        errors.true,
+        errors.predicted,
+        s=11,
+        alpha=0.55,
+        color=ACCENT,
+        linewidths=0,
+        zorder=2,
+        rasterized=True,
+    )
+    middle = sum(ends) / 2
+    for line in pairs[:_NAMED].itertuples():
+        right = line.true > middle
+        axis.annotate(
+            str(line.name).replace("_", "–"),
+            (line.true, line.predicted),
+            textcoords="offset points",
+            xytext=(-5 if right else 5, 4),
+            ha="right" if right else "left",
+            fontsize=8,
+        )
+    axis.set_xlabel(f"true {target} ({unit})")
+    axis.set_ylabel(f"predicted ({unit})")
+    axis.set_aspect("equal", adjustable="datalim")
 
 
 def _norm(values: np.ndarray) -> Normalize:
@@ -133,7 +143,7 @@ def _place(one: Element) -> tuple[float, float]:
 
 def draw_elements(name: str, target: str, label: str, errors: pd.DataFrame) -> Picture:
     """The mean error over the pairs of each element, on the periodic table."""
-    found, unit = by_element(by_pair(errors)), about(target).unit
+    found, unit = by_element(by_pair(errors)), about(target).error_unit
     norm, colours = _norm(found.error.to_numpy(float)), colormaps[HEAT]
     with style():
         figure = Figure(figsize=(10.5, 5.0), layout="constrained")
@@ -170,7 +180,7 @@ def draw_elements(name: str, target: str, label: str, errors: pd.DataFrame) -> P
 
 def draw_matrix(name: str, target: str, label: str, errors: pd.DataFrame) -> Picture:
     """The error of each test pair, element × element in the order of the atomic numbers."""
-    pairs, unit = by_pair(errors), about(target).unit
+    pairs, unit = by_pair(errors), about(target).error_unit
     symbols = by_element(pairs).element.tolist()
     index = {symbol: place for place, symbol in enumerate(symbols)}
     matrix = np.full((len(symbols), len(symbols)), np.nan)

@@ -9,7 +9,29 @@ from matplotlib import figure
 
 from qc_jax.data import files
 from qc_jax.data.targets import target
+from qc_jax.evaluate import metrics
 from qc_jax.evaluate.predictions import Predictions
+
+
+def draw_classes(axis: Any, name: str, true: np.ndarray, probability: np.ndarray) -> None:
+    """Draw how many rows of each class get which probability of being of class 1.
+
+    Args:
+      axis: of Matplotlib.
+      name: of the target.
+      true: [M], 0 or 1.
+      probability: [M].
+    """
+    counts = [probability[true == one] for one in (0, 1)]
+    labels = [f"{name} 0", f"{name} 1"]
+    axis.hist(counts, bins=np.linspace(0, 1, 21), stacked=True, color=["C1", "C0"], label=labels)
+    axis.axvline(0.5, color="0.6", linewidth=1)
+    wrong = metrics.classification(probability, true)
+    words = f"accuracy {wrong['accuracy']:.3g}, AUROC {wrong['auroc']:.3g}"
+    axis.set_title(f"{name}, {words}", fontsize=10)
+    axis.set_xlabel("predicted probability of 1")
+    axis.set_ylabel("test rows")
+    axis.legend()
 
 
 def plot_scored(
@@ -34,6 +56,9 @@ def plot_scored(
         axis.set_axis_off()
     for column, (axis, name) in enumerate(zip(axes, targets, strict=False)):
         known = np.isfinite(true[:, column])
+        if target(name).is_class:
+            draw_classes(axis, name, true[known, column], predicted[known, column])
+            continue
         x, y, shown = true[known, column], predicted[known, column], np.asarray(names)[known]
         ends = (min(x.min(), y.min()), max(x.max(), y.max()))
         axis.plot(ends, ends, color="0.6", linewidth=1, zorder=1)

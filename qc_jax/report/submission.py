@@ -20,8 +20,9 @@ from qc_jax.data import files
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import SPLITS
 from qc_jax.data.table import SHIPPED, PairTable, open_table
-from qc_jax.data.targets import INPUTS, TARGETS, leaking_inputs
+from qc_jax.data.targets import INPUTS, PAIR_TARGETS, leaking_inputs
 from qc_jax.errors import NUMBER, InputError, choose, expect_fields
+from qc_jax.evaluate import metrics
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import leaderboard
 from qc_jax.report.layout import Cell, Column, Table
@@ -31,7 +32,6 @@ from qc_jax.runs import building, grids, results, scoring
 FORMAT = "a submission to the leaderboard of qc_jax"
 SCHEMA = 1
 _NAME = re.compile(r"\w[\w.+-]{0,59}", re.ASCII)
-SCORES = ("mae", "rmse", "median_ae", "r2")
 # Of a score that was written with few digits, against what follows from the predictions.
 _ROUNDED = 1e-3
 _LARGEST = float(np.finfo(np.float32).max)
@@ -72,6 +72,11 @@ class Entry:
     data: str
     rows: Sequence[Mapping[str, Any]]
     predictions: Mapping[str, Predictions]
+
+
+def scores_of(target: str) -> tuple[str, ...]:
+    """Return the scores that a submission tells of a target."""
+    return metrics.CLASSIFICATION if PAIR_TARGETS[target].is_class else metrics.REGRESSION
 
 
 def split_fingerprint(parts: Mapping[str, Iterable[str]]) -> str:
@@ -211,9 +216,9 @@ def _judged(training: Mapping[str, Any], tasks: "_Tasks") -> tuple[dict[str, Any
             f"{training['best_epoch']}"
         )
     for target in training["targets"]:
-        choose("target", target, TARGETS)
+        choose("target", target, PAIR_TARGETS)
         expect_fields("units", training["units"], {target: str})
-        unit, expected = training["units"][target], TARGETS[target].unit
+        unit, expected = training["units"][target], PAIR_TARGETS[target].unit
         if unit != expected:
             raise InputError(f"units: expected {target} in {expected}, got {unit!r:.60}")
     choose("split", training["split"].partition(":")[0], SPLITS)
@@ -239,9 +244,10 @@ def _judged(training: Mapping[str, Any], tasks: "_Tasks") -> tuple[dict[str, Any
         predicted[rows, column] = _column(target, training["predicted"], expected_names)
     judged = scoring.judge(task, train, test, predicted)
     for target in task.targets:
-        expect_fields("scores", training["scores"], {target: {one: NUMBER for one in SCORES}})
+        scores = scores_of(target)
+        expect_fields("scores", training["scores"], {target: {one: NUMBER for one in scores}})
         for score, told in training["scores"][target].items():
-            choose(f"score of {target}", score, SCORES)
+            choose(f"score of {target}", score, scores)
             follows = judged.test[target][score]
             if not np.isclose(_float32(told), follows, rtol=_ROUNDED, atol=1e-9):
                 raise InputError(

@@ -13,7 +13,7 @@ from qc_jax.data import files
 from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import leaderboard, source
-from qc_jax.report.submission import FORMAT, SCHEMA, SCORES, check, split_fingerprint
+from qc_jax.report.submission import FORMAT, SCHEMA, check, scores_of, split_fingerprint
 from qc_jax.runs import results, sweep
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.record import RECORD, Record
@@ -95,7 +95,7 @@ def _training(path: Path, config: dict[str, Any], kept: Predictions | None) -> d
         "missing_labels": asked.missing_labels,
         "units": {target: result["units"][target] for target in kept.targets},
         "scores": {
-            target: {score: result["test"][target][score] for score in SCORES}
+            target: {score: result["test"][target][score] for score in scores_of(target)}
             for target in kept.targets
         },
         "predicted": predicted,

@@ -1,6 +1,6 @@
 """Tables for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qc_jax.data.targets import target
+from qc_jax.evaluate import metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,28 +34,30 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
     """Prints the test errors of a result.json; `listed` says where the left-out pairs are."""
     trained_on, seconds = result.get("trained_on", result), result["seconds"]
     tested, sizes = result["split_sizes"]["test"], trained_on["split_sizes"]
-    rows, baselines = [], result["baselines"]
+    baselines, of = result["baselines"], result.get("rows", "pairs")
     additive = "pair_mean" if "pair_mean" in baselines else "element_sum"
-    of = result.get("rows", "pairs")
+    beside = ("training_median", additive)
+    whose = f"{result['model']} on {result['dataset']}"
+    numbers, classes = [], []
     for name, errors in result["test"].items():
-        rows.append(
-            (
-                name,
-                target(name).unit,
-                *(number(errors[metric]) for metric in ("mae", "rmse", "median_ae", "r2")),
-                number(baselines["training_median"][name]["mae"]),
-                number(baselines[additive][name]["mae"]),
-                ", ".join(result["leaked_by"][name]) or "-",
-            )
-        )
-    show(
-        f"{result['model']} on {result['dataset']}: errors on {tested} test {of}",
-        (
-            *("target", "unit", "MAE", "RMSE", "median AE", "R²"),
-            *("MAE of median", f"MAE of {additive.replace('_', ' ')}", "leaked by"),
-        ),
-        rows,
-    )
+        leaks = ", ".join(result["leaked_by"][name]) or "-"
+        if target(name).is_class:
+            told = [number(errors["accuracy"]), *_class_words(errors)]
+            others = [number(baselines[rule][name]["accuracy"]) for rule in beside]
+            classes.append((name, *told, *others, leaks))
+            continue
+        told = [target(name).unit, *(number(errors[metric]) for metric in metrics.REGRESSION)]
+        others = [number(baselines[rule][name]["mae"]) for rule in beside]
+        numbers.append((name, *told, *others, leaks))
+    rule = additive.replace("_", " ")
+    if numbers:
+        heads = ["target", "unit", "MAE", "RMSE", "median AE", "R²"]
+        heads += ["MAE of median", f"MAE of {rule}", "leaked by"]
+        show(f"{whose}: errors on {tested} test {of}", heads, numbers)
+    if classes:
+        heads = ["target", "accuracy", "balanced accuracy", "AUROC", "cross-entropy"]
+        heads += ["accuracy of majority", f"accuracy of {rule}", "leaked by"]
+        show(f"{whose}: classes of {tested} test {of}", heads, classes)
     for name, errors in result["test"].items():
         if "constant" in errors:
             value, unit = number(errors["constant"]), target(name).unit
@@ -83,6 +86,15 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
         print(f"{len(result['left_out'])} {of} left out, {listed}")
 
 
+def _class_words(errors: Mapping[str, float]) -> tuple[str, ...]:
+    """Return balanced accuracy and AUROC with their intervals, and the cross-entropy."""
+    found = []
+    for name in ("balanced_accuracy", "auroc"):
+        ends = (number(errors[f"{name}_{end}"]) for end in ("low", "high"))
+        found.append(f"{number(errors[name])} ({' to '.join(ends)})")
+    return (*found, number(errors["cross_entropy"]))
+
+
 def _started(transfer: dict[str, Any]) -> str:
     """How a training that may have been fine-tuned began."""
     words = [f"started from {transfer['source']}"]
@@ -102,12 +114,12 @@ def show_ensemble(found: dict[str, Any]) -> None:
     """Prints what `Ensemble.score` gave."""
     columns = {
         "MAE": "mae",
-        "of a member": "mae_member",
-        **{f"within {c} %": f"coverage_{c}" for c in (50, 80, 95)},
+        "a member": "mae_member",
+        **{f"in {c} %": f"coverage_{c}" for c in (50, 80, 95)},
         "± (80 %)": "half_width_80",
-        "rank correlation": "rank_correlation",
-        "MAE, surest quarter": "mae_quarter_1",
-        "least sure": "mae_quarter_4",
+        "rank corr.": "rank_correlation",
+        "surest ¼": "mae_quarter_1",
+        "last ¼": "mae_quarter_4",
     }
     rows = []
     for name, of in found["test"].items():
@@ -153,7 +165,7 @@ def show_errors(frame: "pd.DataFrame") -> None:
         rows.append(
             (
                 *("-" if pd.isna(line[name]) else f"{line[name]}" for name in shown),
-                line["unit"],
+                target(str(line["target"])).error_unit,
                 number(line["mean"]) + spread,
                 str(line["seeds"]),
                 *(number(values[index]) for values in baselines.values()),

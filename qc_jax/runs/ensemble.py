@@ -48,7 +48,7 @@ class Ensemble:
         (`--config.split_seed`), usually of different seeds. One gives intervals of one width.
 
     Raises:
-      InputError: they are none, or of different tasks.
+      InputError: they are none, of different tasks, or of a class.
 
     Example:
       >>> import qc_jax
@@ -65,6 +65,9 @@ class Ensemble:
             raise InputError(f"expected a list of trained models, got {runs!r}")
         self.members = tuple(one if isinstance(one, SavedRun) else load(one) for one in runs)
         first = self.members[0]
+        for name in first.targets:
+            if target(name).is_class:
+                raise InputError(f"{name}: expected a number, got a class, which has no interval")
         for one in self.members[1:]:
             for what, ours, theirs in (
                 ("targets", first.targets, one.targets),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from qc_jax import models
+from qc_jax.data import scaling
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError, expect
 from qc_jax.runs import packed
@@ -88,7 +89,10 @@ def _unpacked(found: packed.Packed) -> SavedRun:
         best_loss=jnp.float32(jnp.inf),
         best_epoch=jnp.int32(result["best_epoch"]),
         key=jnp.zeros(2, jnp.uint32),
-        scaler=Scaler(**{key: jnp.asarray(value) for key, value in found.scaler.items()}),
+        scaler=Scaler(
+            **{key: jnp.asarray(value) for key, value in found.scaler.items()},
+            binary=scaling.binary(found.config.target_names),
+        ),
     )
     return SavedRun(
         config=found.config,
@@ -114,7 +118,8 @@ def restore(workdir: Workdir, model: models.Architecture, config: RunConfig) -> 
     if not workdir.checkpoints.is_dir():
         raise InputError(f"{workdir.path} holds no checkpoint; train first")
     zeros = jnp.zeros(len(config.target_names))
-    scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool))
+    classes = scaling.binary(config.target_names)
+    scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool), binary=classes)
     sample = models.sample(config.canvas_size)
     like = jax.eval_shape(lambda: add_replica_axis(init(model, sample, scaler, config.train)))
     with Checkpoints(workdir.checkpoints) as checkpoints:

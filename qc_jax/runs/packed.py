@@ -20,7 +20,8 @@ from qc_jax.errors import InputError
 from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.record import Pairs, Record, pairs_of
 
-DEFAULT = ("tight_binding/ptbp",)  # what predicts where nothing else is asked for
+# What predicts where nothing else is asked for: trainings of one split, from five seeds.
+DEFAULT = ("tight_binding/ptbp", *(f"tight_binding/ptbp_member{k}" for k in (1, 2, 3, 4)))
 FORMAT = "a model of qc_jax"
 _FOLDER = importlib.resources.files("qc_jax") / "trained"
 _WEIGHT, _SCALER, _PAIRS, _ABOUT = "weights/", "scaler/", "pairs/", "about"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data import files
-from qc_jax.data.targets import TARGETS
+from qc_jax.data.targets import PAIR_TARGETS
 from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.statistics import skill
 
@@ -33,10 +33,16 @@ FINISHED = "finished"  # the status of a training that has not failed
 KEY = ("study", "training", "data", "model", "split", "setting", "varied", "target", "seed")
 
 # Metrics of a training on its test rows; all but `r2` and `skill` are in the target's unit. The
-# interval is that of `mae`, 95 % by bootstrap over test rows.
+# interval is that of `mae`, 95 % by bootstrap over test rows. Of classes `mae` is the part of the
+# rows that is given the wrong one, and `CLASS_METRICS` are there instead of `rmse` to `r2`.
+CLASS_METRICS = (
+    *("accuracy", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high"),
+    *("auroc", "auroc_low", "auroc_high", "cross_entropy"),
+)
 METRICS = (
     *("mae", "mae_low", "mae_high", "rmse", "median_ae", "r2", "skill"),
     *("mae_training_median", "mae_pair_mean", "mae_element_sum"),
+    *CLASS_METRICS,
     "constant",  # what all test rows are predicted to be, where that is so
 )
 # The metric of rows that stand for no training (their seed is missing): p of 'the best model of a
@@ -156,13 +162,14 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
             words = f"{frame.metric.iloc[row]} {frame.value.iloc[row]}"
             raise InputError(f"{path}: row {row + 1}: no error can be {words}")
         for name in frame.target[frame.target != ""].unique():
-            choose(f"target in {path}", name, TARGETS)
+            choose(f"target in {path}", name, PAIR_TARGETS)
         own = frame[(frame.study == BENCHMARK) & (frame.status == FINISHED)]
         for name in own.metric.unique():
             choose(f"metric in {path}", name, (*METRICS, P_AGAINST_SECOND))
         for name, unit in own[["target", "unit"]].drop_duplicates().itertuples(index=False):
-            if unit != TARGETS[name].unit:
-                raise InputError(f"{path}: expected {name} in {TARGETS[name].unit}, got {unit!r}")
+            expected = PAIR_TARGETS[name].unit
+            if unit != expected:
+                raise InputError(f"{path}: expected {name} in {expected}, got {unit!r}")
         twice = frame.duplicated([*KEY, "metric"])
         if twice.any():
             row = int(twice.to_numpy().argmax())

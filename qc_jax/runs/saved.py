@@ -291,7 +291,7 @@ class SavedRun:
         if not os.fspath(path).endswith(".npz"):
             raise InputError(f"{path}: expected a file that ends in .npz")
         result = self.result or self.score().result
-        scaler = {key: np.asarray(value) for key, value in vars(self.scaler).items()}
+        scaler = {key: np.asarray(getattr(self.scaler, key)) for key in ("low", "high", "log")}
         variables = jax.device_get(self.variables)
         parts = (self.config, self.record, self.pairs, variables, scaler, result)
         packed.write(path, packed.Packed(*parts))

@@ -44,6 +44,15 @@ class Scored(NamedTuple):
         workdir.write_result(self.result)
 
 
+def _class_intervals(probability: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """Return the ends of the intervals of what is told of classes."""
+    found: dict[str, float] = {}
+    for name in ("balanced_accuracy", "auroc"):
+        ends = statistics.interval_of(getattr(metrics, name), probability, true)
+        found |= dict(zip((f"{name}_low", f"{name}_high"), ends, strict=True))
+    return found
+
+
 class Judged(NamedTuple):
     """What predictions of the test rows are worth.
 
@@ -84,7 +93,8 @@ def judge(
             known = np.isfinite(test_labels[:, column])
             if not known.any():
                 raise InputError(f"target {name}: expected test rows that have it, got none")
-            found[name] = metrics.regression(predictions[known, column], test_labels[known, column])
+            true = test_labels[known, column]
+            found[name] = metrics.of_target(name, predictions[known, column], true)
         return found
 
     true, shown = np.asarray(test_labels), predicted
@@ -97,7 +107,10 @@ def judge(
         wrong = predictions.errors(name)
         low, high = statistics.interval(wrong[np.isfinite(wrong)])
         tested[name] |= {"mae_low": low, "mae_high": high}
-        labels = true[np.isfinite(true[:, column]), column]
+        known = np.isfinite(true[:, column])
+        labels = true[known, column]
+        if target(name).is_class:
+            tested[name] |= _class_intervals(shown[known, column], labels)
         if np.ptp(shown[:, column]) < _CONSTANT * np.ptp(labels):
             tested[name]["constant"] = float(np.median(shown[:, column]))
     return Judged(tested, {rule: errors(found) for rule, found in by_rule.items()}, predictions)

@@ -19,6 +19,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building
 from qc_jax.runs.config import published
+from qc_jax.runs.saved import SavedRun
 from qc_jax.train.state import State, init
 
 # Where a state dict may stand in a checkpoint.
@@ -83,6 +84,47 @@ def read(path: str) -> Checkpoint:
         f"{path}: expected a state dict, or one under {', '.join(map(repr, _STATE_DICTS))}; "
         f"got {', '.join(map(repr, whole))}"
     )
+
+
+def write(path: str, run: SavedRun) -> None:
+    """Write a run's weights by the names of its model's PyTorch reference.
+
+    Args:
+      path: ends in '.npz', arrays by name; or in '.pt', then PyTorch writes the dict of the
+        published trainer, with model, target and the range of the labels.
+      run: a trained model.
+
+    Raises:
+      InputError: the model has no reference, its labels are scaled by another rule than the
+        published one, PyTorch is missing, or the file cannot be written.
+    """
+    weights = models.to_torch(run.model, run.variables)
+    if path.endswith(".npz"):
+        files.write_npz(path, weights)
+        return
+    if np.any(run.scaler.log):
+        raise InputError("expected labels scaled by their range, got logarithms; write an .npz")
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{path}: writing it needs PyTorch (pip install torch==2.13.0); an .npz does not"
+        ) from error
+    config = run.config
+    checkpoint = {
+        "model_state_dict": {name: torch.from_numpy(value) for name, value in weights.items()},
+        "model_type": config.model.name,
+        "model_config": {
+            key: _plain(value) for key, value in config.model.hyper_parameters.items()
+        },
+        "target": ",".join(run.targets),
+        "normalization_stats": {
+            "min": np.asarray(run.scaler.low, np.float64).tolist(),
+            "max": np.asarray(run.scaler.high, np.float64).tolist(),
+        },
+    }
+    with files.atomic_write(path) as partial:
+        torch.save(checkpoint, partial)
 
 
 def _read_torch(path: str) -> Any:
@@ -279,6 +321,7 @@ def state_of(run: building.Run, variables: models.Variables, labels: LabelRange)
         low=jnp.asarray(labels.low, jnp.float32),
         high=jnp.asarray(labels.high, jnp.float32),
         log=jnp.zeros(len(run.task.targets), bool),
+        binary=run.task.scaler.binary,
     )
     statistics = dict(variables)
     params = statistics.pop("params")

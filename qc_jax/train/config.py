@@ -35,7 +35,8 @@ class TrainConfig:
         validated, kept and scored (B. T. Polyak, A. B. Juditsky, SIAM J. Control Optim. 30, 838,
         1992); 0.999 remembers a thousand steps; 0 averages none.
       grad_clip_norm: largest global gradient norm; 0 clips nothing.
-      loss: 'mae' or 'mse', on scaled labels, mean over rows and targets.
+      loss: 'mae' or 'mse', on scaled labels, mean over rows and targets; that of a class is its
+        cross-entropy, whatever this says.
       schedule: 'reduce_on_plateau' (by the validation loss) or 'cosine' (to zero at the last
         epoch). With the published patience the plateau never acts before the early stop.
       plateau_factor: of the learning rate when the validation loss stalls.

@@ -238,7 +238,7 @@ class ClosedForm:
         for part in ("train", "validation"):
             some = task.dataset.take(getattr(task.split, part))
             outputs = forward(some.structures)
-            losses[part] = np.abs(outputs - task.scaler.scale(some.labels)).mean()
+            losses[part] = task.scaler.loss(outputs, some.labels, np.abs).mean()
         self._states[index] = self._states[index].replace(
             epoch=jnp.int32(1),
             params=params,
@@ -252,7 +252,7 @@ class ClosedForm:
             "losses": np.array([losses["train"]]),
             "validation_loss": np.array(losses["validation"]),
             "validation_mae": np.asarray(
-                np.abs(task.scaler.unscale(outputs) - some.labels).mean(axis=0)
+                np.abs(task.scaler.predict(outputs) - some.labels).mean(axis=0)
             ),
             "lr": np.array(0.0),
             "best_epoch": np.array(1),

@@ -58,6 +58,7 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         model,
         tuple(shared.items()),
         len(training.task.targets),
+        training.task.scaler.binary,
         training.task.names.tobytes(),
         len(split.train),
         len(split.validation),

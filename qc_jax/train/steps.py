@@ -256,9 +256,9 @@ class Steps:
         error_of = _ERRORS[self._settings.loss]
         known = ~jnp.isnan(batch.labels)
         labels = jnp.where(known, batch.labels, 1)  # which every scale can hold
-        errors = error_of(predicted - state.scaler.scale(labels))
+        errors = state.scaler.loss(predicted, labels, error_of)
         scaled = jnp.where(known, errors, 0).mean(axis=-1)
-        natural = jnp.where(known, jnp.abs(state.scaler.unscale(predicted) - labels), 0)
+        natural = jnp.where(known, jnp.abs(state.scaler.predict(predicted) - labels), 0)
         known = known.astype(weights.dtype)
         scale = (state.scaler.high - state.scaler.low)[0] / 2  # eV of a scaled energy of 1
         if self._settings.force_weight:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qc_jax.data import targets
-from qc_jax.data.labels import DEGENERATE_EV, derive, frontier_levels
+from qc_jax.data.labels import DEGENERATE_EV, derive, frontier_levels, metal_like
 from qc_jax.data.table import SHIPPED, open_table
 
 
@@ -139,3 +139,14 @@ def test_labels_of_the_shipped_tables_follow_from_each_other(name):
     derived = derive(homo, lumo, table.positions, table.charges, table.dipole)
     for target, column in derived.items():
         assert np.array_equal(column, table.targets[target], equal_nan=True), target
+
+
+def test_a_zero_gap_is_metal_like_and_no_lumo_is_not():
+    homo = np.array([-5.0, -5.0, -20.0, np.nan])
+    gap = np.array([0.0, 1e-3, np.nan, 0.0])
+    np.testing.assert_array_equal(metal_like(homo, gap), [1, 0, 0, np.nan])
+    table = open_table("ptbp")  # whose engine told it
+    engine = table.extras["metal_like"]
+    derived = metal_like(table.targets["e_homo_ev"], table.targets["e_g_ev"])
+    np.testing.assert_array_equal(derived, engine)
+    assert derived.mean() == pytest.approx(0.74, abs=0.02)  # as published

@@ -1,5 +1,7 @@
 """Label scaling: fitted where it is told, and back again."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -31,3 +33,29 @@ def test_nothing_to_learn():
 def test_a_logarithm_needs_positive_labels():
     with pytest.raises(InputError, match="softness_evinv: expected positive labels"):
         scaling.fit(np.array([[1.0], [-1.0]]), ("softness_evinv",))
+
+
+def test_a_class_is_learned_as_a_logit_beside_other_targets():
+    labels = np.array([[0.0, 10.0], [1.0, 30.0], [1.0, 20.0]])
+    scaler = scaling.fit(labels, ("metal_like", "e_homo_ev"))
+    assert scaler.binary == (True, False)
+    scaled = np.array([[0.0, -1.0], [2.0, 0.0], [-3.0, 1.0]])
+    probability = 1 / (1 + np.exp([0.0, -2.0, 3.0]))
+    expected = np.stack([probability, [10, 20, 30]], axis=1)
+    np.testing.assert_allclose(scaler.unscale(scaled), expected, rtol=1e-5)
+    np.testing.assert_allclose(scaler.predict(scaled), [[1, 10], [1, 20], [0, 30]], rtol=1e-5)
+    cross_entropy = -np.log([1 - probability[0], probability[1], probability[2]])
+    expected = np.stack([cross_entropy, [0, 1, 1]], axis=1)
+    np.testing.assert_allclose(scaler.loss(scaled, labels, np.abs), expected, rtol=1e-5)
+    # Far off it neither overflows nor stops telling the way.
+    far = jax.grad(lambda z: scaler.loss(z, labels[:1], jnp.abs)[0, 0])(jnp.array([[300.0, 0.0]]))
+    assert far[0, 0] == 1 and not jnp.isnan(far).any()
+    numbers = np.array([[1, 1], [6, 8], [1, 8]])
+    fitted = scaling.fit(labels, ("metal_like", "e_homo_ev"), numbers)
+    assert (fitted.low[0], fitted.high[0]) == (0, 1)
+
+
+def test_other_classes_are_none():
+    with pytest.raises(InputError, match=r"metal_like: expected classes 0 and 1, got 2\.0"):
+        scaling.fit(np.array([[0.0], [2.0]]), ("metal_like",))
+    assert scaling.fit(np.array([[0.0], [2.0]]), ("e_homo_ev",)).binary == ()

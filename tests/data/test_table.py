@@ -431,3 +431,15 @@ def test_what_is_optional_has_its_shape_and_kind(table):
 def test_a_pair_at_several_distances_is_not_one_row(table):
     with pytest.raises(InputError, match="pair 'H_H' stands in 2 rows"):
         table.take(np.array([1, 1])).row("H_H")
+
+
+def test_a_class_is_a_column_that_follows_or_is_that_of_the_file(small_table):
+    gap = small_table.targets["e_g_ev"]
+    (column,) = small_table.columns(("metal_like",)).T
+    np.testing.assert_array_equal(column, gap == 0)
+    told = np.arange(len(small_table)) % 2
+    other = dataclasses.replace(small_table, extras={"metal_like": told})
+    np.testing.assert_array_equal(other.columns(("metal_like", "e_g_ev"))[:, 0], told)
+    fewer = {name: values for name, values in small_table.targets.items() if name != "e_g_ev"}
+    with pytest.raises(InputError, match="unknown target of this table 'metal_like'"):
+        dataclasses.replace(small_table, targets=fewer).columns(("metal_like",))

@@ -4,6 +4,7 @@ import pytest
 
 from qc_jax.data.targets import (
     BENCHMARK_TARGETS,
+    CLASS_TARGETS,
     INPUTS,
     STRUCTURE_TARGETS,
     TARGETS,
@@ -51,6 +52,14 @@ def test_each_has_its_name_unit_and_definition(name):
     expected = [unit for suffix, unit in suffix_units.items() if name.endswith(suffix)]
     assert [entry.unit] == (expected or ["e"])
     assert set(entry.leaked_by) <= set(INPUTS)
+
+
+def test_the_published_class_is_a_target_beside_the_twenty():
+    assert list(CLASS_TARGETS) == ["metal_like"] and not set(CLASS_TARGETS) & set(TARGETS)
+    entry = target("metal_like")
+    assert entry.is_class and entry.unit == "" and entry.error_unit == "error rate"
+    assert not any(target(name).is_class for name in (*TARGETS, *STRUCTURE_TARGETS))
+    assert target("e_g_ev").error_unit == "eV"
 
 
 def test_those_of_larger_structures_are_found_by_name_too():

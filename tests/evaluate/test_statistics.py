@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qc_jax.evaluate import statistics
+from qc_jax.evaluate import metrics, statistics
 
 
 def test_intervals_hold_the_true_mean_as_often_as_they_say():
@@ -67,3 +67,18 @@ def test_skill():
     assert statistics.skill(0.25, 1.0) == 0.75
     assert statistics.skill(2.0, 1.0) == -1.0
     assert math.isnan(statistics.skill(0.0, 0.0))
+
+
+def test_an_interval_of_a_metric_holds_it_and_narrows_with_rows():
+    widths = []
+    for rows in (50, 800):
+        random = np.random.default_rng(1)
+        true = (random.uniform(size=rows) < 0.3) * 1.0
+        probability = np.clip(true * 0.3 + random.uniform(size=rows) * 0.7, 0, 1)
+        low, high = statistics.interval_of(metrics.auroc, probability, true)
+        assert low < metrics.auroc(probability, true) < high <= 1
+        assert (low, high) == statistics.interval_of(metrics.auroc, probability, true)
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+    ones = np.ones(5)
+    assert all(map(math.isnan, statistics.interval_of(metrics.auroc, ones, ones)))

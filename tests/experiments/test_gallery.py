@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from ase.io.cube import read_cube
 from matplotlib.image import imread
 
 
@@ -27,6 +28,20 @@ def test_picture_of_densities(run_python, tmp_path):
     assert pixels.shape[1] == 1920 and len(np.unique(pixels[..., 0])) > 50
 
 
+@pytest.mark.slow
+def test_cube_file(run_python, tmp_path):
+    out = tmp_path / "oh.cube"
+    given = ["--images=cube", f"--out={out}", "--size=40"]
+    done = run_python("-m", "experiments.gallery", *given, "--pairs=H_O", "--channel=density")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("density at 40³ points, 0.567 bohr apart; ")
+    assert abs(float(done.stdout.split("; ")[1].split()[0]) - 7) < 0.3
+    with open(out) as file:
+        assert read_cube(file)["atoms"].get_chemical_formula() == "HO"
+    done = run_python("-m", "experiments.gallery", *given, "--pairs=H_O,C_O")
+    assert done.returncode == 2 and "a cube file is of one pair, got 2" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -34,6 +49,8 @@ def test_picture_of_densities(run_python, tmp_path):
         (["--out=picture.jpg"], "--out: expected a file that ends in .png, got picture.jpg"),
         (["--images=densities"], "--data: densities are computed, no table is read for them"),
         (["--images=orbitals"], "--images"),
+        (["--channel=homo"], "--channel is of --images=cube"),
+        (["--images=cube"], "--out: expected a file that ends in .cube, got"),
         (["--size=1"], "canvas size: expected a whole number from 3 up, got 1"),
     ],
 )

@@ -189,3 +189,32 @@ def test_a_published_checkpoint(folder, weights, reference, run_python, tmp_path
     got = predict(run.model, state.best_variables, state.scaler, pairs)
     expected = unscaled(reference["pairs/outputs"], -15.5, -2.5)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_what_export_writes_comes_back(imported, run_python, tmp_path):
+    """--format=torch of the run, imported again: the same tensors and predictions."""
+    out = tmp_path / "weights.npz"
+    export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
+    done = run_python(*export, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    first = imported[0].parent / "weights.npz"
+    with np.load(out) as written, np.load(first) as before:
+        assert set(written.files) == set(before.files)
+        for name in before.files:
+            np.testing.assert_allclose(written[name], before[name], rtol=1e-6, err_msg=name)
+    refused = run_python(*export, f"--out={tmp_path / 'weights.txt'}")
+    assert refused.returncode == 2 and "expected a file that ends in .npz or .pt" in refused.stderr
+
+
+def test_what_export_writes_says_what_it_is(imported, run_python, tmp_path):
+    """As the published trainer's files: how labels are scaled need not be said."""
+    pytest.importorskip("torch")
+    out, again = tmp_path / "best_model.pt", tmp_path / "again"
+    export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
+    assert run_python(*export, f"--out={out}").returncode == 0
+    table = imported[0].parent / "table.npz"
+    given = (f"--checkpoint={out}", *CARD, f"--config.data={table}", "--target=softness_evinv")
+    done = run_python(*SCRIPT, *given, f"--workdir={again}")
+    assert done.returncode == 0, done.stderr
+    both = [json.loads((path / "result.json").read_text()) for path in (imported[0], again)]
+    assert both[1]["test"]["softness_evinv"]["mae"] == both[0]["test"]["softness_evinv"]["mae"]

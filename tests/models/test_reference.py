@@ -96,6 +96,23 @@ def test_equals_the_reference(name, double, tolerance, record_property):
     assert max(found.values()) < tolerance, found
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_go_back(name):
+    """All tensors of the reference, by its names, in its shapes, with its numbers."""
+    model_name, hyper, weights, _ = fixture(name)
+    model = models.create(model_name, **hyper)
+    found = models.to_torch(model, models.from_torch(model_name, weights, **hyper))
+    counts = {key for key in found if key.endswith("num_batches_tracked")}
+    assert found.keys() - counts == weights.keys() - counts
+    for key in found.keys() - counts:
+        np.testing.assert_allclose(found[key], weights[key], rtol=1e-5, atol=1e-7, err_msg=key)
+
+
+def test_weights_without_a_reference():
+    with pytest.raises(InputError, match="expected a model with a PyTorch reference: dimenet, "):
+        models.to_torch(models.create("tight_binding"), {"params": {}})
+
+
 @pytest.mark.parametrize("name", sorted(set(PUBLISHED_PARAMETERS) & set(models.available())))
 def test_has_the_published_number_of_parameters(name):
     assert models.describe(name).parameters == PUBLISHED_PARAMETERS[name]

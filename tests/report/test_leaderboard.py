@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from qc_jax.report import leaderboard, source
+from qc_jax.report import leaderboard, page, source
 from qc_jax.runs import results
 from tests.report import planted
 
@@ -104,7 +104,7 @@ def test_settings_that_differ_are_told_in_the_label(tmp_path):
 
 def test_every_benchmark_target_has_a_family():
     names = [name for family in leaderboard.FAMILIES.values() for name in family]
-    assert sorted(names) == sorted(leaderboard.TARGETS)
+    assert sorted(names) == sorted(leaderboard.PAIR_TARGETS)
     assert leaderboard.families(["i_ev"]) == {"Linear in HOMO and LUMO": ["i_ev"]}
 
 
@@ -116,3 +116,24 @@ def test_pair_errors(clear):
     assert found.error.mean() == pytest.approx(0.2)
     assert np.allclose(found.error, (found.predicted - found.true).abs())
     assert leaderboard.pair_errors(mine, "e_homo_ev", lambda name: None) is None
+
+
+def test_classes_have_a_table_of_their_own(tmp_path):
+    planted.write(tmp_path, {"gcn": 0.4, "egnn": 0.9}, ["e_homo_ev", "metal_like"])
+    found = planted.read(tmp_path)
+    (rows,) = leaderboard.sections(found.frame).values()
+    # Of gcn's pairs none is wrong, of egnn's those whose error is above 1.
+    best = leaderboard.verdicts(rows).set_index("target").best
+    assert best["metal_like"] == "gcn"
+    report = page.build(found, None)
+    (table,) = (one for one in report.tables() if one.name == "leaderboard-classes")
+    heads = [(one.name, one.unit) for one in table.columns]
+    assert heads == [
+        *(("model", ""), ("metal_like", "error rate"), ("accuracy", "")),
+        *(("balanced accuracy", ""), ("AUROC", "")),
+    ]
+    by_model = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+    assert by_model["gcn"][1:] == ["1.00", "1.00", "1.00"]
+    assert by_model["egnn"][1] == "0.600" and by_model["training median"][1] == "–"
+    shown = [one.title for one in report.pictures() if one.name.endswith("metal_like-parity")]
+    assert shown == ["metal_like: probabilities"]

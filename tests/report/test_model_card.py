@@ -18,7 +18,7 @@ def test_a_packed_model_of_the_package(tmp_path):
     errors = {one["task"]["name"]: one["metrics"][0]["value"] for one in told["results"]}
     assert errors["e_homo_ev (eV)"] == run.result["test"]["e_homo_ev"]["mae"]
     # Leaked by the positions: shown with its mark, and no result for machines.
-    assert "distance_ang (Å)" not in errors and "| `distance_ang` | Å |" in text
+    assert "distance_ang (Å)" not in errors and "| Å | positions |" in text
     order = [text.index(f"| `{name}` |") for name in run.targets]
     assert order == sorted(order)
 

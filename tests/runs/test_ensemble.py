@@ -83,6 +83,12 @@ def test_bad_input(members):
         Ensemble(members).half_width(Ensemble(members).predict("Ag_Al"), 80)
 
 
+def test_a_class_has_no_interval(small_table):
+    run = qc_jax.fit(qc_jax.create("pair_mean"), qc_jax.prepare(small_table, "metal_like"))
+    with pytest.raises(InputError, match="metal_like: expected a number, got a class"):
+        Ensemble([run])
+
+
 def test_without_validation_rows(members):
     record = dataclasses.replace(members[0].record, split={**members[0].split, "validation": []})
     ensemble = Ensemble([dataclasses.replace(members[0], record=record)])

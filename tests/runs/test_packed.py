@@ -83,7 +83,17 @@ def test_a_shipped_file_that_differs_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / "trained"
     shutil.copytree(packed._FOLDER, folder)
     monkeypatch.setattr(packed, "_FOLDER", folder)
-    (file,) = (folder / "tight_binding").iterdir()
+    file = folder / f"{packed.DEFAULT[0]}.npz"
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(InputError, match="expected the model that was shipped"):
-        qc_jax.load(packed.DEFAULT)
+        qc_jax.load(packed.DEFAULT[0])
+
+
+def test_what_predicts_by_default():
+    """Members of one split; the mean errs less than each, and intervals hold their share."""
+    scored = qc_jax.Ensemble(packed.DEFAULT).score()
+    assert scored["members"] == len(packed.DEFAULT)
+    for name, of in scored["test"].items():
+        assert of["mae"] <= of["mae_member"] * (1 + 1e-6), name
+        if name not in ("softness_evinv", "electrophilicity_ev"):  # few pairs dominate them
+            assert abs(of["coverage_80"] - 0.8) < 0.07, name

@@ -41,10 +41,8 @@ def some(**changes):
 
 def test_rows_say_what_result_json_says():
     frame = results.table(some(leaked_by=("canvas", "dipole")))
-    assert set(frame.metric) == set(results.METRICS) - {
-        "mae_element_sum",
-        "constant",
-    }  # of molecules, of a constant model
+    others = {"mae_element_sum", "constant"}  # of molecules, of a constant model
+    assert set(frame.metric) == set(results.METRICS) - others - set(results.CLASS_METRICS)
     values = dict(zip(frame.metric, frame.value, strict=True))
     assert values["mae"] == 0.5 and values["mae_pair_mean"] == 1.0
     assert values["skill"] == 0.75  # against the median's 2.0
@@ -145,7 +143,7 @@ def test_a_table_that_was_edited_by_hand(tmp_path, change, words):
 def test_metrics_and_units_that_are_none(tmp_path):
     path = tmp_path / "results.csv"
     for change, words in {
-        ("metric", "mea"): "unknown metric in .* 'mea'; choose one of: constant, mae",
+        ("metric", "mea"): "unknown metric in .* 'mea'; choose one of: accuracy, auroc",
         ("unit", "Ha"): "expected e_homo_ev in eV, got 'Ha'",
     }.items():
         lines = some(mae=1.0)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import qc_jax
 from qc_jax.data import dataset
 from qc_jax.errors import InputError
 from qc_jax.report import leaderboard_tables, tables
@@ -11,6 +12,7 @@ from qc_jax.runs import building, record, results, scoring
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
+from qc_jax.train.stack import Training, static_signature
 from tests.dynamics import toys
 
 
@@ -82,3 +84,42 @@ def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
     tested = curve.forces[run.task.split.test]
     assert nothing == pytest.approx(np.abs(tested).mean(), rel=1e-5)
     assert errors[1.0] < 0.8 * errors[0.0] and errors[1.0] < nothing
+
+
+def test_a_class_is_learned_scored_and_kept_whole(small_table, tmp_path, capsys):
+    """By networks and by models that are solved at once; beside a number; in files and back."""
+    for name, targets in (("pair_mean", "metal_like"), ("gcn", ["e_homo_ev", "metal_like"])):
+        task = qc_jax.prepare(small_table, targets)
+        run = qc_jax.fit(qc_jax.create(name), task, qc_jax.TrainConfig(epochs=2))
+        scored = run.score(table=small_table)
+        told = scored.result["test"]["metal_like"]
+        assert {"accuracy", "auroc", "auroc_low", "balanced_accuracy_high"} <= told.keys()
+        assert told["mae"] == pytest.approx(1 - told["accuracy"])
+        wrong = scored.predictions.errors("metal_like")
+        assert set(wrong) <= {0.0, 1.0} and wrong.mean() == pytest.approx(told["mae"])
+        majority = scored.result["baselines"]["training_median"]["metal_like"]
+        labels = np.asarray(task.dataset.labels)[:, -1]
+        most = np.median(labels[task.split.train])
+        right = (labels[task.split.test] == most).mean()
+        assert majority["accuracy"] == pytest.approx(right)
+        tables.show_result(scored.result)
+        assert "balanced accuracy" in capsys.readouterr().out
+        probability = run.predict(["C_O", "Ag_Al"])[:, -1]
+        assert ((probability >= 0) & (probability <= 1)).all()
+        saved = run.save(tmp_path / name)
+        saved.pack(tmp_path / f"{name}.npz")
+        for path in (tmp_path / name, tmp_path / f"{name}.npz"):
+            again = qc_jax.load(path)
+            assert again.scaler.binary == run.scaler.binary
+            np.testing.assert_array_equal(again.predict(["C_O", "Ag_Al"])[:, -1], probability)
+
+
+def test_a_class_and_a_number_are_no_stack():
+    """Their programs differ, though all else is the same."""
+    table = qc_jax.open_table("gfn2_xtb")
+    config = RunConfig.from_dict({"model": "pair_mean", "data": "gfn2_xtb"})
+    signatures = set()
+    for name in ("e_homo_ev", "e_lumo_ev", "metal_like"):
+        run = building.from_config(config.replace(target=name), table)
+        signatures.add(static_signature(Training(run.model, run.task, run.settings)))
+    assert len(signatures) == 2

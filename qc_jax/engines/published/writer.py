@@ -10,7 +10,7 @@ from qc_jax import canvas
 from qc_jax.canvas import FEATURES, SOUND_RESIDUAL
 from qc_jax.chem import elements
 from qc_jax.chem.units import EBOHR_DEBYE, HARTREE_EV
-from qc_jax.data import files
+from qc_jax.data import files, labels
 from qc_jax.data.table import PairTable
 from qc_jax.engines.published.columns import LABELS
 from qc_jax.errors import InputError
@@ -110,10 +110,10 @@ def _derived(table: PairTable) -> dict[str, np.ndarray]:
         "dipole_z_d": table.dipole[:, 2],
     }
     if {"e_homo_ev", "e_lumo_ev", "e_g_ev"} <= table.targets.keys():
-        known = np.isfinite(table.targets["e_homo_ev"])
-        metal = table.targets["e_g_ev"] == 0
+        homo, gap = table.targets["e_homo_ev"], table.targets["e_g_ev"]
+        known = np.isfinite(homo)
         full = np.isnan(table.targets["e_lumo_ev"])
-        derived["metal_like"] = np.where(known, metal, np.nan)
+        derived["metal_like"] = labels.metal_like(homo, gap)
         derived["no_virtual_in_basis"] = np.where(known, full, np.nan)
     return derived
 

@@ -115,6 +115,7 @@ def build(
             for model in models
         ],
         "parts": list(predictions.PARTS),
+        "coverage": predictions.COVERAGE,
         "canvas": {
             "size": SIZE,
             "channels": list(CHANNELS),
@@ -159,6 +160,11 @@ def _base(table: PairTable, models: Sequence[predictions.Model]) -> dict[str, np
         "shades": np.round(255 * np.array(shades)).astype(np.uint8),
         **extras,
         **{f"predicted{k}": m.predicted.T.astype(np.float32) for k, m in enumerate(models)},
+        **{
+            f"width{k}": m.half_width.T.astype(np.float32)
+            for k, m in enumerate(models)
+            if m.half_width is not None
+        },
         **{f"parts{k}": m.parts.T.astype(np.uint8) for k, m in enumerate(models)},
     }
 

@@ -15,11 +15,13 @@ from qc_jax.errors import InputError
 from qc_jax.evaluate import baselines
 from qc_jax.report import leaderboard, source
 from qc_jax.runs import loading, packed, results
+from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.saved import SavedRun
 
 # Codes of `Model.parts`, in the page's words.
 PARTS = ("train", "validation", "test")
 NO_PART = 255
+COVERAGE = 0.8  # of intervals
 CONSTANTS = "element constants"
 _SEED = 42  # of the published protocol
 _FEWEST = 10  # pairs that a split parts
@@ -36,6 +38,7 @@ class Model:
       predicted: [N, T] in the targets' units, NaN where nothing is known.
       parts: [N, T] where the pair was in that target's split: an index of `PARTS`, or `NO_PART`.
       leaked_by: inputs of the model that give a target away, by target; without the others.
+      half_width: [N, T] of intervals that hold `COVERAGE` of the labels; None where not known.
     """
 
     name: str
@@ -44,10 +47,14 @@ class Model:
     predicted: Float[np.ndarray, "pairs targets"]
     parts: Int[np.ndarray, "pairs targets"]
     leaked_by: Mapping[str, Sequence[str]]
+    half_width: Float[np.ndarray, "pairs targets"] | None = None
 
     def take(self, rows: Int[np.ndarray, " some"]) -> "Model":
         """Return the predictions for some pairs."""
-        return dataclasses.replace(self, predicted=self.predicted[rows], parts=self.parts[rows])
+        width = None if self.half_width is None else self.half_width[rows]
+        return dataclasses.replace(
+            self, predicted=self.predicted[rows], parts=self.parts[rows], half_width=width
+        )
 
 
 def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
@@ -62,10 +69,9 @@ def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
       InputError: a directory is no such, or is of other data.
     """
     found = []
-    for name in packed.index():
-        run = loading.load(name)
-        if run.config.data == table.opened_as and _same(table, run.config.data_fingerprint):
-            found.append(of_run(table, run, name, "comes with the package"))
+    shipped = Ensemble(packed.DEFAULT)
+    if _same(table, shipped.members[0].config.data_fingerprint):
+        found.append(of_ensemble(table, shipped, packed.DEFAULT[0]))
     for path in workdirs:
         found += of_workdir(table, path)
     names = [model.name for model in found]
@@ -74,6 +80,18 @@ def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
             number = names[: index + 1].count(model.name)
             found[index] = dataclasses.replace(model, name=f"{model.name} ({number})")
     return [*found, *element_constants(table, found)]
+
+
+def of_ensemble(table: PairTable, ensemble: Ensemble, name: str) -> Model:
+    """Return the mean of an ensemble for the pairs of its table, with its intervals."""
+    members = len(ensemble.members)
+    about = f"the mean of {members} trainings, which comes with the package"
+    model = of_run(table, ensemble.members[0], name, about)
+    rows = np.flatnonzero(np.isfinite(model.predicted).any(axis=1))
+    estimate = ensemble.predict([str(one) for one in table.names[rows]])
+    predicted, width = np.full((2, *model.predicted.shape), np.nan)
+    predicted[rows], width[rows] = estimate.mean, ensemble.half_width(estimate, COVERAGE)
+    return dataclasses.replace(model, predicted=predicted, half_width=width)
 
 
 def of_run(table: PairTable, run: SavedRun, name: str, about: str) -> Model:

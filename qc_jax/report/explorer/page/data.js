@@ -69,6 +69,11 @@ function prediction(model, target, row) {
   if (column < 0) return NaN;
   return blob("base")[`predicted${model.index}`][column * COUNT + row];
 }
+// Half of the interval of a prediction; NaN where the model tells none.
+function halfWidth(model, target, row) {
+  const [widths, column] = [BASE[`width${model.index}`], model.targets.indexOf(target.name)];
+  return widths && column >= 0 ? widths[column * COUNT + row] : NaN;
+}
 function partOf(model, target, row) {
   const column = model.targets.indexOf(target.name);
   if (column < 0) return "";
@@ -76,11 +81,11 @@ function partOf(model, target, row) {
 }
 const leaks = (model, target) => model.leaked_by[target.name] ?? [];
 
-// Four significant digits, and never an exponent where a reader would not expect one.
+// Four significant digits; below a millionth of its unit a value is rounding.
 function number(value, digits = 4) {
   if (!Number.isFinite(value)) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
+  if (size < 1e-6) return "0";
   if (size >= 1e6 || size < 1e-4) return minus(value.toExponential(2));
   const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
   return minus(value.toFixed(Math.min(places, 5)));

@@ -59,7 +59,7 @@ function levelDiagram(row) {
   const levels = levelsOf(row);
   const homo = TARGET.get("e_homo_ev").values[row];
   const lumo = TARGET.get("e_lumo_ev").values[row];
-  const [width, height, left, top, bottom] = [290, 470, 44, 32, 430];
+  const [width, height, left, top, bottom] = [290, 560, 44, 32, 520];
   const full = levels.filter((one) => one.held > 1e-3);
   const ceiling = Math.max(homo, Number.isFinite(lumo) ? lumo : homo) + 9;
   const seen = levels.filter((one) => one.energy <= ceiling);
@@ -133,7 +133,7 @@ function curveOf(row) {
 function energyCurve(row) {
   const points = curveOf(row);
   const length = TARGET.get("distance_ang").values[row];
-  const [width, height] = [290, 250];
+  const [width, height] = [290, 285];
   const box = [52, 12, width - 8, height - 40];
   const rise = Math.max(...points.filter((p) => p.x >= length).map((p) => p.y), 0.02);
   const low = Math.min(...points.map((p) => p.y));

@@ -60,10 +60,10 @@ function cardsOf(row) {
   const source = `${made.method ?? made.engine ?? ABOUT.data}`;
   const orbital = HAS_ORBITALS
     ? [
-      card("Levels and electrons", { id: "levels", save: () => saveLevels(row),
+      card("Levels", { id: "levels", save: () => saveLevels(row),
         words: "Bars are coloured by each atom's share; an arrow is one electron, a pale one a part. Point at a level for its numbers." },
       levelDiagram(row)),
-      card("Energy along the bond", { id: "curve", save: () => saveCurve(row),
+      card("Energy curve", { id: "curve", save: () => saveCurve(row),
         words: `Mermin free energy by tight binding at ${curveOf(row).length} distances, from that at the bond length; smooth tables.` },
       energyCurve(row)),
     ]
@@ -73,13 +73,13 @@ function cardsOf(row) {
       html("p", { class: "pairname", id: "pairname" }, shown(name)),
       html("p", {}, `${first.name}–${second.name.toLowerCase()}`, html("span", { class: "soft" }, ` · ${source}`)),
       facts.map((words) => html("span", { class: "badge" }, words))),
-    html("div", { class: "column" }, card("Charges and dipole", { id: "molecule" }, molecule(row)), ...orbital.slice(1)),
-    html("div", { class: "column" }, orbital[0]),
+    html("div", { class: "column" }, card("Charges and dipole", { id: "molecule" }, molecule(row)), orbital.at(-1)),
+    orbital.length > 1 && html("div", { class: "column" }, orbital[0]),
     targetCard(row),
     canvasCard(row),
-    ...(HAS_ORBITALS ? [orbitalCard(row)] : []),
+    HAS_ORBITALS && orbitalCard(row),
     nearestCard(row),
-  ];
+  ].filter(Boolean);
 }
 
 // The middle of a bond with its nuclei, as dots over an image, and a bar of 2 Å.
@@ -113,7 +113,7 @@ function canvasCard(row) {
       const { most, least } = paint(canvas, values, SIZE, { power: 0.5 });
       const words = least ? `${number(least, 3)} … ${number(most, 3)}` : `0 … ${number(most, 3)}`;
       canvas.setAttribute("aria-label", `Canvas channel ${title} of ${shown(NAMES[row])}, values ${words}`);
-      body.append(tile(canvas, title, most || least ? words : "empty"));
+      body.append(tile(canvas, title, most - least > 1e-9 ? words : "empty"));
     });
   }
   return card("Canvas", { id: "canvas", wide: true, save: known ? () => saveFeatures(row) : null,
@@ -130,9 +130,9 @@ function orbitalCard(row) {
       { power: name.endsWith("amplitude") ? 0.6 : 0.35 });
     const words = `${least ? `${number(least, 3)} … ` : ""}${number(most, 3)} ${unit.replace("^(3/2)", "³ᐟ²")}`;
     canvas.setAttribute("aria-label", `${TITLES[name]} of ${shown(NAMES[row])} in the plane of the bond, ${words}`);
-    body.append(tile(html("div", { class: "stack" }, canvas, overlay(row, width)), TITLES[name], most || least ? words : "none"));
+    body.append(tile(html("div", { class: "stack" }, canvas, overlay(row, width)), TITLES[name], most - least > 1e-9 ? words : "none"));
   }
-  return card("Orbitals and densities", { id: "orbitals", wide: true,
+  return card("Orbitals and densities", { id: "orbitals", wide: true, save: () => saveOrbitals(row, images, width),
     words: `Tight binding, a plane through the bond, ${number(width, 2)} Å wide and high, ${shown(NAMES[row]).split("–")[0]} on the left. Blue and red are the two signs.` },
   body);
 }
@@ -142,7 +142,7 @@ function targetCard(row) {
   const head = html("tr", {}, html("th", { scope: "col" }, "target"), html("th", { scope: "col", class: "num" }, "computed"),
     MODELS.map((model) => html("th", { scope: "col", class: "num", colspan: 2, title: model.about },
       model.name, html("small", {}, partOf(model, TARGET.get(model.targets[0]), row) || "in no split", " pair"))));
-  let given = false;
+  let [given, bounded] = [false, false];
   const rows = TARGETS.map((target) => {
     const value = target.values[row];
     return html("tr", {},
@@ -152,25 +152,30 @@ function targetCard(row) {
       MODELS.map((model) => {
         const found = prediction(model, target, row);
         const leaked = leaks(model, target).length > 0;
-        given ||= leaked && Number.isFinite(found);
         const mark = leaked ? html("sup", { title: `leaked by ${leaks(model, target).join(", ")}` }, "†") : null;
+        const width = halfWidth(model, target, row);
+        given ||= leaked && Number.isFinite(found);
+        bounded ||= Number.isFinite(width);
         const error = errorOf(model, target, row);
         return [
-          html("td", { class: leaked ? "num given" : "num" }, number(found), Number.isFinite(found) ? mark : null),
+          html("td", { class: leaked ? "num given" : "num" }, number(found),
+            Number.isFinite(found) ? mark : null,
+            Number.isFinite(width) && html("span", { class: "soft" }, ` ± ${number(width, 2)}`)),
           html("td", { class: "num soft" }, Number.isFinite(error) ? `${error > 0 ? "+" : ""}${number(error, 2)}` : ""),
         ];
       }));
   });
   const parts = new Set(MODELS.map((model) => partOf(model, TARGET.get(model.targets[0]), row)));
   const seen = parts.has("train")
-    ? "This pair was trained on: its errors are not what to expect of new pairs."
-    : parts.has("validation") ? "This pair chose the epoch of the training: its errors are not quite honest."
-      : "This pair was not trained on.";
+    ? "A model with “train pair” in its head has learned this pair: its error is not what to expect of new ones."
+    : parts.has("validation") ? "A validation pair chose the epoch of the training: its error is not quite honest."
+      : "No model was trained on this pair.";
   const words = [
-    "Small numbers are predicted less computed.", MODELS.length ? seen : "",
+    "Signed numbers are predicted less computed.",
+    bounded ? `± spans the computed value for ${100 * ABOUT.coverage} % of new pairs.` : "", MODELS.length ? seen : "",
     given ? "† follows from what the model reads, and says nothing." : "",
   ];
-  return card("Targets and predictions", { id: "targets", place: "half", save: () => saveTargets(row), words: words.join(" ") },
+  return card("Targets and predictions", { id: "targets", place: HAS_ORBITALS ? "half" : "half rest", save: () => saveTargets(row), words: words.join(" ") },
     html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of targets" },
       html("table", {}, html("thead", {}, head), html("tbody", {}, rows))));
 }
@@ -193,12 +198,20 @@ function nearestCard(row) {
 }
 
 const saveTargets = (row) => csv(NAMES[row],
-  ["target", "unit", "computed", ...MODELS.flatMap((m) => [m.name, `${m.name} split`, `${m.name} leaked by`])],
+  ["target", "unit", "computed", ...MODELS.flatMap((m) => [m.name, `${m.name} half width`, `${m.name} split`, `${m.name} leaked by`])],
   TARGETS.map((target) => [target.name, target.unit, exact(target.values[row]),
-    ...MODELS.flatMap((m) => [exact(prediction(m, target, row)), partOf(m, target, row), leaks(m, target).join(" ")])]));
+    ...MODELS.flatMap((m) => [exact(prediction(m, target, row)), exact(halfWidth(m, target, row)), partOf(m, target, row), leaks(m, target).join(" ")])]));
 const saveLevels = (row) => csv(`${NAMES[row]}_levels`, ["kind", "energy_ev", "electrons", "share_of_first_atom"],
   levelsOf(row).map((one) => [KINDS_OF_LEVELS[one.m], exact(one.energy), exact((one.m ? 2 : 1) * one.held), exact(one.share)]));
 const saveCurve = (row) => csv(`${NAMES[row]}_curve`, ["distance_ang", "energy_ev"],
   curveOf(row).map((p) => [exact(p.x), exact(p.y)]));
 const saveFeatures = (row) => csv(`${NAMES[row]}_canvas`, ["feature", "value", "unit", "definition"],
   ABOUT.canvas.features.map((one, f) => [one.name, exact(BASE.features[row * FEATURES + f]), one.unit, one.definition]));
+
+// A line a pixel: its place from the middle of the bond, and the value of each channel there.
+function saveOrbitals(row, images, width) {
+  const place = (k) => exact((k + 0.5 - PIXELS / 2) * (width / PIXELS));
+  return csv(`${NAMES[row]}_orbitals`, ["along_ang", "across_ang", ...ORB.channels.map((one) => one.name)],
+    Array.from({ length: PIXELS * PIXELS }, (_, k) => [place(k % PIXELS), place(Math.floor(k / PIXELS)),
+      ...ORB.channels.map((one) => exact(images[one.name][k]))]));
+}

@@ -6,7 +6,7 @@ function make(space, tag, attributes, children) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat(9).filter((one) => one !== null && one !== undefined));
+  made.append(...children.flat(9).filter((one) => one !== null && one !== undefined && one !== false));
   return made;
 }
 const html = (tag, attributes, ...children) => make(null, tag, attributes, children);

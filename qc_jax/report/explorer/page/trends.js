@@ -22,6 +22,7 @@ function trendValue(one) {
 function showTrend() {
   const target = TARGET.get(state.target);
   const partner = state.partner === "self" ? "itself" : state.partner;
+  const beside = MODELS.find((one) => one.name === state.beside);
   trend.title.textContent = `${titleOf(target)} of each element with ${partner}${target.unit ? `, ${target.unit}` : ""}`;
   document.title = `${titleOf(target)} with ${partner} · QuantumCanvas explorer`;
   trend.controls.replaceChildren(
@@ -39,7 +40,8 @@ function showTrend() {
   const save = () => csv(`${state.target}_with_${partner}`, ["element", "group", "period", state.target, "predicted"],
     points.map((one) => [one.symbol, String(one.group), String(one.period), exact(one.value), exact(one.predicted)]));
   const note = [`${target.definition}.`, isDirected(target) ? "Positive: from the element to its partner." : "",
-    state.beside ? "Crosses are predictions." : "", "A click on a point opens the pair."].join(" ");
+    beside ? "Crosses are predictions." : "",
+    beside && leaks(beside, target).length ? "† the model's inputs give this target away." : "", "A click on a point opens the pair."].join(" ");
   trend.body.replaceChildren(
     card("Along the periods", { id: "periods", wide: true, save, words: note },
       series(byPeriod, { xName: "group", low: 0.5, high: 18.5, ticks: Array.from({ length: 18 }, (_, k) => k + 1) })),
@@ -50,7 +52,7 @@ function showTrend() {
         html("table", {}, html("thead", {}, html("tr", {},
           ["element", "group", "period"].map((one) => html("th", { scope: "col" }, one)),
           html("th", { scope: "col", class: "num" }, titleOf(target), html("small", {}, target.unit)),
-          state.beside && html("th", { scope: "col", class: "num" }, state.beside))),
+          state.beside && html("th", { scope: "col", class: "num" }, state.beside, leaks(beside, target).length ? " †" : ""))),
         html("tbody", {}, points.map((one) => html("tr", {},
           html("th", { scope: "row" }, one.row < 0 ? one.symbol : html("a", { href: `#pair=${NAMES[one.row]}` }, one.symbol)),
           html("td", {}, one.group), html("td", {}, one.period), html("td", { class: "num" }, number(one.value)),
