@@ -74,7 +74,7 @@ def _training() -> Callable[[chips.Target], list[programs.Compiled]]:
     configs = _configs()
     most = max(config["sweep"]["stack"] for config in configs.values())
     trainings = _trainings(configs)
-
+    # Cards are trained one by one, not as a sweep.
     runs = [{name: each} for name, each in trainings.items()] if _MODELS.value else [trainings]
 
     def compiled(target: chips.Target) -> list[programs.Compiled]:

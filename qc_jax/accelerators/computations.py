@@ -88,7 +88,7 @@ def compile_one(target: Target, name: str, rows: int) -> Compiled:
         try:
             with topology.quiet():
                 program = jax.jit(function).lower(*shapes).compile()
-        except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
+        except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
             return dataclasses.replace(made, reason=why_not(error, there))
         seconds = time.perf_counter() - start
         bare = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), args)

@@ -155,7 +155,7 @@ def _compile(
                 parallel=devices.parallel,
             )
             program = Program(stack, devices, jax.eval_shape(stack.first_states))
-    except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
+    except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
         return dataclasses.replace(made, reason=why_not(error, memory))
     seconds = time.perf_counter() - start
     return _measured(target, made, stack, devices, program, seconds)

@@ -60,10 +60,10 @@ function cardsOf(row) {
   const source = `${made.method ?? made.engine ?? ABOUT.data}`;
   const orbital = HAS_ORBITALS
     ? [
-      card("Levels and electrons", { id: "levels", save: () => saveLevels(row),
+      card("Levels", { id: "levels", save: () => saveLevels(row),
         words: "Bars are coloured by each atom's share; an arrow is one electron, a pale one a part. Point at a level for its numbers." },
       levelDiagram(row)),
-      card("Energy along the bond", { id: "curve", save: () => saveCurve(row),
+      card("Energy curve", { id: "curve", save: () => saveCurve(row),
         words: `Mermin free energy by tight binding at ${curveOf(row).length} distances, from that at the bond length; smooth tables.` },
       energyCurve(row)),
     ]
