@@ -1,5 +1,6 @@
 """The command `qc-jax NAME …`: what `python -m experiments.NAME …` is in a clone."""
 
+import importlib
 import importlib.util
 import os
 import runpy
@@ -38,11 +39,12 @@ def main() -> None:
         known = ", ".join(SCRIPTS)
         print(f"error: unknown command {name!r}; choose one of: {known}", file=sys.stderr)
         sys.exit(2)
+    package = next(each for each in _PACKAGES if importlib.util.find_spec(each))
+    importlib.import_module(package)  # sets OpenBLAS's threads, before NumPy loads it
     from qc_jax.runs import cli  # JAX comes with it
 
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for --config.model=my_module:Model
-    package = next(each for each in _PACKAGES if importlib.util.find_spec(each))
     sys.argv = [f"qc-jax {name}", *words]
     with cli.told():
         runpy.run_module(f"{package}.{name}", run_name="__main__", alter_sys=True)
