@@ -25,8 +25,8 @@ class Builder(ArrayRecordBuilder):
     name = "quantum_canvas"
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {  # noqa: RUF012 (TFDS reads a plain attribute)
-        "1.2.0": "Configurations ptbp and ptbp_curves are computed by qc_jax; the authors' file is "
-        "published.",
+        "1.2.0": "Configurations ptbp, ptbp_exact and ptbp_curves are computed by qc_jax; the "
+        "authors' file is published.",
         "1.1.0": "Feature `row`; configurations ptbp and gfn2_xtb_curves.",
         "1.0.0": "Initial release.",
     }
@@ -39,6 +39,11 @@ class Builder(ArrayRecordBuilder):
         tfds.core.BuilderConfig(
             name="gfn2_xtb",
             description="GFN2-xTB pairs of 73 elements, relaxed; made from the installed qc_jax.",
+        ),
+        tfds.core.BuilderConfig(
+            name="ptbp_exact",
+            description="As ptbp, with converged atoms and integrals; made from the installed "
+            "qc_jax.",
         ),
         tfds.core.BuilderConfig(
             name="published",

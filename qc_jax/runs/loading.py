@@ -1,5 +1,6 @@
 """Open trained models: the directory of a run, a packed file, or a model of the package."""
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -72,9 +73,7 @@ def load(path: str | os.PathLike) -> SavedRun:
 def _unpacked(found: packed.Packed) -> SavedRun:
     """Return a packed model as a run, of which optimizer and schedule are gone."""
     model, result = found.config.architecture(), found.result
-    sample = models.sample(found.config.canvas_size)
-    expected = jax.eval_shape(lambda: model.init(jax.random.key(0), sample))
-    if _shapes(expected) != _shapes(found.variables):
+    if _expected(model, found.config.canvas_size) != _shapes(found.variables):
         raise InputError(f"packed model: expected weights of {found.config.model.name}, got others")
     statistics = jax.tree.map(jnp.asarray, found.variables)
     params = statistics.pop("params")
@@ -103,6 +102,13 @@ def _unpacked(found: packed.Packed) -> SavedRun:
         seconds=result["seconds"],
         result=result,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _expected(model: models.Architecture, canvas_size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's weights; once for the members of an ensemble."""
+    sample = models.sample(canvas_size)
+    return _shapes(jax.eval_shape(lambda: model.init(jax.random.key(0), sample)))
 
 
 def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -114,3 +114,20 @@ def test_every_orbital_of_its_convention_is_there(table):
     assert (held[:, ORBITAL_L == 3] == 0).all()
     aluminium = (table.atomic_numbers == 13).any(axis=1) & (table.atomic_numbers[:, 0] == 13)
     assert (table.populations[aluminium, 0][:, ORBITAL_L == 2] == 0).all()
+
+
+def test_the_exact_form_beside_it(table):
+    """The same pairs with the same options but for the form; few of them differ by much."""
+    exact = open_table("ptbp_exact")
+    expected = json.loads(json.dumps(made_by(Options(form="exact").create())))
+    del expected["version"]
+    assert {key: exact.provenance[key] for key in expected} == expected
+    assert list(exact.names) == list(table.names) and not exact.left_out
+    off = {
+        name: np.nanquantile(np.abs(exact.targets[name] - table.targets[name]), (0.5, 0.95))
+        for name in ("e_homo_ev", "total_energy_ev", "distance_ang", "q_absmean")
+    }
+    assert off["e_homo_ev"] == pytest.approx((0.0054, 0.045), rel=0.05)
+    assert off["total_energy_ev"] == pytest.approx((0.0165, 0.184), rel=0.05)
+    assert off["distance_ang"] == pytest.approx((0.0027, 0.027), rel=0.05)
+    assert off["q_absmean"] == pytest.approx((0.0014, 0.0084), rel=0.05)
