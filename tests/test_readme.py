@@ -166,7 +166,7 @@ def test_ci_runs_lint_types_the_readmes_command_and_slow_tests(ci):
         "python -m pytest  []",
         "timeout --kill-after=30 1800 python -m pytest -m slow --tb=short  []",
         "pip install -q -e .[tpu]  []",
-        "timeout --kill-after=30 1800 python -m pytest -m slow "
+        "timeout --kill-after=30 900 python -m pytest -m slow "
         "tests/accelerators/test_compilers.py --tb=short  []",
     ]
 
