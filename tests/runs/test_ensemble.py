@@ -114,7 +114,7 @@ def test_scripts(members, run_python, tmp_path):
     assert out.read_text().startswith("name,distance_ang,e_homo_ev_predicted,e_homo_ev_half_width")
     evaluate = ("-m", "experiments.evaluate", f"--workdir={paths}")
     shown = run_python(*evaluate, f"--out={tmp_path / 'scored'}")
-    assert shown.returncode == 0 and "ensemble of 3 on 267 test rows" in shown.stdout, shown.stderr
+    assert shown.returncode == 0 and "ensemble of 3 on 268 test rows" in shown.stdout, shown.stderr
     scored = json.loads((tmp_path / "scored" / "ensemble.json").read_text())
     for coverage in ensembles.COVERAGES:
         assert f"coverage_{100 * coverage:.0f}" in scored["test"]["e_homo_ev"]
