@@ -12,8 +12,8 @@ Without a distance a pair stands at the bond length of the table that the model 
 reference is the table's label, which is known at that bond length alone; the test MAE says how far
 the model was off on pairs that it had not seen. Several --workdir, of trainings that differ in
 their seed but not in their --config.split_seed, predict their mean and an interval about it that
-holds 80 % of labels. --workdir may also be the file of a packed model, or the name of one that
-comes with the package. The data are not opened.
+holds 80 % of labels, for pairs at the table's bond lengths. --workdir may also be the file of a
+packed model, or the name of one that comes with the package. The data are not opened.
 """
 
 import csv
@@ -90,12 +90,14 @@ def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
         return
     (row,), run = rows, ensemble.members[0]
     reference, widths = row.get("reference"), row.get("half_width")
-    tested, leaked = (run.result.get(key, {}) for key in ("test", "leaked_by"))
+    leaked, tested = run.result.get("leaked_by", {}), run.result.get("test", {})
+    if len(ensemble.members) > 1:
+        tested = ensemble.score()["test"] if run.pairs is not None else {}  # of the mean
     lines = [
         (
             f"{key} †" if leaked.get(key) else key,
             _text(value),
-            *(() if widths is None else (_text(widths[key]),)),
+            *(() if widths is None else (number(width) if (width := widths[key]) else "-",)),
             number(tested[key]["mae"]) if key in tested else "-",
             "-" if reference is None else _text(reference[key]),
             target(key).unit,

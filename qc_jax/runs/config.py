@@ -366,7 +366,7 @@ def _typed(cls: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, An
 
 
 # Fields that cards of pairs do not show, as they are of larger structures or of saved runs.
-_NOT_OF_PAIRS = ("schema", "split_seed", "neighbor_cutoff", "train_rows", "stream", "image_weights")
+_NOT_OF_PAIRS = ("schema", "neighbor_cutoff", "train_rows", "stream", "image_weights")
 
 
 def published(

@@ -65,9 +65,8 @@ class Ensemble:
             raise InputError(f"expected a list of trained models, got {runs!r}")
         self.members = tuple(one if isinstance(one, SavedRun) else load(one) for one in runs)
         first = self.members[0]
-        for name in first.targets:
-            if target(name).is_class:
-                raise InputError(f"{name}: expected a number, got a class, which has no interval")
+        if len(self.members) > 1:
+            self._check_numbers()
         for one in self.members[1:]:
             for what, ours, theirs in (
                 ("targets", first.targets, one.targets),
@@ -80,6 +79,16 @@ class Ensemble:
                         f"{first.path or first.config.model.name}; members are trained with one "
                         "--config.split_seed and different --config.seed"
                     )
+
+        seeds = [one.settings.seed for one in self.members]
+        if len(set(seeds)) < len(seeds):
+            shown = ", ".join(map(str, seeds))
+            raise InputError(f"expected members of different --config.seed, got {shown}")
+
+    def _check_numbers(self) -> None:
+        for name in self.targets:
+            if target(name).is_class:
+                raise InputError(f"{name}: expected a number, got a class, which has no interval")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -113,6 +122,7 @@ class Ensemble:
         Raises:
           InputError: coverage is none, or no validation row is known.
         """
+        self._check_numbers()
         if not 0 < coverage < 1:
             raise InputError(f"coverage: expected a number between 0 and 1, got {coverage}")
         factors = []
@@ -148,6 +158,7 @@ class Ensemble:
         Raises:
           InputError: no validation or test row is known.
         """
+        self._check_numbers()
         what, labels = _rows(self.members[0], "test")
         estimate = self.predict(what)
         with warnings.catch_warnings():

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from qc_jax.chem.elements import pair_name
 from qc_jax.data import files
 from qc_jax.data.atoms import Structure
@@ -77,7 +79,8 @@ def _asked(word: str, distance: float | None, where: str) -> Asked:
 def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     """Return a row a pair: its name, distance, predictions, and the table's labels where known.
 
-    Several members also give 'half_width', of intervals that hold `COVERAGE` of labels.
+    Several members also give 'half_width', of intervals that hold `COVERAGE` of labels; None for a
+    pair that does not stand at the table's bond length, where no interval was tested.
 
     Raises:
       InputError: the members do not know a pair.
@@ -91,7 +94,8 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
         if len(ensemble.members) > 1:
             widths = ensemble.half_width(estimate, COVERAGE)
             for row, width in zip(rows, widths, strict=True):
-                row["half_width"] = by_target(run, width)
+                known = "reference" in row
+                row["half_width"] = by_target(run, width if known else np.full(len(width), np.nan))
         found |= zip(group, rows, strict=True)
     return [found[one] for one in asked]
 

@@ -1,5 +1,6 @@
 """Checkpoints of PyTorch: what is in them, and what they say of their model and its labels."""
 
+import json
 import math
 import os
 import re
@@ -16,7 +17,7 @@ from qc_jax import models
 from qc_jax.data import files
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
-from qc_jax.errors import InputError, choose
+from qc_jax.errors import InputError, choose, expect_fields
 from qc_jax.runs import building
 from qc_jax.runs.config import published
 from qc_jax.runs.saved import SavedRun
@@ -24,6 +25,7 @@ from qc_jax.train.state import State, init
 
 # Where a state dict may stand in a checkpoint.
 _STATE_DICTS = ("model_state_dict", "state_dict", "model")
+_ABOUT = "about"  # the array of an .npz that says as JSON what the published trainer's files say
 # What is published under a name that is another model's here.
 PUBLISHED_AS = {"egnn": "gcn"}
 
@@ -75,7 +77,8 @@ def read(path: str) -> Checkpoint:
         kind = f"an empty {type(whole).__name__}" if whole == {} else type(whole).__name__
         raise InputError(f"{path}: expected a state dict, got {kind}")
     if all(hasattr(value, "shape") for value in whole.values()):
-        return Checkpoint(path, whole, {}, sha256)
+        weights = {name: value for name, value in whole.items() if name != _ABOUT}
+        return Checkpoint(path, weights, _about(path, whole), sha256)
     for key in _STATE_DICTS:
         if isinstance(whole.get(key), Mapping):
             about = {other: value for other, value in whole.items() if other != key}
@@ -90,8 +93,9 @@ def write(path: str, run: SavedRun) -> None:
     """Write a run's weights by the names of its model's PyTorch reference.
 
     Args:
-      path: ends in '.npz', arrays by name; or in '.pt', then PyTorch writes the dict of the
-        published trainer, with model, target and the range of the labels.
+      path: ends in '.npz', arrays by name, and as JSON in 'about' the model, its target and the
+        range of the labels; or in '.pt', then PyTorch writes the dict of the published trainer,
+        which says the same.
       run: a trained model.
 
     Raises:
@@ -99,32 +103,40 @@ def write(path: str, run: SavedRun) -> None:
         published one, PyTorch is missing, or the file cannot be written.
     """
     weights = models.to_torch(run.model, run.variables)
-    if path.endswith(".npz"):
-        files.write_npz(path, weights)
-        return
     if np.any(run.scaler.log):
-        raise InputError("expected labels scaled by their range, got logarithms; write an .npz")
+        raise InputError("expected labels scaled by their range, got logarithms")
+    hyper_parameters = run.config.model.hyper_parameters
+    low, high = (np.asarray(end, np.float64).tolist() for end in (run.scaler.low, run.scaler.high))
+    about = {
+        "model_type": run.config.model.name,
+        "model_config": {key: _plain(value) for key, value in hyper_parameters.items()},
+        "target": ",".join(run.targets),
+        "normalization_stats": {"min": low, "max": high},
+    }
+    if path.endswith(".npz"):
+        files.write_npz(path, {**weights, _ABOUT: np.array(json.dumps(about))})
+        return
     try:
         import torch
     except ModuleNotFoundError as error:
         raise InputError(
             f"{path}: writing it needs PyTorch (pip install torch==2.13.0); an .npz does not"
         ) from error
-    config = run.config
-    checkpoint = {
-        "model_state_dict": {name: torch.from_numpy(value) for name, value in weights.items()},
-        "model_type": config.model.name,
-        "model_config": {
-            key: _plain(value) for key, value in config.model.hyper_parameters.items()
-        },
-        "target": ",".join(run.targets),
-        "normalization_stats": {
-            "min": np.asarray(run.scaler.low, np.float64).tolist(),
-            "max": np.asarray(run.scaler.high, np.float64).tolist(),
-        },
-    }
+    tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
     with files.atomic_write(path) as partial:
-        torch.save(checkpoint, partial)
+        torch.save({_STATE_DICTS[0]: tensors, **about}, partial)
+
+
+def _about(path: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an .npz of `write` says of its model; nothing of another."""
+    if _ABOUT not in arrays:
+        return {}
+    try:
+        found = json.loads(str(arrays[_ABOUT]))
+    except ValueError as error:
+        raise InputError(f"{path}: {_ABOUT}: expected JSON: {error}") from error
+    expect_fields(f"{path}: {_ABOUT}", found, {})
+    return found
 
 
 def _read_torch(path: str) -> Any:

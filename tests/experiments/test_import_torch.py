@@ -192,16 +192,22 @@ def test_a_published_checkpoint(folder, weights, reference, run_python, tmp_path
 
 
 def test_what_export_writes_comes_back(imported, run_python, tmp_path):
-    """--format=torch of the run, imported again: the same tensors and predictions."""
-    out = tmp_path / "weights.npz"
+    """--format=torch of the run, imported again: the same tensors, range and errors."""
+    out, again = tmp_path / "weights.npz", tmp_path / "again"
     export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
     done = run_python(*export, f"--out={out}")
     assert done.returncode == 0, done.stderr
     first = imported[0].parent / "weights.npz"
     with np.load(out) as written, np.load(first) as before:
-        assert set(written.files) == set(before.files)
+        assert set(written.files) == {*before.files, "about"}
         for name in before.files:
             np.testing.assert_allclose(written[name], before[name], rtol=1e-6, err_msg=name)
+    table = imported[0].parent / "table.npz"
+    given = (f"--checkpoint={out}", *CARD, f"--config.data={table}", "--target=softness_evinv")
+    done = run_python(*SCRIPT, *given, f"--workdir={again}")
+    assert done.returncode == 0, done.stderr
+    both = [json.loads((path / "result.json").read_text()) for path in (imported[0], again)]
+    assert both[1]["test"]["softness_evinv"]["mae"] == both[0]["test"]["softness_evinv"]["mae"]
     refused = run_python(*export, f"--out={tmp_path / 'weights.txt'}")
     assert refused.returncode == 2 and "expected a file that ends in .npz or .pt" in refused.stderr
 

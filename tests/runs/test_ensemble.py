@@ -8,6 +8,7 @@ import qc_jax
 from qc_jax import Ensemble
 from qc_jax.errors import InputError
 from qc_jax.runs import ensemble as ensembles
+from qc_jax.runs import queries
 
 
 def trained(seed, target="e_homo_ev", split=1):
@@ -77,16 +78,33 @@ def test_bad_input(members):
         Ensemble([])
     with pytest.raises(InputError, match=r"gcn: expected the split of gcn; .*split_seed"):
         Ensemble([members[0], trained(1, split=2)])
+    with pytest.raises(InputError, match=r"expected members of different --config.seed, got 1, 1"):
+        Ensemble([members[0], members[0]])
     with pytest.raises(InputError, match="expected the targets of gcn"):
         Ensemble([members[0], trained(1, target="e_lumo_ev")])
     with pytest.raises(InputError, match="coverage: expected a number between 0 and 1, got 80"):
         Ensemble(members).half_width(Ensemble(members).predict("Ag_Al"), 80)
 
 
-def test_a_class_has_no_interval(small_table):
-    run = qc_jax.fit(qc_jax.create("pair_mean"), qc_jax.prepare(small_table, "metal_like"))
-    with pytest.raises(InputError, match="metal_like: expected a number, got a class"):
-        Ensemble([run])
+def test_intervals_are_of_relaxed_pairs(members):
+    """At another distance nobody has tested them."""
+    asked = [queries.Asked("Ag_Al", None), queries.Asked("C_O", None)]
+    for row in queries.answer(Ensemble(members), asked):
+        assert row["half_width"]["e_homo_ev"] > 0
+    pairs = qc_jax.prepare(qc_jax.open_table("gfn2_xtb"), "e_homo_ev", seed=1, train_fraction=0.1)
+    model = qc_jax.create("geometry_only", hidden=4)
+    far = [qc_jax.fit(model, pairs, qc_jax.TrainConfig(epochs=1, seed=seed)) for seed in (1, 2)]
+    (row,) = queries.answer(Ensemble(far), [queries.Asked("Ag_Al", 4.0)])
+    assert row["half_width"] == {"e_homo_ev": None} and "reference" not in row
+
+
+def test_one_member_may_be_a_classifier():
+    task = qc_jax.prepare(qc_jax.open_table("ptbp"), "metal_like", train_fraction=0.1)
+    ensemble = Ensemble([qc_jax.fit(qc_jax.create("pair_mean"), task)])
+    estimate = ensemble.predict("Ag_Al")
+    assert 0 <= estimate.mean[0, 0] <= 1
+    with pytest.raises(InputError, match="got a class, which has no interval"):
+        ensemble.half_width(estimate)
 
 
 def test_without_validation_rows(members):
@@ -114,7 +132,7 @@ def test_scripts(members, run_python, tmp_path):
     assert out.read_text().startswith("name,distance_ang,e_homo_ev_predicted,e_homo_ev_half_width")
     evaluate = ("-m", "experiments.evaluate", f"--workdir={paths}")
     shown = run_python(*evaluate, f"--out={tmp_path / 'scored'}")
-    assert shown.returncode == 0 and "ensemble of 3 on 267 test rows" in shown.stdout, shown.stderr
+    assert shown.returncode == 0 and "ensemble of 3 on 268 test rows" in shown.stdout, shown.stderr
     scored = json.loads((tmp_path / "scored" / "ensemble.json").read_text())
     for coverage in ensembles.COVERAGES:
         assert f"coverage_{100 * coverage:.0f}" in scored["test"]["e_homo_ev"]
