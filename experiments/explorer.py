@@ -52,10 +52,13 @@ def _make(out: Path) -> None:
     with Bar(name="tight binding") as bar:
         found = contents.build(table, bar, symbols, _WORKDIR.value or (), _LEVELS.value)
     cli.make_out(out)
+    replaced = ", in place of the one before" if (out / writing.NAME).exists() else ""
     path = writing.write(found, out)
     size = path.stat().st_size / 1e6
     pairs = found.about["places"]["base"]["atoms"]["shape"][0]
-    print(f"{path}: {pairs} pairs, {size:.1f} MB; open it in a browser")
+    print(f"{path}: {pairs} pairs, {size:.1f} MB{replaced}; open it in a browser")
+    for sentence in found.about["not_shown"]:
+        print(sentence)
     if _SERVE.value:
         _serve(out)
 

@@ -70,7 +70,9 @@ def _write_cube(out: pathlib.Path, pairs: list[list[str]], size: int) -> None:
         raise InputError(f"--pairs: a cube file is of one pair, got {len(pairs)}")
     found = cubes.cube("_".join(pairs[0]), str(_CHANNEL.value), size)
     cubes.write(out, found)
-    electrons = f"; {found.integral:.3f} electrons in it" if found.channel == "density" else ""
+    electrons = ""
+    if found.channel == "density":
+        electrons = f"; {found.integral:.3f} of {found.electrons:g} electrons in it"
     print(f"{found.channel} at {size}³ points, {found.spacing:.3f} bohr apart{electrons}: {out}")
 
 

@@ -25,6 +25,8 @@ from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters
 from qc_jax.train.steps import Steps
 
+MAX_ROWS, MAX_ATOMS = 100_000_000, 10_000  # of `parse_size`; their numbers are counted in memory
+
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
@@ -244,12 +246,16 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return the rows and atoms of 'ROWSxATOMS'.
 
     Raises:
-      InputError: it is of another form, or too small to be split.
+      InputError: it is of another form, too small to be split, or too large.
     """
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     rows, atoms = map(int, match.groups()) if match else (0, 0)
     if rows < 36 or atoms < 1:
         raise InputError(f"expected ROWSxATOMS, at least 36x1, got {text!r}")
+    if rows > MAX_ROWS or atoms > MAX_ATOMS:
+        raise InputError(
+            f"expected ROWSxATOMS of at most {MAX_ROWS}x{MAX_ATOMS}, got {rows}x{atoms}"
+        )
     return rows, atoms
 
 

@@ -12,6 +12,7 @@ from qc_jax.canvas import densities
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 from qc_jax.data import files
+from qc_jax.dftb.parameters import parameters
 from qc_jax.errors import InputError, choose
 
 MAX_SIZE = 256  # 134 MB of numbers
@@ -34,6 +35,7 @@ class Cube(NamedTuple):
       origin: x, y and z of the first point, bohr.
       numbers: of the atoms.
       positions: bohr.
+      electrons: valence electrons of both atoms, of which the grid holds nearly all.
     """
 
     channel: str
@@ -42,6 +44,7 @@ class Cube(NamedTuple):
     origin: Float[np.ndarray, " 3"]
     numbers: tuple[int, ...]
     positions: Float[np.ndarray, "2 3"]
+    electrons: float
 
     @property
     def integral(self) -> float:
@@ -66,7 +69,8 @@ def cube(
       window: Å, length of each side.
 
     Raises:
-      InputError: no such pair or channel, or a number out of range.
+      InputError: no such pair or channel, a number out of range, or the LUMO of a pair whose
+        levels are all occupied.
       NotConverged: the charges do not settle.
 
     Example:
@@ -80,6 +84,8 @@ def cube(
         most = 4 * densities.WINDOW_ANG
         raise InputError(f"window: expected a length above 0, up to {most:g} Å, got {window!r}")
     radial, orbitals = densities.solve([pair], None if distance is None else np.array([distance]))
+    if channel.startswith("lumo") and not np.any(orbitals.amplitudes[0, 1]):
+        raise InputError(f"{channel} of {pair}: the basis has no empty level, so there is no LUMO")
     spacing = window / BOHR_ANG / size
     along = ((np.arange(size) + 0.5) * spacing - window / BOHR_ANG / 2).astype(np.float32)
     y, z = (axis.ravel() for axis in np.meshgrid(along, along, indexing="ij"))
@@ -90,14 +96,16 @@ def cube(
         return densities.at_points(orbitals, radial, *points, (channel,))[0, :, 0]
 
     values = np.asarray(jax.lax.map(plane, jnp.asarray(along))).reshape(size, size, size)
+    symbols = pair.split("_")
     half = float(orbitals.distance[0]) / 2
     return Cube(
         channel=channel,
         values=values * np.float32(_ATOMIC[densities.CHANNELS[channel]]),
         spacing=spacing,
         origin=np.full(3, along[0], np.float64),
-        numbers=tuple(element(symbol).atomic_number for symbol in pair.split("_")),
+        numbers=tuple(element(symbol).atomic_number for symbol in symbols),
         positions=np.array([[0, 0, -half], [0, 0, half]]),
+        electrons=sum(parameters(symbol).valence_electrons for symbol in symbols),
     )
 
 

@@ -89,6 +89,12 @@ def element(key: str | int) -> Element:
       InputError: no such element in the table (Z = 1 to 96).
     """
     found = _by_symbol().get(key) if isinstance(key, str) else _by_number().get(int(key))
+    if found is None and isinstance(key, str) and key.isdecimal():
+        number = _by_number().get(int(key)) if len(key) < 4 else None
+        hint = f"; {key} is {number.symbol!r}" if number else ""
+        raise InputError(
+            f"unknown element symbol {key!r}; expected H to Cm, written like 'Ag'{hint}"
+        )
     if found is None:
         what = f"symbol {key!r}" if isinstance(key, str) else f"atomic number {key}"
         raise InputError(f"unknown element {what}; expected H to Cm, written like 'Ag', or 1 to 96")

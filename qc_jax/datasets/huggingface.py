@@ -69,7 +69,7 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
         )
     directory = Path(directory)
     (directory / "data").mkdir()
-    license_name = license_name or _license(table)
+    license_name = license_name or license_of(table)
     split = splits.random_split(len(table), SPLIT_SEED)
     sizes, written = {}, {}
     for part, rows in split.parts().items():
@@ -89,7 +89,8 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
     _write_card(table, directory, sizes, described, license_name, name)
 
 
-def _license(table: PairTable) -> str:
+def license_of(table: PairTable) -> str:
+    """Return the licence of a table, as the hub calls it; 'unknown' of one's own."""
     if table.opened_as in SHIPPED:
         return "apache-2.0"
     return "cc-by-4.0" if table.opened_as.startswith("published:") else "unknown"

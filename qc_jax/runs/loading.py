@@ -42,6 +42,8 @@ def load(path: str | os.PathLike) -> SavedRun:
       True
     """
     expect("path", path, (str, os.PathLike), "the directory of a run")
+    if not os.fspath(path):
+        raise InputError("expected the directory of a run or a model's name, got an empty name")
     if os.fspath(path).endswith(".npz"):
         return _unpacked(packed.read(path))
     if not os.path.exists(path):
@@ -55,6 +57,8 @@ def load(path: str | os.PathLike) -> SavedRun:
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():
         raise InputError(f"{workdir.path} is not a whole run: it holds no {RECORD}")
+    result = workdir.result() or {}
+    _check_unchanged(workdir, config, result)
     record = Record.read(workdir.path / RECORD, len(config.target_names))
     pairs = workdir.path / PAIRS
     model = config.architecture()
@@ -65,9 +69,27 @@ def load(path: str | os.PathLike) -> SavedRun:
         record=record,
         pairs=Pairs.read(pairs, len(config.target_names)) if pairs.exists() else None,
         path=workdir.path,
-        seconds=(result := workdir.result() or {}).get("seconds", {}),
+        seconds=result.get("seconds", {}),
         result=result,
     )
+
+
+def _check_unchanged(workdir: Workdir, config: RunConfig, result: Mapping[str, Any]) -> None:
+    """Raise InputError where config.json says other than the result that was written beside it."""
+    for field, key, now in (
+        ("target or targets", "targets", list(config.target_names)),
+        ("data", "dataset", config.data),
+        ("data_fingerprint", "data_fingerprint", config.data_fingerprint),
+    ):
+        if key in result and result[key] != now:
+            raise InputError(
+                f"{workdir.path / 'config.json'}: {field}: expected {_listed(result[key])}, as in "
+                f"result.json, got {_listed(now)}; it was changed after training"
+            )
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _unpacked(found: packed.Packed) -> SavedRun:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore
 from absl import logging as absl_logging
 
 from qc_jax.errors import InputError
@@ -18,6 +19,7 @@ from qc_jax.train.state import State
 
 # What orbax raises on a checkpoint that is not whole.
 _DAMAGE = (AttributeError, ValueError, KeyError, TypeError, OSError)
+_ARRAY = b"/.zarray"  # a key of each, behind its name
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -118,6 +120,7 @@ class Checkpoints:
         for path in pathlib.Path(self._directory, str(epoch)).rglob("*"):
             if not (path.is_file() or path.is_dir()):  # orbax waits for ever at a named pipe
                 raise OSError(f"{path.name} is no file")
+        _check_arrays(os.path.join(self._directory, str(epoch), "default"))
         there, asked = _shapes(self._manager.item_metadata(epoch).tree), _shapes(like)
         for name in sorted(there.keys() | asked.keys()):
             if there.get(name) != asked.get(name):
@@ -154,6 +157,19 @@ def _write_alone(process: int) -> None:
     handler = ocp.type_handlers.ArrayHandler(primary_host=process, use_replica_parallel=False)
     ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
     absl_logging.set_verbosity(verbosity)
+
+
+def _check_arrays(path: str) -> None:
+    """Raise ValueError where an array of a checkpoint, or their index, cannot be read.
+
+    Orbax would find it too, but raises a bare Exception; and it reads all arrays at once and closes
+    its event loop at the first error, so that every later one is printed with a traceback.
+    """
+    spec = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{path}/"}}
+    for key in tensorstore.KvStore.open(spec).result().list().result():
+        if key.endswith(_ARRAY):
+            array = {**spec, "path": key.removesuffix(_ARRAY).decode() + "/"}
+            tensorstore.open({"driver": "zarr", "kvstore": array}).result().read().result()
 
 
 def _copies(processes: Iterable[int]) -> jax.sharding.Sharding:

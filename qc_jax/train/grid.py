@@ -17,9 +17,9 @@ import numpy as np
 
 from qc_jax.data import files
 from qc_jax.errors import InputError
-from qc_jax.train import loop
-from qc_jax.train.parallel import Described, Devices
-from qc_jax.train.program import CompileCache, Program
+from qc_jax.train import loop, steps
+from qc_jax.train.parallel import Devices, bytes_of
+from qc_jax.train.program import CompileCache
 from qc_jax.train.stack import Stack, Training, static_signature
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
@@ -143,14 +143,35 @@ def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> in
     on_cpu = devices is None and jax.default_backend() == "cpu"
     if devices is None:
         devices = Devices(settings.parallel, len(trainings), settings.batch_size)
-    alone = Described("replicas", 1, settings.batch_size, [devices.first])
-    each = Program(stack, alone, jax.eval_shape(stack.first_states)).bytes
+    each = _bytes_of_one(stack, devices.first)
     if math.isnan(each):
         return len(trainings)
     most = int(PART_OF_MEMORY * devices.memory() / max(each, 1))
     if on_cpu:
         most = min(most, _ON_CPU)
     return min(len(trainings), max(1, most) * devices.num_replica_groups)
+
+
+def _bytes_of_one(stack: Stack, device: jax.Device) -> float:
+    """Return memory that a stack of one takes on a device, by XLA's account; NaN where it has none.
+
+    Compiles by jit: in a run of several processes `jax.pmap` lowers arrays only, no shapes.
+    """
+    place = jax.sharding.SingleDeviceSharding(device)
+
+    def describe(leaf):
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=place)
+
+    shapes = jax.tree.map(
+        describe,
+        (
+            *(jax.eval_shape(stack.first_states), np.ones(1, bool), stack.replicas),
+            *(stack.structures, stack.slopes),
+        ),
+    )
+    function = steps.stacked(steps.Steps(stack.model, stack.settings).epoch, 1)
+    return bytes_of(jax.jit(function, donate_argnums=0).lower(*shapes).compile())
 
 
 def fit_grid(

@@ -6,6 +6,8 @@ Without `join` there is one process, which is the first, and nothing here waits.
 import contextlib
 import itertools
 import re
+import socket
+import time
 from collections.abc import Iterator
 
 import jax
@@ -16,6 +18,7 @@ from orbax.checkpoint import multihost
 from qc_jax.errors import InputError
 
 _WEEK = 7 * 24 * 3600
+_AGAIN_SECONDS = 0.2
 _MEETINGS = itertools.count()
 
 # What JAX says when the cause is another process.
@@ -58,6 +61,8 @@ def join(
         raise InputError(
             f"expected dead_after and join_within above 0 s, got {dead_after} and {join_within}"
         )
+    if coordinator is not None and process:
+        _wait_for(coordinator, join_within)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     # SIGTERM is the script's to handle.
     jax.config.update("jax_enable_preemption_service", False)
@@ -79,6 +84,28 @@ def join(
         raise InputError(
             f"the processes did not come together within {join_within} s: {first_line}"
         ) from error
+
+
+def _wait_for(coordinator: str, seconds: float) -> None:
+    """Wait until the first process listens; JAX would end this one by SIGABRT if it never does.
+
+    Raises:
+      InputError: it does not in time.
+    """
+    host, _, port = coordinator.rpartition(":")
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), max(left, 0.1)).close()
+            return
+        except (OSError, OverflowError) as error:  # no such host or port, or nobody there yet
+            if left < _AGAIN_SECONDS:
+                raise InputError(
+                    f"the processes did not come together within {seconds} s: nobody listens at "
+                    f"{coordinator} ({error}); expected process 0 there"
+                ) from error
+        time.sleep(_AGAIN_SECONDS)
 
 
 def leave() -> None:

@@ -160,3 +160,9 @@ def test_structures_of_any_number(trainings):
 def test_bad_sizes(text):
     with pytest.raises(InputError, match=f"expected ROWSxATOMS, at least 36x1, got '{text}'"):
         programs.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999x9999", "100000001x5", "100x10001", "9" * 30 + "x2"])
+def test_sizes_beyond_the_limit(text):
+    with pytest.raises(InputError, match=f"at most {programs.MAX_ROWS}x{programs.MAX_ATOMS}, got"):
+        programs.parse_size(text)

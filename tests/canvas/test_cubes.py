@@ -13,7 +13,7 @@ def hydrogen():
 
 def test_electrons_and_sections(hydrogen):
     """All electrons are in it; half way between two of its planes lies the image's."""
-    assert hydrogen.integral == pytest.approx(2, abs=2e-3)
+    assert hydrogen.integral == pytest.approx(2, abs=2e-3) and hydrogen.electrons == 2
     values = hydrogen.values
     for other in (values[::-1], values[:, ::-1], values[:, :, ::-1], values.swapaxes(0, 1)):
         np.testing.assert_allclose(values, other, rtol=1e-4, atol=1e-8)
@@ -57,5 +57,7 @@ def test_bad_input(tmp_path, hydrogen):
             cubes.cube("H_H", **arguments)
     with pytest.raises(InputError, match="pairs: expected names like C_O, got 'CO'"):
         cubes.cube("CO")
+    with pytest.raises(InputError, match="lumo of He_He: the basis has no empty level"):
+        cubes.cube("He_He", "lumo", distance=2.0)
     with pytest.raises(InputError, match="cannot be written"):
         cubes.write(tmp_path / "nowhere" / "h2.cube", hydrogen)

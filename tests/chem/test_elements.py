@@ -93,6 +93,13 @@ def test_unknown_elements_are_named(key):
         elements.element(key)
 
 
+def test_digits_for_a_symbol_are_told_which_it_is():
+    with pytest.raises(InputError, match=r"symbol '47'; expected H to Cm, .*; 47 is 'Ag'$"):
+        elements.element("47")
+    with pytest.raises(InputError, match=r"symbol '970'; expected H to Cm, written like 'Ag'$"):
+        elements.element("970")
+
+
 def test_the_73_elements_of_gfn2():
     symbols = elements.GFN2_SYMBOLS
     assert len(symbols) == len(set(symbols)) == 73

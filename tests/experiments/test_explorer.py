@@ -20,6 +20,9 @@ def test_a_page_beside_a_report(tmp_path):
     done = run(f"--out={tmp_path}", "--elements=H,O", "--nolevels")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r".*explorer\.html: 3 pairs, 0\.\d MB; open it in a browser\n", done.stdout)
+    again = run(f"--out={tmp_path}", "--elements=H,O", "--nolevels")
+    assert "explorer.html: 3 pairs, 0." in again.stdout
+    assert " MB, in place of the one before; open it" in again.stdout
     assert '<a href="report.html">' in (tmp_path / "explorer.html").read_text()
     assert '<a href="explorer.html">' in (tmp_path / "report.html").read_text()
 

@@ -78,12 +78,17 @@ def test_folders_for_the_hub(saved, run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(out)) == ["README.md", "croissant.json", "data"]
     assert (out / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: cc0-1.0\n")
+    assert "license" not in done.stdout
     out = tmp_path / "model"
     flags = ("--format=huggingface", "--workdir=tight_binding/ptbp", f"--out={out}")
     done = run_python(*SCRIPT, *flags)
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(out)) == ["README.md", "model.npz"]
     assert (out / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: apache-2.0\n")
+    out = tmp_path / "unnamed"
+    done = run_python(*SCRIPT, "--format=huggingface", f"--data={saved}", f"--out={out}")
+    assert done.stdout.startswith("license: 'unknown' in the card; name it by --license")
+    assert (out / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: unknown\n")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_cube_file(run_python, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("density at 40³ points, 0.567 bohr apart; ")
     assert abs(float(done.stdout.split("; ")[1].split()[0]) - 7) < 0.3
+    assert " of 7 electrons in it: " in done.stdout
     with open(out) as file:
         assert read_cube(file)["atoms"].get_chemical_formula() == "HO"
     done = run_python("-m", "experiments.gallery", *given, "--pairs=H_O,C_O")

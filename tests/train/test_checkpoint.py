@@ -106,6 +106,24 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path, damage, caplog):
         assert_equal(checkpoints.latest(state(0)), state(33))
 
 
+@pytest.mark.parametrize("folder", ["d", "ocdbt.process_0/d"])
+@pytest.mark.parametrize("damage", ["half", "garbage"])
+def test_one_damaged_file(tmp_path, folder, damage):
+    """The index of the arrays, or their values, which are files of their own where large."""
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1, size=9000))
+    largest = max((tmp_path / "1/default" / folder).iterdir(), key=lambda file: file.stat().st_size)
+    there = largest.read_bytes()
+    rest = b"" if damage == "half" else np.random.default_rng(0).bytes(len(there) // 2)
+    largest.write_bytes(there[: len(there) // 2] + rest)
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(InputError, match=f"{tmp_path}/1: damaged: ") as raised,
+    ):
+        checkpoints.latest(state(1, size=9000))
+    assert "\n" not in str(raised.value)
+
+
 def test_an_unfinished_checkpoint_does_not_count(tmp_path):
     """What a kill leaves: orbax writes under another name until all is there."""
     save(tmp_path, 1)

@@ -101,6 +101,7 @@ def like_of(folder):
         (("host", 2, 0), "coordinator: expected HOST:PORT, got 'host'"),
         (("host:1", 2, 2), "process: expected 0 to 1, got 2"),
         (("host:1", 2, -1), "process: expected 0 to 1, got -1"),
+        (("localhost:1", 2, 1, 30, 1), "within 1 s: nobody listens at localhost:1"),
         (("host:1", 2, 0, 0), "expected dead_after and join_within above 0 s, got 0 and 300"),
     ],
 )

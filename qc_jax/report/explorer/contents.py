@@ -85,6 +85,9 @@ def build(
         }
     if not len(table):
         raise InputError(f"{table.opened_as}: expected pairs to show, got none")
+    shown = [name for name in TARGETS if name in table.targets]
+    not_shown = predictions.not_shown(models, shown)
+    models = [model for model in models if set(model.targets) & set(shown)]
     reason = orbitals.why_not(table) if levels else "They were left out by --nolevels."
     packed = {"base": _base(table, models)}
     if not reason:
@@ -102,9 +105,9 @@ def build(
         "left_out": left_out,
         "targets": [
             {**dataclasses.asdict(TARGETS[name]), "leaked_by": list(TARGETS[name].leaked_by)}
-            for name in TARGETS
-            if name in table.targets
+            for name in shown
         ],
+        "not_shown": not_shown,
         "models": [
             {
                 "name": model.name,

@@ -82,6 +82,25 @@ def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
     return [*found, *element_constants(table, found)]
 
 
+def not_shown(models: Sequence[Model], shown: Sequence[str]) -> list[str]:
+    """Return a sentence for each model with targets that the page does not show.
+
+    Args:
+      models: of `collect`.
+      shown: targets of the page.
+    """
+    sentences = []
+    for model in models:
+        left = [name for name in model.targets if name not in shown]
+        if left:
+            verb, them = ("are", "they are") if len(left) > 1 else ("is", "it is")
+            sentences.append(
+                f"{', '.join(left)} of {model.name} ({model.about}) {verb} not shown: the page "
+                f"shows quantities of the table, and {them} none, like every class"
+            )
+    return sentences
+
+
 def of_ensemble(table: PairTable, ensemble: Ensemble, name: str) -> Model:
     """Return the mean of an ensemble for the pairs of its table, with its intervals."""
     members = len(ensemble.members)

@@ -6,7 +6,7 @@ import pytest
 import qc_jax
 from qc_jax.data import splits
 from qc_jax.errors import InputError
-from qc_jax.report.explorer import predictions
+from qc_jax.report.explorer import contents, predictions
 from qc_jax.runs import packed, sources
 from qc_jax.runs.ensemble import Ensemble
 from tests.report import planted
@@ -62,6 +62,18 @@ def test_a_run_predicts_all_pairs(gfn2, tmp_path):
     np.testing.assert_allclose(model.predicted, run.predict([str(n) for n in gfn2.names]))
     with pytest.raises(InputError, match="expected a model of ptbp, got one of gfn2_xtb"):
         predictions.of_workdir(sources.open_table("ptbp"), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_class_is_told_not_to_be_shown(gfn2, tmp_path):
+    task = qc_jax.prepare(gfn2, "metal_like", train_fraction=0.1)
+    settings = qc_jax.TrainConfig(epochs=1)
+    qc_jax.fit(qc_jax.create("geometry_only"), task, settings).save(tmp_path / "run")
+    found = contents.build(gfn2, lambda *_: None, ["H", "O"], [str(tmp_path / "run")], levels=False)
+    (sentence,) = found.about["not_shown"]
+    assert sentence.startswith("metal_like of geometry_only (trained in run; random split, seed 42")
+    assert "is not shown: the page shows quantities" in sentence
+    assert "geometry_only" not in [model["name"] for model in found.about["models"]]
 
 
 def test_a_benchmark_has_its_test_pairs(gfn2, tmp_path):

@@ -87,7 +87,7 @@ function start() {
     `${COUNT.toLocaleString("en")} pairs of ${COVERED.length} elements · ${ABOUT.data}`;
   document.getElementById("footer").textContent =
     `qc_jax ${ABOUT.version}, ${ABOUT.date}; data ${ABOUT.data} (${ABOUT.fingerprint}). `
-    + `${MODELS.map((one) => `${one.name}: ${one.about}.`).join(" ")}`;
+    + [...MODELS.map((one) => `${one.name}: ${one.about}`), ...ABOUT.not_shown].map((one) => `${one}.`).join(" ");
   document.getElementById("names").append(...NAMES.map((name) => html("option", { value: name.replace("_", " ") })));
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
