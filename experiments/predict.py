@@ -27,7 +27,7 @@ from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, packed, queries
-from qc_jax.runs.ensemble import Ensemble
+from qc_jax.runs.ensemble import COVERAGE, Ensemble
 
 _BESIDE = 6  # pairs in one table, beside each other
 
@@ -105,7 +105,7 @@ def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
         for key, value in row["predicted"].items()
     ]
     at = f" at {row['distance_ang']:.3f} Å" if "distance_ang" in row else ""
-    sure = () if widths is None else (f"± ({queries.COVERAGE:.0%})",)
+    sure = () if widths is None else (f"± ({COVERAGE:.0%})",)
     heads = ("target", "predicted", *sure, "test MAE", "reference", "unit")
     show(row["name"] + at, heads, lines)
     if any(leaked.get(key) for key in row["predicted"]):

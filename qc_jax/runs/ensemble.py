@@ -26,6 +26,7 @@ from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun
 
 COVERAGES = (0.5, 0.8, 0.95)
+COVERAGE = 0.8  # of intervals where one is shown
 
 
 class Estimate(NamedTuple):
@@ -101,14 +102,19 @@ class Ensemble:
         Raises:
           InputError: As there.
         """
+        return _estimate(self._predict_each(what, distance))
+
+    def _predict_each(
+        self, what: Any, distance: float | None = None
+    ) -> list[Float[np.ndarray, "structures targets"]]:
         found = [self.members[0].predict(what, distance)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the first has said how it is out of the domain
             found += [one.predict(what, distance) for one in self.members[1:]]
-        return Estimate(np.mean(found, axis=0), np.std(found, axis=0))
+        return found
 
     def half_width(
-        self, estimate: Estimate, coverage: float = 0.8
+        self, estimate: Estimate, coverage: float = COVERAGE
     ) -> Float[np.ndarray, "structures targets"]:
         """Return half the width of intervals about the mean, in the targets' units.
 
@@ -160,10 +166,8 @@ class Ensemble:
         """
         self._check_numbers()
         what, labels = _rows(self.members[0], "test")
-        estimate = self.predict(what)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            alone = [np.abs(one.predict(what) - labels) for one in self.members]
+        each = self._predict_each(what)
+        estimate, alone = _estimate(each), [np.abs(one - labels) for one in each]
         errors = np.abs(estimate.mean - labels)
         widths = {coverage: self.half_width(estimate, coverage) for coverage in COVERAGES}
         tested = {}
@@ -197,6 +201,10 @@ class _Calibration(NamedTuple):
 
     scores: list[np.ndarray]
     floor: Float[np.ndarray, " targets"]
+
+
+def _estimate(each: Sequence[Float[np.ndarray, "structures targets"]]) -> Estimate:
+    return Estimate(np.mean(each, axis=0), np.std(each, axis=0))
 
 
 def _parts(run: SavedRun) -> tuple[tuple[str, ...], ...]:

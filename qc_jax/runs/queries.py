@@ -13,7 +13,6 @@ from qc_jax.errors import InputError
 from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.saved import SavedRun
 
-COVERAGE = 0.8  # of the intervals that are shown
 _SAME_ANG = 5e-4  # a label of the table is that of a pair at this distance from its bond length
 
 
@@ -79,8 +78,8 @@ def _asked(word: str, distance: float | None, where: str) -> Asked:
 def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
     """Return a row a pair: its name, distance, predictions, and the table's labels where known.
 
-    Several members also give 'half_width', of intervals that hold `COVERAGE` of labels; None for a
-    pair that does not stand at the table's bond length, where no interval was tested.
+    Several members also give 'half_width', of intervals that hold `ensemble.COVERAGE` of labels;
+    None for a pair that does not stand at the table's bond length, where no interval was tested.
 
     Raises:
       InputError: the members do not know a pair.
@@ -92,7 +91,7 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
         run = ensemble.members[0]
         rows = [_about(run, one, row) for one, row in zip(group, estimate.mean, strict=True)]
         if len(ensemble.members) > 1:
-            widths = ensemble.half_width(estimate, COVERAGE)
+            widths = ensemble.half_width(estimate)
             for row, width in zip(rows, widths, strict=True):
                 known = "reference" in row
                 row["half_width"] = by_target(run, width if known else np.full(len(width), np.nan))
@@ -109,7 +108,7 @@ def of_structure(ensemble: Ensemble, name: str, structure: Structure) -> dict[st
     run, estimate = ensemble.members[0], ensemble.predict(structure)
     row: dict[str, Any] = {"name": name, "predicted": by_target(run, estimate.mean[0])}
     if len(ensemble.members) > 1:
-        row["half_width"] = by_target(run, ensemble.half_width(estimate, COVERAGE)[0])
+        row["half_width"] = by_target(run, ensemble.half_width(estimate)[0])
     return row
 
 

@@ -21,6 +21,7 @@ from qc_jax.engines.engine import Progress
 from qc_jax.errors import InputError, choose
 from qc_jax.report.explorer import orbitals, predictions
 from qc_jax.report.explorer.packing import blob
+from qc_jax.runs import ensemble
 
 SIZE = 32  # pixels along each side of a canvas
 # Name in the page → matplotlib's: all are told apart by colour-blind readers, too.
@@ -118,7 +119,7 @@ def build(
             for model in models
         ],
         "parts": list(predictions.PARTS),
-        "coverage": predictions.COVERAGE,
+        "coverage": ensemble.COVERAGE,
         "canvas": {
             "size": SIZE,
             "channels": list(CHANNELS),

@@ -16,12 +16,10 @@ from qc_jax.evaluate import baselines
 from qc_jax.report import leaderboard, source
 from qc_jax.runs import loading, packed, results
 from qc_jax.runs.ensemble import Ensemble
-from qc_jax.runs.saved import SavedRun
 
 # Codes of `Model.parts`, in the page's words.
 PARTS = ("train", "validation", "test")
 NO_PART = 255
-COVERAGE = 0.8  # of intervals
 CONSTANTS = "element constants"
 _SEED = 42  # of the published protocol
 _FEWEST = 10  # pairs that a split parts
@@ -38,7 +36,7 @@ class Model:
       predicted: [N, T] in the targets' units, NaN where nothing is known.
       parts: [N, T] where the pair was in that target's split: an index of `PARTS`, or `NO_PART`.
       leaked_by: inputs of the model that give a target away, by target; without the others.
-      half_width: [N, T] of intervals that hold `COVERAGE` of the labels; None where not known.
+      half_width: [N, T] of intervals, `ensemble.COVERAGE`; None where not known.
     """
 
     name: str
@@ -71,7 +69,8 @@ def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
     found = []
     shipped = Ensemble(packed.DEFAULT)
     if _same(table, shipped.members[0].config.data_fingerprint):
-        found.append(of_ensemble(table, shipped, packed.DEFAULT[0]))
+        about = f"the mean of {len(shipped.members)} trainings, which comes with the package"
+        found.append(of_ensemble(table, shipped, packed.DEFAULT[0], about))
     for path in workdirs:
         found += of_workdir(table, path)
     names = [model.name for model in found]
@@ -101,26 +100,26 @@ def not_shown(models: Sequence[Model], shown: Sequence[str]) -> list[str]:
     return sentences
 
 
-def of_ensemble(table: PairTable, ensemble: Ensemble, name: str) -> Model:
-    """Return the mean of an ensemble for the pairs of its table, with its intervals."""
-    members = len(ensemble.members)
-    about = f"the mean of {members} trainings, which comes with the package"
-    model = of_run(table, ensemble.members[0], name, about)
-    rows = np.flatnonzero(np.isfinite(model.predicted).any(axis=1))
-    estimate = ensemble.predict([str(one) for one in table.names[rows]])
-    predicted, width = np.full((2, *model.predicted.shape), np.nan)
-    predicted[rows], width[rows] = estimate.mean, ensemble.half_width(estimate, COVERAGE)
-    return dataclasses.replace(model, predicted=predicted, half_width=width)
+def of_ensemble(table: PairTable, ensemble: Ensemble, name: str, about: str) -> Model:
+    """Return what an ensemble, or a single run, says of its table's pairs at their bond lengths.
 
-
-def of_run(table: PairTable, run: SavedRun, name: str, about: str) -> Model:
-    """Return the predictions of a run for the pairs of its table, at their bond lengths."""
+    Args:
+      table: each pair once.
+      ensemble: several members give intervals.
+      name: that the page shows.
+      about: where it comes from, in words.
+    """
+    run = ensemble.members[0]
     parts = _parts(table, run.split)
-    known = run.pairs is not None and np.isin(table.names, run.pairs.names)
     predicted = np.full((len(table), len(run.targets)), np.nan)
+    width = np.full_like(predicted, np.nan) if len(ensemble.members) > 1 else None
+    known = run.pairs is not None and np.isin(table.names, run.pairs.names)
     rows = np.flatnonzero(known)
     if len(rows):
-        predicted[rows] = run.predict([str(one) for one in table.names[rows]])
+        estimate = ensemble.predict([str(one) for one in table.names[rows]])
+        predicted[rows] = estimate.mean
+        if width is not None:
+            width[rows] = ensemble.half_width(estimate)
     leaked = {key: inputs for key, inputs in run.result.get("leaked_by", {}).items() if inputs}
     seed = run.config.train.seed
     return Model(
@@ -130,6 +129,7 @@ def of_run(table: PairTable, run: SavedRun, name: str, about: str) -> Model:
         predicted,
         np.repeat(parts[:, None], len(run.targets), axis=1),
         leaked,
+        width,
     )
 
 
@@ -147,7 +147,7 @@ def of_workdir(table: PairTable, path: str | os.PathLike) -> list[Model]:
                 f"{path}: expected a model of {table.opened_as}, got one of {run.config.data}"
             )
         about = f"trained in {os.path.basename(os.path.abspath(path))}"
-        return [of_run(table, run, run.config.model.name, about)]
+        return [of_ensemble(table, Ensemble([run]), run.config.model.name, about)]
     found = source.read(path)
     models = []
     for key, frame in leaderboard.sections(found.frame).items():
