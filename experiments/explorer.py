@@ -17,6 +17,7 @@ from pathlib import Path
 
 from qc_jax.data.table import DEFAULT
 from qc_jax.errors import InputError
+from qc_jax.report import links
 from qc_jax.report.explorer import contents, writing
 from qc_jax.runs import cli, sources
 from qc_jax.runs.progress import Bar
@@ -42,7 +43,7 @@ def main(_: list[str]) -> None:
             _make(Path(folder))
         return
     out = Path(_OUT.value)
-    writing.check_out(out)
+    links.check_out(out)
     _make(out)
 
 

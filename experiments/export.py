@@ -84,8 +84,7 @@ def main(_: list[str]) -> None:
         else:
             cli.make_out(pathlib.Path(out))
             ours = "apache-2.0" if _WORKDIR.value in packed.index() else ""
-            model_card.write(run, out, _LICENSE.value or ours)
-            _tell_license(_LICENSE.value or ours)
+            _tell_license(model_card.write(run, out, _LICENSE.value or ours))
         print(f"{_WORKDIR.value} packed: {out}, {_size(out) / 1e6:.2f} MB")
         return
     if form in ("model", "torch"):
@@ -98,15 +97,13 @@ def main(_: list[str]) -> None:
         from qc_jax.datasets import huggingface  # imports TFDS
 
         cli.make_out(pathlib.Path(out))
-        license_name = _LICENSE.value or huggingface.license_of(table)
-        huggingface.write(table, out, license_name)
-        _tell_license("" if license_name == "unknown" else license_name)
+        _tell_license(huggingface.write(table, out, _LICENSE.value))
     seconds = time.monotonic() - start
     print(f"{len(table)} pairs: {out}, {_size(out) / 1e6:.2f} MB in {seconds:.1f} s")
 
 
 def _tell_license(name: str) -> None:
-    if not name:
+    if name == "unknown":
         print("license: 'unknown' in the card; name it by --license, like --license=mit")
 
 

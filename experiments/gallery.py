@@ -16,7 +16,7 @@ import pathlib
 
 import numpy as np
 
-from qc_jax.canvas import CHANNELS, densities
+from qc_jax.canvas import CHANNELS
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.table import DEFAULT, open_table
 from qc_jax.errors import InputError
@@ -28,7 +28,7 @@ _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of th
 _OUT = FLAGS.string("out", None, "The picture, .png; or .cube.", required=True)
 _DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
 _IMAGES = FLAGS.enum("images", "canvas", ("canvas", "densities", "cube"), "What is drawn.")
-_CHANNEL = FLAGS.enum("channel", "density", list(densities.CHANNELS), "Of --images=cube.")
+_CHANNEL = FLAGS.string("channel", "density", "Of --images=cube; a wrong one is answered by all.")
 _SIZE = FLAGS.integer("size", None, "Pixels a side: 32 of a canvas, 192 of densities, 80 a cube.")
 _SIZES = {"canvas": 32, "densities": 192, "cube": 80}
 

@@ -49,11 +49,7 @@ def main(_: list[str]) -> None:
         print(f"{package}: {rows:,} rows, {size / 1e6:.2f} MB")
         return
     out = Path(_OUT.value or os.path.join(_WORKDIR.value or ".", "report"))
-    pages = (out / links.REPORT, out / links.EXPLORER)
-    if out.is_dir() and any(out.iterdir()) and not any(path.exists() for path in pages):
-        raise InputError(
-            f"--out: {out} holds other files; expected an empty or new directory, or a report's"
-        )
+    links.check_out(out)
     cli.make_out(out)
     project = source.packaged()
     if own is None and project is not None:

@@ -50,7 +50,7 @@ _LICENSES = {
 _CROISSANT_TYPES = {"i": "sc:Integer", "f": "sc:Float", "O": "sc:Text"}
 
 
-def write(table: PairTable, directory: str | os.PathLike, license_name: str = "") -> None:
+def write(table: PairTable, directory: str | os.PathLike, license_name: str = "") -> str:
     """Write data/PART-00000-of-00001.parquet, croissant.json and, at last, README.md.
 
     Args:
@@ -58,6 +58,9 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
       directory: an empty one.
       license_name: as the hub calls it, like 'cc-by-4.0'; '' is that of a table that ships with
         the package or of the authors' file, and 'unknown' of others.
+
+    Returns:
+      The licence that the card names.
 
     Raises:
       InputError: the table lacks a label, or a file cannot be written.
@@ -69,7 +72,7 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
         )
     directory = Path(directory)
     (directory / "data").mkdir()
-    license_name = license_name or license_of(table)
+    license_name = license_name or _license_of(table)
     split = splits.random_split(len(table), SPLIT_SEED)
     sizes, written = {}, {}
     for part, rows in split.parts().items():
@@ -87,9 +90,10 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
     croissant = _croissant(table, directory, written, described, license_name, name)
     files.write_json(directory / CROISSANT, croissant)
     _write_card(table, directory, sizes, described, license_name, name)
+    return license_name
 
 
-def license_of(table: PairTable) -> str:
+def _license_of(table: PairTable) -> str:
     """Return the licence of a table, as the hub calls it; 'unknown' of one's own."""
     if table.opened_as in SHIPPED:
         return "apache-2.0"

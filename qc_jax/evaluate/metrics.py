@@ -8,6 +8,12 @@ from qc_jax.data.targets import target
 # What is told of each kind of target, the error that models are ordered by first.
 REGRESSION = ("mae", "rmse", "median_ae", "r2")
 CLASSIFICATION = ("mae", "accuracy", "balanced_accuracy", "auroc", "cross_entropy")
+# What they are called in tables.
+WORDS = {
+    **{"mae": "MAE", "rmse": "RMSE", "median_ae": "median error", "r2": "R²"},
+    **{"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auroc": "AUROC"},
+    "cross_entropy": "cross-entropy",
+}
 # A probability of 0 that was wrong would cost endlessly much.
 _LEAST = 1e-7
 

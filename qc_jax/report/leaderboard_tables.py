@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data.targets import target as about
+from qc_jax.evaluate.metrics import WORDS
 from qc_jax.report import leaderboard, published
 from qc_jax.report.layout import Cell, Column, Group, Table, number, spread
 from qc_jax.runs import results
@@ -64,12 +65,6 @@ _CLASSES = (
     "of the training pairs, and a constant an element. Behind balanced accuracy and AUROC stands "
     "the 95 % interval by bootstrap over the test pairs, the mean over the seeds of both ends."
 )
-_HEADS = {
-    "median_ae": "median error",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-}
 
 
 def _shown(target: str) -> tuple[str, ...]:
@@ -148,7 +143,8 @@ def _pivot(
 
 def _head(target: str, metric: str) -> Column:
     unit = about(target).error_unit if metric in ("mae", "median_ae") else ""
-    return Column(_HEADS.get(metric, target), unit)
+    own = metric in _shown(target)[1:]
+    return Column(WORDS[metric] if own else target, unit)
 
 
 def _whose(label: str, whose: str, parts: Sequence[Any]) -> str:

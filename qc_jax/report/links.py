@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from qc_jax.data import files
+from qc_jax.errors import InputError
 
 REPORT, EXPLORER = "report.html", "explorer.html"
 # Page → the other one, and the comment in its text where a link to that is to stand.
@@ -12,6 +13,19 @@ _OTHERS = {
     EXPLORER: (REPORT, "Report"),
 }
 _PLACE = "<!-- link to the other page -->"
+
+
+def check_out(out: Path) -> None:
+    """Raise InputError unless a directory is new, empty, an explorer's or a report's."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise InputError(f"--out: expected a directory, got the file {out}")
+    if any(out.iterdir()) and not any((out / name).exists() for name in _OTHERS):
+        raise InputError(
+            f"--out: {out} holds other files; expected an empty or new directory, or one with "
+            f"{EXPLORER} or {REPORT}"
+        )
 
 
 def join(out: str | os.PathLike) -> None:

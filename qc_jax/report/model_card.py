@@ -9,29 +9,31 @@ from typing import Any
 from qc_jax.data import hub
 from qc_jax.data.table import SHIPPED
 from qc_jax.data.targets import target
+from qc_jax.evaluate import metrics
 from qc_jax.report.tables import number
 from qc_jax.runs import packed
 from qc_jax.runs.saved import SavedRun
 
 MODEL = "model.npz"
 _ASIDE = ("sweep", "data", "data_dir")  # fields that say nothing, or where files were
-_CLASS_METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "cross_entropy": "cross-entropy",
-}
 _HUB_METRICS = {"regression": ("mae", "rmse"), "classification": ("accuracy",)}
-_METRICS = {"mae": "MAE", "rmse": "RMSE", "median_ae": "median error", "r2": "R²"}
+# What the card tells; of classes the error rate is 1 less the accuracy.
+_TOLD = {
+    "regression": metrics.REGRESSION,
+    "classification": tuple(one for one in metrics.CLASSIFICATION if one != "mae"),
+}
 
 
-def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -> None:
+def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -> str:
     """Write model.npz, which `qc_jax.load` opens, and README.md.
 
     Args:
       run: a trained model.
       directory: an empty one.
       license_name: as the hub calls it, like 'mit'; '' is 'unknown'.
+
+    Returns:
+      The licence that the card names.
 
     Raises:
       InputError: a file cannot be written, or the run has no scores and its data are gone.
@@ -43,7 +45,7 @@ def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -
     names = [*run.targets, *(name for name in result["test"] if name not in run.targets)]
     result["test"] = {name: result["test"][name] for name in names}
     result["dataset"] = result["dataset"] if result["dataset"] in SHIPPED else "own data"
-    fields = {
+    fields: dict[str, Any] = {
         "license": license_name or "unknown",
         "library_name": "qc_jax",
         "tags": ["chemistry", "quantum-chemistry", "jax", run.config.model.name],
@@ -51,6 +53,7 @@ def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -
         "model-index": [{"name": run.config.model.name, "results": _results(result)}],
     }
     hub.write_card(directory / "README.md", fields, _text(run, result))
+    return fields["license"]
 
 
 def _results(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +69,7 @@ def _results(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "metrics": [
                 {
                     "type": metric,
-                    "name": _with_unit((_METRICS | _CLASS_METRICS)[metric], name),
+                    "name": _with_unit(metrics.WORDS[metric], name),
                     "value": errors[metric],
                 }
                 for metric in _HUB_METRICS[target(name).kind]
@@ -91,14 +94,14 @@ def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
     name, sizes = run.config.model.name, result["split_sizes"]
     additive = next(rule for rule in result["baselines"] if rule != "training_median")
     tables = []
-    for kind, told in (("regression", _METRICS), ("classification", _CLASS_METRICS)):
-        first = next(iter(told))
+    for kind, told in _TOLD.items():
+        first = metrics.WORDS[told[0]]
         rows = [
             (
                 f"`{one}`",
                 *(number(errors[metric]) for metric in told),
                 *(
-                    number(result["baselines"][rule][one][first])
+                    number(result["baselines"][rule][one][told[0]])
                     for rule in ("training_median", additive)
                 ),
                 *(target(one).unit or "–", ", ".join(result["leaked_by"][one]) or "–"),
@@ -106,8 +109,9 @@ def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
             for one, errors in result["test"].items()
             if target(one).kind == kind
         ]
-        heads = ("target", *told.values(), f"{told[first]} of training median")
-        heads += (f"{told[first]} of {additive.replace('_', ' ')}", "unit", "leaked by")
+        words = (metrics.WORDS[metric] for metric in told)
+        heads = ("target", *words, f"{first} of training median")
+        heads += (f"{first} of {additive.replace('_', ' ')}", "unit", "leaked by")
         tables += [hub.table(heads, rows)] if rows else []
     known = run.domain
     elements = "" if known is None else f"Elements that it has seen: {', '.join(known.elements)}."

@@ -78,7 +78,6 @@ def _training(path: Path, config: dict[str, Any], kept: Predictions | None) -> d
     workdir, asked = Workdir(path, writes=False), RunConfig.from_dict(config)
     result, about = workdir.result() or {}, sweep.about(path.name, config)
     record = Record.read(path / RECORD, len(kept.targets))
-    split_seed = asked.train.seed if asked.split_seed < 0 else asked.split_seed
     predicted = {}
     for column, target in enumerate(kept.targets):
         known = np.isfinite(kept.true[:, column])
@@ -89,7 +88,7 @@ def _training(path: Path, config: dict[str, Any], kept: Predictions | None) -> d
     return {
         "seed": asked.train.seed,
         "split": asked.split,
-        "split_seed": split_seed,
+        "split_seed": asked.seed_of_split,
         "split_fingerprint": split_fingerprint(record.split),
         "targets": list(kept.targets),
         "missing_labels": asked.missing_labels,

@@ -133,7 +133,7 @@ def _prepare(
     table: PairTable | Structures, config: RunConfig, model: models.Architecture | None
 ) -> Task:
     fields = {name: getattr(config, name) for name in SPEC}
-    seed = config.train.seed if config.split_seed < 0 else config.split_seed
+    seed = config.seed_of_split
     if isinstance(table, Structures):
         _require_usual(fields, _OF_PAIRS, "pairs")
         task = _of_structures(config, table, model, seed)

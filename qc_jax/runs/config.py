@@ -239,6 +239,11 @@ class RunConfig:
         for name in self.target_names:
             target(name)
 
+    @property
+    def seed_of_split(self) -> int:
+        """Return the seed that the split is drawn with."""
+        return self.train.seed if self.split_seed < 0 else self.split_seed
+
     @functools.cached_property
     def target_names(self) -> tuple[str, ...]:
         """Return the targets by their names.

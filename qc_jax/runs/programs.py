@@ -22,11 +22,12 @@ def keep() -> None:
     where = files.cache_directory("programs")
     if where is None or jax.config.values["jax_compilation_cache_dir"]:
         return
+    where /= _machine()
     try:
-        (where / _machine()).mkdir(parents=True, exist_ok=True)
+        where.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    jax.config.update("jax_compilation_cache_dir", str(where / _machine()))
+    jax.config.update("jax_compilation_cache_dir", str(where))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
     jax.config.update("jax_compilation_cache_max_size", _BYTES)
 

@@ -116,15 +116,21 @@ def write(path: str, run: SavedRun) -> None:
     if path.endswith(".npz"):
         files.write_npz(path, {**weights, _ABOUT: np.array(json.dumps(about))})
         return
+    torch = _torch(path, "writing")
+    tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
+    with files.atomic_write(path) as partial:
+        torch.save({_STATE_DICTS[0]: tensors, **about}, partial)
+
+
+def _torch(path: str, doing: str) -> Any:
+    """Return the module torch, which few need."""
     try:
         import torch
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{path}: writing it needs PyTorch (pip install torch==2.13.0); an .npz does not"
+            f"{path}: {doing} it needs PyTorch (pip install torch==2.13.0); an .npz does not"
         ) from error
-    tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
-    with files.atomic_write(path) as partial:
-        torch.save({_STATE_DICTS[0]: tensors, **about}, partial)
+    return torch
 
 
 def _about(path: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,12 +147,7 @@ def _about(path: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_torch(path: str) -> Any:
     """What `torch.save` wrote, if it is made of tensors, numbers and words."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{path}: reading it needs PyTorch (pip install torch==2.13.0); an .npz does not"
-        ) from error
+    torch = _torch(path, "reading")
     # The published trainer keeps its validation errors as NumPy's numbers, under a module name
     # that depends on NumPy's version.
     scalar: Any = np.float64(0).__reduce__()[0]

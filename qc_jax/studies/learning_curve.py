@@ -23,8 +23,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         configs |= trainings.protocol(
             asked, f"{percent} %", suffix, 100 * fraction, train_fraction=fraction
         )
-    there, made = trainings.find(asked, configs)
-    return made + [row for found in there for row in found.rows(asked.study)]
+    return trainings.rows(asked, configs)
 
 
 def show(frame: pd.DataFrame) -> None:

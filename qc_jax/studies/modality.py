@@ -46,8 +46,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
             configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
         else:
             configs |= trainings.protocol(one, setting)
-    there, made = trainings.find(asked, configs)
-    return made + [row for found in there for row in found.rows(asked.study)]
+    return trainings.rows(asked, configs)
 
 
 def show(frame: pd.DataFrame) -> None:

@@ -26,8 +26,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
     for size in SIZES:
         fields = {"canvas_size": size, "early_stopping_patience": _NEVER}
         configs |= trainings.protocol(asked, f"{size} pixels", f"-canvas{size}", size, **fields)
-    there, made = trainings.find(asked, configs)
-    return made + [row for found in there for row in found.rows(asked.study)]
+    return trainings.rows(asked, configs)
 
 
 def show(frame: pd.DataFrame) -> None:

@@ -134,6 +134,12 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
     return there, rows
 
 
+def rows(asked: Asked, configs: Mapping[str, Wanted]) -> list[dict[str, Any]]:
+    """Those of results.csv of trainings, made where they are missing; see `find`."""
+    there, made = find(asked, configs)
+    return made + [row for found in there for row in found.rows(asked.study)]
+
+
 def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dict[str, str]]:
     """The trainings that have ended well, and of each other one the reason."""
     there, missing = [], {}

@@ -7,7 +7,6 @@ from pathlib import Path
 import jinja2
 
 from qc_jax.data import files
-from qc_jax.errors import InputError
 from qc_jax.report import links
 from qc_jax.report.explorer.contents import Contents
 from qc_jax.report.explorer.packing import script_json
@@ -37,20 +36,6 @@ def render(contents: Contents) -> str:
         about=script_json(contents.about),
         blobs=contents.blobs,
     )
-
-
-def check_out(out: Path) -> None:
-    """Raise InputError unless a directory is new, empty, an explorer's or a report's."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"--out: expected a directory, got the file {out}")
-    own = [name for name in (links.EXPLORER, links.REPORT) if (out / name).exists()]
-    if any(out.iterdir()) and not own:
-        raise InputError(
-            f"--out: {out} holds other files; expected an empty or new directory, or one with "
-            f"{links.EXPLORER} or {links.REPORT}"
-        )
 
 
 def write(contents: Contents, out: str | os.PathLike) -> Path:
