@@ -15,7 +15,7 @@ from qc_jax.accelerators.programs import Compiled, why_not
 from qc_jax.canvas import FEATURES, densities, render
 from qc_jax.canvas.orbitals import FORMS, KNOTS, ORBITALS, PRODUCTS, Orbitals
 from qc_jax.dftb import convergence
-from qc_jax.train.parallel import bytes_of
+from qc_jax.train.parallel import bytes_of, shapes_of
 
 # What is compiled, with its arguments or their shapes.
 _Computation = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -81,9 +81,7 @@ def compile_one(target: Target, name: str, rows: int) -> Compiled:
     place = jax.sharding.SingleDeviceSharding(chip)
     with jax.enable_x64(wide):
         function, args = COMPUTATIONS[name](rows)
-        shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), args
-        )
+        shapes = shapes_of(args, sharding=place)
         start = time.perf_counter()
         try:
             with topology.quiet():
@@ -91,8 +89,7 @@ def compile_one(target: Target, name: str, rows: int) -> Compiled:
         except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
             return dataclasses.replace(made, reason=why_not(error, there))
         seconds = time.perf_counter() - start
-        bare = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), args)
-        counted = jax.jit(function).lower(*bare).cost_analysis() or {}
+        counted = jax.jit(function).lower(*shapes_of(args)).cost_analysis() or {}
     work = hlo.step(hlo.parse(program.as_text() or ""), 1)
     operations = float(counted.get("flops", 0.0))
     return dataclasses.replace(

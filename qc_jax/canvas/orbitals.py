@@ -88,7 +88,7 @@ def solve(
         raise InputError("pairs: expected names like C_O, got none")
     given = None if distances is None else _checked(names, distances)
     symbols = sorted({symbol for pair in names for symbol in pair})
-    max_l = {symbol: "p" for symbol in symbols if symbol in CONVENTIONS["published"]}
+    max_l = published_shells(symbols)
     kinds = sorted({(min(pair), max(pair)) for pair in names})
     kt = convergence.kt_of(_TEMPERATURE)
     with jax.enable_x64(True), jax.debug_nans(False):
@@ -101,8 +101,7 @@ def solve(
             where = f"{bohr.ravel()[k] * GEOMETRY_ANG:.2f} Å"
             raise convergence.NotConverged(f"{_text(names[at[k]])}: no charges settle at {where}")
         rows = scan.take(two.build(names, found), at)
-        shells = [[found.shells[symbol].electrons for symbol in pair] for pair in names]
-        neutral = np.array(shells)[at] / (2 * np.arange(3) + 1)
+        neutral = of_free_atoms(names, found)[at]
         forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
     atoms = pseudo_atoms(symbols)
     radial = np.stack([_splines(atoms[s], found.shells[s].max_l) for s in symbols])
@@ -111,6 +110,19 @@ def solve(
     shaped = [jnp.asarray(x, jnp.float32).reshape(*bohr.shape, *x.shape[1:]) for x in numbers]
     orbitals = Orbitals(jnp.asarray(elements, jnp.int32).reshape(*bohr.shape, 2), *shaped)
     return jnp.asarray(radial, jnp.float32), orbitals
+
+
+def published_shells(symbols: Sequence[str]) -> dict[str, str]:
+    """Return the highest shell of those elements that lack their d in the published dataset."""
+    return {symbol: "p" for symbol in symbols if symbol in CONVENTIONS["published"]}
+
+
+def of_free_atoms(
+    names: Sequence[tuple[str, str]], found: Parametrization
+) -> Float[np.ndarray, "pairs 2 3"]:
+    """Return the electrons of each orbital of both atoms of pairs, neutral and apart, by l."""
+    shells = [[found.shells[symbol].electrons for symbol in pair] for pair in names]
+    return np.array(shells) / (2 * np.arange(3) + 1)
 
 
 def _splines(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 12"]:
@@ -131,7 +143,7 @@ def _coefficients(
     excess: Float[np.ndarray, "n 2"],
     neutral: Float[np.ndarray, "n 2 3"],
     kt: float,
-) -> list[np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """Return forms, amplitudes and sides of `Orbitals`, `scan.LANES` rows at a time.
 
     Args:
@@ -142,13 +154,10 @@ def _coefficients(
       neutral: electrons of each orbital of the neutral atoms, by l.
       kt: hartree.
     """
-    chunks = []
-    for start in range(0, len(distances), scan.LANES):
-        some = np.arange(start, min(start + scan.LANES, len(distances)))
-        lanes = scan.padded(some)
-        rows = scan.take((pairs, distances, excess, neutral), lanes)
-        chunks.append([np.asarray(x)[: len(some)] for x in _orbitals(*rows, found.tables, kt)])
-    return [np.concatenate(one) for one in zip(*chunks, strict=True)]
+    given = (pairs, distances, excess, neutral)
+    return scan.in_lanes(
+        len(distances), lambda lanes: _orbitals(*scan.take(given, lanes), found.tables, kt)
+    )
 
 
 @jax.jit

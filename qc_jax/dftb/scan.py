@@ -1,6 +1,6 @@
 """Everything of many pairs at given distances, as many at a time as a compiled program takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -30,6 +30,22 @@ def take(tree: Any, rows: np.ndarray) -> Any:
 def padded(rows: np.ndarray) -> np.ndarray:
     """Return the rows, the first one again until there are `LANES`."""
     return np.concatenate([rows, np.full(LANES - len(rows), rows[0])])
+
+
+def in_lanes(
+    count: int, run: Callable[[np.ndarray], Sequence[Any]]
+) -> tuple[Float[np.ndarray, "rows ..."], ...]:
+    """Return what a program gives for many rows, `LANES` at a time.
+
+    Args:
+      count: of the rows.
+      run: the program: rows, `LANES` of them, to arrays with as many.
+    """
+    chunks = []
+    for start in range(0, count, LANES):
+        some = np.arange(start, min(start + LANES, count))
+        chunks.append([np.asarray(x)[: len(some)] for x in run(padded(some))])
+    return tuple(np.concatenate(one) for one in zip(*chunks, strict=True))
 
 
 def scan(

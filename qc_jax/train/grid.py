@@ -18,7 +18,7 @@ import numpy as np
 from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.train import loop, steps
-from qc_jax.train.parallel import Devices, bytes_of
+from qc_jax.train.parallel import Devices, bytes_of, shapes_of
 from qc_jax.train.program import CompileCache
 from qc_jax.train.stack import Stack, Training, static_signature
 
@@ -157,19 +157,11 @@ def _bytes_of_one(stack: Stack, device: jax.Device) -> float:
 
     Compiles by jit: in a run of several processes `jax.pmap` lowers arrays only, no shapes.
     """
-    place = jax.sharding.SingleDeviceSharding(device)
-
-    def describe(leaf):
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
-        return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=place)
-
-    shapes = jax.tree.map(
-        describe,
-        (
-            *(jax.eval_shape(stack.first_states), np.ones(1, bool), stack.replicas),
-            *(stack.structures, stack.slopes),
-        ),
+    arguments = (
+        *(jax.eval_shape(stack.first_states), np.ones(1, bool), stack.replicas),
+        *(stack.structures, stack.slopes),
     )
+    shapes = shapes_of(arguments, sharding=jax.sharding.SingleDeviceSharding(device))
     function = steps.stacked(steps.Steps(stack.model, stack.settings).epoch, 1)
     return bytes_of(jax.jit(function, donate_argnums=0).lower(*shapes).compile())
 

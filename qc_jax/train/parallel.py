@@ -210,15 +210,28 @@ class Described(Devices):
 
     def put(self, stack: T) -> T:
         """Return the shapes [D, trainings of each device, ...] of arrays [R, ...], or of shapes."""
-        return self._shapes(stack, lambda leaf: (*self._places.shape, *leaf.shape[1:]))
+        return shapes_of(stack, lambda leaf: (*self._places.shape, *leaf.shape[1:]))
 
     def put_on_each(self, tree: T) -> T:
         """Return the shapes [D, ...] of arrays [...], or of shapes."""
-        return self._shapes(tree, lambda leaf: (len(self._devices), *leaf.shape))
+        return shapes_of(tree, lambda leaf: (len(self._devices), *leaf.shape))
 
-    def _shapes(self, tree: T, shape: Callable[[Any], tuple[int, ...]]) -> T:
-        def describe(leaf):
-            dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
-            return jax.ShapeDtypeStruct(shape(leaf), dtype)
 
-        return jax.tree.map(describe, tree)
+def shapes_of(
+    tree: T,
+    shape: Callable[[Any], tuple[int, ...]] = lambda leaf: leaf.shape,
+    sharding: jax.sharding.Sharding | None = None,
+) -> T:
+    """Return what a program is compiled for instead of arrays: shapes, with the types JAX gives.
+
+    Args:
+      tree: of arrays or shapes.
+      shape: of a leaf, where it is not its own.
+      sharding: where the arrays would be.
+    """
+
+    def describe(leaf):
+        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        return jax.ShapeDtypeStruct(shape(leaf), dtype, sharding=sharding)
+
+    return jax.tree.map(describe, tree)

@@ -13,7 +13,7 @@ from tests.experiments.kill_grid import lines, weights
 from tests.together import Ended, Together
 
 TRAIN = ("-m", "experiments.train", "--config=gcn:quick")
-DEAD_AFTER = 30  # s, of a process that a test kills; less, and waiting for a core is death
+DEAD_AFTER = 10  # s, of a process that a test kills
 SLOW_AFTER = 300  # of one that only waits for a core
 JOINED = (
     *("--distributed", "--coordinator={coordinator}", "--processes={processes}"),

@@ -191,36 +191,39 @@ def test_a_published_checkpoint(folder, weights, reference, run_python, tmp_path
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_what_export_writes_comes_back(imported, run_python, tmp_path):
+@pytest.fixture
+def exported_and_back(imported, run_python, tmp_path):
+    """Exports the run to a file of a name, imports that and compares the errors."""
+
+    def go(name):
+        out, again = tmp_path / name, tmp_path / "again"
+        export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
+        done = run_python(*export, f"--out={out}")
+        assert done.returncode == 0, done.stderr
+        table = imported[0].parent / "table.npz"
+        given = (f"--checkpoint={out}", *CARD, f"--config.data={table}", "--target=softness_evinv")
+        done = run_python(*SCRIPT, *given, f"--workdir={again}")
+        assert done.returncode == 0, done.stderr
+        both = [json.loads((path / "result.json").read_text()) for path in (imported[0], again)]
+        assert both[1]["test"]["softness_evinv"]["mae"] == both[0]["test"]["softness_evinv"]["mae"]
+        return out
+
+    return go
+
+
+def test_what_export_writes_comes_back(imported, exported_and_back, run_python, tmp_path):
     """--format=torch of the run, imported again: the same tensors, range and errors."""
-    out, again = tmp_path / "weights.npz", tmp_path / "again"
-    export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
-    done = run_python(*export, f"--out={out}")
-    assert done.returncode == 0, done.stderr
     first = imported[0].parent / "weights.npz"
-    with np.load(out) as written, np.load(first) as before:
+    with np.load(exported_and_back("again.npz")) as written, np.load(first) as before:
         assert set(written.files) == {*before.files, "about"}
         for name in before.files:
             np.testing.assert_allclose(written[name], before[name], rtol=1e-6, err_msg=name)
-    table = imported[0].parent / "table.npz"
-    given = (f"--checkpoint={out}", *CARD, f"--config.data={table}", "--target=softness_evinv")
-    done = run_python(*SCRIPT, *given, f"--workdir={again}")
-    assert done.returncode == 0, done.stderr
-    both = [json.loads((path / "result.json").read_text()) for path in (imported[0], again)]
-    assert both[1]["test"]["softness_evinv"]["mae"] == both[0]["test"]["softness_evinv"]["mae"]
+    export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
     refused = run_python(*export, f"--out={tmp_path / 'weights.txt'}")
     assert refused.returncode == 2 and "expected a file that ends in .npz or .pt" in refused.stderr
 
 
-def test_what_export_writes_says_what_it_is(imported, run_python, tmp_path):
+def test_what_export_writes_says_what_it_is(exported_and_back):
     """As the published trainer's files: how labels are scaled need not be said."""
     pytest.importorskip("torch")
-    out, again = tmp_path / "best_model.pt", tmp_path / "again"
-    export = ("-m", "experiments.export", "--format=torch", f"--workdir={imported[0]}")
-    assert run_python(*export, f"--out={out}").returncode == 0
-    table = imported[0].parent / "table.npz"
-    given = (f"--checkpoint={out}", *CARD, f"--config.data={table}", "--target=softness_evinv")
-    done = run_python(*SCRIPT, *given, f"--workdir={again}")
-    assert done.returncode == 0, done.stderr
-    both = [json.loads((path / "result.json").read_text()) for path in (imported[0], again)]
-    assert both[1]["test"]["softness_evinv"]["mae"] == both[0]["test"]["softness_evinv"]["mae"]
+    exported_and_back("best_model.pt")

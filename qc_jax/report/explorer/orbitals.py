@@ -112,7 +112,7 @@ def _of_batch(names: list[tuple[str, str]], lengths: Float[np.ndarray, " n"]) ->
     """Return `compute` of some pairs at distances in Å."""
     functions, orbitals = drawn.solve(["_".join(pair) for pair in names], lengths)
     symbols = _symbols(names)
-    max_l = {symbol: "p" for symbol in symbols if symbol in CONVENTIONS["published"]}
+    max_l = drawn.published_shells(symbols)
     kt = convergence.kt_of(_TEMPERATURE)
     distances = lengths[:, None] * RATIOS / GEOMETRY_ANG
     with jax.enable_x64(True), jax.debug_nans(False):
@@ -125,7 +125,6 @@ def _of_batch(names: list[tuple[str, str]], lengths: Float[np.ndarray, " n"]) ->
     energies = points["mermin_free_energy"] * HARTREE_EV
     energies -= energies[:, here : here + 1]
     bad = (distances < shortest[:, None]) | ~(points["residual"] < scc.TOLERANCE)
-    shells = [[found.shells[symbol].electrons for symbol in pair] for pair in names]
     forms = np.asarray(orbitals.forms)
     chosen = [drawn.FORMS.index(name) for name in ("density", "homo", "lumo")]
     return {
@@ -136,7 +135,7 @@ def _of_batch(names: list[tuple[str, str]], lengths: Float[np.ndarray, " n"]) ->
         "sides": np.asarray(orbitals.sides),
         "charges": np.asarray(orbitals.charges),
         "hubbards": np.asarray(orbitals.hubbards),
-        "neutral": np.array(shells) / (2 * np.arange(3) + 1),
+        "neutral": drawn.of_free_atoms(names, found),
         "radial": np.moveaxis(np.asarray(functions)[:, ::KNOT_STEP, :3], 1, 2),
     }
 
@@ -148,12 +147,10 @@ def _in_lanes(
     integrals: Tables,
     kt: float,
 ) -> dict[str, np.ndarray]:
-    chunks = []
-    for at in range(0, len(distances), scan.LANES):
-        some = np.arange(at, min(at + scan.LANES, len(distances)))
-        lanes = scan.take((pairs, distances, excess), scan.padded(some))
-        chunks.append([np.asarray(x)[: len(some)] for x in _levels(*lanes, integrals, kt)])
-    levels, held, share = (np.concatenate(one) for one in zip(*chunks, strict=True))
+    given = (pairs, distances, excess)
+    levels, held, share = scan.in_lanes(
+        len(distances), lambda lanes: _levels(*scan.take(given, lanes), integrals, kt)
+    )
     there = levels < ABSENT / 2
     return {
         "levels": np.where(there, levels * HARTREE_EV, np.nan),
