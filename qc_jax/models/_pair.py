@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from qc_jax.canvas import render
+from qc_jax.canvas import FEATURES, render
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.ops import safe_norm, safe_sqrt
@@ -39,6 +39,8 @@ def pictures(
     """
     factors = batch.canvas_features
     assert factors is not None, "`check` refuses structures without"
+    if factors.shape[-1] > max(len(factors), len(FEATURES)):  # of larger structures
+        return image(batch, channels), jnp.eye(len(factors), dtype=factors.dtype)
     unit = batch.replace(canvas_features=jnp.eye(factors.shape[-1], dtype=factors.dtype))
     return image(unit, channels), factors
 
