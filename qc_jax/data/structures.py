@@ -166,6 +166,8 @@ def _drawn(
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     drawn = draw(rows[used])
     good = np.isfinite(drawn).all(axis=1)
+    if not good.any():
+        raise InputError(f"none of {len(used)} structures has a canvas: {_UNSETTLED}")
     place = np.full(len(rows), -1)
     place[used[good]] = np.arange(good.sum())
 
@@ -180,8 +182,6 @@ def _drawn(
         test=kept(split.test),
         unused=split.unused[:0],
     )
-    if not len(divided.train):
-        raise InputError("no training row has a canvas: the charges of none settle")
     return rows[used[good]], divided, drawn[good], rows[used[~good]]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from qc_jax import models
 from qc_jax.chem.elements import element, pair_name
@@ -146,12 +146,15 @@ class SavedRun:
             return self._named(given, distance)
         if distance is not None:
             raise InputError("distance is of pairs by their names; atoms have positions")
-        if "canvas" in self.model.inputs:
+        if "canvas" not in self.model.inputs:
+            return _of_atoms(given, self.record, self.model)
+        if self.pairs is not None:
             raise InputError(
                 f"{self.config.model.name} reads the canvas, which is known of the pairs of its "
                 "table alone; expected their names"
             )
-        return _of_atoms(given, self.record, self.model)
+        made = _of_atoms(given, self.record, self.model)
+        return made.replace(canvas_features=_canvases(made), canvas_size=self.config.canvas_size)
 
     def _named(self, names: Sequence[str], distance: float | None) -> Batch:
         ordered = [pair_name(*_symbols(name)) for name in names]
@@ -350,6 +353,34 @@ def _symbols(name: str) -> list[str]:
     if len(symbols) != 2:
         raise InputError(f"expected a pair like 'Ag_Al', got {name!r}")
     return symbols
+
+
+def _canvases(batch: Batch) -> Float[Array, "structures features"]:
+    """Return the canvas features of structures without cells, by tight binding.
+
+    Raises:
+      InputError: One has none, as `canvas.features` says, or its charges do not settle.
+    """
+    from qc_jax.canvas.features import features_of_atoms
+    from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
+
+    if batch.shifts is not None:
+        raise InputError("the model reads the canvas, which structures in a cell have not")
+    count = (np.asarray(batch.atomic_numbers) > 0).sum(axis=1)
+    given = [
+        atoms_of(
+            f"structure {row + 1}",
+            {
+                "atomic_numbers": np.asarray(batch.atomic_numbers[row, :atoms]),
+                "positions": np.asarray(batch.positions[row, :atoms]),
+            },
+        )
+        for row, atoms in enumerate(count)
+    ]
+    found = features_of_atoms(given, len(given))
+    for row in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+        raise InputError(f"{given[row].name}: the charges of its canvas do not settle")
+    return jax.device_put(found)
 
 
 def _of_atoms(given: Sequence[Any], record: Record, model: models.Architecture) -> Batch:

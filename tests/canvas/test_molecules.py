@@ -170,7 +170,7 @@ def test_structures_are_made_ready_with_canvases():
     taken = streamed.dataset.take(np.arange(4))
     np.testing.assert_array_equal(taken.structures.canvas_features, batch.canvas_features)
     np.testing.assert_array_equal(taken.labels, task.dataset.labels)
-    with pytest.raises(InputError, match="no training row has a canvas"):
+    with pytest.raises(InputError, match="none of 6 structures has a canvas"):
         prepare(table, ("total_energy_ev",), 0, draw=lambda rows: np.full((len(rows), 3), np.nan))
 
 
