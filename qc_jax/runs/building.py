@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from qc_jax import canvas, models
+from qc_jax import models
+from qc_jax.canvas import images
 from qc_jax.data import dataset, structures
 from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
@@ -32,6 +33,8 @@ _OF_PAIRS = {
     "scale_by": "range",
     "missing_labels": "drop",
     "canvas_size": 32,
+    "images": "canvas",
+    "average_symmetries": False,
 }
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", *_OF_STRUCTURES, *_OF_PAIRS)
@@ -86,8 +89,8 @@ def prepare(
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
       **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
-        `missing_labels` and `canvas_size` of pairs, `neighbor_cutoff` (Å), `train_rows` and
-        `stream` of larger structures.
+        `missing_labels`, `canvas_size`, `images` and `average_symmetries` of pairs,
+        `neighbor_cutoff` (Å), `train_rows` and `stream` of larger structures.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.
@@ -144,7 +147,7 @@ def _prepare(
             table,
             config.target_names,
             seed,
-            canvas.features(table) if reads else None,
+            images.parse(config.images).rows(table) if reads else None,
             config.split,
             **{name: fields[name] for name in _OF_PAIRS},
         )

@@ -47,7 +47,7 @@ def test_several_targets():
         ({"lr": None}, "lr: expected a number, got None"),
         ({"stream": 1}, "stream: expected true or false, got 1"),
         ({"data": 3}, "data: expected text, got 3"),
-        ({"epoch": 3}, "unknown field 'epoch'; choose one of: average_decay"),
+        ({"epoch": 3}, "unknown field 'epoch'; choose one of: augment"),
         ({"train_fraction": 0.0}, "train_fraction: expected above 0 to 1, got 0.0"),
         ({"canvas_size": 2}, "canvas size: expected a whole number from"),
         ({"scale_on": "test"}, "unknown scale_on 'test'"),
