@@ -51,6 +51,9 @@ _WORKDIR = FLAGS.string(
     "workdir", None, "A trained model's: its predictions of the table's pairs, as csv."
 )
 _OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
+_WEIGHTS = FLAGS.enum(
+    "weights", "float32", list(packed.WEIGHTS), "Of --format=model; float16 halves the file."
+)
 _LICENSE = FLAGS.string(
     "license", "", "As the hub calls it, for --format=huggingface; of our own tables it is known."
 )
@@ -66,6 +69,8 @@ def main(_: list[str]) -> None:
         raise InputError(f"--license: expected --format=huggingface, got {form}")
     else:
         cli.check_file(out, endings, bool(_OVERWRITE.value), f"--format={form}")
+    if "weights" in FLAGS.given() and form != "model":
+        raise InputError(f"--weights: expected --format=model, got {form}")
     if _WORKDIR.value is not None:
         formats = ("csv", "model", "torch", "huggingface")
         if form not in formats or FLAGS.given() & {"data", "data_dir"}:
@@ -78,7 +83,7 @@ def main(_: list[str]) -> None:
             print(f"{_write_predictions(run, out)} pairs: {out}")
             return
         if form == "model":
-            run.pack(out)
+            run.pack(out, str(_WEIGHTS.value))
         elif form == "torch":
             torch_checkpoint.write(out, run)
         else:

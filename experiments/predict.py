@@ -29,7 +29,7 @@ from qc_jax.report.tables import number, show
 from qc_jax.runs import cli, packed, queries
 from qc_jax.runs.ensemble import COVERAGE, Ensemble
 
-_BESIDE = 6  # pairs in one table, beside each other
+_BESIDE = 4  # pairs in one table, beside each other
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.strings(
@@ -70,10 +70,11 @@ def _write(out: str, rows: list[dict[str, Any]]) -> None:
         lines = csv.writer(file)
         kinds = [kind for kind in ("predicted", "half_width") if kind in rows[0]]
         names = [f"{name}_{kind}" for kind in kinds for name in rows[0][kind]]
-        lines.writerow(["name", "distance_ang", *names])
+        lines.writerow(["name", "distance_ang", *names, "outside"])
         for row in rows:
             values = [value for kind in kinds for value in row[kind].values()]
-            lines.writerow([row["name"], row.get("distance_ang"), *values])
+            outside = "; ".join(row.get("outside", ()))
+            lines.writerow([row["name"], row.get("distance_ang"), *values, outside])
     print(f"{len(rows)} rows: {out}")
 
 
@@ -90,15 +91,16 @@ def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
         return
     (row,), run = rows, ensemble.members[0]
     reference, widths = row.get("reference"), row.get("half_width")
-    leaked, tested = run.result.get("leaked_by", {}), run.result.get("test", {})
+    leaked = run.result.get("leaked_by", {})
+    maes = {key: one["mae"] for key, one in run.result.get("test", {}).items() if "mae" in one}
     if len(ensemble.members) > 1:
-        tested = ensemble.score()["test"] if run.pairs is not None else {}  # of the mean
+        maes = ensemble.mae() if run.pairs is not None else {}
     lines = [
         (
             f"{key} †" if leaked.get(key) else key,
             _text(value),
             *(() if widths is None else (number(width) if (width := widths[key]) else "-",)),
-            number(tested[key]["mae"]) if key in tested else "-",
+            number(maes[key]) if key in maes else "-",
             "-" if reference is None else _text(reference[key]),
             target(key).unit,
         )
@@ -119,10 +121,16 @@ def _show_beside(rows: list[dict[str, Any]]) -> None:
     """Print a column a pair and a row a target."""
     heads = [f"{row['name']} {row['distance_ang']:.3f} Å" for row in rows]
     lines = [
-        (key, *(_text(row["predicted"][key]) for row in rows), target(key).unit)
+        (key, *(_with_width(row, key) for row in rows), target(key).unit)
         for key in rows[0]["predicted"]
     ]
-    show("predicted", ("target", *heads, "unit"), lines)
+    sure = f" ± ({COVERAGE:.0%})" if any("half_width" in row for row in rows) else ""
+    show(f"predicted{sure}", ("target", *heads, "unit"), lines)
+
+
+def _with_width(row: dict[str, Any], key: str) -> str:
+    width = row.get("half_width", {}).get(key)
+    return _text(row["predicted"][key]) + ("" if width is None else f" ± {number(width)}")
 
 
 def _text(value: float | None) -> str:

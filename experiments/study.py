@@ -7,7 +7,7 @@
         --data=md17:md17_ethanol.npz [--sizes=50,200,all] [--rates=1e-5,1e-4,1e-3]
 
 NAME is one of: ood, elements, channels, modality, resolution, learning_curve, leakage, timing,
-uncertainty, transfer.
+regularisation, uncertainty, transfer.
 Trainings that the directory has are used. Those that are missing are trained into it, while no
 other process does; but elements and channels only mark them unless --train is given. The
 numbers go to studies/NAME.csv and .parquet, in the columns of results.csv; a second run trains

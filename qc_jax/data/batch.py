@@ -145,12 +145,14 @@ def from_arrays(
       positions: [B, A, 3] Å.
       canvas_features: [B, F] or None.
     """
-    return Batch(
-        atomic_numbers=jnp.asarray(atomic_numbers, dtype=jnp.int32),
-        positions=jnp.asarray(positions, dtype=jnp.float32),
-        neighbors=jnp.asarray(all_neighbors(atomic_numbers)),
-        canvas_features=canvas_features,
+    numbers, where, neighbors = jax.device_put(  # which compiles nothing
+        (
+            np.asarray(atomic_numbers, np.int32),
+            np.asarray(positions, np.float32),
+            all_neighbors(atomic_numbers),
+        )
     )
+    return Batch(numbers, where, neighbors, canvas_features=canvas_features)
 
 
 def from_table(table: PairTable, canvas_features: jax.Array | None = None) -> Batch:

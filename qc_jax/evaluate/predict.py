@@ -54,6 +54,7 @@ def predict_forces(
 
 def _in_batches(function, model, variables, scaler, structures, batch_size) -> np.ndarray:
     models.check(model, structures)
+    structures = jax.tree.map(np.asarray, structures)  # whose rows are taken without a compilation
     n = structures.positions.shape[0]
     parts = []
     for rows in batches_of(n, batch_size):

@@ -22,6 +22,7 @@ _TITLES = {
     "modality": "Modalities",
     "resolution": "Canvas resolution",
     "learning_curve": "Learning curves",
+    "regularisation": "What regularisation is worth",
     "leakage": "What a single input leaks",
     "transfer": "Transfer to larger structures",
     "uncertainty": "Ensembles and their intervals",

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import leaking_inputs, target
@@ -150,6 +149,18 @@ class Ensemble:
                 raise InputError(f"{name}: expected validation rows that have it, got none")
         return _Calibration(columns, floor)
 
+    def mae(self) -> dict[str, float]:
+        """Return the mean's MAE on the test rows by target, in its unit; NaN without a label.
+
+        Raises:
+          InputError: no test row is known.
+        """
+        errors = np.abs(self._tested.estimate.mean - self._tested.labels)
+        known = np.isfinite(errors)
+        sums = np.where(known, errors, 0).sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            return dict(zip(self.targets, map(float, sums / known.sum(axis=0)), strict=True))
+
     def score(self) -> dict[str, Any]:
         """Score mean and intervals on the test rows.
 
@@ -164,13 +175,14 @@ class Ensemble:
         Raises:
           InputError: no validation or test row is known.
         """
+        from scipy.stats import spearmanr  # whose import takes as long as a prediction
+
         self._check_numbers()
-        what, labels = _rows(self.members[0], "test")
-        each = self._predict_each(what)
-        estimate, alone = _estimate(each), [np.abs(one - labels) for one in each]
+        tested, labels = self._tested, self._tested.labels
+        estimate, alone = tested.estimate, [np.abs(one - labels) for one in tested.each]
         errors = np.abs(estimate.mean - labels)
         widths = {coverage: self.half_width(estimate, coverage) for coverage in COVERAGES}
-        tested = {}
+        scores = {}
         for column, name in enumerate(self.targets):
             known = np.isfinite(labels[:, column])
             if not known.any():
@@ -192,8 +204,14 @@ class Ensemble:
                 for k, rows in enumerate(np.array_split(np.argsort(deviation), 4), 1):
                     if len(rows):
                         found[f"mae_quarter_{k}"] = float(error[rows].mean())
-            tested[name] = found
-        return {"members": len(self.members), "rows": len(labels), "test": tested}
+            scores[name] = found
+        return {"members": len(self.members), "rows": len(labels), "test": scores}
+
+    @functools.cached_property
+    def _tested(self) -> "_Tested":
+        what, labels = _rows(self.members[0], "test")
+        each = self._predict_each(what)
+        return _Tested(each, _estimate(each), labels)
 
 
 class _Calibration(NamedTuple):
@@ -201,6 +219,14 @@ class _Calibration(NamedTuple):
 
     scores: list[np.ndarray]
     floor: Float[np.ndarray, " targets"]
+
+
+class _Tested(NamedTuple):
+    """The members' and the ensemble's predictions of the test rows, and their labels [N, T]."""
+
+    each: list[np.ndarray]
+    estimate: Estimate
+    labels: Float[np.ndarray, "rows targets"]
 
 
 def _estimate(each: Sequence[Float[np.ndarray, "structures targets"]]) -> Estimate:

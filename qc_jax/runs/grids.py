@@ -65,13 +65,13 @@ def named(models: Sequence[str]) -> Sequence[str]:
 
 
 def trainings(
-    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], **changed: Any
+    names: Iterable[str], targets: Iterable[str], seeds: Iterable[int], /, **changed: Any
 ) -> dict[str, dict[str, Any]]:
     """Return the configurations of a grid of trainings, by names like 'egnn-e_homo_ev-seed42'.
 
     Args:
       names: of models.
-      targets: each is learned alone, but by a model whose card has it learn several at once.
+      targets: each is learned alone, but where the card or `changed` has several at once.
       seeds: of splits and trainings.
       **changed: of the fields of every card. Another split than the random one, which the published
         benchmark has, is told in the names.

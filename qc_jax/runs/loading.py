@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.traverse_util import flatten_dict
 
 from qc_jax import models
@@ -97,21 +98,21 @@ def _unpacked(found: packed.Packed) -> SavedRun:
     model, result = found.config.architecture(), found.result
     if _expected(model, found.config.canvas_size, found.config.images) != _shapes(found.variables):
         raise InputError(f"packed model: expected weights of {found.config.model.name}, got others")
-    statistics = jax.tree.map(jnp.asarray, found.variables)
+    statistics = jax.device_put(found.variables)  # which compiles nothing
     params = statistics.pop("params")
     state = State(
-        epoch=jnp.int32(result["epochs"]),
+        epoch=jax.device_put(np.int32(result["epochs"])),
         params=params,
         statistics=statistics,
         opt_state=(),
         schedule_state=(),
         best_params=params,
         best_statistics=statistics,
-        best_loss=jnp.float32(jnp.inf),
-        best_epoch=jnp.int32(result["best_epoch"]),
-        key=jnp.zeros(2, jnp.uint32),
+        best_loss=jax.device_put(np.float32(np.inf)),
+        best_epoch=jax.device_put(np.int32(result["best_epoch"])),
+        key=jax.device_put(np.zeros(2, np.uint32)),
         scaler=Scaler(
-            **{key: jnp.asarray(value) for key, value in found.scaler.items()},
+            **jax.device_put(found.scaler),
             binary=scaling.binary(found.config.target_names),
         ),
     )
@@ -131,8 +132,8 @@ def _expected(
     model: models.Architecture, canvas_size: int, images: str
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a model's weights; once for the members of an ensemble."""
-    sample = models.sample(canvas_size, images)
-    return _shapes(jax.eval_shape(lambda: model.init(jax.random.key(0), sample)))
+    made = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample(canvas_size, images)))
+    return _shapes(made)
 
 
 def _shapes(variables: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -23,6 +23,7 @@ from qc_jax.runs.record import Pairs, Record, pairs_of
 # What predicts where nothing else is asked for: trainings of one split, from five seeds.
 DEFAULT = ("tight_binding/ptbp", *(f"tight_binding/ptbp_member{k}" for k in (1, 2, 3, 4)))
 FORMAT = "a model of qc_jax"
+WEIGHTS = ("float32", "float16")  # as which they can be stored
 _FOLDER = importlib.resources.files("qc_jax") / "trained"
 _WEIGHT, _SCALER, _PAIRS, _ABOUT = "weights/", "scaler/", "pairs/", "about"
 
@@ -68,14 +69,14 @@ def read_shipped(name: str) -> Packed:
         return read(path)
 
 
-def write(path: str | os.PathLike, packed: Packed) -> None:
-    """Write a packed model, whole or not at all.
+def write(path: str | os.PathLike, packed: Packed, kind: str = "float32") -> None:
+    """Write a packed model, whole or not at all, its weights stored as `kind`.
 
     Raises:
       InputError: it cannot be written.
     """
     weights = flatten_dict(packed.variables, sep="/")
-    arrays = {_WEIGHT + key: np.asarray(weights[key]) for key in sorted(weights)}
+    arrays = {_WEIGHT + key: np.asarray(weights[key], kind) for key in sorted(weights)}
     arrays |= {_SCALER + key: np.asarray(value) for key, value in packed.scaler.items()}
     if packed.pairs is not None and packed.config.data not in SHIPPED:
         arrays |= {_PAIRS + k: v for k, v in vars(packed.pairs).items() if v is not None}
@@ -119,7 +120,8 @@ def read(path: str | os.PathLike) -> Packed:
     def part(prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-    weights, scaler = part(_WEIGHT), part(_SCALER)
+    weights = {key: np.asarray(value, np.float32) for key, value in part(_WEIGHT).items()}
+    scaler = part(_SCALER)
     if scaler.keys() != {"low", "high", "log"}:
         raise InputError(f"{path}: not a packed model: the labels' scale is not whole")
     for name, values in {**weights, **scaler}.items():

@@ -9,10 +9,13 @@ import numpy as np
 from qc_jax.chem.elements import pair_name
 from qc_jax.data import files
 from qc_jax.data.atoms import Structure
+from qc_jax.data.domain import describe_outside
+from qc_jax.data.labels import OVER_GAP
 from qc_jax.errors import InputError
 from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.saved import SavedRun
 
+_NO_GAP_EV = 1e-6  # a network's rounding of 0
 _SAME_ANG = 5e-4  # a label of the table is that of a pair at this distance from its bond length
 
 
@@ -80,6 +83,9 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
 
     Several members also give 'half_width', of intervals that hold `ensemble.COVERAGE` of labels;
     None for a pair that does not stand at the table's bond length, where no interval was tested.
+    'outside' has the lines of `domain.describe_outside` for a pair at a distance of its own. What
+    is not defined is None whatever a network makes of it: what the table's pair has not, like the
+    LUMO where the basis has no empty orbital, and what is divided by a gap that is predicted as 0.
 
     Raises:
       InputError: the members do not know a pair.
@@ -94,7 +100,11 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
             widths = ensemble.half_width(estimate)
             for row, width in zip(rows, widths, strict=True):
                 known = "reference" in row
-                row["half_width"] = by_target(run, width if known else np.full(len(width), np.nan))
+                width = by_target(run, width if known else np.full(len(width), np.nan))
+                defined = row["predicted"]
+                row["half_width"] = {
+                    k: v if defined[k] is not None else None for k, v in width.items()
+                }
         found |= zip(group, rows, strict=True)
     return [found[one] for one in asked]
 
@@ -126,15 +136,24 @@ def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
     bond = pairs.distance(row) if pairs is not None and row is not None else None
     if one.distance is not None and bond is not None and abs(one.distance - bond) > _SAME_ANG:
         row = None
-    about = {
+    values = by_target(run, predicted)
+    if abs(values.get("e_g_ev") or 0) < _NO_GAP_EV and "e_g_ev" in values:
+        values |= dict.fromkeys(OVER_GAP & values.keys())
+    about: dict[str, Any] = {
         "name": one.name,
         "distance_ang": bond if one.distance is None else one.distance,
-        "predicted": by_target(run, predicted),
+        "predicted": values,
+        "outside": [],
     }
+    if one.distance is not None and run.domain is not None:
+        batch, reads = run.structures(one.name, one.distance), "positions" in run.model.inputs
+        about["outside"] = describe_outside(run.domain, batch, run.model.cutoff, positions=reads)
     if pairs is not None and row is not None:
         seen = run.part_of(one.name)
         if run.config.imported is not None:
             seen += ", if the imported weights were trained on this split"
-        about |= {"reference": by_target(run, pairs.labels[row])}
+        reference = by_target(run, pairs.labels[row])
+        values |= dict.fromkeys(key for key, label in reference.items() if label is None)
+        about |= {"reference": reference}
         about |= {"reference_distance_ang": bond, "seen": seen}
     return about

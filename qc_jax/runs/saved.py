@@ -26,7 +26,7 @@ from qc_jax.data.domain import TrainingDomain, warn_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler, total_offsets
 from qc_jax.data.stream import Stream
-from qc_jax.errors import InputError, expect
+from qc_jax.errors import InputError, choose, expect
 from qc_jax.evaluate import predict
 from qc_jax.runs import building, packed
 from qc_jax.runs.building import Run
@@ -164,7 +164,7 @@ class SavedRun:
         """Return the structures with the images that the model reads, drawn from `rows`."""
         config = self.config
         return made.replace(
-            canvas_features=None if rows is None else jnp.asarray(rows),
+            canvas_features=None if rows is None else jax.device_put(rows),
             canvas_size=config.canvas_size,
             images=config.images,
             average_symmetries=config.average_symmetries,
@@ -302,19 +302,39 @@ class SavedRun:
         self.score().write(workdir)
         return dataclasses.replace(self, path=target)
 
-    def pack(self, path: str | os.PathLike) -> None:
+    def pack(self, path: str | os.PathLike, weights: str = "float32") -> None:
         """Write the model to one file, an `.npz` that `load` opens: weights, scores and domain.
 
+        Args:
+          path: Where to.
+          weights: 'float32', or 'float16' for a file of half the size: they are rounded, and the
+            scores are those of the rounded ones.
+
         Raises:
-          InputError: The name ends otherwise, or it cannot be written.
+          InputError: The name ends otherwise, it cannot be written, or a weight is too large.
         """
         if not os.fspath(path).endswith(".npz"):
             raise InputError(f"{path}: expected a file that ends in .npz")
-        result = self.result or self.score().result
+        choose("weights", weights, packed.WEIGHTS)
+        run = self if weights == "float32" else self._rounded(weights)
+        result = run.result or run.score().result
         scaler = {key: np.asarray(getattr(self.scaler, key)) for key in ("low", "high", "log")}
-        variables = jax.device_get(self.variables)
+        variables = jax.device_get(run.variables)
         parts = (self.config, self.record, self.pairs, variables, scaler, result)
-        packed.write(path, packed.Packed(*parts))
+        packed.write(path, packed.Packed(*parts), weights)
+
+    def _rounded(self, kind: str) -> "SavedRun":
+        """Return the run with the weights that `kind` can hold, not scored yet."""
+        limit = float(jnp.finfo(kind).max)
+        for leaf in jax.tree.leaves(self.variables):
+            if (largest := float(np.abs(leaf).max(initial=0))) > limit:
+                raise InputError(f"weights: expected at most {limit:g} for {kind}, got {largest:g}")
+        params, statistics = jax.tree.map(
+            lambda leaf: np.asarray(leaf).astype(kind).astype(leaf.dtype),
+            (self.state.best_params, self.state.best_statistics),
+        )
+        state = self.state.replace(best_params=params, best_statistics=statistics)
+        return dataclasses.replace(self, state=state, result={}, history=())
 
 
 def energy_column(run: SavedRun) -> int:

@@ -9,7 +9,6 @@ from qc_jax.data import table as tables
 from qc_jax.data.names import is_structures
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
-from qc_jax.engines import dftbplus, published
 from qc_jax.engines.record import CONTINUOUS
 from qc_jax.errors import InputError
 from qc_jax.runs.progress import Bar
@@ -64,8 +63,12 @@ def open_table(name: str, data_dir: str = "") -> PairTable:
 
             table = records.read_table(rest, data_dir or None)
         case "published":
+            from qc_jax.engines import published  # like the next, only needed here
+
             table = published.read(rest)
         case "dftbplus":
+            from qc_jax.engines import dftbplus
+
             with Bar() as bar:
                 table = dftbplus.read_tree(rest, progress=bar)
         case _:

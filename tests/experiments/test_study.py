@@ -13,7 +13,16 @@ from qc_jax.evaluate import baselines
 from qc_jax.runs import results
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
-from qc_jax.studies import elements, learning_curve, modality, ood, tables, trainings, uncertainty
+from qc_jax.studies import (
+    elements,
+    learning_curve,
+    modality,
+    ood,
+    regularisation,
+    tables,
+    trainings,
+    uncertainty,
+)
 from qc_jax.studies.asked import Asked
 from tests import planted
 
@@ -151,6 +160,24 @@ def test_learning_curve(folder, monkeypatch):
     assert list(mae) == ["10 %", "100 %"] and list(count.values()) == [53, 534]
     assert mae["100 %"] < mae["10 %"]
     assert len({row["test_rows"] for row in rows}) == 1
+
+
+def test_regularisation_changes_one_ingredient_at_a_time(folder, monkeypatch):
+    monkeypatch.setattr(trainings, "rows", lambda asked, configs: configs)
+    asked = ask(folder, "regularisation", models=("gcn", "tight_binding"), targets=("e_g_ev",))
+    by_model = {"gcn": {}, "tight_binding": {}}
+    for one in regularisation.rows(asked).values():
+        by_model[one.config["model"]["name"]][one.setting] = one.config
+    for name, words in (("gcn", ["with"] * 5), ("tight_binding", ["with"] + ["without"] * 4)):
+        plain, *others = by_model[name].items()
+        assert plain[0] == regularisation.PLAIN
+        for (setting, config), word, expected in zip(
+            others, words, regularisation.INGREDIENTS.items(), strict=True
+        ):
+            ingredient, fields = expected
+            assert setting == f"{word} {ingredient}"
+            changed = {key for key in config if config[key] != plain[1][key]}
+            assert changed and changed <= {*fields[0], *fields[1], "target"}
 
 
 def test_uncertainty(folder):

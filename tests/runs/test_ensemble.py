@@ -6,6 +6,7 @@ import pytest
 
 import qc_jax
 from qc_jax import Ensemble
+from qc_jax.data.labels import OVER_GAP
 from qc_jax.errors import InputError
 from qc_jax.runs import ensemble as ensembles
 from qc_jax.runs import queries
@@ -96,6 +97,29 @@ def test_intervals_are_of_relaxed_pairs(members):
     far = [qc_jax.fit(model, pairs, qc_jax.TrainConfig(epochs=1, seed=seed)) for seed in (1, 2)]
     (row,) = queries.answer(Ensemble(far), [queries.Asked("Ag_Al", 4.0)])
     assert row["half_width"] == {"e_homo_ev": None} and "reference" not in row
+    assert len(row["outside"]) == 1 and "Ag-Al at 4.000 Å" in row["outside"][0]
+
+
+def test_what_is_not_defined_has_no_number():
+    """He2 has no empty orbital; CH has an odd number of electrons and so no gap, anywhere."""
+    asked = [
+        *(queries.Asked(name, None) for name in ("He_He", "C_H", "C_O")),
+        queries.Asked("C_H", 1.3),
+    ]
+    helium, open_shell, closed, stretched = queries.answer(Ensemble(["tight_binding/ptbp"]), asked)
+    without = {"e_g_ev", "e_lumo_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev", *OVER_GAP}
+    for row, expected in (
+        (helium, without),
+        (open_shell, OVER_GAP),
+        (closed, set()),
+        (stretched, OVER_GAP),
+    ):
+        for kind in ("predicted", "half_width"):
+            values = row.get(kind, {})
+            assert {key for key, value in values.items() if value is None} == set(
+                expected
+            ) & values.keys()
+        assert bool(row["outside"]) == (row is stretched)
 
 
 def test_one_member_may_be_a_classifier():

@@ -1,8 +1,10 @@
 """Models in one file, and those that come with the package."""
 
+import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,6 +33,28 @@ def test_it_predicts_the_same_bits(run, path):
     assert np.array_equal(opened.predict(names, distance=2.0), run.predict(names, distance=2.0))
     assert opened.part_of("C_O") == run.part_of("C_O")
     assert opened.result["test"] == run.score().result["test"]
+
+
+def test_half_precision_halves_the_file_and_scores_what_is_in_it(run, path, tmp_path):
+    half = tmp_path / "half.npz"
+    run.pack(half, weights="float16")
+    opened = qc_jax.load(half)
+    for kept, own in zip(*map(jax.tree.leaves, (opened.variables, run.variables)), strict=True):
+        assert np.array_equal(kept, np.float32(np.float16(own)))
+    names = list(opened.split["test"])
+    labels = opened.pairs.labels[[opened.pairs.row(name, {}) for name in names], 0]
+    off = np.abs(opened.predict(names)[:, 0] - labels).mean()
+    assert opened.result["test"]["e_homo_ev"]["mae"] == pytest.approx(off, rel=1e-5)
+    assert opened.result["test"] != qc_jax.load(path).result["test"]
+    sizes = [
+        sum(v.nbytes for k, v in np.load(file).items() if "weights" in k) for file in (half, path)
+    ]
+    assert 2 * sizes[0] == sizes[1]
+    with pytest.raises(InputError, match="unknown weights 'float8'"):
+        run.pack(half, weights="float8")
+    large = jax.tree.map(lambda leaf: leaf + 1e5, run.state.best_params)
+    with pytest.raises(InputError, match="expected at most 65504 for float16"):
+        dataclasses.replace(run, state=run.state.replace(best_params=large)).pack(half, "float16")
 
 
 def changed(path, folder, **changes):
