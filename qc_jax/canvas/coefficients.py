@@ -89,7 +89,7 @@ def of_pairs(
     names = list(pairs)
     found = orbitals.solve(names, distances)[1]
     numbers = [[element(symbol).atomic_number for symbol in name.split("_")] for name in names]
-    found = found._replace(elements=np.array(numbers))
+    found = found._replace(elements=jnp.asarray(numbers))
     columns = [np.asarray(getattr(found, name)).reshape(len(names), -1) for name in _FIELDS]
     return np.concatenate(columns, axis=1).astype(np.float32)
 
@@ -125,7 +125,7 @@ def draw(
     radial, place = _radial()
     numbers = jnp.round(fields["elements"]).astype(jnp.int32)
     fields["elements"] = jnp.asarray(place)[jnp.clip(numbers, 0, len(place) - 1)]
-    return densities.draw(Orbitals(**fields), radial, size, channels, scale, turn=turn)
+    return densities.draw(Orbitals(**fields), jnp.asarray(radial), size, channels, scale, turn=turn)
 
 
 def tabulate(symbols: Sequence[str]) -> dict[str, np.ndarray]:

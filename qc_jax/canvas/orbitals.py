@@ -117,8 +117,10 @@ def solve(
 def are_of(table: PairTable) -> bool:
     """Return whether `solve`, at a table's bond lengths, gives the orbitals that it was made of."""
     made = table.provenance
-    known = {"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"}
-    known |= {"temperature_k": _TEMPERATURE}
+    known = {
+        **{"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"},
+        "temperature_k": _TEMPERATURE,
+    }
     shells = made.get("max_l", {})
     return all(made.get(key) == value for key, value in known.items()) and all(
         shells.get(symbol) == "p" for symbol in CONVENTIONS["published"]

@@ -147,6 +147,8 @@ def apply(model: Architecture, variables: Variables, batch: Batch) -> Float[Arra
     They are means over the symmetries of the images where the batch asks for that.
     """
     if batch.average_symmetries:
+        if "canvas" not in model.inputs:
+            raise InputError("average_symmetries: expected a model that reads images")
         one = batch.replace(average_symmetries=False)
         each = jax.lax.map(
             lambda turns: model.apply(variables, one.replace(turns=turns)),

@@ -253,9 +253,11 @@ class RunConfig:
         drawn.check_size(self.canvas_size)
         words = set(images.augmentations(self.train.augment))
         asked = f"augment={self.train.augment}" if words else "average_symmetries"
-        turned = self.average_symmetries or bool(words - {"exchange"})
-        if turned and (drawn.kind == CANVAS or CANVAS not in self.model.create(1).inputs):
-            raise InputError(f"{asked}: expected images=densities and a model that reads images")
+        turned = words - {"exchange"}
+        if drawn.kind == CANVAS and (turned or self.average_symmetries):
+            raise InputError(f"{asked}: expected images=densities; a canvas is no picture in space")
+        if turned and CANVAS not in self.model.create(1).inputs:
+            raise InputError(f"{asked}: expected a model that reads images")
         if words and self.train.force_weight:
             raise InputError(f"{asked}: expected a training without forces")
         if self.average_symmetries or words - {"reflect"}:

@@ -197,7 +197,7 @@ class SavedRun:
             positions = np.zeros((len(ordered), 2, 3))
             positions[:, 1, 2] = distance
             if reads:
-                features = self._images.rows_at(ordered, [distance] * len(ordered))
+                features = self._images.rows_at(ordered, np.full(len(ordered), distance))
         return self._with_images(from_arrays(numbers, positions), features)
 
     def predict(
