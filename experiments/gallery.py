@@ -2,12 +2,15 @@
 
     python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=ptbp]
     python -m experiments.gallery --images=densities --out=densities.png
+    python -m experiments.gallery --images=stretch --pairs=H_F --out=hf.gif [--curve=0.7:2.5:40]
     python -m experiments.gallery --images=cube --pairs=C_O --channel=homo_amplitude --out=co.cube
 
 Densities and orbitals are those of tight binding (`qc_jax.canvas.densities`) in the plane of the
 bond, at the minimum; no data are read, and the atom named first is on the left.
 A column has one colour scale, shown below it, which goes with the square root of the value (of
 densities the fourth), and is a diverging one where there are both signs.
+--images=stretch moves one pair along a range of distances and back: densities and amplitudes, the
+energy and the levels, as an animated GIF or PNG by the ending of --out.
 --images=cube writes one channel of one pair as a Gaussian cube file, for programs that show
 orbitals in space.
 """
@@ -19,16 +22,19 @@ import numpy as np
 from qc_jax.canvas import CHANNELS
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.table import DEFAULT, open_table
+from qc_jax.engines.scan import Grid
 from qc_jax.errors import InputError
 from qc_jax.report.gallery import plot_canvases
 from qc_jax.runs import cli
 
 FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
-_OUT = FLAGS.string("out", None, "The picture, .png; or .cube.", required=True)
+_OUT = FLAGS.string("out", None, "The picture, .png; or .gif, or .cube.", required=True)
 _DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
-_IMAGES = FLAGS.enum("images", "canvas", ("canvas", "densities", "cube"), "What is drawn.")
+_ENDINGS = {"canvas": ".png", "densities": ".png", "stretch": ".gif or .png", "cube": ".cube"}
+_IMAGES = FLAGS.enum("images", "canvas", tuple(_ENDINGS), "What is drawn.")
 _CHANNEL = FLAGS.string("channel", "density", "Of --images=cube; a wrong one is answered by all.")
+_CURVE = FLAGS.string("curve", None, "LOW:HIGH:COUNT, of --images=stretch, as of generate.")
 _SIZE = FLAGS.integer("size", None, "Pixels a side: 32 of a canvas, 192 of densities, 80 a cube.")
 _SIZES = {"canvas": 32, "densities": 192, "cube": 80}
 
@@ -36,8 +42,8 @@ _SIZES = {"canvas": 32, "densities": 192, "cube": 80}
 def main(_: list[str]) -> None:
     """Draws what the flags ask for and says where it is."""
     out = pathlib.Path(str(_OUT.value))
-    ending = ".cube" if _IMAGES.value == "cube" else ".png"
-    if out.suffix != ending:
+    ending = _ENDINGS[str(_IMAGES.value)]
+    if out.suffix not in ending.split(" or "):
         raise InputError(f"--out: expected a file that ends in {ending}, got {out}")
     if not out.parent.is_dir():
         raise InputError(f"--out: no such directory: {out.parent}")
@@ -48,6 +54,13 @@ def main(_: list[str]) -> None:
         raise InputError("--data: densities are computed, no table is read for them")
     if _IMAGES.value != "cube" and _CHANNEL.present:
         raise InputError("--channel is of --images=cube")
+    if _IMAGES.value != "stretch" and _CURVE.present:
+        raise InputError("--curve is of --images=stretch")
+    if _IMAGES.value == "stretch":
+        if _SIZE.present:
+            raise InputError("--size: an animation has one size, 760 x 470 pixels")
+        _write_stretch(out, pairs)
+        return
     size = _SIZE.value if _SIZE.present else _SIZES[str(_IMAGES.value)]
     if _IMAGES.value == "cube":
         _write_cube(out, pairs, size)
@@ -74,6 +87,17 @@ def _write_cube(out: pathlib.Path, pairs: list[list[str]], size: int) -> None:
     if found.channel == "density":
         electrons = f"; {found.integral:.3f} of {found.electrons:g} electrons in it"
     print(f"{found.channel} at {size}³ points, {found.spacing:.3f} bohr apart{electrons}: {out}")
+
+
+def _write_stretch(out: pathlib.Path, pairs: list[list[str]]) -> None:
+    from qc_jax.report import animation  # tight binding comes with it
+
+    if len(pairs) != 1:
+        raise InputError(f"--pairs: an animation is of one pair, got {len(pairs)}")
+    ratios = None if _CURVE.value is None else Grid.parse(str(_CURVE.value)).ratios
+    frames, found = animation.plot_stretch(out, "_".join(pairs[0]), ratios)
+    low, high = found.distances[0], found.distances[-1]
+    print(f"{frames} frames, {low:.2f} to {high:.2f} Å and back: {out}")
 
 
 def _symbols(text: str) -> list[str]:

@@ -11,11 +11,11 @@ from qc_jax.chem.units import BOHR_ANG
 from qc_jax.data import files
 from qc_jax.report.gallery import Column, describe, draw_column, start_page
 
-_POWER = 0.25  # of the values, which colours go with: 29 e/Å³ near silver, 0.01 about caesium
+POWER = 0.25  # of the values, which colours go with: 29 e/Å³ near silver, 0.01 about caesium
 _SHOWN = 2 / 3  # of the window's width and height: its edges are empty
 _DPI = 120
 _UNITS = {"1/Å^(3/2)": "Å$^{-3/2}$", "1/Å³": "Å$^{-3}$"}
-_TITLES = {
+TITLES = {
     "density": "valence\ndensity",
     "deformation": "deformation\ndensity",
     "homo": "HOMO\ndensity",
@@ -59,9 +59,9 @@ def draw_densities(pairs: Sequence[str], size: int = 192, shades: int = 256) -> 
     lengths = np.asarray(orbitals.distance) * BOHR_ANG
     page, axes = start_page(len(pairs))
     for column, (name, unit) in enumerate(densities.CHANNELS.items()):
-        title = _TITLES.get(name, f"{name} part\nof density")
+        title = TITLES.get(name, f"{name} part\nof density")
         extent = (-edge, edge, edge, -edge)
-        drawn = Column(title, _UNITS.get(unit, unit), images[..., column], _POWER, extent)
+        drawn = Column(title, _UNITS.get(unit, unit), images[..., column], POWER, extent)
         draw_column(page, axes[column], drawn, shades)
         for row, length in enumerate(lengths):
             if images[row, ..., column].any():

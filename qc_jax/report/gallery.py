@@ -112,6 +112,16 @@ def describe(
     page.text(left, middle, lines, fontsize=11, alpha=0.8, va="top", linespacing=1.5)
 
 
+def root_norm(lowest: float, limit: float, power: float) -> FuncNorm:
+    """A scale of colours that goes with a power of the value, the sign kept."""
+
+    def raised(values: Any, power: float) -> Any:
+        return np.sign(values) * np.abs(values) ** power
+
+    forth = lambda values: raised(values, power)  # noqa: E731
+    return FuncNorm((forth, lambda values: raised(values, 1 / power)), lowest, limit)
+
+
 def draw_column(page: Figure, axes: Sequence[Any], column: Column, shades: int) -> None:
     """A channel's column: its name, the images of every pair, its colour bar."""
     images = column.images
@@ -119,12 +129,7 @@ def draw_column(page: Figure, axes: Sequence[Any], column: Column, shades: int) 
     limit = largest if largest > _ZERO else 1.0
     signed = largest > _ZERO and bool((images < -_ZERO).any())
     lowest = -limit if signed else 0.0
-
-    def raised(values: Any, power: float) -> Any:
-        return np.sign(values) * np.abs(values) ** power
-
-    root = lambda values: raised(values, column.power)  # noqa: E731
-    norm = FuncNorm((root, lambda values: raised(values, 1 / column.power)), lowest, limit)
+    norm = root_norm(lowest, limit, column.power)
     colours = colormaps["RdBu_r" if signed else "inferno"].resampled(shades)
 
     for ax, image in zip(axes, images, strict=False):

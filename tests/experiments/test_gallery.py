@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from ase.io.cube import read_cube
 from matplotlib.image import imread
+from PIL import Image
 
 
 def test_picture_of_named_pairs(run_python, small_table, tmp_path):
@@ -43,6 +44,25 @@ def test_cube_file(run_python, tmp_path):
     assert done.returncode == 2 and "a cube file is of one pair, got 2" in done.stderr
 
 
+@pytest.mark.slow
+def test_animation(run_python, tmp_path):
+    out = tmp_path / "stretch.gif"
+    given = ["--images=stretch", f"--out={out}", "--pairs=H_H"]
+    done = run_python("-m", "experiments.gallery", *given, "--curve=0.8:1.6:5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"8 frames, 0.60 to 1.20 Å and back: {out}\n"
+    with Image.open(out) as picture:
+        assert picture.format == "GIF" and picture.n_frames == 8
+    for flags, message in (
+        (["--curve=2:3:5"], "error: curve 2:3:5: expected LOW:HIGH:COUNT with 0 < LOW < 1 < HIGH"),
+        (["--size=80"], "error: --size: an animation has one size, 760 x 470 pixels"),
+        (["--pairs=H_H,C_O"], "error: --pairs: an animation is of one pair, got 2"),
+        (["--curve=0.7:90:9"], "to 12 Å, got 17."),
+    ):
+        done = run_python("-m", "experiments.gallery", *given, *flags)
+        assert done.returncode == 2 and message in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -51,6 +71,8 @@ def test_cube_file(run_python, tmp_path):
         (["--images=densities"], "--data: densities are computed, no table is read for them"),
         (["--images=orbitals"], "--images"),
         (["--channel=homo"], "--channel is of --images=cube"),
+        (["--curve=0.7:2:9"], "--curve is of --images=stretch"),
+        (["--images=stretch", "--out=a.webp"], "--out: expected a file that ends in .gif or .png"),
         (["--images=cube"], "--out: expected a file that ends in .cube, got"),
         (["--size=1"], "canvas size: expected a whole number from 3 up, got 1"),
     ],
