@@ -28,40 +28,53 @@ reads them at random, and prints for which part of the time the device waited fo
 
 prints how long pseudo-atoms, tables of integrals, single points and relaxations of PTBP's pairs
 take by tight binding, of 60 random ones unless told, on tables made anew or kept in DIR.
+
+    python -m experiments.speed --what=densities [--size=32] [--batch=256,1024]
+
+prints for each batch the density images and gigabytes written a second, and the run time as a
+multiple of that of x + 1 on an array of the same shape.
+
+--out=FILE.json keeps the rows of any of them, with the device, the versions and the time.
 """
 
+import datetime
 import inspect
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
+from qc_jax.data import files
 from qc_jax.errors import InputError
-from qc_jax.runs import cli
+from qc_jax.runs import building, cli
 
-from . import canvases, dftb, grid, models, stream
+from . import canvases, densities, dftb, grid, models, stream
 
-# Each prints its own table, and takes the flags that its arguments are called by.
-TIMINGS: dict[str, Callable[..., None]] = {
+# Each prints its own table, returns its rows, and takes the flags that its arguments are called by.
+TIMINGS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "canvas": canvases.run,
     "models": models.run,
     "grid": grid.run,
     "stream": stream.run,
     "dftb": dftb.run,
+    "densities": densities.run,
 }
 
 FLAGS = cli.Flags(__doc__)
 _WHAT = FLAGS.enum("what", "canvas", sorted(TIMINGS), "What to time.")
+_OUT = FLAGS.string("out", None, "A .json for the rows.")
+_OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file at --out.")
 _OPTIONS = {
     "rounds": FLAGS.integer(
-        "rounds", None, "In which candidates take turns; 21 of canvases, else 5.", lower_bound=1
+        "rounds", None, "In which candidates take turns; 21 of images, else 5.", lower_bound=1
     ),
     "size": FLAGS.integer("size", None, "Pixels along each side; 32 unless given."),
     "batch": FLAGS.strings(
         "batch",
         None,
-        "Batch sizes of canvases, 256,4096 on a CPU and 4096,32768 elsewhere unless given; the "
-        "batch size of models, 64 unless given.",
+        "Batch sizes of canvases, 256,4096 on a CPU and 4096,32768 elsewhere unless given; of "
+        "densities, 256 and 4096; the batch size of models, 64 unless given.",
     ),
     "names": FLAGS.strings(
         "models", None, "All that are trained by steps, or schnet for a grid, unless given."
@@ -81,6 +94,8 @@ _OPTIONS = {
 def main(_: list[str]) -> None:
     """Print the device and the table of what --what names."""
     timing = TIMINGS[_WHAT.value]
+    if _OUT.value is not None:
+        cli.check_file(_OUT.value, (".json",), bool(_OVERWRITE.value))
     given = {name: flag for name, flag in _OPTIONS.items() if flag.value is not None}
     for name, flag in given.items():
         if name not in inspect.signature(timing).parameters:
@@ -89,7 +104,16 @@ def main(_: list[str]) -> None:
     cpu = jax.default_backend() == "cpu"
     device = f"CPU, {os.cpu_count()} cores" if cpu else jax.devices()[0].device_kind
     print(f"{device}, JAX {jax.__version__}")
-    timing(**{name: _value(flag) for name, flag in given.items()})
+    rows = timing(**{name: _value(flag) for name, flag in given.items()})
+    if _OUT.value is not None:
+        about = {
+            "what": _WHAT.value,
+            "device": device,
+            "devices": jax.device_count(),
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": building.versions(),
+        }
+        files.write_json(_OUT.value, {**about, "rows": rows})
 
 
 def _value(flag):

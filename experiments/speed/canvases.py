@@ -1,7 +1,7 @@
 """Canvases a second, beside the price of writing them and beside a per-sample encoder."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,12 +31,13 @@ class CanvasTiming(NamedTuple):
     encoded_per_s: float
 
 
-def run(size: int = 32, batch: Sequence[int] = (), rounds: int = 21) -> None:
-    """Print a row for each batch size."""
+def run(size: int = 32, batch: Sequence[int] = (), rounds: int = 21) -> list[dict[str, Any]]:
+    """Print a row for each batch size; return them."""
     check_size(size)
     on_cpu = jax.default_backend() == "cpu"
     print(f"{size} x {size} x 10 canvases, float32")
     print("   batch  canvases/s    GB/s  time / (x + 1)  speed / NumPy encoder")
+    rows = []
     for one in batch or ((256, 4096) if on_cpu else (4096, 32768)):
         got = time_canvas(one, size, rounds)
         print(
@@ -44,6 +45,8 @@ def run(size: int = 32, batch: Sequence[int] = (), rounds: int = 21) -> None:
             f"  {got.ratio:14.2f}  {got.canvases_per_s / got.encoded_per_s:9.0f}"
             f" (of {got.encoded_per_s:,.0f}/s)"
         )
+        rows.append({"size": size, "batch": one, **got._asdict()})
+    return rows
 
 
 def time_canvas(batch: int, size: int = 32, rounds: int = 21, seed: int = 0) -> CanvasTiming:

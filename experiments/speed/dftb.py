@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,8 +21,8 @@ from qc_jax.testing import count_compilations
 KELVIN = 300.0
 
 
-def run(pairs: int = 60, data_dir: str = "") -> None:
-    """Print a row for each step.
+def run(pairs: int = 60, data_dir: str = "") -> list[dict[str, Any]]:
+    """Print a row for each step; return them.
 
     Args:
       pairs: of PTBP's 2,850, drawn at random.
@@ -35,6 +36,7 @@ def run(pairs: int = 60, data_dir: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ[files.CACHE] = data_dir or folder
         columns = ("count", "wall s", "CPU s", "compiling s", "a second")
+        rows: list[dict[str, Any]] = []
         print(f"{'step':<34}" + "".join(f"{column:>12}" for column in columns))
         for step, count, work in _steps(some):
             with count_compilations() as compiling:
@@ -46,12 +48,15 @@ def run(pairs: int = 60, data_dir: str = "") -> None:
                 f"{count / wall:>12.2f}",
                 flush=True,
             )
+            numbers = {"wall": wall, "processor": processor, "compiling": sum(compiling)}
+            rows.append({"step": step, "count": count, **numbers})
         where = cache.directory()
         assert where is not None
         megabytes = sum(file.stat().st_size for file in where.iterdir()) / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     print(f"{megabytes:.1f} MB of atoms and tables kept; at most {memory:.1f} GB of memory used")
+    return rows
 
 
 def _steps(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, int, Callable[[], object]]]:

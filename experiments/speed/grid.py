@@ -55,8 +55,9 @@ def run(
     stack: Sequence[int] = (1, 4, 16),
     rounds: int = 5,
     profile: str = "",
-) -> None:
-    """Print a row for each model and stack."""
+) -> list[dict[str, Any]]:
+    """Print a row for each model and stack; return them."""
+    rows: list[dict[str, Any]] = []
     settings = TrainConfig(batch_size=one("batch", batch), parallel="replicas")
     names = trained(names)
     devices = jax.local_device_count()
@@ -80,6 +81,8 @@ def run(
                 f"  {got.cores:10.2f}  {got.megabytes:10,.1f}",
                 flush=True,
             )
+            rows.append({"model": name, "product_gigaflops": peak, **got._asdict()})
+    return rows
 
 
 def time_grid(

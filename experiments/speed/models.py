@@ -63,8 +63,9 @@ def run(
     batch: Sequence[int] = (64,),
     rounds: int = 5,
     reference: bool = False,
-) -> None:
-    """Print a row for each model."""
+) -> list[dict[str, Any]]:
+    """Print a row for each model; return them."""
+    rows: list[dict[str, Any]] = []
     settings = TrainConfig(batch_size=one("batch", batch))
     names = trained(names) if names else _all_trained()
     modules = {name: references.module(name) for name in names} if reference else {}
@@ -89,6 +90,8 @@ def run(
             other = references.timing().Trainer(module, models.defaults(name), task, settings)
         got = time_model(model, task, settings, rounds, other)
         print(_row(name, got, hasattr(module, "EQUATIONS")), flush=True)
+        rows.append({"model": name, **got._asdict()})
+    return rows
 
 
 def _row(name: str, got: ModelTiming, of_equations: bool) -> str:

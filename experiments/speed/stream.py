@@ -40,8 +40,8 @@ def run(
     molecules: int = 130_000,
     rows: int = 10_000,
     data_dir: str = "",
-) -> None:
-    """Print the speed of one model, and how long it waited."""
+) -> list[dict[str, Any]]:
+    """Print the speed of one model, and how long it waited; return them."""
     from .molecules import open_stream  # TFDS comes with it
 
     (name,) = trained([one("models", names)])
@@ -57,6 +57,7 @@ def run(
         f"{rows / got.seconds:,.0f} molecules/s; waited for input {100 * got.waited:.2f} % "
         f"of the time; compiled in {got.compile_seconds:.1f} s"
     )
+    return [{"model": name, "molecules": molecules, "rows": rows, **got._asdict()}]
 
 
 def time_stream(

@@ -104,6 +104,7 @@ def draw(
     channels: Sequence[str] = tuple(CHANNELS),
     scale: str = "linear",
     projection: bool = False,
+    turn: Float[Array, "*pairs 2 2"] | None = None,
 ) -> Float[Array, "*pairs size size channels"]:
     """Draw images of `solve`'s pairs; works under jit, vmap and grad, the coefficients held.
 
@@ -113,11 +114,12 @@ def draw(
     averaged over orbitals of the same level; 'homo_amplitude' and 'lumo_amplitude', ψ of the one
     with the least |m|, its largest coefficient positive; 'potential', of the Mulliken charges as
     tight binding has them, spread out as exp(−3.2 U r). Where the basis has no empty orbital the
-    LUMO's are zero. Arguments and errors as of `render`.
+    LUMO's are zero. Arguments and errors as of `render`; `turn` has an orthogonal matrix for each
+    image, which shows at (z, x) what is at `turn` (z, x): it is drawn there, not interpolated.
     """
     channels = tuple(channels)
     _check(size, channels, scale, projection)
-    return _draw(orbitals, radial, size, channels, scale, projection)
+    return _draw(orbitals, radial, size, channels, scale, projection, turn)
 
 
 @functools.partial(jax.jit, static_argnames=("size", "channels", "scale", "projection"))
@@ -128,18 +130,26 @@ def _draw(
     channels: tuple[str, ...],
     scale: str,
     projection: bool,
+    turn: Array | None,
 ) -> Array:
     pixel = WINDOW_ANG / BOHR_ANG / size
     middle = (np.arange(size) + 0.5 - size / 2) * pixel
-    half = (size + 1) // 2  # rows on one side of the axis; the others mirror them
+    # Rows on one side of the axis, which the others mirror; all of an image that is turned.
+    half = (size + 1) // 2 if turn is None else size
     x, z = (v.ravel() for v in np.meshgrid(middle[-half:], middle, indexing="ij"))
     shape = orbitals.distance.shape
     flat = Orbitals(*(v.reshape(-1, *v.shape[len(shape) :]) for v in orbitals))
+    turns = None if turn is None else turn.reshape(-1, 2, 2).astype(jnp.float32)
 
-    def section(one: Orbitals, y: ArrayLike = 0.0) -> Array:
-        return at_points(jax.tree.map(lambda v: v[None], one), radial, z, x, y, channels)[0]
+    def section(given: tuple[Orbitals, Array | None], y: ArrayLike = 0.0) -> Array:
+        one, turned = given
+        along, across = z, x
+        if turned is not None:
+            along, across = (m[0] * z + m[1] * x for m in turned)
+        one = jax.tree.map(lambda v: v[None], one)
+        return at_points(one, radial, along, across, y, channels)[0]
 
-    def along_normal(one: Orbitals) -> Array:
+    def along_normal(one: tuple[Orbitals, Array | None]) -> Array:
         # Towards the axis, where nuclei are, points along the normal lie closer.
         nodes, weights = np.polynomial.legendre.leggauss(_NORMAL)
         part = (nodes + 1) / 2
@@ -151,9 +161,12 @@ def _draw(
 
     # So many at a time that what lies between stays in a processor's caches, or in its memory.
     some = max(1, _AT_ONCE // x.size)
-    values = jax.lax.map(along_normal if projection else section, flat, batch_size=some)
+    draw_one = along_normal if projection else section
+    values = jax.lax.map(draw_one, (flat, turns), batch_size=some)
     if scale == "log":
         values = jnp.sign(values) * jnp.log10(1 + jnp.abs(values) / FLOOR)
+    if turn is not None:
+        return values.reshape(*shape, size, size, len(channels))
     below = values.reshape(-1, half, size, len(channels))  # [N, S/2, S, C]
     own = {name: flat.sides[:, k] for k, name in enumerate(_AMPLITUDES)}
     side = jnp.stack([own.get(name, jnp.ones_like(flat.distance)) for name in channels], axis=-1)

@@ -52,7 +52,7 @@ def features(
       >>> features(qc_jax.open_table("gfn2_xtb")).shape
       (2671, 14)
     """
-    expect("table", table, (PairTable, Structures), "pairs or larger structures")
+    expect("table", table, (PairTable, Structures), "a table of pairs, or larger structures")
     if isinstance(table, Structures):
         from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
 

@@ -14,6 +14,7 @@ from scipy.interpolate import CubicSpline
 
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
 from qc_jax.data.labels import HOLDS, TAKES
+from qc_jax.data.table import PairTable
 from qc_jax.dftb import convergence, relax, scan, scc
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb.hamiltonian import ABSENT, Tables
@@ -24,6 +25,7 @@ from qc_jax.dftb.pseudo import PseudoAtom, pseudo_atoms
 from qc_jax.errors import InputError
 
 FARTHEST_ANG = 12.0  # between the atoms
+SCHEMA = 1  # of what `solve` gives: another one where its numbers change
 # Densities that `Orbitals.forms` has.
 FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")
 # Orbitals of the blocks: (atom, l, |m|), σ of both atoms, then π, then δ, as in `dftb.pairs`.
@@ -104,12 +106,25 @@ def solve(
         neutral = of_free_atoms(names, found)[at]
         forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
     atoms = pseudo_atoms(symbols)
-    radial = np.stack([_splines(atoms[s], found.shells[s].max_l) for s in symbols])
+    radial = np.stack([splines(atoms[s], found.shells[s].max_l) for s in symbols])
     elements = np.array([[symbols.index(symbol) for symbol in pair] for pair in names])[at]
     numbers = (bohr.ravel(), forms, amplitudes, sides, -excess, rows.hubbards)
     shaped = [jnp.asarray(x, jnp.float32).reshape(*bohr.shape, *x.shape[1:]) for x in numbers]
     orbitals = Orbitals(jnp.asarray(elements, jnp.int32).reshape(*bohr.shape, 2), *shaped)
     return jnp.asarray(radial, jnp.float32), orbitals
+
+
+def are_of(table: PairTable) -> bool:
+    """Return whether `solve`, at a table's bond lengths, gives the orbitals that it was made of."""
+    made = table.provenance
+    known = {
+        **{"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"},
+        "temperature_k": _TEMPERATURE,
+    }
+    shells = made.get("max_l", {})
+    return all(made.get(key) == value for key, value in known.items()) and all(
+        shells.get(symbol) == "p" for symbol in CONVENTIONS["published"]
+    )
 
 
 def published_shells(symbols: Sequence[str]) -> dict[str, str]:
@@ -125,15 +140,26 @@ def of_free_atoms(
     return np.array(shells) / (2 * np.arange(3) + 1)
 
 
-def _splines(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 12"]:
+def splines(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 12"]:
     """Return coefficients of an atom's R_l, [power, l], on the part of a step beyond each knot."""
+    return through_knots(at_knots(atom, max_l))
+
+
+def at_knots(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 3"]:
+    """Return an atom's R_l (bohr^(-3/2)) at the `KNOTS` + 1 knots."""
     root = STEP * np.arange(KNOTS + 1)
-    table = np.zeros((KNOTS, 4, 3))
+    values = np.zeros((KNOTS + 1, 3))
     for shell in atom.shells:
         if (k := "spd".index(shell[1])) <= max_l:
-            found = CubicSpline(root, atom.radial(shell, root**2)).c[::-1]  # rising powers
-            table[:, :, k] = found.T * STEP ** np.arange(4)
-    return table.reshape(KNOTS, 12)
+            values[:, k] = atom.radial(shell, root**2)
+    return values
+
+
+def through_knots(values: Float[np.ndarray, "knots 3"]) -> Float[np.ndarray, "knots 12"]:
+    """Return the coefficients of `splines` of R_l at the knots."""
+    found = CubicSpline(STEP * np.arange(KNOTS + 1), values).c[::-1]  # rising powers
+    steps = STEP ** np.arange(4)
+    return np.moveaxis(found * steps[:, None, None], 0, 1).reshape(KNOTS, 12)
 
 
 def _coefficients(

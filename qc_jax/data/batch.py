@@ -21,9 +21,15 @@ class Batch(flax.struct.PyTreeNode):
       neighbors: [B, A, K] int32 into the A atoms of the same structure; A is padding.
       shifts: [B, A, K, 3] Å, added to a neighbour's position to reach its periodic image; None
         where nothing is periodic.
-      canvas_features: [B, F], what `qc_jax.canvas.render` draws a canvas from; None where the
-        structures have no canvas.
-      canvas_size: pixels along each side of a canvas.
+      canvas_features: [B, F], the numbers that `qc_jax.canvas.images.of_batch` draws an image of
+        each structure from; None where the structures have none.
+      canvas_size: pixels along each side of an image.
+      images: what the images are, in the words of `qc_jax.canvas.images.parse`; 'canvas', or
+        'densities' with or without channels.
+      turns: [B, 2, 2], an orthogonal matrix by which each image is turned or mirrored in its plane;
+        None turns none.
+      average_symmetries: whether `models.apply` averages a model's outputs over the eight
+        symmetries of a square image.
       row_mask: [B] bool, False for structures that only fill the batch up; None where all count.
         Read by what looks across the batch, like batch norm.
       axis_name: the collective axis that a larger batch is shared out on, of which this is this
@@ -36,6 +42,9 @@ class Batch(flax.struct.PyTreeNode):
     shifts: jax.Array | None = None
     canvas_features: jax.Array | None = None
     canvas_size: int = flax.struct.field(pytree_node=False, default=32)
+    images: str = flax.struct.field(pytree_node=False, default="canvas")
+    turns: jax.Array | None = None
+    average_symmetries: bool = flax.struct.field(pytree_node=False, default=False)
     row_mask: jax.Array | None = None
     axis_name: str | None = flax.struct.field(pytree_node=False, default=None)
 

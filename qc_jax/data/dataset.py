@@ -82,6 +82,8 @@ def prepare(
     scale_by: str = "range",
     missing_labels: str = "drop",
     canvas_size: int = 32,
+    images: str = "canvas",
+    average_symmetries: bool = False,
 ) -> Task:
     """Return the published protocol: the rows where every target is finite, split by the seed.
 
@@ -89,8 +91,8 @@ def prepare(
       table: the data.
       targets: T target names.
       seed: of the split.
-      canvas_features: [rows of the table, F], for models that read the canvas; a row where they are
-        NaN is left out.
+      canvas_features: [rows of the table, F], for models that read images; a row where they are NaN
+        is left out.
       split: a name for `splits.make_split`; 'random' is the published benchmark's.
       train_fraction: of the training rows, how many are used; see `splits.with_fraction`.
       scale_on: the rows that the label scaling is fitted on: 'train', or 'all' as in the published
@@ -99,7 +101,9 @@ def prepare(
         `scaling.fit`.
       missing_labels: 'drop' the rows without some of the targets, as published; or 'mask' the
         labels alone, and drop the rows without any.
-      canvas_size: pixels along each side of a canvas.
+      canvas_size: pixels along each side of an image.
+      images: what the images are; as `Batch.images`.
+      average_symmetries: as `Batch.average_symmetries`.
 
     Raises:
       InputError: a target is unknown or not in the table, no row has them all, too few have, or
@@ -126,7 +130,9 @@ def prepare(
         targets=targets,
         names=table.names[keep],
         dataset=Dataset(
-            from_table(table.take(keep), features).replace(canvas_size=canvas_size),
+            from_table(table.take(keep), features).replace(
+                canvas_size=canvas_size, images=images, average_symmetries=average_symmetries
+            ),
             jnp.asarray(labels[keep]),
             None if table.forces is None else jnp.asarray(table.forces[keep], jnp.float32),
         ),

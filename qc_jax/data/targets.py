@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from qc_jax.errors import choose
 
 # The inputs a model may read, in the words of `Target.leaked_by`.
-INPUTS = ("atomic_numbers", "positions", "canvas", "populations", "charges", "dipole")
+INPUTS = (
+    *("atomic_numbers", "positions", "canvas", "densities"),
+    *("populations", "charges", "dipole"),
+)
 
-_CHARGE_INPUTS = ("canvas", "populations", "charges")
+_CHARGE_INPUTS = ("canvas", "densities", "populations", "charges")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,7 @@ _TABLE = (
         "repulsive_energy_ev",
         "eV",
         "pairwise repulsion between the cores, a function of the elements and their distance",
-        ("positions",),
+        ("positions", "densities"),
     ),
     Target("mermin_free_energy_ev", "eV", "total energy − T·S of the electronic occupations"),
     Target("total_energy_ev", "eV", "electronic, repulsion and dispersion energy"),
@@ -67,15 +70,15 @@ _TABLE = (
         "electrophilicity μ²/(2η); undefined at zero gap",
         log_scale=True,
     ),
-    Target("dipole_mag_d", "Debye", "size of the dipole moment", ("canvas", "dipole")),
+    Target("dipole_mag_d", "Debye", "size of the dipole moment", ("canvas", "densities", "dipole")),
     Target(
         "dipole_z_d",
         "Debye",
         "z component of the dipole moment; pairs lie along z, the first atom below",
         # The canvas holds the dipole's size and, for four pairs in five, its sign in the charges.
-        ("canvas", "dipole"),
+        ("canvas", "densities", "dipole"),
     ),
-    Target("distance_ang", "Å", "bond length", ("positions",)),
+    Target("distance_ang", "Å", "bond length", ("positions", "densities")),
     Target("q_maxabs", "e", "largest |atomic charge|", _CHARGE_INPUTS),
     Target("q_absmean", "e", "mean |atomic charge|", _CHARGE_INPUTS),
     Target("q_std", "e", "standard deviation of the atomic charges", _CHARGE_INPUTS),
@@ -91,6 +94,7 @@ _CLASS_TABLE = (
         "",
         "1 where one level is HOMO and LUMO, so that the gap is 0; 0 where it is not, or where no "
         "level is left to be LUMO. An odd number of electrons always makes it 1",
+        ("densities",),  # those of the HOMO and of the LUMO are then the same
         kind="classification",
     ),
 )

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from qc_jax.canvas import FEATURES
+from qc_jax.canvas import images
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import TARGETS, leaking_inputs
 from qc_jax.errors import InputError
@@ -129,19 +129,32 @@ def describe(name: str) -> Description:
     )
 
 
-def sample(canvas_size: int = 32) -> Batch:
-    """Return one pair with a canvas, to learn the shapes of a model from."""
+def sample(canvas_size: int = 32, kind: str = images.CANVAS) -> Batch:
+    """Return one pair with an image (`Batch.images`), to learn the shapes of a model from."""
     return Batch(
         atomic_numbers=jnp.array([[1, 8]], jnp.int32),
         positions=jnp.array([[[0, 0, 0], [0, 0, 1]]], jnp.float32),
         neighbors=jnp.array([[[1], [0]]], jnp.int32),
-        canvas_features=jnp.ones((1, len(FEATURES)), jnp.float32),
+        canvas_features=jnp.asarray(images.parse(kind).sample()),
         canvas_size=canvas_size,
+        images=kind,
     )
 
 
 def apply(model: Architecture, variables: Variables, batch: Batch) -> Float[Array, "batch outputs"]:
-    """Return the outputs of `model`: without dropout, batch norm by its running averages."""
+    """Return the outputs of `model`: without dropout, batch norm by its running averages.
+
+    They are means over the symmetries of the images where the batch asks for that.
+    """
+    if batch.average_symmetries:
+        if "canvas" not in model.inputs:
+            raise InputError("average_symmetries: expected a model that reads images")
+        one = batch.replace(average_symmetries=False)
+        each = jax.lax.map(
+            lambda turns: model.apply(variables, one.replace(turns=turns)),
+            images.symmetries_of(batch),
+        )
+        return jnp.mean(each, axis=0)
     outputs = model.apply(variables, batch)
     assert isinstance(outputs, jax.Array)
     return outputs

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from qc_jax.canvas.images import CANVAS
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models._base import Architecture
@@ -30,7 +31,8 @@ def check(model: Architecture, structures: Batch, names: np.ndarray | None = Non
         _require(count == 0, "finite positions", count, names, "atoms without")
     if "canvas" in inputs:
         if structures.canvas_features is None:
-            raise InputError("the model reads the canvas, and these structures have none")
+            what = "canvas" if structures.images == CANVAS else f"images ({structures.images})"
+            raise InputError(f"the model reads the {what}, and these structures have none")
         count = (~np.isfinite(jax.device_get(structures.canvas_features))).sum(axis=1)
         _require(count == 0, "finite canvas features", count, names, "features that are not")
 

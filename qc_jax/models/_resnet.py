@@ -57,7 +57,7 @@ class ResNet18(nn.Module):
     def __call__(
         self,
         pictures: Float[Array, "pictures height width channels"],
-        factors: Float[Array, "batch pictures"],
+        factors: Float[Array, "batch pictures"] | None,
         batch: Batch,
         train: bool,
     ) -> Float[Array, "batch features"]:
@@ -65,7 +65,7 @@ class ResNet18(nn.Module):
 
         Args:
           pictures: [N, H, W, C].
-          factors: [B, N].
+          factors: [B, N]; None where the pictures are the images.
           batch: of which they are.
           train: whether batch norm is by the batch.
         """

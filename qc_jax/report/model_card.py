@@ -143,7 +143,7 @@ It predicts, in this order and in the units below:
 {(chr(10) * 2).join(tables)}
 
 A target that the model's inputs leak can be computed in closed form: a score there says nothing.
-Reads: {", ".join(run.model.inputs)}.
+Reads: {", ".join(run.config.inputs)}.
 
 ## What it is good for
 

@@ -61,7 +61,7 @@ def make(
         "code": code,
         **{key: first[key] for key in ("data", "data_fingerprint")},
         "model": first["model"],
-        "inputs": list(RunConfig.from_dict(first).architecture().inputs),
+        "inputs": list(RunConfig.from_dict(first).inputs),
         "trainings": [
             _training(own.workdirs[one], config, own.predictions(one))
             for one, config in configs.items()

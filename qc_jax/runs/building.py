@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from qc_jax import canvas, models
+from qc_jax import models
+from qc_jax.canvas import features, images
 from qc_jax.data import dataset, structures
 from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
@@ -33,6 +34,8 @@ _OF_PAIRS = {
     "scale_on": "train",
     "scale_by": "range",
     "missing_labels": "drop",
+    "images": "canvas",
+    "average_symmetries": False,
 }
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", "canvas_size", *_OF_STRUCTURES, *_OF_PAIRS)
@@ -87,8 +90,8 @@ def prepare(
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
       **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
-        `missing_labels` of pairs, `neighbor_cutoff` (Å), `train_rows` and `stream` of larger
-        structures, `canvas_size` of both.
+        `missing_labels`, `images` and `average_symmetries` of pairs, `neighbor_cutoff` (Å),
+        `train_rows` and `stream` of larger structures, `canvas_size` of both.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.
@@ -145,7 +148,7 @@ def _prepare(
             table,
             config.target_names,
             seed,
-            canvas.features(table) if reads_canvas(model) else None,
+            images.parse(config.images).rows(table) if reads_canvas(model) else None,
             config.split,
             canvas_size=config.canvas_size,
             **{name: fields[name] for name in _OF_PAIRS},
@@ -211,7 +214,7 @@ def _draw(found: Structures, rows: np.ndarray) -> np.ndarray:
 @functools.lru_cache(maxsize=2)  # the trainings of a grid share them
 def _drawn(found: Structures, rows: bytes) -> np.ndarray:
     with Bar("structures", "canvases by tight binding") as bar:
-        return canvas.features(found, np.frombuffer(rows, np.int64), bar)
+        return features(found, np.frombuffer(rows, np.int64), bar)
 
 
 def use_a_device_per_core() -> None:

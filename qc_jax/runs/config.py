@@ -14,7 +14,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from qc_jax import models
-from qc_jax.canvas.basis import check_size
+from qc_jax.canvas import images
+from qc_jax.canvas.images import CANVAS
 from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose, expect
@@ -24,6 +25,8 @@ SCHEMA = 1  # of config.json and run.json; a newer one is refused
 # What `config.sweep` can vary.
 SWEPT = ("model", "target", "seed", "lr", "weight_decay", "dropout")
 COLLECTION = "collection"  # the split of larger structures, each collection's published own
+
+_ODD = ("dipole_z_d",)  # targets that exchanging the atoms changes
 
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -179,7 +182,11 @@ class RunConfig:
         beside one constant an element has several targets weigh by how hard each is.
       missing_labels: 'drop' the rows without some of the targets, as published; 'mask' these labels
         alone.
-      canvas_size: Pixels along each side.
+      canvas_size: Pixels along each side of an image.
+      images: What models of images see: the published 'canvas'; or 'densities', with some channels
+        'densities:density,homo', of tight binding with PTBP.
+      average_symmetries: Predict, validate and score by the mean over the eight symmetries of a
+        square image; of densities.
       neighbor_cutoff: Å, of larger structures; 0 is the model's own for crystals, and none for
         molecules: all atoms are neighbours.
       train_rows: The first so many of the training rows of larger structures; 0 is all.
@@ -211,6 +218,8 @@ class RunConfig:
     scale_by: str = "range"
     missing_labels: str = "drop"
     canvas_size: int = 32
+    images: str = CANVAS
+    average_symmetries: bool = False
     neighbor_cutoff: float = 0.0
     train_rows: int = 0
     stream: bool = False
@@ -227,7 +236,7 @@ class RunConfig:
         choose("scale_on", self.scale_on, ("train", "all"))
         choose("scale_by", self.scale_by, ("range", "residual"))
         choose("missing_labels", self.missing_labels, ("drop", "mask"))
-        check_size(self.canvas_size)
+        self._check_images()
         if not 0 < self.train_fraction <= 1:
             raise InputError(f"train_fraction: expected above 0 to 1, got {self.train_fraction}")
         if not 0 <= self.neighbor_cutoff < math.inf:
@@ -238,6 +247,37 @@ class RunConfig:
             raise InputError(f"split_seed: expected -1 to 2**32 - 1, got {self.split_seed}")
         for name in self.target_names:
             target(name)
+
+    def _check_images(self) -> None:
+        drawn = images.parse(self.images)
+        drawn.check_size(self.canvas_size)
+        words = set(images.augmentations(self.train.augment))
+        asked = f"augment={self.train.augment}" if words else "average_symmetries"
+        turned = words - {"exchange"}
+        if drawn.kind == CANVAS and (turned or self.average_symmetries):
+            raise InputError(f"{asked}: expected images=densities; a canvas is no picture in space")
+        if turned and CANVAS not in self.model.create(1).inputs:
+            raise InputError(f"{asked}: expected a model that reads images")
+        if words and self.train.force_weight:
+            raise InputError(f"{asked}: expected a training without forces")
+        if self.average_symmetries or words - {"reflect"}:
+            for name in set(_ODD) & set(self.target_names):
+                raise InputError(f"{asked}: {name} changes its sign with the order of the atoms")
+        if drawn.kind == CANVAS:
+            return
+        given = self.model.hyper_parameters
+        usual = models.defaults(self.model.known_as)
+        if "channels" in given and tuple(given["channels"]) != usual["channels"]:
+            raise InputError(
+                f"model.channels are of the canvas; expected images={drawn.kind}:NAME,… to choose "
+                f"channels of {drawn.kind}"
+            )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return what the model reads, in the words of `qc_jax.data.targets.INPUTS`."""
+        kind = images.parse(self.images).kind
+        return tuple(kind if one == CANVAS else one for one in self.architecture().inputs)
 
     @property
     def seed_of_split(self) -> int:

@@ -190,7 +190,7 @@ class Ensemble:
             error = errors[known, column]
             found: dict[str, Any] = {
                 "unit": target(name).unit,
-                "leaked_by": leaking_inputs(name, self.members[0].model.inputs),
+                "leaked_by": leaking_inputs(name, self.members[0].config.inputs),
                 "mae": float(error.mean()),
                 "mae_member": float(np.mean([one[known, column].mean() for one in alone])),
             }

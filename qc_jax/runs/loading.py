@@ -96,7 +96,7 @@ def _listed(value: Any) -> str:
 def _unpacked(found: packed.Packed) -> SavedRun:
     """Return a packed model as a run, of which optimizer and schedule are gone."""
     model, result = found.config.architecture(), found.result
-    if _expected(model, found.config.canvas_size) != _shapes(found.variables):
+    if _expected(model, found.config.canvas_size, found.config.images) != _shapes(found.variables):
         raise InputError(f"packed model: expected weights of {found.config.model.name}, got others")
     statistics = jax.device_put(found.variables)  # which compiles nothing
     params = statistics.pop("params")
@@ -128,9 +128,11 @@ def _unpacked(found: packed.Packed) -> SavedRun:
 
 
 @functools.lru_cache(maxsize=8)
-def _expected(model: models.Architecture, canvas_size: int) -> dict[str, tuple[int, ...]]:
+def _expected(
+    model: models.Architecture, canvas_size: int, images: str
+) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a model's weights; once for the members of an ensemble."""
-    made = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample(canvas_size)))
+    made = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample(canvas_size, images)))
     return _shapes(made)
 
 
@@ -149,7 +151,7 @@ def restore(workdir: Workdir, model: models.Architecture, config: RunConfig) -> 
     zeros = jnp.zeros(len(config.target_names))
     classes = scaling.binary(config.target_names)
     scaler = Scaler(low=zeros, high=zeros, log=zeros.astype(bool), binary=classes)
-    sample = models.sample(config.canvas_size)
+    sample = models.sample(config.canvas_size, config.images)
     like = jax.eval_shape(lambda: add_replica_axis(init(model, sample, scaler, config.train)))
     with Checkpoints(workdir.checkpoints) as checkpoints:
         states = checkpoints.latest(like)

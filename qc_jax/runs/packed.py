@@ -142,4 +142,4 @@ def _of_shipped(path: str, config: RunConfig) -> Pairs | None:
             f"{path}: expected the table {config.data} that it was trained on, "
             f"{config.data_fingerprint}, got {table.fingerprint()}: another version of qc_jax"
         )
-    return pairs_of(table, config.target_names, config.architecture())
+    return pairs_of(table, config, config.architecture())

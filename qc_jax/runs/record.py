@@ -1,7 +1,7 @@
 """What a run keeps of its data, so that nothing that uses it opens them again.
 
 run.json has the targets' offsets, the domain that training saw and the names of the split;
-pairs.npz, of runs on pairs, positions, canvas features and labels by name.
+pairs.npz, of runs on pairs, positions, what images are drawn from, and labels by name.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from qc_jax.canvas import images
 from qc_jax.data import files, scaling
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.structures import Structures
@@ -20,7 +21,7 @@ from qc_jax.errors import NUMBER, InputError, expect_fields
 from qc_jax.models import Architecture
 from qc_jax.runs import building
 from qc_jax.runs.building import Run
-from qc_jax.runs.config import SCHEMA
+from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.workdir import Workdir
 
 RECORD, PAIRS = "run.json", "pairs.npz"
@@ -34,7 +35,7 @@ class Pairs:
     Attributes:
       names: [N], sorted.
       positions: [N, 2, 3] Å.
-      features: [N, F] of their canvases, where the model reads those; else None.
+      features: [N, F] that their images are drawn from, where the model reads those; else None.
       labels: [N, T] of the run's targets, NaN where undefined.
     """
 
@@ -45,7 +46,7 @@ class Pairs:
 
     @classmethod
     def of(cls, table: PairTable, targets: tuple[str, ...], features: np.ndarray | None) -> "Pairs":
-        """Return those of a table, whose canvas features [rows, F] are given or not."""
+        """Return those of a table, whose images' features [rows, F] are given or not."""
         names, first, counts = np.unique(table.names, return_index=True, return_counts=True)
         rows = first[counts == 1]
         return cls(
@@ -240,17 +241,15 @@ def claim(run: Run, workdir: Workdir) -> None:
     workdir.claim(run.config.to_dict())
     if not workdir.writes or (workdir.path / RECORD).exists():
         return
-    pairs = pairs_of(run.table, run.task.targets, run.model)
+    pairs = pairs_of(run.table, run.config, run.model)
     if pairs is not None:
         pairs.write(workdir.path / PAIRS)
     Record.of(run).write(workdir.path / RECORD)
 
 
-def pairs_of(
-    table: PairTable | Structures, targets: tuple[str, ...], model: Architecture
-) -> Pairs | None:
-    """Return the pairs of a table as a model reads them; None where it is none of pairs."""
+def pairs_of(table: PairTable | Structures, config: RunConfig, model: Architecture) -> Pairs | None:
+    """Return the pairs of a table as a run's model reads them; None where it is none of pairs."""
     if not isinstance(table, PairTable):
         return None
-    features = building.canvas.features(table) if "canvas" in model.inputs else None
-    return Pairs.of(table, targets, features)
+    features = images.parse(config.images).rows(table) if "canvas" in model.inputs else None
+    return Pairs.of(table, config.target_names, features)

@@ -2,8 +2,8 @@
 
 Beside config.json and checkpoints/ a directory has run.json (targets, what was taken off the
 labels, the domain that training saw, the names of the split) and, of pairs, pairs.npz (positions,
-canvas features and labels by name). Nothing that uses a run opens the data that it was trained on,
-but for scoring.
+what images are drawn from, and labels by name). Nothing that uses a run opens the data that it was
+trained on, but for scoring.
 """
 
 import dataclasses
@@ -16,9 +16,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from qc_jax import models
+from qc_jax.canvas import images
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
 from qc_jax.data.domain import TrainingDomain, warn_outside
@@ -146,21 +147,35 @@ class SavedRun:
             return self._named(given, distance)
         if distance is not None:
             raise InputError("distance is of pairs by their names; atoms have positions")
-        if "canvas" not in self.model.inputs:
-            return _of_atoms(given, self.record, self.model)
-        if self.pairs is not None:
+        reads = "canvas" in self.model.inputs
+        if reads and self.pairs is not None and not self._images.solved:
             raise InputError(
                 f"{self.config.model.name} reads the canvas, which is known of the pairs of its "
                 "table alone; expected their names"
             )
         made = _of_atoms(given, self.record, self.model)
-        return made.replace(canvas_features=_canvases(made), canvas_size=self.config.canvas_size)
+        return self._with_images(made, self._images.rows_of(made)) if reads else made
+
+    @property
+    def _images(self) -> images.Images:
+        return images.parse(self.config.images)
+
+    def _with_images(self, made: Batch, rows: np.ndarray | None) -> Batch:
+        """Return the structures with the images that the model reads, drawn from `rows`."""
+        config = self.config
+        return made.replace(
+            canvas_features=None if rows is None else jax.device_put(rows),
+            canvas_size=config.canvas_size,
+            images=config.images,
+            average_symmetries=config.average_symmetries,
+        )
 
     def _named(self, names: Sequence[str], distance: float | None) -> Batch:
         ordered = [pair_name(*_symbols(name)) for name in names]
         numbers = np.array([[element(s).atomic_number for s in n.split("_")] for n in ordered])
         features = None
-        if distance is None or "canvas" in self.model.inputs:
+        reads = "canvas" in self.model.inputs
+        if distance is None or (reads and not self._images.solved):
             if distance is not None:
                 raise InputError(
                     "distance: this model reads the canvas, which is known at the bond length alone"
@@ -173,16 +188,17 @@ class SavedRun:
             rows = [self.pairs.row(name, self.record.left_out) for name in ordered]
             positions = self.pairs.positions[rows]
             if self.pairs.features is not None:
-                features = jax.device_put(self.pairs.features[rows])
+                features = self.pairs.features[rows]
         else:
             if not 0 < distance < np.inf:
                 raise InputError(f"distance: expected a length above 0 Å, got {distance}")
-            if "positions" not in self.model.inputs:
+            if "positions" not in self.model.inputs and not reads:
                 raise InputError("distance: this model reads no positions; expected none")
             positions = np.zeros((len(ordered), 2, 3))
             positions[:, 1, 2] = distance
-        made = from_arrays(numbers, positions, features)
-        return made.replace(canvas_size=self.config.canvas_size)
+            if reads:
+                features = self._images.rows_at(ordered, np.full(len(ordered), distance))
+        return self._with_images(from_arrays(numbers, positions), features)
 
     def predict(
         self, what: Any, distance: float | None = None, batch_size: int = 256
@@ -194,7 +210,8 @@ class SavedRun:
         Args:
           what: A pair like 'Ag_Al' or several, at the bond lengths of the table that the run was
             trained on; `ase.Atoms` or several; or a `Batch`.
-          distance: Å between the atoms of pairs by name, instead of the table's.
+          distance: Å between the atoms of pairs by name, instead of the table's. Densities are
+            those at this distance; a canvas is known at the table's alone.
           batch_size: Structures at a time.
 
         Raises:
@@ -353,34 +370,6 @@ def _symbols(name: str) -> list[str]:
     if len(symbols) != 2:
         raise InputError(f"expected a pair like 'Ag_Al', got {name!r}")
     return symbols
-
-
-def _canvases(batch: Batch) -> Float[Array, "structures features"]:
-    """Return the canvas features of structures without cells, by tight binding.
-
-    Raises:
-      InputError: One has none, as `canvas.features` says, or its charges do not settle.
-    """
-    from qc_jax.canvas.features import features_of_atoms
-    from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
-
-    if batch.shifts is not None:
-        raise InputError("the model reads the canvas, which structures in a cell have not")
-    count = (np.asarray(batch.atomic_numbers) > 0).sum(axis=1)
-    given = [
-        atoms_of(
-            f"structure {row + 1}",
-            {
-                "atomic_numbers": np.asarray(batch.atomic_numbers[row, :atoms]),
-                "positions": np.asarray(batch.positions[row, :atoms]),
-            },
-        )
-        for row, atoms in enumerate(count)
-    ]
-    found = features_of_atoms(given, len(given))
-    for row in np.flatnonzero(~np.isfinite(found).all(axis=1)):
-        raise InputError(f"{given[row].name}: the charges of its canvas do not settle")
-    return jax.device_put(found)
 
 
 def _of_atoms(given: Sequence[Any], record: Record, model: models.Architecture) -> Batch:

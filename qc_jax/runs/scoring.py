@@ -145,7 +145,7 @@ def score(
         "best_epoch": int(state.best_epoch),
         "test": judged.test,
         "baselines": judged.baselines,
-        "leaked_by": {name: leaking_inputs(name, run.model.inputs) for name in task.targets},
+        "leaked_by": {name: leaking_inputs(name, run.config.inputs) for name in task.targets},
         "left_out": {**undefined, **task.left_out},
         "seconds": dict(seconds),
         "versions": building.versions(),

@@ -87,7 +87,7 @@ def of_result(run: building.Run, trained: loop.FitResult) -> saved.SavedRun:
         model=run.model,
         state=trained.state,
         record=record.Record.of(run),
-        pairs=record.pairs_of(run.table, run.task.targets, run.model),
+        pairs=record.pairs_of(run.table, run.config, run.model),
         history=trained.history,
         run=run,
         seconds=trained.seconds,

@@ -35,6 +35,8 @@ class TrainConfig:
         validated, kept and scored (B. T. Polyak, A. B. Juditsky, SIAM J. Control Optim. 30, 838,
         1992); 0.999 remembers a thousand steps; 0 averages none.
       grad_clip_norm: largest global gradient norm; 0 clips nothing.
+      augment: what is done to pairs by chance while training, 'exchange,reflect,rotate' or some of
+        them, as `qc_jax.canvas.images.augment` says; '' does nothing.
       loss: 'mae' or 'mse', on scaled labels, mean over rows and targets; that of a class is its
         cross-entropy, whatever this says.
       schedule: 'reduce_on_plateau' (by the validation loss) or 'cosine' (to zero at the last
@@ -81,6 +83,7 @@ class TrainConfig:
     embedding_noise: float = 0.0
     average_decay: float = 0.0
     grad_clip_norm: float = 0.0
+    augment: str = ""
     loss: str = "mae"
     schedule: str = "reduce_on_plateau"
     plateau_factor: float = 0.8

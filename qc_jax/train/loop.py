@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from qc_jax import models
-from qc_jax.canvas import CHANNELS
+from qc_jax.canvas import images
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError
 from qc_jax.train import hosts
@@ -218,8 +218,8 @@ def _require_memory(stack: Stack, devices: Devices, states: State) -> None:
     if "canvas" in stack.model.inputs and stack.structures is not None:
         pixels = stack.structures.canvas_size**2
         rows = stack.settings.batch_size / devices.sharing
-        need += 4.0 * pixels * len(CHANNELS) * rows
-        what += f", canvases of {stack.structures.canvas_size} pixels for {rows:g} rows"
+        need += 4.0 * pixels * len(images.parse(stack.structures.images).channels) * rows
+        what += f", images of {stack.structures.canvas_size} pixels for {rows:g} rows"
     there = devices.memory()
     if need > there:
         raise InputError(

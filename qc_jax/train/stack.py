@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.stream import Stream
@@ -63,8 +64,12 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         len(split.train),
         len(split.validation),
         # Structures from disk come in the order of one training: it is alone.
-        id(dataset) if isinstance(dataset, Stream) else dataset.structures.canvas_size,
+        id(dataset) if isinstance(dataset, Stream) else _images_of(dataset.structures),
     )
+
+
+def _images_of(structures: Batch) -> tuple[Any, ...]:
+    return structures.canvas_size, structures.images, structures.average_symmetries
 
 
 class Stack:

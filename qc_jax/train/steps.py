@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from qc_jax import models
+from qc_jax.canvas import images
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
@@ -111,6 +112,9 @@ class Steps:
             model = model.clone(dropout=replica.dropout)
         total = self._add_up(jnp.sum(weights))
         structures = batch.structures.replace(row_mask=weights > 0, axis_name=self._axis)
+        if self._settings.augment:  # dropout has the key itself, noise that of 1
+            changed = jax.random.fold_in(key, 2)
+            structures = images.augment(structures, changed, self._settings.augment)
 
         def loss_share(params):
             # Running averages move by little and would not move at all in bfloat16.

@@ -31,7 +31,7 @@ def slater_atom(decay: float) -> PseudoAtom:
 def toy() -> tuple[jax.Array, orbitals.Orbitals, list[PseudoAtom]]:
     """Two pairs of atoms of Slater orbitals, with coefficients drawn by chance."""
     atoms = [slater_atom(1.0), slater_atom(1.3)]
-    radial = jnp.asarray(np.stack([orbitals._splines(atom, 2) for atom in atoms]), jnp.float32)
+    radial = jnp.asarray(np.stack([orbitals.splines(atom, 2) for atom in atoms]), jnp.float32)
     rng = np.random.default_rng(0)
     made = orbitals.Orbitals(
         elements=jnp.array([[0, 1], [1, 1]]),

@@ -47,7 +47,7 @@ def test_several_targets():
         ({"lr": None}, "lr: expected a number, got None"),
         ({"stream": 1}, "stream: expected true or false, got 1"),
         ({"data": 3}, "data: expected text, got 3"),
-        ({"epoch": 3}, "unknown field 'epoch'; choose one of: average_decay"),
+        ({"epoch": 3}, "unknown field 'epoch'; choose one of: augment"),
         ({"train_fraction": 0.0}, "train_fraction: expected above 0 to 1, got 0.0"),
         ({"canvas_size": 2}, "canvas size: expected a whole number from"),
         ({"scale_on": "test"}, "unknown scale_on 'test'"),
@@ -75,3 +75,47 @@ def test_wrong_fields(fields: dict[str, typing.Any], words: str):
 def test_no_fields_at_all(given):
     with pytest.raises(InputError, match="expected fields and their values"):
         RunConfig.from_dict(given)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"images": "photo"}, "unknown images 'photo'; choose one of: canvas, densities"),
+        ({"images": "densities:rho"}, "unknown channel of densities 'rho'"),
+        ({"images": "densities", "canvas_size": 2000}, "expected at most 1024 pixels of densities"),
+        (
+            {"augment": "rotate"},
+            "augment=rotate: expected images=densities; a canvas is no picture",
+        ),
+        ({"average_symmetries": True}, "average_symmetries: expected images=densities; a canvas"),
+        ({"augment": "twist"}, "unknown augment 'twist'; choose one of: exchange, reflect, rotate"),
+        (
+            {"augment": "exchange", "force_weight": 1.0},
+            "augment=exchange: expected a training without forces",
+        ),
+        (
+            {"augment": "exchange", "target": "dipole_z_d"},
+            "augment=exchange: dipole_z_d changes its sign with the order of the atoms",
+        ),
+        (
+            {"images": "densities", "model": {"name": "vit", "channels": (1, 2)}},
+            "model.channels are of the canvas; expected images=densities:NAME,… to choose",
+        ),
+        (
+            {"images": "densities", "augment": "rotate", "model": "egnn"},
+            "augment=rotate: expected a model that reads images",
+        ),
+    ],
+)
+def test_wrong_images(fields, message):
+    with pytest.raises(InputError) as error:
+        RunConfig.from_dict({"model": "vit", **fields})
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_inputs_name_the_kind_of_images():
+    config = RunConfig.from_dict({"model": "film_cnn"})
+    assert config.inputs == ("atomic_numbers", "positions", "canvas")
+    densities = config.replace(images="densities:homo")
+    assert densities.inputs == ("atomic_numbers", "positions", "densities")
+    assert RunConfig.from_dict({"model": "egnn", "images": "densities"}).inputs[-1] == "positions"

@@ -13,7 +13,6 @@ from qc_jax.data.table import PairTable
 from qc_jax.dftb import cache, convergence, scan, scc, tables
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb.hamiltonian import ABSENT, Tables
-from qc_jax.dftb.parameters import CONVENTIONS
 from qc_jax.engines.engine import Progress
 from qc_jax.report.explorer.packing import quantize
 
@@ -36,10 +35,7 @@ def why_not(table: PairTable) -> str:
             f"This table was made by {made.get('engine', 'an engine that it does not tell')}; "
             "levels, orbitals and energy curves are known of tables by tight binding (ptbp)."
         )
-    known = {"parameters": "ptbp", "minimum": "downhill", "temperature_k": _TEMPERATURE}
-    shells = dict.fromkeys(CONVENTIONS["published"], "p")
-    other = any(made.get(key) != value for key, value in known.items())
-    if other or any(made.get("max_l", {}).get(s, "") != shells.get(s, "") for s in shells):
+    if not drawn.are_of(table):
         return "Levels, orbitals and energy curves are those of ptbp; this table has other options."
     return ""
 

@@ -1,13 +1,16 @@
+import json
 import re
 
 import jax
 import pytest
 
+from experiments.speed.densities import time_densities
 
-def test_canvas(run_python):
-    done = run_python(
-        "-m", "experiments.speed", "--what=canvas", "--batch=4,8", "--rounds=2", "--size=16"
-    )
+
+def test_canvas(run_python, tmp_path):
+    kept = tmp_path / "canvas.json"
+    flags = ("--what=canvas", "--batch=4,8", "--rounds=2", "--size=16", f"--out={kept}")
+    done = run_python("-m", "experiments.speed", *flags)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert f"JAX {jax.__version__}" in lines[0]
@@ -18,6 +21,19 @@ def test_canvas(run_python):
             float(word.replace(",", "")) for word in line.split()[1:5]
         )
         assert rate > 0 and gigabytes >= 0 and ratio > 0 and speed_up >= 0
+    found = json.loads(kept.read_text())
+    assert found["what"] == "canvas" and found["versions"]["jax"] == jax.__version__
+    assert [(row["size"], row["batch"]) for row in found["rows"]] == [(16, 4), (16, 8)]
+    assert all(row["canvases_per_s"] > 0 for row in found["rows"])
+    again = run_python("-m", "experiments.speed", *flags)
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+@pytest.mark.slow
+def test_densities():
+    got = time_densities(batch=8, size=16, rounds=2, elements=("H", "O"))
+    assert got.ratio > 1
+    assert got.gigabytes_per_s == pytest.approx(got.images_per_s * 16 * 16 * 10 * 4 / 1e9)
 
 
 @pytest.mark.slow
