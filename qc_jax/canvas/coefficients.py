@@ -8,6 +8,7 @@ import functools
 import importlib.resources
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -113,19 +114,26 @@ def draw(
     Raises:
       InputError: rows of another length, or as `densities.draw`.
     """
-    rows = jnp.asarray(rows, jnp.float32)
+    found = fields(jnp.asarray(rows, jnp.float32))
+    radial, place = _radial()
+    numbers = jnp.round(found["elements"]).astype(jnp.int32)
+    found["elements"] = jnp.asarray(place)[jnp.clip(numbers, 0, len(place) - 1)]
+    return densities.draw(Orbitals(**found), jnp.asarray(radial), size, channels, scale, turn=turn)
+
+
+def fields(rows: Any) -> dict[str, Any]:
+    """Return rows [N, `LENGTH`] by the fields of `orbitals.Orbitals`; 'elements' are numbers.
+
+    Raises:
+      InputError: rows of another length.
+    """
     if rows.ndim != 2 or rows.shape[1] != LENGTH:
         raise InputError(f"coefficients: expected shape (N, {LENGTH}), got {rows.shape}")
-    ends = np.cumsum([int(np.prod(shape)) for shape in _FIELDS.values()])[:-1]
-    parts = jnp.split(rows, ends, axis=1)
-    fields = {
-        name: part.reshape(len(rows), *shape)
-        for (name, shape), part in zip(_FIELDS.items(), parts, strict=True)
+    ends = np.cumsum([int(np.prod(shape)) for shape in _FIELDS.values()])
+    return {
+        name: rows[:, end - int(np.prod(shape)) : end].reshape(len(rows), *shape)
+        for (name, shape), end in zip(_FIELDS.items(), ends, strict=True)
     }
-    radial, place = _radial()
-    numbers = jnp.round(fields["elements"]).astype(jnp.int32)
-    fields["elements"] = jnp.asarray(place)[jnp.clip(numbers, 0, len(place) - 1)]
-    return densities.draw(Orbitals(**fields), jnp.asarray(radial), size, channels, scale, turn=turn)
 
 
 def tabulate(symbols: Sequence[str]) -> dict[str, np.ndarray]:
