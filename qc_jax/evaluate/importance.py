@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.canvas import CHANNELS, columns_of, separate
+from qc_jax.canvas.images import CANVAS
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.evaluate.ablation import Change
@@ -46,6 +47,10 @@ def _exchange(channels: tuple[int, ...]):
 
     def apply(structures: Batch, generator: np.random.Generator) -> Batch:
         assert structures.canvas_features is not None, "`models.check` refuses structures without"
+        if structures.images != CANVAS:
+            raise InputError(
+                f"expected canvases, whose channels these are, got {structures.images}"
+            )
         drawn = np.array(separate(structures.canvas_features))
         other = generator.permutation(len(drawn))
         drawn[:, columns] = drawn[other][:, columns]
