@@ -1,8 +1,8 @@
-"""The canvas: a two-atom system as an image of ten channels, and the numbers behind it."""
+"""The canvas: a system of two or more atoms as an image of ten channels, and its numbers."""
 
 from qc_jax.canvas.basis import CHANNELS, FEATURES, Feature
 from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
-from qc_jax.canvas.features import canvases, features, features_from
+from qc_jax.canvas.features import canvases, features, features_from, molecule_features
 from qc_jax.canvas.render import columns_of, render, separate
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "decode",
     "features",
     "features_from",
+    "molecule_features",
     "render",
     "separate",
 ]

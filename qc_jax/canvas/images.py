@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from qc_jax.canvas.basis import CHANNELS, FEATURES, check_size
-from qc_jax.canvas.features import features
+from qc_jax.canvas.features import features, features_of_atoms
 from qc_jax.canvas.render import render
 from qc_jax.chem.elements import element
 from qc_jax.data.batch import Batch
@@ -98,13 +98,17 @@ class Images:
 
         return coefficients.of_pairs(pairs, distances)
 
-    def rows_of(self, structures: Batch) -> Float[np.ndarray, "pairs numbers"]:
-        """Return those of any pairs of atoms in space, which need not lie along z.
+    def rows_of(self, structures: Batch) -> Float[np.ndarray, "structures numbers"]:
+        """Return those of any atoms in space, by tight binding.
+
+        Of densities those of pairs, which need not lie along z; of canvases `molecule_features`.
 
         Raises:
-          InputError: a structure has another number of atoms, or a cell.
+          InputError: a structure has no such image, a cell, or charges that do not settle.
         """
         numbers, positions = np.asarray(structures.atomic_numbers), np.asarray(structures.positions)
+        if self.kind == CANVAS:
+            return _canvases_of(structures, numbers, positions)
         if structures.shifts is not None or numbers.shape[1] != 2 or not numbers.all():
             raise InputError(
                 f"images={self.kind}: expected two atoms without a cell, as a pair has them"
@@ -143,6 +147,23 @@ class Images:
         from qc_jax.canvas import coefficients
 
         return coefficients.draw(rows, size, self.channels, turn=turns)
+
+
+def _canvases_of(
+    structures: Batch, numbers: np.ndarray, positions: np.ndarray
+) -> Float[np.ndarray, "structures numbers"]:
+    from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
+
+    if structures.shifts is not None:
+        raise InputError("images=canvas: structures in a cell have none; expected some without")
+    given = []
+    for row, count in enumerate((numbers > 0).sum(axis=1).tolist()):
+        record = {"atomic_numbers": numbers[row, :count], "positions": positions[row, :count]}
+        given.append(atoms_of(f"structure {row + 1}", record))
+    found = features_of_atoms(given, len(given))
+    for row in np.flatnonzero(~np.isfinite(found).all(axis=1)).tolist():
+        raise InputError(f"{given[row].name}: the charges of its canvas do not settle")
+    return found
 
 
 @functools.cache

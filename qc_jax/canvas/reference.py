@@ -1,4 +1,4 @@
-"""The canvas formulas as they are written down: one pair at a time, orbital by orbital, in NumPy.
+"""The canvas formulas as they are written down: one structure at a time, orbital by orbital.
 
 Slow on purpose and independent of `basis`: what `render` is tested against, and what its speed is
 compared with. The published encoder works this way.
@@ -14,16 +14,16 @@ from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 
 
 def encode(
-    populations: Float[np.ndarray, "2 16"],
-    charges: Float[np.ndarray, "2"],
+    populations: Float[np.ndarray, "atoms 16"],
+    charges: Float[np.ndarray, " atoms"],
     dipole: Float[np.ndarray, "3"],
     size: int = 32,
 ) -> Float[np.ndarray, "size size 10"]:
-    """Return the canvas of one pair.
+    """Return the canvas of one pair, or larger structure.
 
     Args:
-      populations: [2, 16] electrons by (l, m).
-      charges: [2] e.
+      populations: [n, 16] electrons by (l, m).
+      charges: [n] e.
       dipole: [3] Debye.
       size: pixels along each side, S; widths and positions scale with S/32.
 
@@ -32,7 +32,11 @@ def encode(
     """
     columns, rows = np.meshgrid(np.arange(size), np.arange(size))
     scale = size / 32
-    centres = [(11 * scale, 16 * scale), (21 * scale, 16 * scale)]
+    n = len(charges)
+    centres = [
+        ((32 // 2 + (i - n / 2 + 1 / 2) * (32 // (n + 1))) * scale, 32 // 2 * scale)
+        for i in range(n)
+    ]
 
     def gaussian(atom: int, sigma: float) -> np.ndarray:
         x, y = centres[atom]
@@ -44,7 +48,7 @@ def encode(
     rho = r + 1e-6
     canvas = np.zeros((size, size, 10))
     sp = df = 0.0
-    for atom in (0, 1):
+    for atom in range(n):
         total = moment = 0.0
         for orbital in range(16):
             population = float(populations[atom, orbital])
@@ -65,6 +69,7 @@ def encode(
     canvas[..., 3] = df * np.exp(-(r**2) / 0.5) * (1 + np.cos(4 * theta))
     size_of_dipole = math.sqrt(sum(float(component) ** 2 for component in dipole)) / EBOHR_DEBYE
     canvas[..., 4] = size_of_dipole * rho * np.exp(-(rho**2) / 0.4)
-    difference = abs(float(charges[0]) - float(charges[1]))
+    # |q_0 − q_1| of a pair, and the same thing of more atoms.
+    difference = max(float(charge) for charge in charges) - min(float(charge) for charge in charges)
     canvas[..., 5] = difference * (3 * np.cos(theta) ** 2 - 1) * np.exp(-(rho**2) / 0.4)
     return canvas

@@ -8,18 +8,21 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from qc_jax.canvas.basis import CHANNELS, COPIES, FEATURES, basis, check_size
+from qc_jax.canvas.basis import CHANNELS, FEATURES, MOLECULES, PAIRS, Layout, basis, check_size
 from qc_jax.errors import InputError
 
-_SEPARATE = len(FEATURES) + len(COPIES)
+# Layouts by their number of features, and of those that `separate` makes.
+_PLAIN = {len(layout.features): layout for layout in (PAIRS, MOLECULES)}
+_SEPARATE = {len(layout.features) + len(layout.copies): layout for layout in (PAIRS, MOLECULES)}
 
 
 def render(features: ArrayLike, size: int = 32) -> Float[Array, "*pairs size size 10"]:
     """Draw the canvases of features, a linear function of them; works under jit, vmap and grad.
 
     Args:
-      features: [..., F] in the order of `FEATURES`, any leading shape, or what `separate` makes of
-        them. One that is NaN makes all of its canvas NaN.
+      features: [..., F] in the order of `FEATURES`, or those of larger structures, of
+        `molecule_features`; any leading shape; or what `separate` makes of them. One that is NaN
+        makes all of its canvas NaN.
       size: pixels along each side, S.
 
     Returns:
@@ -39,8 +42,11 @@ def render(features: ArrayLike, size: int = 32) -> Float[Array, "*pairs size siz
     if not isinstance(features, jax.Array):
         features = np.asarray(features)
     shape = features.shape
-    if not shape or shape[-1] not in (len(FEATURES), _SEPARATE):
-        raise InputError(f"canvas features: expected shape (..., {len(FEATURES)}), got {shape}")
+    if not shape or shape[-1] not in _PLAIN | _SEPARATE:
+        raise InputError(
+            f"canvas features: expected shape (..., {len(FEATURES)}), got {shape}; of larger "
+            f"structures (..., {len(MOLECULES.features)})"
+        )
     return _render(features, size)
 
 
@@ -48,9 +54,10 @@ def render(features: ArrayLike, size: int = 32) -> Float[Array, "*pairs size siz
 def _render(features: jax.Array, size: int) -> jax.Array:
     dtype = jnp.promote_types(features.dtype, jnp.float32)
     features = features.astype(dtype)
-    fixed = basis(size)
     count = features.shape[-1]
-    line = fixed.line if count == len(FEATURES) else fixed.separate_line
+    plain = count in _PLAIN
+    fixed = basis(size, (_PLAIN if plain else _SEPARATE)[count])
+    line = fixed.line if plain else fixed.separate_line
     line = line.reshape(count, -1).astype(dtype)  # [F, S·10]
     picture = fixed.picture.reshape(size, -1).astype(dtype)  # [S, S·10]
 
@@ -63,21 +70,27 @@ def _render(features: jax.Array, size: int) -> jax.Array:
 
 
 def separate(features: ArrayLike) -> Float[Array, "*pairs separated"]:
-    """Return features [..., F + len(COPIES)] of the same canvases, no two channels sharing one.
+    """Return features [..., F + copies] of the same canvases, no two channels sharing one.
 
     A channel that holds no number of its own, 'COM charge', takes copies of those that it is drawn
     from, so that each channel can be changed alone.
 
     Args:
-      features: [..., F] in the order of `FEATURES`.
+      features: [..., F] as `render` takes them.
     """
     features = jnp.asarray(features)
-    copied = np.array([index for _, index in COPIES])
+    copied = np.array([index for _, index in _PLAIN[features.shape[-1]].copies])
     return jnp.concatenate([features, features[..., copied]], axis=-1)
 
 
-def columns_of(channel: int) -> tuple[int, ...]:
-    """Return the columns of `separate`'s features that a channel is drawn from."""
-    copies = [len(FEATURES) + place for place, (of, _) in enumerate(COPIES) if of == channel]
-    own = [index for index, feature in enumerate(FEATURES) if feature.channel == channel]
+def columns_of(channel: int, features: int = len(FEATURES)) -> tuple[int, ...]:
+    """Return the columns of `separate`'s features that a channel is drawn from.
+
+    Args:
+      channel: an index of `CHANNELS`.
+      features: how many the canvases have, F.
+    """
+    layout: Layout = _PLAIN[features]
+    copies = [features + place for place, (of, _) in enumerate(layout.copies) if of == channel]
+    own = [index for index, feature in enumerate(layout.features) if feature.channel == channel]
     return tuple(copies or own)

@@ -27,6 +27,10 @@ _TOO_COARSE = 1e-4  # of the labels' spread: what float32 may round at most
 
 # (rows, seed) → a split whose indices point into `rows`, ascending indices of the structures.
 SplitRule = Callable[[np.ndarray, int], splits.Split]
+_UNSETTLED = "the charges of its canvas do not settle"
+
+# Rows of the structures → their canvas features [rows, F]; NaN where there are none.
+Draw = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,6 +82,8 @@ def prepare(
     cutoff: float | None = None,
     train: int | None = None,
     stream: bool = False,
+    draw: Draw | None = None,
+    canvas_size: int = 32,
 ) -> Task:
     """Return the structures where every target is finite, split by the collection's rule.
 
@@ -93,6 +99,9 @@ def prepare(
       train: take the first so many training rows, which are in random order; what is left of them
         is in no part. None takes all.
       stream: leave the structures on disk and read them while training; else all are in memory.
+      draw: gives the canvas features of rows, for models that read the canvas; those in no part of
+        the split are left out then, and so are those where they are NaN.
+      canvas_size: pixels along each side of a canvas.
 
     Raises:
       InputError: a target is unknown or constant, no row has them all, there are fewer training
@@ -108,6 +117,9 @@ def prepare(
     split = structures.split(rows, seed)
     if train is not None:
         split = _fewer(split, train)
+    drawn, unsettled = None, np.zeros(0, np.int64)
+    if draw is not None:
+        rows, split, drawn, unsettled = _drawn(draw, rows, split)
     chosen, by_element = labels[rows], dict[str, tuple[float, ...]]()
     if set(targets) & set(structures.per_atom):
         by_element, chosen = _without_atoms(structures, targets, rows, chosen, split.train)
@@ -116,10 +128,13 @@ def prepare(
     dataset: Any
     if stream:
         finder = None if cutoff is None else Neighbors(cutoff)
-        dataset = _stream(structures, rows, kept, finder)
+        dataset = _stream(structures, rows, kept, finder, drawn)
     else:
         read, finder = _in_memory(structures, rows.tobytes(), cutoff)
-        dataset = read.replace(labels=jnp.asarray(kept))
+        batch = read.structures.replace(
+            canvas_features=None if drawn is None else jnp.asarray(drawn), canvas_size=canvas_size
+        )
+        dataset = read.replace(labels=jnp.asarray(kept), structures=batch)
     return Task(
         targets=targets,
         names=structures.names[rows],
@@ -130,6 +145,10 @@ def prepare(
             str(structures.names[row]): f"{targets[int(np.argmin(np.isfinite(labels[row])))]} is "
             "undefined"
             for row in np.flatnonzero(~finite)
+        }
+        | {
+            str(structures.names[row]): "the charges of its canvas do not settle"
+            for row in unsettled
         },
         offsets=tuple(float(offset) for offset in offsets),
         element_offsets=by_element,
@@ -137,12 +156,52 @@ def prepare(
     )
 
 
+def _drawn(
+    draw: Draw, rows: Int[np.ndarray, " rows"], split: splits.Split
+) -> tuple[np.ndarray, splits.Split, np.ndarray, np.ndarray]:
+    """Return the rows in a part of the split that have a canvas, their split and canvas features.
+
+    And the rows without a canvas.
+    """
+    used = np.sort(np.concatenate([split.train, split.validation, split.test]))
+    drawn = draw(rows[used])
+    good = np.isfinite(drawn).all(axis=1)
+    if not good.any():
+        raise InputError(f"none of {len(used)} structures has a canvas: {_UNSETTLED}")
+    place = np.full(len(rows), -1)
+    place[used[good]] = np.arange(good.sum())
+
+    def kept(part: np.ndarray) -> np.ndarray:
+        found = place[part]
+        return found[found >= 0]
+
+    divided = dataclasses.replace(
+        split,
+        train=kept(split.train),
+        validation=kept(split.validation),
+        test=kept(split.test),
+        unused=split.unused[:0],
+    )
+    return rows[used[good]], divided, drawn[good], rows[used[~good]]
+
+
 def _stream(
-    structures: Structures, rows: np.ndarray, labels: np.ndarray, finder: Neighbors | None
+    structures: Structures,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    finder: Neighbors | None,
+    drawn: np.ndarray | None = None,
 ) -> Stream:
-    """Return those rows, labels [M, T] given, read as they are needed."""
+    """Return those rows, labels [M, T] and canvas features given, read as they are needed."""
     atoms = int(structures.sizes[rows].max())
-    return Stream(_Some(structures.source, rows), structures.read, labels, atoms, finder)
+    some = _Some(structures.source, rows)
+    if drawn is None:
+        return Stream(some, structures.read, labels, atoms, finder)
+
+    def read(record: tuple[Any, np.ndarray]) -> Mapping[str, Any]:
+        return {**structures.read(record[0]), "canvas_features": record[1]}
+
+    return Stream(_Beside(some, drawn), read, labels, atoms, finder)
 
 
 @functools.lru_cache(maxsize=2)  # the trainings of a grid share them
@@ -227,6 +286,19 @@ class _Some:
 
     def __getitem__(self, row: int) -> Any:
         return self._source[int(self._rows[row])]
+
+
+class _Beside:
+    """A source's records, each with a row of an array."""
+
+    def __init__(self, source: Source, rows: np.ndarray):
+        self._source, self._rows = source, rows
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, row: int) -> Any:
+        return self._source[row], self._rows[row]
 
 
 def _offsets(

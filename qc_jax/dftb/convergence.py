@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -145,12 +146,34 @@ def energies_and_gradients(
     return jax.vmap(one)(molecules, positions, start)
 
 
+@jax.jit
+def energies(
+    molecules: Molecule,
+    tables: Tables,
+    repulsion: Repulsion,
+    positions: Float[Array, "batch atoms 3"],
+    kt: Float[Array, ""],
+    start: Float[Array, "batch sites"],
+) -> tuple[Float[Array, " batch"], dict[str, Any], Float[Array, "batch atoms 3"]]:
+    """Return what `energies_and_gradients` does, sooner, with gradients of NaN."""
+
+    def one(molecule: Molecule, places: Array, guess: Array) -> tuple[Array, dict, Array]:
+        problem = hamiltonian.problem(molecule, tables, places, kt)
+        charges = scc.find(problem, guess, ONE)
+        repulsive = hamiltonian.repulsive_energy(molecule, repulsion, places)
+        energy = scc.electronic_free_energy(problem, charges.excess, ONE) + repulsive
+        rest = scc.describe(problem, charges, charges.excess, ONE)
+        return energy, {**rest, "repulsive": repulsive}, jnp.full_like(places, jnp.nan)
+
+    return jax.vmap(one)(molecules, positions, start)
+
+
 class Converged(NamedTuple):
     """A batch of molecules with their charges; hartree and bohr, NumPy arrays.
 
     Attributes:
       energy: Mermin free energies with the repulsion.
-      gradient: by positions.
+      gradient: by positions; NaN where it was not asked for.
       rest: `scc.describe`, and 'repulsive' energies.
       settled: whether the charges are self-consistent and the energy is a number.
     """
@@ -196,19 +219,20 @@ def converge(
     positions: Float[np.ndarray, "batch atoms 3"],
     kt: float,
     start: Float[np.ndarray, "batch sites"] | None = None,
+    gradients: bool = True,
 ) -> Converged:
     """Return a batch of molecules (`Molecule` with a leading axis) with self-consistent charges.
 
     Charges that do not settle at once are led there by temperatures that fall in steps.
     """
     guess = np.zeros_like(molecules.neutral) if start is None else np.array(start)
-    found = _run(molecules, parametrization, positions, kt, guess)
+    found = _run(molecules, parametrization, positions, kt, guess, gradients)
     left = np.flatnonzero(~found.settled)
     if len(left):
         some, places = jax.tree.map(lambda x: x[left], (molecules, positions))
 
         def run(temperature: float, guess: np.ndarray) -> tuple[Converged, dict, np.ndarray]:
-            now = _run(some, parametrization, places, temperature, guess)
+            now = _run(some, parametrization, places, temperature, guess, gradients)
             return now, now.rest, now.settled
 
         again = cool(run, np.zeros_like(some.neutral), kt)
@@ -222,11 +246,13 @@ def _run(
     positions: Float[np.ndarray, "batch atoms 3"],
     kt: float,
     guess: Float[np.ndarray, "batch sites"],
+    gradients: bool,
 ) -> Converged:
+    program = energies_and_gradients if gradients else energies
     chunks = []
     for rows in _lanes(len(positions), molecules.sites[0].size * molecules.sites.shape[1]):
         lanes = jax.tree.map(lambda x, rows=rows: x[rows], (molecules, positions, guess))
-        found = energies_and_gradients(
+        found = program(
             lanes[0], parametrization.tables, parametrization.repulsion, lanes[1], kt, lanes[2]
         )
         count = len(np.unique(rows))

@@ -41,7 +41,7 @@ class Solution:
       populations: [N, 16] electrons by (l, m) in the order of `data.table.ORBITAL_L`; 0 for
         orbitals that an atom does not have.
       dipole_d: [3] Debye, Σ charge × position.
-      forces_ev_ang: [N, 3] eV/Å.
+      forces_ev_ang: [N, 3] eV/Å; NaN where they were not asked for.
       steps: diagonalisations that the charges took.
     """
 
@@ -165,6 +165,7 @@ def solve_all(
     temperature: float = 300.0,
     relax: bool | str = False,
     shell_resolved: bool = False,
+    forces: bool = True,
 ) -> list[Solution | NotConverged]:
     """Return what `solve` returns of many molecules, computed in batches of similar size.
 
@@ -176,6 +177,7 @@ def solve_all(
       temperature: of the electrons, K.
       relax: whether to a minimum, and which.
       shell_resolved: whether each shell has a charge of its own.
+      forces: whether they are computed, half of the work; else they are NaN.
 
     Returns:
       Of each molecule its solution, or the `NotConverged` that says why it has none.
@@ -213,7 +215,7 @@ def solve_all(
         for (_, pair), rows in groups.items():
             moved = relax and (shell_resolved or not pair)
             batch = _solve_batch(
-                [arrays[k] for k in rows], [places[k] for k in rows], found, kt, bool(moved)
+                [arrays[k] for k in rows], [places[k] for k in rows], found, kt, bool(moved), forces
             )
             for row, x, converged, reason in batch:
                 k = rows[row]
@@ -231,6 +233,7 @@ def _solve_batch(
     parametrization: Parametrization,
     kt: float,
     moved: bool,
+    forces: bool,
 ) -> list[tuple[int, Float[np.ndarray, "padded 3"], Converged, str | None]]:
     """Return (row, positions, the converged batch, why the row failed) of molecules of one size."""
     stacked = jax.tree.map(lambda *x: np.stack(x), *molecules)
@@ -243,7 +246,7 @@ def _solve_batch(
             return converge(some, parametrization, at, kt, start)
 
         x, reasons = minimize.downhill(evaluate, x)
-    found = converge(stacked, parametrization, x, kt)
+    found = converge(stacked, parametrization, x, kt, gradients=forces)
     return [
         (row, x[row], found, reasons[row] or (None if found.settled[row] else found.reason(row)))
         for row in range(len(molecules))

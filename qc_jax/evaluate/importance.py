@@ -43,15 +43,16 @@ def of_channels(model: Architecture) -> dict[str, Change]:
 
 
 def _exchange(channels: tuple[int, ...]):
-    columns = np.array([column for channel in channels for column in columns_of(channel)], int)
-
     def apply(structures: Batch, generator: np.random.Generator) -> Batch:
         assert structures.canvas_features is not None, "`models.check` refuses structures without"
         if structures.images != CANVAS:
             raise InputError(
                 f"expected canvases, whose channels these are, got {structures.images}"
             )
-        drawn = np.array(separate(structures.canvas_features))
+        given = structures.canvas_features
+        found = [columns_of(channel, given.shape[-1]) for channel in channels]
+        columns = np.array([column for one in found for column in one], int)
+        drawn = np.array(separate(given))
         other = generator.permutation(len(drawn))
         drawn[:, columns] = drawn[other][:, columns]
         return structures.replace(canvas_features=jnp.asarray(drawn))

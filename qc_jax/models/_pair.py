@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from qc_jax.canvas import images
+from qc_jax.canvas import FEATURES, images
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.ops import safe_norm, safe_sqrt
@@ -40,12 +40,15 @@ def pictures(
     """Return fixed pictures, and the factors with which they add up to `image`.
 
     What is linear costs less for the pictures, once a step, than for a batch of canvases. Of images
-    that are no such sums the images themselves come, and None.
+    that are no such sums, or of fewer canvases of larger structures than there are pictures, the
+    images themselves come, and None.
     """
     if batch.images != images.CANVAS:
         return image(batch, channels), None
     factors = batch.canvas_features
     assert factors is not None, "`check` refuses structures without"
+    if factors.shape[-1] > max(len(factors), len(FEATURES)):  # fewer structures than pictures
+        return image(batch, channels), None
     unit = batch.replace(canvas_features=jnp.eye(factors.shape[-1], dtype=factors.dtype))
     return image(unit, channels), factors
 

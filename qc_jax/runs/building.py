@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from qc_jax import models
-from qc_jax.canvas import images
+from qc_jax.canvas import features, images
 from qc_jax.data import dataset, structures
 from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
@@ -20,6 +21,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, expect
 from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, RunConfig
+from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import open_data
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.transfer import Matched
@@ -32,12 +34,11 @@ _OF_PAIRS = {
     "scale_on": "train",
     "scale_by": "range",
     "missing_labels": "drop",
-    "canvas_size": 32,
     "images": "canvas",
     "average_symmetries": False,
 }
 # What a task keeps of how it was made.
-SPEC = ("data", "data_dir", "split", *_OF_STRUCTURES, *_OF_PAIRS)
+SPEC = ("data", "data_dir", "split", "canvas_size", *_OF_STRUCTURES, *_OF_PAIRS)
 
 
 class Run(NamedTuple):
@@ -89,8 +90,8 @@ def prepare(
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
       **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
-        `missing_labels`, `canvas_size`, `images` and `average_symmetries` of pairs,
-        `neighbor_cutoff` (Å), `train_rows` and `stream` of larger structures.
+        `missing_labels`, `images` and `average_symmetries` of pairs, `neighbor_cutoff` (Å),
+        `train_rows` and `stream` of larger structures, `canvas_size` of both.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.
@@ -122,7 +123,8 @@ def prepare(
 
 def for_model(task: Task, model: models.Architecture) -> Task:
     """Return the task with what the model reads; for one that reads canvases, they are added."""
-    if "canvas" not in model.inputs or task.spec is None or not isinstance(task.table, PairTable):
+    known = isinstance(task.table, PairTable | Structures)
+    if "canvas" not in model.inputs or task.spec is None or not known:
         return task
     if task.dataset.structures.canvas_features is not None:
         return task
@@ -142,13 +144,13 @@ def _prepare(
         task = _of_structures(config, table, model, seed)
     else:
         _require_usual(fields, _OF_STRUCTURES, "larger structures")
-        reads = model is not None and "canvas" in model.inputs
         task = dataset.prepare(
             table,
             config.target_names,
             seed,
-            images.parse(config.images).rows(table) if reads else None,
+            images.parse(config.images).rows(table) if reads_canvas(model) else None,
             config.split,
+            canvas_size=config.canvas_size,
             **{name: fields[name] for name in _OF_PAIRS},
         )
     return task._replace(table=table, spec={**fields, "seed": seed})
@@ -194,7 +196,25 @@ def _of_structures(
         cutoff=neighbor_cutoff(config, model, found.periodic),
         train=config.train_rows or None,
         stream=config.stream,
+        draw=functools.partial(_draw, found) if reads_canvas(model) else None,
+        canvas_size=config.canvas_size,
     )
+
+
+def reads_canvas(model: models.Architecture | None) -> bool:
+    """Return whether a model is given that reads the canvas."""
+    return model is not None and "canvas" in model.inputs
+
+
+def _draw(found: Structures, rows: np.ndarray) -> np.ndarray:
+    """Return the canvas features of rows, with a bar while tight binding computes them."""
+    return _drawn(found, rows.tobytes())
+
+
+@functools.lru_cache(maxsize=2)  # the trainings of a grid share them
+def _drawn(found: Structures, rows: bytes) -> np.ndarray:
+    with Bar("structures", "canvases by tight binding") as bar:
+        return features(found, np.frombuffer(rows, np.int64), bar)
 
 
 def use_a_device_per_core() -> None:

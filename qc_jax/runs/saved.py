@@ -148,7 +148,7 @@ class SavedRun:
         if distance is not None:
             raise InputError("distance is of pairs by their names; atoms have positions")
         reads = "canvas" in self.model.inputs
-        if reads and not self._images.solved:
+        if reads and self.pairs is not None and not self._images.solved:
             raise InputError(
                 f"{self.config.model.name} reads the canvas, which is known of the pairs of its "
                 "table alone; expected their names"
