@@ -8,6 +8,7 @@ import functools
 import importlib.resources
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +24,9 @@ from qc_jax.dftb import cache
 from qc_jax.dftb.pseudo import pseudo_atoms
 from qc_jax.errors import InputError
 
-SCALE = "log"  # of images that networks see
+# Of images that networks see. By the validation rows better for levels than a linear scale, a root
+# and a floor of 1e-4.
+SCALE, FLOOR = "log", 1e-2
 # Fields of `Orbitals` and the shape of each, in the order of a row.
 _FIELDS: dict[str, tuple[int, ...]] = {
     "elements": (2,),
@@ -101,7 +104,7 @@ def draw(
     scale: str = SCALE,
     turn: Float[Array, "pairs 2 2"] | None = None,
 ) -> Float[Array, "pairs size size channels"]:
-    """Draw the images of rows, as `densities.draw` does.
+    """Draw the images of rows, as `densities.draw` does, but for the `FLOOR` of a log scale.
 
     Args:
       rows: [N, `LENGTH`].
@@ -113,19 +116,28 @@ def draw(
     Raises:
       InputError: rows of another length, or as `densities.draw`.
     """
-    rows = jnp.asarray(rows, jnp.float32)
+    found = fields(jnp.asarray(rows, jnp.float32))
+    radial, place = _radial()
+    numbers = jnp.round(found["elements"]).astype(jnp.int32)
+    found["elements"] = jnp.asarray(place)[jnp.clip(numbers, 0, len(place) - 1)]
+    return densities.draw(
+        Orbitals(**found), jnp.asarray(radial), size, channels, scale, turn=turn, floor=FLOOR
+    )
+
+
+def fields(rows: Any) -> dict[str, Any]:
+    """Return rows [N, `LENGTH`] by the fields of `orbitals.Orbitals`; 'elements' are numbers.
+
+    Raises:
+      InputError: rows of another length.
+    """
     if rows.ndim != 2 or rows.shape[1] != LENGTH:
         raise InputError(f"coefficients: expected shape (N, {LENGTH}), got {rows.shape}")
-    ends = np.cumsum([int(np.prod(shape)) for shape in _FIELDS.values()])[:-1]
-    parts = jnp.split(rows, ends, axis=1)
-    fields = {
-        name: part.reshape(len(rows), *shape)
-        for (name, shape), part in zip(_FIELDS.items(), parts, strict=True)
+    ends = np.cumsum([int(np.prod(shape)) for shape in _FIELDS.values()])
+    return {
+        name: rows[:, end - int(np.prod(shape)) : end].reshape(len(rows), *shape)
+        for (name, shape), end in zip(_FIELDS.items(), ends, strict=True)
     }
-    radial, place = _radial()
-    numbers = jnp.round(fields["elements"]).astype(jnp.int32)
-    fields["elements"] = jnp.asarray(place)[jnp.clip(numbers, 0, len(place) - 1)]
-    return densities.draw(Orbitals(**fields), jnp.asarray(radial), size, channels, scale, turn=turn)
 
 
 def tabulate(symbols: Sequence[str]) -> dict[str, np.ndarray]:

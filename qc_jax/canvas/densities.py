@@ -105,6 +105,7 @@ def draw(
     scale: str = "linear",
     projection: bool = False,
     turn: Float[Array, "*pairs 2 2"] | None = None,
+    floor: float = FLOOR,
 ) -> Float[Array, "*pairs size size channels"]:
     """Draw images of `solve`'s pairs; works under jit, vmap and grad, the coefficients held.
 
@@ -116,13 +117,14 @@ def draw(
     tight binding has them, spread out as exp(−3.2 U r). Where the basis has no empty orbital the
     LUMO's are zero. Arguments and errors as of `render`; `turn` has an orthogonal matrix for each
     image, which shows at (z, x) what is at `turn` (z, x): it is drawn there, not interpolated.
+    `floor` takes the place of `FLOOR`.
     """
     channels = tuple(channels)
     _check(size, channels, scale, projection)
-    return _draw(orbitals, radial, size, channels, scale, projection, turn)
+    return _draw(orbitals, radial, size, channels, scale, projection, turn, floor)
 
 
-@functools.partial(jax.jit, static_argnames=("size", "channels", "scale", "projection"))
+@functools.partial(jax.jit, static_argnames=("size", "channels", "scale", "projection", "floor"))
 def _draw(
     orbitals: Orbitals,
     radial: Array,
@@ -131,6 +133,7 @@ def _draw(
     scale: str,
     projection: bool,
     turn: Array | None,
+    floor: float,
 ) -> Array:
     pixel = WINDOW_ANG / BOHR_ANG / size
     middle = (np.arange(size) + 0.5 - size / 2) * pixel
@@ -164,7 +167,7 @@ def _draw(
     draw_one = along_normal if projection else section
     values = jax.lax.map(draw_one, (flat, turns), batch_size=some)
     if scale == "log":
-        values = jnp.sign(values) * jnp.log10(1 + jnp.abs(values) / FLOOR)
+        values = jnp.sign(values) * jnp.log10(1 + jnp.abs(values) / floor)
     if turn is not None:
         return values.reshape(*shape, size, size, len(channels))
     below = values.reshape(-1, half, size, len(channels))  # [N, S/2, S, C]

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from qc_jax import canvas
+from qc_jax.canvas import coefficients
 from qc_jax.data import targets
 from qc_jax.data.table import PairTable
 
@@ -43,6 +44,15 @@ _PAIR = {
         encoding=tfds.features.Encoding.BYTES,
     ),
 }
+# Of configurations with densities alone.
+_DENSITIES = {
+    "densities": _tensor(
+        (coefficients.LENGTH,),
+        np.float32,
+        "Numbers of the orbitals, of which qc_jax.datasets.drawing.DrawDensities, a decoder, draws "
+        "density images of any size.",
+    ),
+}
 # Of bond-length scans alone; the names of extras are those of `PairTable.extras`.
 _POINT = {
     "forces": _tensor((2, 3), np.float32, "eV/Å on each atom: the negative energy gradient."),
@@ -61,17 +71,29 @@ _TARGETS = {
 }
 
 
-def features(curves: bool) -> tfds.features.FeaturesDict:
-    """Return the features of a record; a bond-length scan has forces and its place in it too."""
-    return tfds.features.FeaturesDict(_PAIR | (_POINT if curves else {}) | _TARGETS)
+def features(curves: bool, densities: bool = False) -> tfds.features.FeaturesDict:
+    """Return the features of a record; a bond-length scan has forces and its place in it too.
+
+    Args:
+      curves: whether it is of a scan.
+      densities: whether it holds what densities are drawn from.
+    """
+    more = (_DENSITIES if densities else {}) | (_POINT if curves else {})
+    return tfds.features.FeaturesDict(_PAIR | more | _TARGETS)
 
 
-def examples(table: PairTable, first_row: int = 0) -> Iterator[dict[str, Any]]:
+def examples(
+    table: PairTable, first_row: int = 0, densities: bool = False
+) -> Iterator[dict[str, Any]]:
     """Return the records of a table, in its order, as many features as it has.
 
     Args:
       table: the pairs.
       first_row: the place of its first row.
+      densities: whether they hold what densities are drawn from.
+
+    Raises:
+      InputError: those are asked for, and the table's pairs have none.
     """
     columns: dict[str, np.ndarray] = {
         "atomic_numbers": table.atomic_numbers.astype(np.int32),
@@ -81,6 +103,8 @@ def examples(table: PairTable, first_row: int = 0) -> Iterator[dict[str, Any]]:
     if table.forces is not None:
         floats["forces"] = table.forces
     floats |= {key: column for key, column in table.extras.items() if key in _POINT}
+    if densities:
+        floats["densities"] = coefficients.of_table(table)
     floats |= {target: table.targets[target] for target in targets.TARGETS}
     columns |= {key: column.astype(np.float32) for key, column in floats.items()}
     for row, name in enumerate(table.names):

@@ -16,6 +16,7 @@ from qc_jax.dftb.parameters import covered_symbols
 from qc_jax.engines import published
 
 SPLIT_SEED = 42  # of the published split
+_DENSITIES = "_densities"  # ends the names of configurations that have them
 _FEW = ("H", "C", "N", "O", "F")
 
 
@@ -44,6 +45,11 @@ class Builder(ArrayRecordBuilder):
             name="ptbp_exact",
             description="As ptbp, with converged atoms and integrals; made from the installed "
             "qc_jax.",
+        ),
+        tfds.core.BuilderConfig(
+            name="ptbp_densities",
+            description="ptbp, with the numbers that densities of its orbitals are drawn from; "
+            "computed when built, in minutes.",
         ),
         tfds.core.BuilderConfig(
             name="published",
@@ -86,10 +92,16 @@ class Builder(ArrayRecordBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=features(curves=isinstance(self.builder_config, CurvesConfig)),
+            features=features(
+                curves=isinstance(self.builder_config, CurvesConfig), densities=self._with_densities
+            ),
             homepage="https://arxiv.org/abs/2512.01519",
             metadata=tfds.core.MetadataDict(),
         )
+
+    @property
+    def _with_densities(self) -> bool:
+        return self.builder_config.name.endswith(_DENSITIES)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         config = self.builder_config
@@ -105,7 +117,7 @@ class Builder(ArrayRecordBuilder):
         self.info.metadata.update(
             provenance=dict(table.provenance), fingerprint=table.fingerprint()
         )
-        records = list(examples(table))
+        records = list(examples(table, densities=self._with_densities))
         times = collections.Counter(table.names.tolist())
         # A file may name a pair twice; TFDS wants a key of its own for each record.
         keys = [
@@ -131,7 +143,7 @@ class Builder(ArrayRecordBuilder):
 
     def _table(self, dl_manager: Any) -> PairTable:
         if self.builder_config.name != "published":
-            return open_table(self.builder_config.name)
+            return open_table(self.builder_config.name.removesuffix(_DENSITIES))
         path = dl_manager.manual_dir / published.PUBLISHED_FILE
         if not path.exists():
             raise AssertionError(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.canvas import CHANNELS, columns_of, separate
+from qc_jax.canvas.images import CANVAS
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.evaluate.ablation import Change
@@ -44,6 +45,10 @@ def of_channels(model: Architecture) -> dict[str, Change]:
 def _exchange(channels: tuple[int, ...]):
     def apply(structures: Batch, generator: np.random.Generator) -> Batch:
         assert structures.canvas_features is not None, "`models.check` refuses structures without"
+        if structures.images != CANVAS:
+            raise InputError(
+                f"expected canvases, whose channels these are, got {structures.images}"
+            )
         given = structures.canvas_features
         found = [columns_of(channel, given.shape[-1]) for channel in channels]
         columns = np.array([column for one in found for column in one], int)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qc_jax import canvas
-from qc_jax.canvas import FEATURES
+from qc_jax.canvas import FEATURES, coefficients, orbitals
+from qc_jax.canvas.orbitals import FORMS
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import leaking_inputs
@@ -33,6 +34,9 @@ def inputs_of(table: PairTable) -> dict[str, np.ndarray]:
     * atomic_numbers+positions: both, and the powers from −1 to 2 for each element: a pair
       potential.
     * canvas: the canvas's numbers, and the size of the dipole with the sign of the charges.
+    * densities: the numbers that they are drawn from, of tables that have them: bond length with
+      its powers, charges and their sizes, the charges times the bond length, coefficients of all
+      densities, and how far those of HOMO and LUMO are apart.
     * populations: all of them, and how far each atom's sum is from a whole number.
     * charges: both, and their sizes, difference and the larger one.
     * dipole: the vector and its size.
@@ -50,7 +54,7 @@ def inputs_of(table: PairTable) -> dict[str, np.ndarray]:
     rest = electrons - np.round(electrons)
     q, q_size = table.charges, np.abs(table.charges)
     more = [np.abs(q[:, 0] - q[:, 1]), q_size.max(axis=1)]
-    return {
+    found = {
         "atomic_numbers": elements,
         "positions": powers,
         "atomic_numbers+positions": np.concatenate([elements, powers, *by_element], axis=1),
@@ -61,6 +65,23 @@ def inputs_of(table: PairTable) -> dict[str, np.ndarray]:
         "charges": np.column_stack([q, q_size, *more]),
         "dipole": np.column_stack([table.dipole, np.linalg.norm(table.dipole, axis=1)]),
     }
+    if orbitals.are_of(table):
+        found["densities"] = _of_densities(coefficients.fields(coefficients.of_table(table)))
+    return found
+
+
+def _of_densities(drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+    length, charges = drawn["distance"][:, None], drawn["charges"]
+    forms, moment = drawn["forms"], drawn["charges"] * length
+    homo, lumo = (forms[:, FORMS.index(name)] for name in ("homo", "lumo"))
+    apart = np.abs(homo - lumo).max(axis=1)
+    return np.column_stack(
+        [
+            length ** np.array([-1.0, 1, 2, 3, 4]),
+            *(charges, np.abs(charges), np.abs(charges).max(axis=1), moment, np.abs(moment)),
+            *(forms.reshape(len(forms), -1), apart, apart > 1e-6),
+        ]
+    )
 
 
 def declared(target: str, source: str) -> tuple[str, ...]:

@@ -328,7 +328,7 @@ def _elements(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
 
 def _modality(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     caption = (
-        "Test MAE by what a model reads. Canvases, and bond lengths, leak some targets: the "
+        "Test MAE by what a model reads. Images, and bond lengths, leak some targets: the "
         "numbers say which."
     )
     return _dots(name, heading, frame, "setting", ("mae",), caption, log=True)

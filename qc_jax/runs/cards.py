@@ -48,6 +48,8 @@ def published_structures(
         "scale_by",
         "missing_labels",
         "canvas_size",
+        "images",
+        "average_symmetries",
     ):  # they are of pairs
         del config[name]
     config.data = ""

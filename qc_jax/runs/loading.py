@@ -55,6 +55,8 @@ def load(path: str | os.PathLike) -> SavedRun:
             f"that come with the package: {', '.join(packed.index())}"
         )
     workdir = Workdir(path, writes=False)
+    if not (workdir.path / "config.json").exists() and (workdir.path / "trainings").is_dir():
+        raise InputError(f"{path} holds several trainings; expected one, of {path}/trainings/NAME")
     config = RunConfig.from_dict(workdir.config())
     if not (workdir.path / RECORD).exists():
         raise InputError(f"{workdir.path} is not a whole run: it holds no {RECORD}")

@@ -223,7 +223,7 @@ class SavedRun:
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
         if self.domain is not None and not by_name:
-            reads = "positions" in self.model.inputs
+            reads = not {"positions", images.DENSITIES}.isdisjoint(self.config.inputs)
             warn_outside(self.domain, batch, self.model.cutoff, positions=reads)
         return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
 

@@ -1,5 +1,7 @@
-"""modality: the canvas alone, elements and bond length alone, the canvas's statistics, and fusions.
+"""modality: images alone, elements and bond length alone, images' statistics, and fusions.
 
+Of data whose pairs have orbitals (ptbp) the models of images are also trained on densities, whose
+channels are all read: "…, densities". What these leak is another matter than what the canvas does.
 Trained by the cards' protocol; --as-published by theirs of this study: 100 epochs, gradients
 clipped at 1.0, labels scaled over all rows, the last weights kept as the best, and of the canvas
 three channels, which is what the published networks see.
@@ -10,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from qc_jax import models
+from qc_jax.canvas import orbitals
+from qc_jax.canvas.images import CANVAS, DENSITIES
 from qc_jax.errors import InputError
 from qc_jax.studies import tables, trainings
 from qc_jax.studies.asked import TARGETS, Asked, Study
@@ -46,6 +50,10 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
             configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
         else:
             configs |= trainings.protocol(one, setting)
+        reads = CANVAS in models.create(name).inputs
+        if reads and not asked.as_published and orbitals.are_of(asked.pairs):
+            drawn = f"-{DENSITIES}"
+            configs |= trainings.protocol(one, f"{setting}, {DENSITIES}", drawn, images=DENSITIES)
     return trainings.rows(asked, configs)
 
 

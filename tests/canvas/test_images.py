@@ -29,6 +29,7 @@ def made_up(count: int) -> np.ndarray:
     amplitudes, sides = slice(241, 265), slice(265, 267)
     rows[:, amplitudes] *= np.tile(orbitals.M == 1, 2)
     rows[:, sides] = -1
+    rows[:, -2:] = 0.4  # Hubbards
     return rows
 
 

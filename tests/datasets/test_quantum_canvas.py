@@ -159,7 +159,7 @@ def test_readme_snippet_with_tensorflow(run_python, tmp_path, tfds_data_dir):
 
 
 def test_readme_has_no_snippet_that_is_not_run():
-    assert len(_snippets()) == 4  # the curves': test_curves.py
+    assert len(_snippets()) == 5  # the curves': test_curves.py; densities': test_drawing.py
 
 
 def test_published_without_the_file_is_the_manual_download_message(tmp_path):

@@ -69,6 +69,26 @@ def test_what_canvas_charges_and_dipole_are_known_to_leak(table):
     assert not leakage.declared("e_homo_ev", "canvas")
 
 
+@pytest.mark.slow
+def test_what_densities_are_known_to_leak():
+    """Bond length, charges and dipole; and equal densities of HOMO and LUMO where the gap is 0."""
+    table = open_table("ptbp")
+    inputs = leakage.inputs_of(table)["densities"]
+    for name in ("distance_ang", "q_std", "dipole_mag_d", "dipole_z_d", "metal_like", "e_homo_ev"):
+        split = splits.make_split("random", table, (name,), 1)
+        labels = table.columns((name,))[:, 0]
+        linear = leakage.Linear({part: inputs[rows] for part, rows in split.parts().items()})
+        floor = linear.score(labels[split.train], labels[split.validation])
+        wrong = np.abs(floor.predicted - labels[split.test]).mean()
+        median = np.abs(np.median(labels[split.train]) - labels[split.test]).mean()
+        leaks = 1 - wrong / median > 1 - leakage.LEAKED
+        assert bool(leakage.declared(name, "densities")) is leaks is (name != "e_homo_ev")
+
+
+def test_densities_are_an_input_of_tables_that_have_them(table):
+    assert "densities" not in leakage.inputs_of(table)
+
+
 def test_a_product_is_found_by_its_logarithm():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))

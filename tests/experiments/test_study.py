@@ -204,6 +204,17 @@ def test_modality_marks_what_is_read(folder):
     assert row["setting"].startswith("image, three channels, as published: ")
 
 
+def test_modality_has_densities_where_pairs_have_orbitals(folder, tmp_path):
+    table = open_table("ptbp")
+    workdir = Workdir(tmp_path, config_name="sweep.json")
+    data = {"data": "ptbp", "data_dir": ""}
+    workdir.claim({**data, "data_fingerprint": table.fingerprint()})
+    asked = ask(folder, "modality", models=("vision_only", "geometry_only"), train=False)
+    changes = asked.changes | data
+    rows = modality.rows(asked._replace(table=table, workdir=workdir, changes=changes))
+    assert [row["setting"] for row in rows] == ["image", "image, densities", "geometry"]
+
+
 def test_another_training_of_that_name(folder):
     asked = ask(folder, "elements")
     elements.rows(asked)

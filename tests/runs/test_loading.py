@@ -40,3 +40,9 @@ def test_an_edited_config_is_refused(trained, field, value, words):
 def test_an_empty_name():
     with pytest.raises(InputError, match="a model's name, got an empty name"):
         qc_jax.load("")
+
+
+def test_a_directory_of_several_trainings_names_where_they_are(trained, tmp_path):
+    (tmp_path / "trainings").mkdir()
+    with pytest.raises(InputError, match=rf"expected one, of {tmp_path}/trainings/NAME"):
+        qc_jax.load(tmp_path)
