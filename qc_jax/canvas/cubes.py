@@ -17,7 +17,7 @@ from qc_jax.errors import InputError, choose
 
 MAX_SIZE = 256  # 134 MB of numbers
 # From the units of `densities.CHANNELS` to atomic ones, which cube files are in.
-_ATOMIC = {
+ATOMIC = {
     "e/Å³": BOHR_ANG**3,
     "1/Å³": BOHR_ANG**3,
     "1/Å^(3/2)": BOHR_ANG**1.5,
@@ -30,12 +30,12 @@ class Cube(NamedTuple):
 
     Attributes:
       channel: its name.
-      values: by x, y and z; the bond is along z, and its middle that of the grid.
+      values: by x, y and z; the bond of a pair is along z, and its middle that of the grid.
       spacing: bohr from point to point.
       origin: x, y and z of the first point, bohr.
       numbers: of the atoms.
       positions: bohr.
-      electrons: valence electrons of both atoms, of which the grid holds nearly all.
+      electrons: valence electrons of all atoms, of which the grid holds nearly all.
     """
 
     channel: str
@@ -43,7 +43,7 @@ class Cube(NamedTuple):
     spacing: float
     origin: Float[np.ndarray, " 3"]
     numbers: tuple[int, ...]
-    positions: Float[np.ndarray, "2 3"]
+    positions: Float[np.ndarray, "atoms 3"]
     electrons: float
 
     @property
@@ -100,7 +100,7 @@ def cube(
     half = float(orbitals.distance[0]) / 2
     return Cube(
         channel=channel,
-        values=values * np.float32(_ATOMIC[densities.CHANNELS[channel]]),
+        values=values * np.float32(ATOMIC[densities.CHANNELS[channel]]),
         spacing=spacing,
         origin=np.full(3, along[0], np.float64),
         numbers=tuple(element(symbol).atomic_number for symbol in symbols),

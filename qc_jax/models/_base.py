@@ -133,6 +133,9 @@ class Architecture(nn.Module):
     def check(self) -> None:
         """Raise InputError where hyper-parameters do not go together."""
 
+    def check_data(self, provenance: Mapping[str, Any]) -> None:
+        """Warn where data that were made like this (`PairTable.provenance`) do not fit."""
+
     def for_targets(self, names: tuple[str, ...]) -> "Architecture":
         """Return the model of these targets: one that computes them by name overrides this."""
         return self.clone(outputs=len(names))

@@ -8,6 +8,8 @@ eigenvectors give charges.
 """
 
 import functools
+import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -78,6 +80,17 @@ class Model(Architecture):
     def max_atomic_number(self) -> int:
         """The last element of the basis."""
         return len(_shells.of(self.basis).electrons) - 1
+
+    def check_data(self, provenance: Mapping[str, Any]) -> None:
+        """Warn where it is known that the data's atoms have the other basis."""
+        made = {"GFN2-xTB": "gfn2_xtb"}.get(str(provenance.get("method")))
+        made = made or ("ptbp" if provenance.get("parameters") == "ptbp" else None)
+        if made is not None and made != self.basis:
+            warnings.warn(
+                f"model.basis: the data were computed in that of {made!r}, the network has that of "
+                f"{self.basis!r}",
+                stacklevel=2,
+            )
 
     def for_targets(self, names: tuple[str, ...]) -> "Model":
         """Return the model that computes these targets."""

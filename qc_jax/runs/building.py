@@ -70,6 +70,7 @@ def from_config(
     model = config.architecture()
     if table is None:
         table = open_data(config.data, config.data_dir)
+    model.check_data(table.provenance)
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run(config.replace(data_fingerprint=table.fingerprint()), table, model, task)
@@ -123,8 +124,10 @@ def prepare(
 
 def for_model(task: Task, model: models.Architecture) -> Task:
     """Return the task with what the model reads; for one that reads canvases, they are added."""
-    known = isinstance(task.table, PairTable | Structures)
-    if "canvas" not in model.inputs or task.spec is None or not known:
+    if not isinstance(task.table, PairTable | Structures):
+        return task
+    model.check_data(task.table.provenance)
+    if "canvas" not in model.inputs or task.spec is None:
         return task
     if task.dataset.structures.canvas_features is not None:
         return task

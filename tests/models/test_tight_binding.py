@@ -1,6 +1,7 @@
 """The network's targets against each other and against a calculation by NumPy."""
 
 import dataclasses
+import warnings
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import qc_jax
 from qc_jax import models, testing
 from qc_jax.chem.elements import element
 from qc_jax.data import labels
+from qc_jax.data.table import open_table
 from qc_jax.data.targets import TARGETS
 from qc_jax.models import _shells, tight_binding
 from qc_jax.train.config import TrainConfig
@@ -163,3 +165,14 @@ def test_of_elements_alone_it_reads_no_positions(made):
     length = _columns(got)["distance_ang"]
     radii = [element(int(z)).covalent_radius_ang for z in np.ravel(batch.atomic_numbers)]
     np.testing.assert_allclose(length, np.reshape(radii, (-1, 2)).sum(axis=1), rtol=1e-6)
+
+
+def test_data_of_another_basis_are_told():
+    table = open_table("gfn2_xtb")
+    with pytest.warns(UserWarning, match="in that of 'gfn2_xtb', the network has that of 'ptbp'"):
+        models.create("tight_binding").check_data(table.provenance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        models.create("tight_binding", basis="gfn2_xtb").check_data(table.provenance)
+        models.create("tight_binding").check_data(open_table("ptbp").provenance)
+        models.create("tight_binding").check_data({})
