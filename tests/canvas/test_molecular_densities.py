@@ -70,14 +70,16 @@ def test_overlaps_of_orbitals_are_those_of_the_tables(water):
     _check_overlaps(water)
 
 
-@pytest.mark.slow
+_SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     ("symbols", "positions"),
     [
         (["C", "O"], 1.2),
-        (["O", "Ti", "O"], [[1.5, 0.6, 0.1], [0, 0, 0], [-1.3, 0.8, 0.5]]),
-        (["Ag", "Al"], 2.6),
-        (["Cs", "F"], 2.9),
+        pytest.param(["O", "Ti", "O"], [[1.5, 0.6, 0.1], [0, 0, 0], [-1.3, 0.8, 0.5]], marks=_SLOW),
+        pytest.param(["Ag", "Al"], 2.6, marks=_SLOW),
+        pytest.param(["Cs", "F"], 2.9, marks=_SLOW),
     ],
 )
 def test_overlaps_with_d_orbitals_and_of_pairs(symbols, positions):

@@ -84,3 +84,10 @@ def test_models_of_pairs_refuse_molecules(waters):
     run = building.from_config(_config(waters, model={"name": "tabular_mlp"}, epochs=1))
     with pytest.raises(InputError, match="the model reads pairs: expected 2 atoms"):
         qc_jax.fit(run.model, run.task, run.settings)
+
+
+def test_images_of_crystals_need_no_neighbours():
+    config = building.RunConfig.from_dict(_config("crysmtm:."))
+    assert building.neighbor_cutoff(config, config.architecture(), periodic=True) is None
+    with pytest.raises(InputError, match="neighbor_cutoff: expected a length"):
+        building.neighbor_cutoff(config, None, periodic=True)
