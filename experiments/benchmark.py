@@ -37,7 +37,7 @@ def main(_: list[str]) -> None:
     building.use_a_device_per_core()
     preset = grids.preset(_PRESET.value)
     names, targets, seeds = _GRID.asked(preset.models, preset.targets, preset.seeds)
-    changes = {**_GRID.changes(), **preset.changes}
+    changes = {**preset.changes, **_GRID.changes()}
     configs = grids.trainings(names, targets, seeds, split=_SPLIT.value, **changes)
     missing = grids.left_out(names, targets, seeds, _GRID.epochs.value)
     with _GROUP.joined(), cli.stop_on_signals() as stop:

@@ -28,6 +28,7 @@ COLLECTION = "collection"  # the split of larger structures, each collection's p
 
 _ODD = ("dipole_z_d",)  # targets that exchanging the atoms changes
 
+_OF_MODEL = ("name", "source")  # what of a model's fields is no hyper-parameter
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -374,6 +375,12 @@ class RunConfig:
             **({} if self.transfer is None else {"transfer": dataclasses.asdict(self.transfer)}),
             **({} if self.imported is None else {"imported": dict(self.imported)}),
         }
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Return what fields are that a config.json of this model does not name."""
+        model = {key: value for key, value in self.model.to_dict().items() if key in _OF_MODEL}
+        return RunConfig.from_dict({"model": model}).to_dict()
 
     def replace(self, **fields: Any) -> "RunConfig":
         """Return the configuration with other values of fields, named as in `to_dict`."""

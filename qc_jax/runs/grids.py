@@ -159,6 +159,9 @@ class GridFlags:
             "parallel", "auto", ("auto", "data", "replicas"), "As --config.parallel."
         )
         self._precision = flags.string("precision", "float32", "As --config.precision.")
+        self._init = flags.enum(
+            "init", None, ("flax", "torch"), "As --config.init, instead of each card's."
+        )
 
     def asked(
         self, names: Sequence[str], targets: Sequence[str], seeds: Sequence[int]
@@ -197,4 +200,6 @@ class GridFlags:
         }
         if self.epochs.value is not None:
             changed["epochs"] = self.epochs.value
+        if self._init.value is not None:
+            changed["init"] = self._init.value
         return changed

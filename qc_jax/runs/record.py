@@ -238,7 +238,7 @@ def claim(run: Run, workdir: Workdir) -> None:
     Raises:
       InputError: It holds another run or other files.
     """
-    workdir.claim(run.config.to_dict())
+    workdir.claim(run.config.to_dict(), run.config.defaults)
     if not workdir.writes or (workdir.path / RECORD).exists():
         return
     pairs = pairs_of(run.table, run.config, run.model)

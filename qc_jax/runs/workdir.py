@@ -66,8 +66,12 @@ class Workdir(Observer):
         """Where orbax writes."""
         return self.path / "checkpoints"
 
-    def claim(self, config: Mapping[str, Any]) -> None:
+    def claim(self, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> None:
         """Makes this the directory of the run with `config`, or finds that it already is.
+
+        Args:
+          config: of the run.
+          defaults: of fields that are not in a directory that was made before there were such.
 
         Raises:
           InputError: it holds another run or other files; nothing is touched then.
@@ -77,6 +81,7 @@ class Workdir(Observer):
         if (self.path / self._config_name).exists():
             # As it would be read again: JSON has lists for tuples.
             there = _flat(self._read(self._config_name, "a work directory of experiments.train"))
+            there = {**_flat(json.loads(json.dumps(defaults or {}))), **there}
             asked = _flat(json.loads(json.dumps(config)))
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"

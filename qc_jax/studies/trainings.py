@@ -149,7 +149,8 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
             missing[name] = _NOT_TRAINED
             continue
         config = {**one.config, "data_fingerprint": asked.fingerprint}
-        workdir.claim(RunConfig.from_dict(config).to_dict())
+        whole = RunConfig.from_dict(config)
+        workdir.claim(whole.to_dict(), whole.defaults)
         result, failure = workdir.result(), workdir.failure()
         if result is not None:
             there.append(Found(name, one, config, workdir, result))

@@ -268,6 +268,16 @@ def test_bad_input(folder, arguments, words):
     assert words in str(caught.value)
 
 
+def test_studies_of_trainings_that_started_as_pytorch_does(folder):
+    ask(folder, "elements")
+    study.FLAGS.reset()
+    study.FLAGS.parse(
+        [f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}", "--init=torch"]
+    )
+    assert study.asked_of("ood", lambda: False).changes["init"] == "torch"
+    study.FLAGS.reset()
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [

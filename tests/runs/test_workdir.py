@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from qc_jax.errors import InputError
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 
 CONFIG = {"target": "e_g_ev", "model": {"name": "egnn", "hidden": 94}}
@@ -32,6 +33,18 @@ def test_tuples_are_lists_on_disk(tmp_path):
         Workdir(tmp_path).claim({"model": {"channels": (0, 1)}})
     with pytest.raises(InputError, match=r"model\.channels is \[0, 1\] there, \[0, 2\] asked"):
         Workdir(tmp_path).claim({"model": {"channels": (0, 2)}})
+
+
+def test_fields_that_came_later_have_their_defaults(tmp_path):
+    whole = RunConfig.from_dict({"model": "egnn", "target": "e_g_ev"})
+    old = whole.to_dict()
+    del old["images"], old["model"]["move_atoms"]
+    Workdir(tmp_path).claim(old)
+    Workdir(tmp_path).claim(whole.to_dict(), whole.defaults)
+    for field, value in (("images", "densities"), ("model", {"name": "egnn", "move_atoms": False})):
+        other = whole.replace(**{field: value})
+        with pytest.raises(InputError, match=f"{field}.* there, .* asked"):
+            Workdir(tmp_path).claim(other.to_dict(), other.defaults)
 
 
 def test_another_run_is_refused_and_nothing_is_touched(tmp_path):
