@@ -9,6 +9,7 @@ import pandas as pd
 from qc_jax.data.targets import CLASS_TARGETS, PAIR_TARGETS
 from qc_jax.evaluate import statistics
 from qc_jax.evaluate.predictions import Predictions
+from qc_jax.report import published
 from qc_jax.runs import results
 
 # Targets that are read side by side.
@@ -47,15 +48,20 @@ def without_studies(
     """The rows of the benchmark, and those of trainings that only studies are about.
 
     Studies leave their trainings in the benchmark's directory. What is no random split, or departs
-    from the published protocol, is shown by the study that it was made for.
+    from the published protocol, is shown by the study that it was made for; a start as PyTorch's is
+    the published protocol, too.
 
     Args:
       frame: the long table; what it has of studies' own rows is in neither.
       studies: the rows of each study.
     """
     frame = frame[frame.study == results.BENCHMARK]
-    named = {name for rows in studies for name in rows.training} - {""}
-    aside = frame.training.isin(named) & ((frame.setting != "") | (frame.split != "random"))
+    of = ["data_fingerprint", "training"]
+    named = pd.concat([frame.iloc[:0], *studies])
+    named = pd.MultiIndex.from_frame(named[of][named.training != ""].drop_duplicates())
+    departs = ~frame.setting.isin(["", published.START])
+    known = pd.Series(pd.MultiIndex.from_frame(frame[of]).isin(named), index=frame.index)
+    aside = known & (departs | (frame.split != "random"))
     kept = frame[~aside]
     # Tests of the best two on a split whose trainings have all gone aside are about nothing.
     trained = kept.seed.notna().groupby([kept.data_fingerprint, kept.split]).transform("any")

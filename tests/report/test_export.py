@@ -163,6 +163,17 @@ def test_trainings_of_studies_are_no_models_of_the_leaderboard(tmp_path):
     assert labels() == ["gcn"]
 
 
+def test_a_start_as_pytorchs_stays_beside_a_study_of_trainings_of_that_name(tmp_path):
+    rows = planted.write(tmp_path, {"gcn": 0.2}, ["e_homo_ev"], [42], data="ptbp")
+    torch = [{**row, "setting": "init torch", "training": "gcn-e_homo_ev-seed42"} for row in rows]
+    results.write(tmp_path / "results.csv", results.table([*rows, *torch]))
+    (tmp_path / "studies").mkdir()
+    results.write(tmp_path / "studies" / "elements.csv", results.table(torch))
+    report = page.build(numbers_of(tmp_path), None)
+    (board,) = [table for table in report.tables() if table.name == "leaderboard-frontier"]
+    assert [row[0].text for row in board.rows[:-2]] == ["gcn", "gcn, init torch"]
+
+
 def test_published_numbers_are_compared_on_their_data_only(tmp_path):
     for data, words in (
         ("gfn2_xtb", "Published numbers, of another dataset"),
