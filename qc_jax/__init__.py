@@ -35,6 +35,7 @@ _PUBLIC = {
     "InputError": "qc_jax.errors",
 }
 _MODULES = (
+    "ase",
     "canvas",
     "chem",
     "data",

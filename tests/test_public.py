@@ -25,6 +25,7 @@ def test_importing_costs_nothing():
 def test_names():
     assert {"open_table", "fit", "load", "Calculator", "register"} <= set(dir(qc_jax))
     assert qc_jax.InputError is InputError
+    assert qc_jax.ase.Calculator is qc_jax.Calculator
     with pytest.raises(AttributeError, match="has no attribute 'fitt'"):
         _ = qc_jax.fitt
 

@@ -176,10 +176,11 @@ class RunConfig:
         words = set(images.augmentations(self.train.augment))
         asked = f"augment={self.train.augment}" if words else "average_symmetries"
         turned = words - {"exchange"}
+        turns = f"augment={self.train.augment}" if turned else "average_symmetries"
         if drawn.kind == CANVAS and (turned or self.average_symmetries):
-            raise InputError(f"{asked}: expected images=densities; a canvas is no picture in space")
-        if turned and CANVAS not in self.model.create(1).inputs:
-            raise InputError(f"{asked}: expected a model that reads images")
+            raise InputError(f"{turns}: expected images=densities; a canvas is no picture in space")
+        if (turned or self.average_symmetries) and CANVAS not in self.model.create(1).inputs:
+            raise InputError(f"{turns}: expected a model that reads images")
         if words and self.train.force_weight:
             raise InputError(f"{asked}: expected a training without forces")
         if self.average_symmetries or words - {"reflect"}:

@@ -105,6 +105,14 @@ def test_no_fields_at_all(given):
             {"images": "densities", "augment": "rotate", "model": "egnn"},
             "augment=rotate: expected a model that reads images",
         ),
+        (
+            {"images": "densities", "average_symmetries": True, "model": "egnn"},
+            "average_symmetries: expected a model that reads images",
+        ),
+        (
+            {"augment": "exchange", "average_symmetries": True},
+            "average_symmetries: expected images=densities; a canvas",
+        ),
     ],
 )
 def test_wrong_images(fields, message):
