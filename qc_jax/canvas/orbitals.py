@@ -246,7 +246,8 @@ def _checked(names: Sequence[tuple[str, str]], distances: ArrayLike) -> Float[np
         raise InputError(f"distances: expected numbers in Å, got {distances!r:.60}") from None
     if values.ndim not in (1, 2) or len(values) != len(names) or not values.size:
         raise InputError(
-            f"distances: expected {len(names)} or {len(names)} rows of them, got {values.shape}"
+            f"distances: expected one for each of {len(names)} pairs, or a row for each, got "
+            f"{'a single number' if not values.ndim else f'an array of shape {values.shape}'}"
         )
     for pair, own in zip(names, values, strict=True):
         low = SHORTEST * GEOMETRY_ANG

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from qc_jax import models
 from qc_jax.canvas import features, images
+from qc_jax.canvas.images import CANVAS
 from qc_jax.data import dataset, structures
 from qc_jax.data.dataset import Task
 from qc_jax.data.structures import Structures
@@ -71,6 +73,8 @@ def from_config(
     if table is None:
         table = open_data(config.data, config.data_dir)
     model.check_data(table.provenance)
+    if config.images != CANVAS and not reads_canvas(model):
+        warnings.warn(f"images={config.images}: {config.model.name} reads none", stacklevel=2)
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run(config.replace(data_fingerprint=table.fingerprint()), table, model, task)

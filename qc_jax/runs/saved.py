@@ -382,6 +382,8 @@ def _of_atoms(given: Sequence[Any], record: Record, model: models.Architecture) 
     cells = [one.cell is not None for one in found]
     if any(cells) and not all(cells):
         raise InputError("expected structures that all have a cell, or none; predict them apart")
+    if any(cells) and "canvas" in model.inputs:
+        raise InputError("the model reads a canvas, which structures in a cell have not")
     own = model.cutoff
     cutoff = record.cutoff or (own if cells[0] else None)
     if cells[0] and cutoff is None:

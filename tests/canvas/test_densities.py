@@ -159,7 +159,10 @@ def test_log_scale(toy):
         ({"channels": []}, "channels: expected a list of names"),
         ({"scale": "root"}, "unknown scale 'root'; choose one of: linear, log"),
         ({"parameters": "3ob"}, "parameters: expected 'ptbp', which alone has radial functions"),
-        ({"distances": [1, 2]}, "distances: expected 1 or 1 rows of them, got (2,)"),
+        (
+            {"distances": [1, 2]},
+            "distances: expected one for each of 1 pairs, or a row for each, got an array of",
+        ),
         ({"distances": ["near"]}, "distances: expected numbers in Å, got ['near']"),
         ({"distances": [0.1]}, "distance of H_H: expected 0.21 Å, where its tables begin, to 12 Å"),
         ({"distances": [13]}, "to 12 Å, got 13"),

@@ -132,3 +132,9 @@ def test_a_tree_of_dftbplus_outputs_is_read_with_a_bar(capsys, monkeypatch):
     said = capsys.readouterr().err
     assert f"{len(table)} rows in the table; {len(table.left_out)} left out" in said
     assert "5 of 5 pairs" in said
+
+
+def test_images_that_a_model_does_not_read_are_told():
+    config = {"model": "gcn", "images": "densities", "data": "ptbp"}
+    with pytest.warns(UserWarning, match="images=densities: gcn reads none"):
+        building.from_config(config)
