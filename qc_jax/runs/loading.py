@@ -49,7 +49,8 @@ def load(path: str | os.PathLike) -> SavedRun:
         return _unpacked(packed.read(path))
     if not os.path.exists(path):
         if os.fspath(path) in packed.index():
-            return _unpacked(packed.read_shipped(os.fspath(path)))
+            # Its hash has told that it is whole, tests that its weights are the model's.
+            return _unpacked(packed.read_shipped(os.fspath(path)), checked=True)
         raise InputError(
             f"{path} is not a work directory of experiments.train: it holds no config.json; models "
             f"that come with the package: {', '.join(packed.index())}"
@@ -95,11 +96,13 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _unpacked(found: packed.Packed) -> SavedRun:
+def _unpacked(found: packed.Packed, checked: bool = False) -> SavedRun:
     """Return a packed model as a run, of which optimizer and schedule are gone."""
-    model, result = found.config.architecture(), found.result
-    if _expected(model, found.config.canvas_size, found.config.images) != _shapes(found.variables):
-        raise InputError(f"packed model: expected weights of {found.config.model.name}, got others")
+    model, config, result = found.config.architecture(), found.config, found.result
+    if not checked and _expected(model, config.canvas_size, config.images) != _shapes(
+        found.variables
+    ):
+        raise InputError(f"packed model: expected weights of {config.model.name}, got others")
     statistics = jax.device_put(found.variables)  # which compiles nothing
     params = statistics.pop("params")
     state = State(

@@ -5,6 +5,7 @@ An `.npz` without pickles: the weights that were kept, the labels' scale, and, a
 with the package are not in it; those of other tables are.
 """
 
+import functools
 import importlib.resources
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from qc_jax.data import files
-from qc_jax.data.table import SHIPPED, open_table
+from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.errors import InputError
 from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.record import Pairs, Record, pairs_of
@@ -136,10 +137,16 @@ def read(path: str | os.PathLike) -> Packed:
 
 
 def _of_shipped(path: str, config: RunConfig) -> Pairs | None:
-    table = open_table(config.data)
-    if table.fingerprint() != config.data_fingerprint:
+    table, fingerprint = _opened(config.data)
+    if fingerprint != config.data_fingerprint:
         raise InputError(
             f"{path}: expected the table {config.data} that it was trained on, "
-            f"{config.data_fingerprint}, got {table.fingerprint()}: another version of qc_jax"
+            f"{config.data_fingerprint}, got {fingerprint}: another version of qc_jax"
         )
     return pairs_of(table, config, config.architecture())
+
+
+@functools.lru_cache(maxsize=1)  # the members of an ensemble share it
+def _opened(name: str) -> tuple[PairTable, str]:
+    table = open_table(name)
+    return table, table.fingerprint()

@@ -10,7 +10,7 @@ import pytest
 
 import qc_jax
 from qc_jax.errors import InputError
-from qc_jax.runs import packed
+from qc_jax.runs import loading, packed
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,8 @@ def test_damage_is_one_clear_error(path, tmp_path):
 def test_shipped_models(name):
     """Each is what its scores say: on its test rows it errs as much."""
     run = qc_jax.load(name)
+    expected = loading._expected(run.model, run.config.canvas_size, run.config.images)
+    assert loading._shapes(run.variables) == expected
     assert run.config.data in packed.SHIPPED
     names = list(run.split["test"])
     table = qc_jax.open_table(run.config.data)
