@@ -39,6 +39,8 @@ _OF_PAIRS = {
     "images": "canvas",
     "average_symmetries": False,
 }
+# In the place of a model, on which rows do not depend: one that may have images.
+_ANY = {"name": "vit"}
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", "canvas_size", *_OF_STRUCTURES, *_OF_PAIRS)
 
@@ -116,7 +118,7 @@ def prepare(
     known = RunConfig.from_dict(
         {
             **{name: fields[name] for name in fields},
-            "model": {"name": "pair_mean"},  # any: rows depend on none
+            "model": _ANY,
             "targets": ",".join(names),
             "data": table.opened_as,
             "split": split,
@@ -135,9 +137,7 @@ def for_model(task: Task, model: models.Architecture) -> Task:
         return task
     if task.dataset.structures.canvas_features is not None:
         return task
-    config = RunConfig.from_dict(
-        {**task.spec, "targets": ",".join(task.targets), "model": {"name": "pair_mean"}}
-    )
+    config = RunConfig.from_dict({**task.spec, "targets": ",".join(task.targets), "model": _ANY})
     return _prepare(task.table, config, model)
 
 

@@ -81,7 +81,9 @@ def test_the_card_says_what_the_files_hold(folder, small_table, tmp_path):
     assert head["license"] == "unknown" and head["size_categories"] == ["n<1K"]
     for target in TARGETS.values():
         assert f"| `{target.name}` | {target.unit} |" in text
-    assert "| canvas, populations, charges |" in text and small_table.fingerprint() in text
+    assert (
+        "| canvas, densities, populations, charges |" in text and small_table.fingerprint() in text
+    )
     assert "@article{polat2025quantumcanvas" in text
 
 

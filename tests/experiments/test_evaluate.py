@@ -88,11 +88,12 @@ def test_bad_input(trained, run_python, small_table, tmp_path, flags, words):
 
 def test_data_that_have_changed(trained, run_python, small_table, tmp_path):
     folder, _ = trained
-    config = json.loads((folder / "run" / "config.json").read_text())
     small_table.take(np.arange(1, len(small_table))).save(tmp_path / "table.npz")
-    config["data"] = str(tmp_path / "table.npz")
     shutil.copytree(folder / "run", tmp_path / "run")
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    for name, field in (("config.json", "data"), ("result.json", "dataset")):
+        about = json.loads((tmp_path / "run" / name).read_text())
+        about[field] = str(tmp_path / "table.npz")
+        (tmp_path / "run" / name).write_text(json.dumps(about))
     done = run_python(*SCRIPT, f"--workdir={tmp_path / 'run'}")
     assert done.returncode == 2
     assert "table.npz has changed since the model of" in done.stderr

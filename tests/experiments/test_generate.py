@@ -110,7 +110,7 @@ def test_killed_and_started_again(run_python, tmp_path, how):
     out, answers = tmp_path / "table.npz", tmp_path / "table.npz.answers"
     arguments = (f"--out={out}", "--elements=H,C,N,O", "--workers=1")
     process = start(*arguments)
-    wait_for_answers(answers, 3)
+    wait_for_answers(answers, 1)
     process.send_signal(how)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == (-9 if how == signal.SIGKILL else 130)

@@ -116,7 +116,9 @@ def test_grid(run_python):
     assert head.split()[:3] == ["model", "stack", "ms/epoch"]
     name, size, *numbers = row.split()
     assert (name, size) == ("geometry_only", "2")
-    milliseconds, compile_seconds, rate, share, cores, memory = map(float, numbers)
+    milliseconds, compile_seconds, rate, share, cores, memory = (
+        float(word.replace(",", "")) for word in numbers
+    )
     assert milliseconds > 0 and compile_seconds > 0 and rate > 0 and memory > 0
     assert 0 < share < 100 and 0 < cores < 64
 
