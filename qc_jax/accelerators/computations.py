@@ -51,7 +51,7 @@ def _tight_binding(rows: int) -> _Computation:
     places = np.zeros((rows, *convergence.place(np.zeros((2, 3))).shape))
     kt, start = np.float64(convergence.kt_of(_KELVIN)), np.zeros((rows, 2))
     rest = (found.tables, found.repulsion, places, kt, start)
-    return convergence.energies_and_gradients, (molecules, *rest)
+    return convergence.energies, (molecules, *rest)
 
 
 COMPUTATIONS: dict[str, Callable[[int], _Computation]] = {

@@ -1,6 +1,7 @@
 """Molecules on their way to self-consistency: parameters, padded batches, converged charges."""
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -119,16 +120,20 @@ def free_energy(
     return energy, {**scc.describe(problem, charges, excess, ONE), "repulsive": repulsive}
 
 
-@jax.jit
-def energies_and_gradients(
+@functools.partial(jax.jit, static_argnames="gradients")
+def energies(
     molecules: Molecule,
     tables: Tables,
     repulsion: Repulsion,
     positions: Float[Array, "batch atoms 3"],
     kt: Float[Array, ""],
     start: Float[Array, "batch sites"],
+    gradients: bool = True,
 ) -> tuple[Float[Array, " batch"], dict[str, Any], Float[Array, "batch atoms 3"]]:
-    """Return `free_energy` of a batch, and its gradient by positions, without more derivatives."""
+    """Return `free_energy` of a batch, and its gradient by positions, without more derivatives.
+
+    Without `gradients`, which are half of the work, they are NaN.
+    """
 
     def one(molecule: Molecule, places: Array, guess: Array) -> tuple[Array, dict, Array]:
         problem = hamiltonian.problem(molecule, tables, places, kt)
@@ -139,31 +144,12 @@ def energies_and_gradients(
             repulsive = hamiltonian.repulsive_energy(molecule, repulsion, at)
             return scc.electronic_free_energy(moved, charges.excess, ONE) + repulsive, repulsive
 
-        (value, repulsive), gradient = jax.value_and_grad(energy, has_aux=True)(places)
+        if gradients:
+            (value, repulsive), gradient = jax.value_and_grad(energy, has_aux=True)(places)
+        else:
+            (value, repulsive), gradient = energy(places), jnp.full_like(places, jnp.nan)
         rest = scc.describe(problem, charges, charges.excess, ONE)
         return value, {**rest, "repulsive": repulsive}, gradient
-
-    return jax.vmap(one)(molecules, positions, start)
-
-
-@jax.jit
-def energies(
-    molecules: Molecule,
-    tables: Tables,
-    repulsion: Repulsion,
-    positions: Float[Array, "batch atoms 3"],
-    kt: Float[Array, ""],
-    start: Float[Array, "batch sites"],
-) -> tuple[Float[Array, " batch"], dict[str, Any], Float[Array, "batch atoms 3"]]:
-    """Return what `energies_and_gradients` does, sooner, with gradients of NaN."""
-
-    def one(molecule: Molecule, places: Array, guess: Array) -> tuple[Array, dict, Array]:
-        problem = hamiltonian.problem(molecule, tables, places, kt)
-        charges = scc.find(problem, guess, ONE)
-        repulsive = hamiltonian.repulsive_energy(molecule, repulsion, places)
-        energy = scc.electronic_free_energy(problem, charges.excess, ONE) + repulsive
-        rest = scc.describe(problem, charges, charges.excess, ONE)
-        return energy, {**rest, "repulsive": repulsive}, jnp.full_like(places, jnp.nan)
 
     return jax.vmap(one)(molecules, positions, start)
 
@@ -248,13 +234,11 @@ def _run(
     guess: Float[np.ndarray, "batch sites"],
     gradients: bool,
 ) -> Converged:
-    program = energies_and_gradients if gradients else energies
     chunks = []
     for rows in _lanes(len(positions), molecules.sites[0].size * molecules.sites.shape[1]):
         lanes = jax.tree.map(lambda x, rows=rows: x[rows], (molecules, positions, guess))
-        found = program(
-            lanes[0], parametrization.tables, parametrization.repulsion, lanes[1], kt, lanes[2]
-        )
+        shared = (parametrization.tables, parametrization.repulsion)
+        found = energies(lanes[0], *shared, lanes[1], kt, lanes[2], gradients)
         count = len(np.unique(rows))
         chunks.append(jax.tree.map(lambda x, count=count: np.array(x)[:count], found))
     energy, rest, gradient = jax.tree.map(lambda *x: np.concatenate(x), *chunks)

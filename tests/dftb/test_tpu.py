@@ -19,7 +19,7 @@ def programs(directory: str) -> dict:
     walks = relax.begin(np.ones(2), np.ones((2, 2)))
     return {
         "point": (
-            convergence.energies_and_gradients,
+            convergence.energies,
             (molecule, *rest, np.zeros((1, 2, 3)), kt, np.zeros((1, 2))),
         ),
         "relaxation": (
