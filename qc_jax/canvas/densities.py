@@ -22,17 +22,18 @@ from jaxtyping import Array, Float
 
 from qc_jax.canvas.basis import check_size
 from qc_jax.canvas.orbitals import (
+    AMPLITUDES,
     FARTHEST_ANG,
     FORMS,
-    KNOTS,
     ORBITALS,
     PRODUCTS,
     REACH,
-    STEP,
     Orbitals,
+    potential_at,
+    shells_at,
     solve,
 )
-from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
+from qc_jax.chem.units import BOHR_ANG
 from qc_jax.errors import InputError, choose
 from qc_jax.ops import safe_sqrt
 
@@ -52,7 +53,6 @@ CHANNELS: dict[str, str] = {
     "lumo_amplitude": "1/Å^(3/2)",
     "potential": "V",
 }
-_AMPLITUDES = ("homo_amplitude", "lumo_amplitude")
 SCALES = ("linear", "log")
 
 _NORMAL = 48  # points along the normal, of a projection
@@ -171,7 +171,7 @@ def _draw(
     if turn is not None:
         return values.reshape(*shape, size, size, len(channels))
     below = values.reshape(-1, half, size, len(channels))  # [N, S/2, S, C]
-    own = {name: flat.sides[:, k] for k, name in enumerate(_AMPLITUDES)}
+    own = {name: flat.sides[:, k] for k, name in enumerate(AMPLITUDES)}
     side = jnp.stack([own.get(name, jnp.ones_like(flat.distance)) for name in channels], axis=-1)
     above = below[:, size % 2 :][:, ::-1] * side[:, None, None, :]
     image = jnp.concatenate([above, below], axis=1)
@@ -206,20 +206,17 @@ def at_points(
         weights = given / BOHR_ANG**3
         values = jnp.einsum("nkp,nck->npc", products, weights, precision="highest")
         columns |= {name: values[..., k] for k, name in enumerate(forms)}
-    signed = [name for name in channels if name in _AMPLITUDES]
+    signed = [name for name in channels if name in AMPLITUDES]
     if signed:
         cosine = jnp.where(across > 0, x / safe_sqrt(jnp.where(across > 0, across, 1.0)), 1.0)
         turns = (jnp.ones_like(cosine), cosine, 2 * cosine**2 - 1)
         turn = jnp.stack([turns[m] for _, _, m in ORBITALS])
-        given = orbitals.amplitudes[:, np.array([_AMPLITUDES.index(name) for name in signed])]
+        given = orbitals.amplitudes[:, np.array([AMPLITUDES.index(name) for name in signed])]
         weights = given / BOHR_ANG**1.5
         values = jnp.einsum("nkp,nck->npc", functions * turn, weights, precision="highest")
         columns |= {name: values[..., k] for k, name in enumerate(signed)}
     if "potential" in channels:
-        decay = 3.2 * orbitals.hubbards[..., None]
-        near = jnp.exp(-decay * r)
-        one = -jnp.expm1(-decay * r) / jnp.maximum(r, 1e-6) - decay / 2 * near
-        columns["potential"] = HARTREE_EV * jnp.sum(orbitals.charges[..., None] * one, axis=1)
+        columns["potential"] = potential_at(orbitals.charges, orbitals.hubbards, r)
     return jnp.stack([columns[name] for name in channels], axis=-1)
 
 
@@ -234,15 +231,7 @@ def basis_at(
     along = jnp.asarray(z, jnp.float32) - sites  # [N, 2, points]
     across = safe_sqrt(jnp.asarray(x, jnp.float32) ** 2 + jnp.asarray(y, jnp.float32) ** 2)
     r = safe_sqrt(along**2 + across**2)
-    place = jnp.sqrt(jnp.maximum(r, 1e-12)) / STEP
-    knot = jnp.clip(place.astype(jnp.int32), 0, KNOTS - 1)
-    part = place - knot
-    table = radial.reshape(-1, radial.shape[-1])
-    c = table[orbitals.elements[:, :, None] * KNOTS + knot]  # [N, 2, points, 12]
-    c = jnp.where((place < KNOTS)[..., None], c, 0.0)
-    powers = [jnp.moveaxis(c[..., 3 * k : 3 * k + 3], -1, 2) for k in range(4)]
-    t = part[:, :, None]
-    shells = powers[0] + t * (powers[1] + t * (powers[2] + t * powers[3]))  # [N, 2, 3, points]
+    shells = shells_at(radial, orbitals.elements, r)  # [N, 2, 3, points]
     u, v = along / jnp.maximum(r, 1e-6), across / jnp.maximum(r, 1e-6)  # cos θ, sin θ
     angular = {
         (0, 0): jnp.ones_like(u) * math.sqrt(1 / 4 / math.pi),
@@ -256,11 +245,16 @@ def basis_at(
     return jnp.stack(functions, axis=1), r
 
 
-def _check(size: int, channels: Sequence[str], scale: str, projection: bool) -> None:
-    if check_size(size) > MAX_SIZE:
-        raise InputError(f"size: expected at most {MAX_SIZE} pixels, got {size}")
+def check_channels(channels: Sequence[str]) -> None:
+    """Raise InputError unless these are names of `CHANNELS`, one or more."""
     if isinstance(channels, str) or not channels:
         raise InputError(f"channels: expected a list of names, got {channels!r}")
     for name in channels:
         choose("channel", name, CHANNELS)
+
+
+def _check(size: int, channels: Sequence[str], scale: str, projection: bool) -> None:
+    if check_size(size) > MAX_SIZE:
+        raise InputError(f"size: expected at most {MAX_SIZE} pixels, got {size}")
+    check_channels(channels)
     choose("scale", scale, SCALES)

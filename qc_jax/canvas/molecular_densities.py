@@ -11,11 +11,11 @@ from jaxtyping import Float
 from qc_jax.canvas.basis import check_size
 from qc_jax.canvas.cubes import ATOMIC, Cube
 from qc_jax.canvas.cubes import MAX_SIZE as MAX_CUBE
-from qc_jax.canvas.densities import CHANNELS, MAX_SIZE
+from qc_jax.canvas.densities import CHANNELS, MAX_SIZE, check_channels
 from qc_jax.canvas.molecular_orbitals import MolecularOrbitals, at_points
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG
-from qc_jax.errors import InputError, choose, expect
+from qc_jax.errors import InputError, expect
 
 MARGIN_ANG = 4.0  # about the outermost atoms, of a window that is not given
 NEAR_ANG = 2.0  # of the plane: an atom must be that near
@@ -275,10 +275,7 @@ def _at(molecule: MolecularOrbitals, points: np.ndarray, names: Sequence[str]) -
 
 
 def _channels(molecule: MolecularOrbitals, channels: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(channels, str) or not channels:
-        raise InputError(f"channels: expected a list of names, got {channels!r}")
-    for name in channels:
-        choose("channel", name, CHANNELS)
+    check_channels(channels)
     if len(channels) == 1 and channels[0].startswith("lumo") and not molecule.has_lumo:
         raise InputError(f"{channels[0]}: the basis has no empty level, so there is no LUMO")
     return tuple(channels)

@@ -17,9 +17,19 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from qc_jax.canvas.densities import CHANNELS
-from qc_jax.canvas.orbitals import FORMS, KNOTS, STEP, published_shells, splines
-from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
-from qc_jax.data.labels import HOLDS, TAKES
+from qc_jax.canvas.orbitals import (
+    AMPLITUDES,
+    DEGENERATE,
+    FORMS,
+    TEMPERATURE,
+    frontier,
+    potential_at,
+    published_shells,
+    shells_at,
+    splines,
+)
+from qc_jax.chem.units import BOHR_ANG
+from qc_jax.data.labels import TAKES
 from qc_jax.dftb import convergence, hamiltonian, scc, solver
 from qc_jax.dftb.hamiltonian import ABSENT, Molecule, Tables
 from qc_jax.dftb.pseudo import pseudo_atoms
@@ -27,10 +37,6 @@ from qc_jax.dftb.rotation import ORBITALS, SHELL
 from qc_jax.errors import InputError
 from qc_jax.ops import safe_sqrt
 
-AMPLITUDES = ("homo_amplitude", "lumo_amplitude")
-
-_TEMPERATURE = 300.0  # kelvin, of the electrons
-_DEGENERATE = 1e-5  # hartree: levels nearer than that are one
 _AT_ONCE = 4096  # points
 
 
@@ -82,7 +88,7 @@ def solve(symbols: Sequence[str], positions: Any) -> MolecularOrbitals:
         raise InputError("symbols: expected one atom or more, got none")
     kinds = sorted(set(symbols))
     bonds = {(min(pair), max(pair)) for pair in itertools.combinations(symbols, 2)}
-    kt = convergence.kt_of(_TEMPERATURE)
+    kt = convergence.kt_of(TEMPERATURE)
     with jax.enable_x64(True), jax.debug_nans(False):
         found = convergence.load(
             *("ptbp", kinds, "published", published_shells(kinds)),
@@ -142,9 +148,7 @@ def _coefficients(
     system, filling = scc.evaluate(problem, excess, convergence.ONE)
     c, levels, held = system.orbitals[0], system.levels[0], 2 * filling.occupations[0]
     there: Bool[Array, " orbitals"] = levels < ABSENT / 2
-    homo = jnp.max(jnp.where(there & (held > HOLDS), levels, -jnp.inf))
-    # As of pairs: a level that is filled in part is both.
-    lumo = jnp.maximum(homo, jnp.min(jnp.where(there & (held < TAKES), levels, jnp.inf)))
+    homo, lumo = frontier(levels, held)
 
     def matrix(weights: Array) -> Array:
         return (c * weights) @ c.T
@@ -153,7 +157,7 @@ def _coefficients(
     of_l = [density * np.outer(k == np.array(shells), k == np.array(shells)) for k in range(3)]
     forms, amplitudes = [density, density - jnp.diag(neutral), *of_l], []
     for level in (homo, lumo):
-        chosen = there & (jnp.abs(levels - level) < _DEGENERATE)
+        chosen = there & (jnp.abs(levels - level) < DEGENERATE)
         forms.append(matrix(chosen / jnp.maximum(jnp.sum(chosen), 1)))
         one = jnp.where(jnp.any(chosen), c[:, jnp.argmax(chosen)], 0.0)
         largest = jnp.argmax(jnp.abs(one) * (1 - 1e-3 * jnp.arange(len(one)) / len(one)))
@@ -204,20 +208,13 @@ def _basis(
     """Return the basis functions [M, points] and the distances [N, points]."""
     vectors = points - positions[:, None]  # [N, points, 3]
     r = safe_sqrt(jnp.sum(vectors**2, axis=-1))
-    place = jnp.sqrt(jnp.maximum(r, 1e-12)) / STEP
-    knot = jnp.clip(place.astype(jnp.int32), 0, KNOTS - 1)
-    t = (place - knot)[..., None]
-    table = radial.reshape(-1, radial.shape[-1])
-    c = table[elements[:, None] * KNOTS + knot]  # [N, points, 12]
-    c = jnp.where((place < KNOTS)[..., None], c, 0.0)
-    powers = [c[..., 3 * k : 3 * k + 3] for k in range(4)]
-    shells = powers[0] + t * (powers[1] + t * (powers[2] + t * powers[3]))  # [N, points, 3]
+    shells = shells_at(radial, elements, r)  # [N, 3, points]
     x, y, z = jnp.moveaxis(vectors / jnp.maximum(r, 1e-6)[..., None], -1, 0)
     root = math.sqrt(3)
     quadratic = [root * x * y, root * y * z, (3 * z * z - 1) / 2, root * x * z]
     angular = [jnp.ones_like(x), y, z, x, *quadratic, root / 2 * (x * x - y * y)]
     each = [
-        math.sqrt((2 * k + 1) / 4 / math.pi) * shells[..., k] * harmonic
+        math.sqrt((2 * k + 1) / 4 / math.pi) * shells[:, k] * harmonic
         for k, harmonic in zip(SHELL.tolist(), angular, strict=True)
     ]
     functions = jnp.stack(each, axis=1)  # [N, 9, points]
@@ -248,8 +245,5 @@ def _at_some(
             weights = amplitudes[AMPLITUDES.index(name)]
             columns.append(jnp.dot(weights, functions, precision="highest") / BOHR_ANG**1.5)
         else:
-            decay = 3.2 * hubbards[:, None]
-            near = jnp.exp(-decay * r)
-            one = -jnp.expm1(-decay * r) / jnp.maximum(r, 1e-6) - decay / 2 * near
-            columns.append(HARTREE_EV * jnp.sum(charges[:, None] * one, axis=0))
+            columns.append(potential_at(charges, hubbards, r))
     return jnp.stack(columns, axis=-1)

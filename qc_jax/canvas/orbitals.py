@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from scipy.interpolate import CubicSpline
 
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
+from qc_jax.chem.units import HARTREE_EV
 from qc_jax.data.labels import HOLDS, TAKES
 from qc_jax.data.table import PairTable
 from qc_jax.dftb import convergence, relax, scan, scc
@@ -27,6 +28,7 @@ from qc_jax.errors import InputError
 FARTHEST_ANG = 12.0  # between the atoms
 SCHEMA = 1  # of what `solve` gives: another one where its numbers change
 # Densities that `Orbitals.forms` has.
+AMPLITUDES = ("homo_amplitude", "lumo_amplitude")  # that `Orbitals.amplitudes` has
 FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")
 # Orbitals of the blocks: (atom, l, |m|), σ of both atoms, then π, then δ, as in `dftb.pairs`.
 ORBITALS = [(a, k, m) for m in range(3) for a in range(2) for k in range(m, 3)]
@@ -38,8 +40,8 @@ _TWICE = np.where(PRODUCTS[0] == PRODUCTS[1], 1.0, 2.0)
 KNOTS, REACH = 512, 36.0  # bohr
 STEP = math.sqrt(REACH) / KNOTS
 
-_TEMPERATURE = 300.0  # kelvin, of the electrons
-_DEGENERATE = 1e-5  # hartree: levels nearer than that are one
+TEMPERATURE = 300.0  # kelvin, of the electrons
+DEGENERATE = 1e-5  # hartree: levels nearer than that are one
 
 
 class Orbitals(NamedTuple):
@@ -92,7 +94,7 @@ def solve(
     symbols = sorted({symbol for pair in names for symbol in pair})
     max_l = published_shells(symbols)
     kinds = sorted({(min(pair), max(pair)) for pair in names})
-    kt = convergence.kt_of(_TEMPERATURE)
+    kt = convergence.kt_of(TEMPERATURE)
     with jax.enable_x64(True), jax.debug_nans(False):
         found = convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
         bohr = _relaxed(names, found, kt) if given is None else given / GEOMETRY_ANG
@@ -119,7 +121,7 @@ def are_of(table: PairTable) -> bool:
     made = table.provenance
     known = {
         **{"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"},
-        "temperature_k": _TEMPERATURE,
+        "temperature_k": TEMPERATURE,
     }
     shells = made.get("max_l", {})
     return all(made.get(key) == value for key, value in known.items()) and all(
@@ -186,6 +188,48 @@ def _coefficients(
     )
 
 
+def frontier(levels: Array, held: Array) -> tuple[Array, Array]:
+    """Return HOMO and LUMO, hartree; ∓∞ without one.
+
+    Args:
+      levels: hartree, those of orbitals that are not there above `ABSENT` / 2.
+      held: electrons in each.
+    """
+    there = levels < ABSENT / 2
+    homo = jnp.max(jnp.where(there & (held > HOLDS), levels, -jnp.inf))
+    # A level that is filled in part is both; of several HOMO and LUMO would cross.
+    lumo = jnp.min(jnp.where(there & (held < TAKES), levels, jnp.inf))
+    return homo, jnp.maximum(homo, lumo)
+
+
+def shells_at(
+    radial: Float[Array, "elements knots 12"],
+    elements: Int[Array, "*atoms"],
+    r: Float[Array, "*atoms points"],
+) -> Float[Array, "*atoms 3 points"]:
+    """Return R_s, R_p and R_d of atoms at distances r (bohr) from them, bohr^(-3/2)."""
+    place = jnp.sqrt(jnp.maximum(r, 1e-12)) / STEP
+    knot = jnp.clip(place.astype(jnp.int32), 0, KNOTS - 1)
+    table = radial.reshape(-1, radial.shape[-1])
+    c = table[elements[..., None] * KNOTS + knot]  # [..., points, 12]
+    c = jnp.where((place < KNOTS)[..., None], c, 0.0)
+    powers = [jnp.moveaxis(c[..., 3 * k : 3 * k + 3], -1, -2) for k in range(4)]
+    t = (place - knot)[..., None, :]
+    return powers[0] + t * (powers[1] + t * (powers[2] + t * powers[3]))
+
+
+def potential_at(
+    charges: Float[Array, "*pairs atoms"],
+    hubbards: Float[Array, "*pairs atoms"],
+    r: Float[Array, "*pairs atoms points"],
+) -> Float[Array, "*pairs points"]:
+    """Return the potential (V) of charges (e) that are spread out as exp(−3.2 U r), at r bohr."""
+    decay = 3.2 * hubbards[..., None]
+    near = jnp.exp(-decay * r)
+    one = -jnp.expm1(-decay * r) / jnp.maximum(r, 1e-6) - decay / 2 * near
+    return HARTREE_EV * jnp.sum(charges[..., None] * one, axis=-2)
+
+
 @jax.jit
 @functools.partial(jax.vmap, in_axes=(0, 0, 0, 0, None, None))
 def _orbitals(
@@ -197,10 +241,7 @@ def _orbitals(
     levels = jnp.concatenate(system.levels)
     held = 2 * jnp.concatenate(filling.occupations)
     there = levels < ABSENT / 2
-    takers = there & (held < TAKES)
-    homo = jnp.max(jnp.where(there & (held > HOLDS), levels, -jnp.inf))
-    # A level that is filled in part is both; of several HOMO and LUMO would cross.
-    lumo = jnp.maximum(homo, jnp.min(jnp.where(takers, levels, jnp.inf)))
+    homo, lumo = frontier(levels, held)
     copies = jnp.asarray(two.WEIGHTS)[M]
 
     def matrix(weights: Array) -> Array:
@@ -211,7 +252,7 @@ def _orbitals(
     of_l = [density * np.outer(k == _L, k == _L) for k in range(3)]
     forms, amplitudes, sides = [density, density - atoms, *of_l], [], []
     for level in (homo, lumo):
-        chosen = there & (jnp.abs(levels - level) < _DEGENERATE)
+        chosen = there & (jnp.abs(levels - level) < DEGENERATE)
         forms.append(matrix(chosen / jnp.maximum(jnp.sum(chosen * copies), 1)))
         first = jnp.argmax(chosen)
         one = jnp.where(jnp.any(chosen), c[:, first], 0.0)

@@ -24,7 +24,6 @@ BLOCK_M = np.repeat([0, 1, 2], [6, 4, 2])
 
 _SCHEMA = 1  # of what is kept
 _BATCH = 256  # pairs between two of which a killed run goes on
-_TEMPERATURE = 300.0  # kelvin, of the electrons
 
 
 def why_not(table: PairTable) -> str:
@@ -109,7 +108,7 @@ def _of_batch(names: list[tuple[str, str]], lengths: Float[np.ndarray, " n"]) ->
     functions, orbitals = drawn.solve(["_".join(pair) for pair in names], lengths)
     symbols = _symbols(names)
     max_l = drawn.published_shells(symbols)
-    kt = convergence.kt_of(_TEMPERATURE)
+    kt = convergence.kt_of(drawn.TEMPERATURE)
     distances = lengths[:, None] * RATIOS / GEOMETRY_ANG
     with jax.enable_x64(True), jax.debug_nans(False):
         found = convergence.load("ptbp", symbols, "published", max_l, sorted(names), smooth=True)
