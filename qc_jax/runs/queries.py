@@ -9,9 +9,9 @@ import numpy as np
 from qc_jax.chem.elements import pair_name
 from qc_jax.data import files
 from qc_jax.data.atoms import Structure
-from qc_jax.data.domain import describe_outside
 from qc_jax.data.labels import OVER_GAP
 from qc_jax.errors import InputError
+from qc_jax.runs import given
 from qc_jax.runs.ensemble import Ensemble
 from qc_jax.runs.saved import SavedRun
 
@@ -83,7 +83,7 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
 
     Several members also give 'half_width', of intervals that hold `ensemble.COVERAGE` of labels;
     None for a pair that does not stand at the table's bond length, where no interval was tested.
-    'outside' has the lines of `domain.describe_outside` for a pair at a distance of its own. What
+    'outside' has the lines of `SavedRun.outside` for a pair at a distance of its own. What
     is not defined is None whatever a network makes of it: what the table's pair has not, like the
     LUMO where the basis has no empty orbital, and what is divided by a gap that is predicted as 0.
 
@@ -137,7 +137,8 @@ def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
     if one.distance is not None and bond is not None and abs(one.distance - bond) > _SAME_ANG:
         row = None
     values = by_target(run, predicted)
-    if abs(values.get("e_g_ev") or 0) < _NO_GAP_EV and "e_g_ev" in values:
+    gap = values.get("e_g_ev")
+    if gap is not None and abs(gap) < _NO_GAP_EV:
         values |= dict.fromkeys(OVER_GAP & values.keys())
     about: dict[str, Any] = {
         "name": one.name,
@@ -145,9 +146,8 @@ def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
         "predicted": values,
         "outside": [],
     }
-    if one.distance is not None and run.domain is not None:
-        batch, reads = run.structures(one.name, one.distance), "positions" in run.model.inputs
-        about["outside"] = describe_outside(run.domain, batch, run.model.cutoff, positions=reads)
+    if one.distance is not None:
+        about["outside"] = run.outside(given.pairs_at([one.name], one.distance))
     if pairs is not None and row is not None:
         seen = run.part_of(one.name)
         if run.config.imported is not None:

@@ -20,15 +20,12 @@ from jaxtyping import Float, Int
 
 from qc_jax import models
 from qc_jax.canvas import images
-from qc_jax.chem.elements import element, pair_name
-from qc_jax.data.batch import Batch, from_arrays
-from qc_jax.data.domain import TrainingDomain, warn_outside
-from qc_jax.data.neighbors import Neighbors
+from qc_jax.data.batch import Batch
+from qc_jax.data.domain import TrainingDomain, describe_outside, warn_outside
 from qc_jax.data.scaling import Scaler, total_offsets
-from qc_jax.data.stream import Stream
 from qc_jax.errors import InputError, choose, expect
 from qc_jax.evaluate import predict
-from qc_jax.runs import building, packed
+from qc_jax.runs import building, given, packed
 from qc_jax.runs.building import Run
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.record import Pairs, Record, claim
@@ -136,15 +133,15 @@ class SavedRun:
             expect("distance", distance, (int, float), "a length in Å")
         if isinstance(what, Batch):
             return what
-        given = (
+        asked = (
             list(what)
             if isinstance(what, list | tuple) and not hasattr(what, "_fields")
             else [what]
         )
-        if not given:
+        if not asked:
             raise InputError("expected pairs or atoms to predict, got none")
-        if all(isinstance(one, str) for one in given):
-            return self._named(given, distance)
+        if all(isinstance(one, str) for one in asked):
+            return self._named(asked, distance)
         if distance is not None:
             raise InputError("distance is of pairs by their names; atoms have positions")
         reads = "canvas" in self.model.inputs
@@ -153,7 +150,7 @@ class SavedRun:
                 f"{self.config.model.name} reads the canvas, which is known of the pairs of its "
                 "table alone; expected their names"
             )
-        made = _of_atoms(given, self.record, self.model)
+        made = given.of_atoms(asked, self.record, self.model)
         return self._with_images(made, self._images.rows_of(made)) if reads else made
 
     @property
@@ -171,9 +168,7 @@ class SavedRun:
         )
 
     def _named(self, names: Sequence[str], distance: float | None) -> Batch:
-        ordered = [pair_name(*_symbols(name)) for name in names]
-        numbers = np.array([[element(s).atomic_number for s in n.split("_")] for n in ordered])
-        features = None
+        ordered, features = given.ordered(names), None
         reads = "canvas" in self.model.inputs
         if distance is None or (reads and not self._images.solved):
             if distance is not None:
@@ -186,7 +181,7 @@ class SavedRun:
                     "lengths; expected a distance, or atoms"
                 )
             rows = [self.pairs.row(name, self.record.left_out) for name in ordered]
-            positions = self.pairs.positions[rows]
+            made = given.pairs_with(ordered, self.pairs.positions[rows])
             if self.pairs.features is not None:
                 features = self.pairs.features[rows]
         else:
@@ -194,11 +189,10 @@ class SavedRun:
                 raise InputError(f"distance: expected a length above 0 Å, got {distance}")
             if "positions" not in self.model.inputs and not reads:
                 raise InputError("distance: this model reads no positions; expected none")
-            positions = np.zeros((len(ordered), 2, 3))
-            positions[:, 1, 2] = distance
+            made = given.pairs_at(ordered, distance)
             if reads:
                 features = self._images.rows_at(ordered, np.full(len(ordered), distance))
-        return self._with_images(from_arrays(numbers, positions), features)
+        return self._with_images(made, features)
 
     def predict(
         self, what: Any, distance: float | None = None, batch_size: int = 256
@@ -223,9 +217,18 @@ class SavedRun:
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
         by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
         if self.domain is not None and not by_name:
-            reads = not {"positions", images.DENSITIES}.isdisjoint(self.config.inputs)
-            warn_outside(self.domain, batch, self.model.cutoff, positions=reads)
+            warn_outside(self.domain, batch, self.model.cutoff, self._reads_distances)
         return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
+
+    def outside(self, structures: Batch) -> list[str]:
+        """Return a line for each way in which structures leave the domain that training saw."""
+        if self.domain is None:
+            return []
+        return describe_outside(self.domain, structures, self.model.cutoff, self._reads_distances)
+
+    @property
+    def _reads_distances(self) -> bool:
+        return not {"positions", images.DENSITIES}.isdisjoint(self.config.inputs)
 
     @staticmethod
     def _are_names(what: Any) -> bool:
@@ -363,40 +366,3 @@ def energy_column(run: SavedRun) -> int:
         f"atoms move on: expected a training with --config.target={_ENERGIES[1]} "
         f"(or {_ENERGIES[0]})"
     )
-
-
-def _symbols(name: str) -> list[str]:
-    symbols = name.replace("-", "_").split("_")
-    if len(symbols) != 2:
-        raise InputError(f"expected a pair like 'Ag_Al', got {name!r}")
-    return symbols
-
-
-def _of_atoms(given: Sequence[Any], record: Record, model: models.Architecture) -> Batch:
-    """Structures with the neighbours that training structures have."""
-    from qc_jax.data.atoms import Structure, check_structure, from_ase
-
-    found = [one if isinstance(one, Structure) else from_ase(one) for one in given]
-    for one in found:
-        check_structure(one)
-    cells = [one.cell is not None for one in found]
-    if any(cells) and not all(cells):
-        raise InputError("expected structures that all have a cell, or none; predict them apart")
-    if any(cells) and "canvas" in model.inputs:
-        raise InputError("the model reads a canvas, which structures in a cell have not")
-    own = model.cutoff
-    cutoff = record.cutoff or (own if cells[0] else None)
-    if cells[0] and cutoff is None:
-        raise InputError("the model has no cutoff and sees all atoms; in a cell they are endless")
-    rows = Stream(
-        found,
-        lambda one: {
-            "atomic_numbers": one.atomic_numbers,
-            "positions": one.positions,
-            **({} if one.cell is None else {"cell": one.cell}),
-        },
-        np.zeros((len(found), 0)),
-        max(len(one.atomic_numbers) for one in found),
-        None if cutoff is None else Neighbors(cutoff),
-    )
-    return rows.take(np.arange(len(found))).structures

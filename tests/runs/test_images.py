@@ -8,6 +8,8 @@ import qc_jax
 from qc_jax.canvas import coefficients, orbitals
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
+from qc_jax.runs import queries
+from qc_jax.runs.ensemble import Ensemble
 from tests.canvas.test_images import made_up
 from tests.models.rows import rows
 
@@ -67,6 +69,10 @@ def test_new_pairs_are_solved_at_their_distance(run, monkeypatch):
         run.predict(["O_C", "H_H"], distance=1.5)
         run.predict(ase.Atoms("OC", [[0, 0, 0], [1.0, 1.0, 0]]))
     assert asked == [(["C_O", "H_H"], [1.5, 1.5]), (["O_C"], [1.414214])]
+    # The bond length is in the image: a distance that training did not see is told of.
+    (row,) = queries.answer(Ensemble([run]), [queries.Asked("C_O", 1.5)])
+    assert any("C-O at 1.500 Å" in line for line in row["outside"])
+    assert len(asked) == 3  # solved once, for the prediction
     with pytest.raises(InputError, match="images=densities: expected two atoms without a cell"):
         run.predict(ase.Atoms("OCO", [[0, 0, 0], [1.0, 0, 0], [2, 0, 0]]))
 
