@@ -150,16 +150,13 @@ class Ensemble:
         return _Calibration(columns, floor)
 
     def mae(self) -> dict[str, float]:
-        """Return the mean's MAE on the test rows by target, in its unit; NaN without a label.
+        """Return the mean's MAE on the test rows by target, in its unit; without those of no label.
 
         Raises:
           InputError: no test row is known.
         """
-        errors = np.abs(self._tested.estimate.mean - self._tested.labels)
-        known = np.isfinite(errors)
-        sums = np.where(known, errors, 0).sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            return dict(zip(self.targets, map(float, sums / known.sum(axis=0)), strict=True))
+        errors = {name: self._tested.errors(k) for k, name in enumerate(self.targets)}
+        return {name: float(error.mean()) for name, error in errors.items() if len(error)}
 
     def score(self) -> dict[str, Any]:
         """Score mean and intervals on the test rows.
@@ -180,14 +177,12 @@ class Ensemble:
         self._check_numbers()
         tested, labels = self._tested, self._tested.labels
         estimate, alone = tested.estimate, [np.abs(one - labels) for one in tested.each]
-        errors = np.abs(estimate.mean - labels)
         widths = {coverage: self.half_width(estimate, coverage) for coverage in COVERAGES}
         scores = {}
         for column, name in enumerate(self.targets):
-            known = np.isfinite(labels[:, column])
+            known, error = np.isfinite(labels[:, column]), tested.errors(column)
             if not known.any():
                 raise InputError(f"{name}: expected test rows that have it, got none")
-            error = errors[known, column]
             found: dict[str, Any] = {
                 "unit": target(name).unit,
                 "leaked_by": leaking_inputs(name, self.members[0].config.inputs),
@@ -227,6 +222,12 @@ class _Tested(NamedTuple):
     each: list[np.ndarray]
     estimate: Estimate
     labels: Float[np.ndarray, "rows targets"]
+
+    def errors(self, column: int) -> Float[np.ndarray, " known"]:
+        """Return the mean's absolute errors of one target, of the rows whose label is known."""
+        labels = self.labels[:, column]
+        known = np.isfinite(labels)
+        return np.abs(self.estimate.mean[known, column] - labels[known])
 
 
 def _estimate(each: Sequence[Float[np.ndarray, "structures targets"]]) -> Estimate:
