@@ -1,6 +1,6 @@
 """Canvases a second, beside the price of writing them and beside a per-sample encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -55,22 +55,35 @@ def time_canvas(batch: int, size: int = 32, rounds: int = 21, seed: int = 0) -> 
     populations = rng.uniform(0, 2, (batch, 2, 16))
     charges, dipole = rng.normal(size=(batch, 2)), rng.normal(size=(batch, 3))
     features = jnp.asarray(features_from(populations, charges, dipole))
-    canvases = jax.block_until_ready(jnp.zeros((batch, size, size, len(CHANNELS)), jnp.float32))
-    add_one = jax.jit(lambda x: x + 1)
     encoded = min(batch, _ENCODED)
 
     def encode_some() -> list[np.ndarray]:
         rows = zip(populations[:encoded], charges, dipole, strict=False)
         return [encode(*row, size).astype(np.float32) for row in rows]
 
-    work = {"render": lambda: render(features, size), "x + 1": lambda: add_one(canvases)}
-    seconds = take_turns(work, rounds)
+    shape = (batch, size, size, len(CHANNELS))
+    drawn = beside_writing(lambda: render(features, size), shape, rounds)
     # By itself, since its Python loops would leave the others cold caches and sleeping threads.
-    seconds |= take_turns({"encode": encode_some}, rounds)
-    median = {name: float(np.median(taken)) for name, taken in seconds.items()}
-    return CanvasTiming(
-        canvases_per_s=batch / median["render"],
-        gigabytes_per_s=canvases.nbytes / median["render"] / 1e9,
-        ratio=median["render"] / median["x + 1"],
-        encoded_per_s=encoded / median["encode"],
-    )
+    taken = take_turns({"encode": encode_some}, rounds)["encode"]
+    return CanvasTiming(*drawn, encoded_per_s=encoded / float(np.median(taken)))
+
+
+def beside_writing(
+    draw: Callable[[], jax.Array], shape: tuple[int, ...], rounds: int
+) -> tuple[float, float, float]:
+    """Time what draws a batch of images, in turns with the writing of as many.
+
+    Args:
+      draw: draws them.
+      shape: theirs, the batch first, float32.
+      rounds: of both.
+
+    Returns:
+      Images a second, gigabytes a second (10^9 bytes), and the run time as a multiple of JAX's
+      x + 1 on an array of the shape; medians.
+    """
+    zeros = jax.block_until_ready(jnp.zeros(shape, jnp.float32))
+    add_one = jax.jit(lambda x: x + 1)
+    taken = take_turns({"draw": draw, "x + 1": lambda: add_one(zeros)}, rounds)
+    seconds, least = (float(np.median(taken[name])) for name in ("draw", "x + 1"))
+    return shape[0] / seconds, zeros.nbytes / seconds / 1e9, seconds / least

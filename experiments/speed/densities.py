@@ -11,7 +11,8 @@ from qc_jax.canvas.basis import check_size
 from qc_jax.canvas.densities import CHANNELS, draw
 from qc_jax.canvas.orbitals import solve
 from qc_jax.chem.elements import pair_names
-from qc_jax.studies.turns import take_turns
+
+from .canvases import beside_writing
 
 _ELEMENTS = ("H", "C", "N", "O", "Al", "Cl", "Fe", "Ag")  # s, p and d shells
 
@@ -55,13 +56,5 @@ def time_densities(
     radial, orbitals = solve(pair_names(sorted(elements)))
     count = len(orbitals.distance)
     many = jax.tree.map(lambda leaf: jnp.asarray(leaf)[np.arange(batch) % count], orbitals)
-    images = jax.block_until_ready(jnp.zeros((batch, size, size, len(CHANNELS)), jnp.float32))
-    add_one = jax.jit(lambda x: x + 1)
-    work = {"draw": lambda: draw(many, radial, size), "x + 1": lambda: add_one(images)}
-    taken = take_turns(work, rounds)
-    seconds = {name: float(np.median(each)) for name, each in taken.items()}
-    return DensityTiming(
-        images_per_s=batch / seconds["draw"],
-        gigabytes_per_s=images.nbytes / seconds["draw"] / 1e9,
-        ratio=seconds["draw"] / seconds["x + 1"],
-    )
+    shape = (batch, size, size, len(CHANNELS))
+    return DensityTiming(*beside_writing(lambda: draw(many, radial, size), shape, rounds))
