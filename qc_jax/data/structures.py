@@ -23,12 +23,11 @@ from qc_jax.data.stream import Source, Stream
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError, choose
 
+_UNSETTLED = "the charges of its canvas do not settle"
 _TOO_COARSE = 1e-4  # of the labels' spread: what float32 may round at most
 
 # (rows, seed) → a split whose indices point into `rows`, ascending indices of the structures.
 SplitRule = Callable[[np.ndarray, int], splits.Split]
-_UNSETTLED = "the charges of its canvas do not settle"
-
 # Rows of the structures → their canvas features [rows, F]; NaN where there are none.
 Draw = Callable[[np.ndarray], np.ndarray]
 
@@ -146,10 +145,7 @@ def prepare(
             "undefined"
             for row in np.flatnonzero(~finite)
         }
-        | {
-            str(structures.names[row]): "the charges of its canvas do not settle"
-            for row in unsettled
-        },
+        | {str(structures.names[row]): _UNSETTLED for row in unsettled},
         offsets=tuple(float(offset) for offset in offsets),
         element_offsets=by_element,
         notes=_notes(targets, offsets, by_element, finder, None if stream else dataset),

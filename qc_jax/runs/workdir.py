@@ -79,10 +79,10 @@ class Workdir(Observer):
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
-            # As it would be read again: JSON has lists for tuples.
             there = _flat(self._read(self._config_name, "a work directory of experiments.train"))
-            there = {**_flat(json.loads(json.dumps(defaults or {}))), **there}
-            asked = _flat(json.loads(json.dumps(config)))
+            # As they would be read again: JSON has lists for tuples.
+            usual, asked = (_flat(json.loads(json.dumps(one))) for one in (defaults or {}, config))
+            there = {**usual, **there}
             different = [
                 f"{key} is {there.get(key)!r} there, {asked.get(key)!r} asked"
                 for key in sorted(there.keys() | asked.keys())
