@@ -156,6 +156,29 @@ class Architecture(nn.Module):
         del structures, labels, scaler
         return {}
 
+    def calibrate(
+        self,
+        variables: Mapping[str, Any],
+        structures: Batch,
+        labels: Float[np.ndarray, "rows outputs"],
+        scaler: Scaler,
+    ) -> dict[str, Any]:
+        """Return collections that the training rows tell once the weights to start from are there.
+
+        What `start` gives and weights that are taken over are in `variables`, which may be traced.
+
+        Args:
+          variables: before the first epoch.
+          structures: the training rows, in memory.
+          labels: theirs, in natural units; NaN where one is missing.
+          scaler: of the labels.
+
+        Returns:
+          Collections other than 'params', whole; none, {}, of most models.
+        """
+        del variables, structures, labels, scaler
+        return {}
+
     def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:
         """Return the variables of a closed form, from training rows and their scaled labels."""
         raise NotImplementedError(f"{type(self).__name__} is trained by steps")

@@ -120,15 +120,15 @@ def matrices(
     """
     b, atoms = onsite.shape[:2]
 
-    def turned(blocks: list[jax.Array], factors: np.ndarray) -> jax.Array:
+    def turned(blocks: list[jax.Array], factors: jax.Array | float) -> jax.Array:
         """Return [B, A, A, 9, 9] in common axes, each pair's times its weight."""
         wide = [jnp.pad(each, [(0, 0)] * 3 + [(m, 0)] * 2) for m, each in enumerate(blocks)]
         integrals = jnp.stack(wide, axis=-1) * factors * seen.weight[..., None, None, None]
         flat = (seen.direction.reshape(-1, 3), integrals.reshape(-1, 3, 3, 3))
         return jax.vmap(block)(*flat).reshape(b, atoms, atoms, ORBITALS, ORBITALS)
 
-    one = turned(own, np.ones((1, 1, 1))).sum(axis=2)  # [B, A, 9, 9]
-    two = turned(between, _MIRRORED)
+    one = turned(own, 1.0).sum(axis=2)  # [B, A, 9, 9]
+    two = turned(between, jnp.asarray(_MIRRORED, seen.distance.dtype))
     every = np.arange(atoms)
     found = two.swapaxes(2, 3).at[:, every, :, every].add(one.swapaxes(0, 1))
     found = found.reshape(b, atoms * ORBITALS, atoms * ORBITALS)
