@@ -131,10 +131,10 @@ class Model(Architecture):
             return {}
         column = self.targets.index(energies[0])
         rows = np.flatnonzero(np.isfinite(labels[:, column]))[:_CALIBRATED]
-        some = jax.tree.map(lambda leaf: leaf[rows], structures)
+        some = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], structures)
         found = jax.jit(self.apply)(variables, some)
         error = labels[rows, column] - scaler.unscale(found)[:, column]
-        counts = element_counts(np.asarray(some.atomic_numbers))[:, : self.max_atomic_number + 1]
+        counts = element_counts(some.atomic_numbers)[:, : self.max_atomic_number + 1]
         each = jnp.asarray(np.linalg.pinv(counts), jnp.float32) @ error
         return {"constants": {"atomic_energy": variables["constants"]["atomic_energy"] + each}}
 
