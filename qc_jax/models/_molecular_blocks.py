@@ -17,9 +17,9 @@ from qc_jax.data.batch import Batch
 from qc_jax.dftb.rotation import ORBITALS, SHELL, block
 from qc_jax.errors import InputError
 from qc_jax.models._eigen import eigh_large
+from qc_jax.models._pair_blocks import ABSENT_EV
 from qc_jax.ops import safe_norm
 
-ABSENT_EV = 60.0  # the level of an orbital that an element has not: never filled
 LEAST_ANG = 0.1  # atoms that are closer are taken to be so far apart
 MOST_ATOMS = 128  # whose eigenproblem has 1,152 rows
 _WHOLE = 11 / 12  # of the cutoff, up to which a pair is as it is alone

@@ -66,6 +66,13 @@ def _held(element: parameters.ElementParameters, letter: str) -> float:
 
 
 @functools.cache
+def covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
+    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
+    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
+    return np.array([0.0, *found])
+
+
+@functools.cache
 def properties() -> Float[np.ndarray, "elements properties"]:
     """Return what is known of PTBP's elements by Z: mean 0, deviation 1, and 0 for all others.
 

@@ -7,7 +7,6 @@ filled from below with the valence electrons, give HOMO, LUMO, gap and band ener
 give charges. The matrix of a molecule is made of those of its pairs (`_molecular_blocks`).
 """
 
-import functools
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,29 +17,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from qc_jax.chem import elements
-from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE, HARTREE_EV
-from qc_jax.data import labels as formulas
+from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE
 from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler, additive_constants, element_counts
 from qc_jax.errors import InputError
-from qc_jax.models import _molecular_blocks, _radial, _shells
+from qc_jax.models import _molecular_blocks, _pair_blocks, _radial, _shells
 from qc_jax.models._base import Architecture, field
-from qc_jax.models._eigen import eigh
 from qc_jax.models._layers import Dense
-from qc_jax.models._molecular_blocks import ABSENT_EV, LEAST_ANG
+from qc_jax.models._molecular_blocks import LEAST_ANG
 from qc_jax.models._pair import pair
+from qc_jax.models._pair_blocks import ENTRIES
 from qc_jax.ops import safe_norm, safe_sqrt
 
 # In units of which weights say how far an element's levels are from the basis's: the weights' decay
 # draws them to those, not to zero.
 _SPREAD_EV = 3.0
-_LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
-_COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
 _LARGEST_STRETCH = 0.7  # of the logarithm of the distance over the sum of the covalent radii
-_LARGEST_SCREEN = 6.0  # of the logarithm of the repulsion's correction
-_ENTRIES = 2 * (9 + 4 + 1)  # of the matrix, of each atom beside another one
 _LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
 _ENERGIES = ("total_energy_ev", "mermin_free_energy_ev")
 _CALIBRATED = 256  # molecules that constants of elements are fitted on
@@ -191,7 +184,7 @@ class Model(Architecture):
         """The targets that are computed of B pairs, and what others are read off."""
         numbers, distance = pair(batch)
         if not self.reads_positions:
-            radii = jnp.asarray(_covalent_radii(self.max_atomic_number), jnp.float32)
+            radii = jnp.asarray(_shells.covalent_radii(self.max_atomic_number), jnp.float32)
             distance = radii[numbers].sum(axis=1, keepdims=True)
         distance = jnp.maximum(distance, LEAST_ANG)
         e, length = self._elements()(numbers), distance[:, 0]
@@ -270,7 +263,7 @@ class Model(Architecture):
 
         atoms = self._table(3, "atoms", nn.initializers.zeros)(numbers)  # [B, 2, 3]
         cores = 2 * jnp.exp(atoms[..., 0])
-        repulsion = _repulsion(
+        repulsion = _pair_blocks.repulsion(
             cores.prod(axis=1), atoms[..., 1].sum(axis=1), screen.sum(axis=1), distance
         )
 
@@ -282,7 +275,7 @@ class Model(Architecture):
             along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
         size = jnp.abs(charge)
         return {
-            **_of_levels(homo, lumo),
+            **_pair_blocks.of_levels(homo, lumo),
             "band_energy_ev": band,
             "repulsive_energy_ev": repulsion,
             "total_energy_ev": total,
@@ -307,16 +300,16 @@ class Model(Architecture):
         numbers, there = batch.atomic_numbers, batch.atom_mask
         seen = _molecular_blocks.geometry(batch, self.cutoff)
         elements, network = self._elements(), self._network()
-        matrix = Dense(_ENTRIES, name="matrix")
+        matrix = Dense(ENTRIES, name="matrix")
         e = elements(numbers)
         h = network(self._inputs(e[:, :, None], e[:, None], seen.distance))  # [B, A, A, ·]
         # Levels of pairs leave open which sign the hoppings of a symmetry have: in the network's
         # they are those that carbon's pair is bound with.
         carbon = elements(np.array([6]))
-        length = jnp.full(1, 2 * _covalent_radii(6)[6], h.dtype)
-        parts = _by_symmetry(matrix(network(self._inputs(carbon, carbon, length))))
+        length = jnp.full(1, 2 * _shells.covalent_radii(6)[6], h.dtype)
+        parts = _pair_blocks.by_symmetry(matrix(network(self._inputs(carbon, carbon, length))))
         signs = [jnp.where(between[0, 0, 0] > 0, -1, 1) for _, between in parts]
-        own, between = zip(*_by_symmetry(matrix(h)), strict=True)
+        own, between = zip(*_pair_blocks.by_symmetry(matrix(h)), strict=True)
 
         basis, rows = _shells.of(self.basis), self.max_atomic_number + 1
         present = jnp.asarray(basis.present)[numbers] & there[..., None]
@@ -343,7 +336,7 @@ class Model(Architecture):
 
         atoms = self._table(3, "atoms", nn.initializers.zeros)(numbers)  # [B, A, 3]
         cores = 2 * jnp.exp(atoms[..., 0])
-        repulsion = _repulsion(
+        repulsion = _pair_blocks.repulsion(
             cores[:, :, None] * cores[:, None],
             atoms[:, :, None, 1] + atoms[:, None, :, 1],
             screen + screen.swapaxes(1, 2),
@@ -359,7 +352,7 @@ class Model(Architecture):
             return batch.pool(values[..., None], "mean")[:, 0]
 
         return {
-            **_of_levels(solved.homo, solved.lumo),
+            **_pair_blocks.of_levels(solved.homo, solved.lumo),
             "band_energy_ev": solved.band,
             "repulsive_energy_ev": jnp.sum(seen.weight * repulsion, axis=(1, 2)) / 2,
             "total_energy_ev": total,
@@ -382,7 +375,7 @@ class Model(Architecture):
     def _levels(
         self, numbers: jax.Array, h: jax.Array, basis: _shells.Shells
     ) -> tuple[Float[Array, "orbitals batch"], Float[Array, "orbitals batch"]]:
-        """Levels in eV, ascending, and which part of each is the first atom's.
+        """Levels of pairs in eV, ascending, and which part of each is the first atom's.
 
         Args:
           numbers: [B, 2].
@@ -391,81 +384,7 @@ class Model(Architecture):
         """
         present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
         onsite = self._onsite(numbers, basis)
-        parts = _by_symmetry(Dense(_ENTRIES, name="matrix")(h))
-        found, first = [], []
-        for m, (own, between) in enumerate(parts):
-            n = 3 - m
-            there, diagonal = present[..., m:], onsite[..., m:]
-            both = there[..., :, None] & there[..., None, :]
-            own = jnp.where(both, (own + own.swapaxes(-1, -2)) / 2, 0)
-            own += jnp.eye(n) * jnp.where(there, diagonal, ABSENT_EV)[..., None]
-            between = between[:, 0] + between[:, 1].swapaxes(-1, -2)  # [B, n, n]
-            between = jnp.where(there[:, 0, :, None] & there[:, 1, None, :], between, 0)
-            matrix = jnp.block(
-                [[own[:, 0], between], [between.swapaxes(-1, -2), own[:, 1]]]
-            )  # [B, 2n, 2n]
-            matrix = matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32))
-            values, vectors = eigh(jnp.moveaxis(matrix, 0, -1))
-            times = 1 if m == 0 else 2
-            found += [values] * times
-            first += [jnp.sum(vectors[:n] ** 2, axis=0)] * times
-        levels, part = jnp.concatenate(found), jnp.concatenate(first)
-        order = jnp.argsort(levels, axis=0)
-        levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
-        return levels, part
-
-
-def _by_symmetry(
-    entries: Float[Array, "*pairs entries"],
-) -> list[tuple[Float[Array, "*pairs n n"], Float[Array, "*pairs n n"]]]:
-    """Return on-site shifts and half hoppings of σ, π and δ symmetry, shells in rows and columns.
-
-    Of σ there are n = 3 shells, s, p and d, of π p and d, of δ d, with an orbital each.
-    """
-    found = []
-    for n, part in zip((3, 2, 1), jnp.split(entries, (18, 26), axis=-1), strict=True):
-        own, between = jnp.moveaxis(part.reshape(*part.shape[:-1], 2, n, n), -3, 0)
-        found.append((own, between))
-    return found
-
-
-def _repulsion(
-    cores: Float[Array, "*pairs"],
-    steepness: Float[Array, "*pairs"],
-    screen: Float[Array, "*pairs"],
-    distance: Float[Array, "*pairs"],
-) -> Float[Array, "*pairs"]:
-    """Return the repulsion of GFN2-xTB in eV, times a correction.
-
-    Args:
-      cores: product of both effective charges, e².
-      steepness: sum of both logarithms.
-      screen: logarithm of the correction.
-      distance: Å.
-    """
-    steepness = jnp.exp(steepness / 2) * (distance / BOHR_ANG) ** 1.5
-    repulsion = cores * _COULOMB_EV_ANG / distance
-    # Bounded: one step that overshoots would make it infinite, and end the training.
-    screen = _LARGEST_SCREEN * jnp.tanh(screen / _LARGEST_SCREEN)
-    return repulsion * jnp.exp(screen - steepness)
-
-
-def _of_levels(
-    homo: Float[Array, " batch"], lumo: Float[Array, " batch"]
-) -> dict[str, Float[Array, " batch"]]:
-    """Return the targets that follow from HOMO and LUMO, eV."""
-    gap = jnp.maximum(lumo - homo, 0)
-    return {
-        **formulas.of_levels(homo, lumo, gap, jnp.maximum(gap, _LEAST_GAP_EV)),
-        "fermi_level_ev": (homo + lumo) / 2,
-    }
-
-
-@functools.cache
-def _covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
-    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
-    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
-    return np.array([0.0, *found])
+        return _pair_blocks.levels(Dense(ENTRIES, name="matrix")(h), onsite, present)
 
 
 class _Described(nn.Module):
