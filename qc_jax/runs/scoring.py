@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from qc_jax.canvas import images
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import total_offsets
 from qc_jax.data.structures import Structures
@@ -256,6 +257,9 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
         fields = {**run.config.to_dict(), **changes}
         fields.pop("data_fingerprint", None)
         other = building.from_config(fields)
+        drawn = images.parse(run.config.images)
+        own, others = (one.task.dataset.structures.canvas_features for one in (parts, other))
+        drawn.check_same(drawn.method_of(own), others)
         asked = other._replace(task=unseen(other.task, known=parts.task))
     scored = score(asked, run.state, run.seconds)
     if changes:
