@@ -89,12 +89,17 @@ class Images:
 
         return coefficients.of_table(table)
 
-    def check(self, table: PairTable) -> None:
-        """Raise InputError where `rows` would, as far as that is known before they are computed."""
+    def check(self, table: PairTable, own: str | None = None) -> None:
+        """Raise InputError where `rows` would, as far as that is known before they are computed.
+
+        Args:
+          table: of pairs.
+          own: the method that a model's images are of; another one is refused, too.
+        """
         if self.kind == DENSITIES:
             from qc_jax.canvas import coefficients
 
-            coefficients.check(table)
+            self._check_same(own, coefficients.check(table))
 
     def method_of(self, rows: ArrayLike | None) -> str:
         """Return the method of `methods.METHODS` that rows are of; 'ptbp' of none."""
@@ -104,9 +109,13 @@ class Images:
 
         return coefficients.method_of(np.asarray(rows))
 
-    def check_same(self, own: str, rows: ArrayLike | None) -> None:
-        """Raise InputError where rows are of another method than that of a model's own."""
-        if rows is not None and (other := self.method_of(rows)) != own:
+    def check_rows(self, rows: ArrayLike | None, own: str) -> None:
+        """Raise InputError where rows are of another method than a model's own."""
+        if rows is not None:
+            self._check_same(own, self.method_of(rows))
+
+    def _check_same(self, own: str | None, other: str) -> None:
+        if own is not None and other != own:
             raise InputError(
                 f"images={self.kind}: the model was trained on densities of {own}; expected those, "
                 f"got {other}"

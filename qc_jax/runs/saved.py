@@ -132,7 +132,7 @@ class SavedRun:
         if distance is not None:
             expect("distance", distance, (int, float), "a length in Å")
         if isinstance(what, Batch):
-            self._images.check_same(self._method, what.canvas_features)
+            self._images.check_rows(what.canvas_features, self._method)
             return what
         asked = (
             list(what)
