@@ -2,9 +2,9 @@
 
 Of data whose pairs have orbitals (ptbp) the models of images are also trained on densities, whose
 channels are all read: "…, densities". What these leak is another matter than what the canvas does.
-Trained by the cards' protocol; --as-published by theirs of this study: 100 epochs, gradients
-clipped at 1.0, labels scaled over all rows, the last weights kept as the best, and of the canvas
-three channels, which is what the published networks see.
+Trained by the cards' protocol; --as-published by theirs of this study: weights that start as
+PyTorch's, 100 epochs, gradients clipped at 1.0, labels scaled over all rows, the last weights kept
+as the best.
 """
 
 from typing import Any
@@ -31,7 +31,6 @@ MODALITIES: dict[str, str] = {
     "film_cnn": "fusion",
     "qsn_v2": "fusion",
 }
-_PUBLISHED_CHANNELS = (0, 1, 2)
 
 
 def _check(model: Any) -> None:
@@ -45,11 +44,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
     for name in asked.models:
         one = asked._replace(models=(name,))
         setting = MODALITIES.get(name, "geometry")
-        if asked.as_published and "channels" in models.defaults(name):
-            fields = {"channels": _PUBLISHED_CHANNELS}
-            configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
-        else:
-            configs |= trainings.protocol(one, setting)
+        configs |= trainings.protocol(one, setting)
         reads = CANVAS in models.create(name).inputs
         if reads and not asked.as_published and orbitals.are_of(asked.pairs):
             drawn = f"-{DENSITIES}"
