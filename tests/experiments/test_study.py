@@ -244,8 +244,8 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("channels", "--models=schnet"), "schnet reads no canvas"),
-        (("elements", "--models=vision_only"), "vision_only reads no elements"),
+        (("channels", "--models=schnet", "--targets=mu_ev"), "schnet reads no canvas"),
+        (("elements", "--models=vision_only", "--targets=mu_ev"), "vision_only reads no elements"),
         (("leakage", "--models=schnet"), "leakage is of no model"),
         (("leakage", "--as-published"), "there is no published flaw to repeat"),
         (("ood", "--split=by_type"), "Unknown command line flag 'split'"),
@@ -259,6 +259,7 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
 )
 def test_bad_input(folder, arguments, words):
     ask(folder, "elements")
+    (folder / "run/trainings").mkdir(exist_ok=True)  # as other tests' trainings leave it
     name, *more = arguments
     given = (f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}", *more)
     study.FLAGS.reset()
