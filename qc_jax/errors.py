@@ -56,6 +56,20 @@ def expect_fields(name: str, value: Any, kind: Any) -> None:
         expect(name, value, kind, _WORDS[kind])
 
 
+def expect_schema(name: str, value: Any, newest: int) -> None:
+    """Raise InputError unless a file's version of its format is one that this code reads.
+
+    Args:
+      name: what messages call it.
+      value: as `json.loads` returns it.
+      newest: the last that is known; the first is 1.
+    """
+    if type(value) is not int or value < 1:
+        raise InputError(f"{name}: expected a whole number from 1, got {value!r:.60}")
+    if value > newest:
+        raise InputError(f"{name}: expected at most {newest}, got {value}: of a newer qc_jax")
+
+
 def choose(kind: str, name: str, choices: Iterable[str]) -> None:
     """Raise InputError unless `name` is among `choices`, naming them all."""
     name = plain(name)

@@ -145,7 +145,8 @@ def _compile(
         with topology.quiet():
             most = most or grid.fitting(trainings, devices)
             processes = target.processes if devices.sharing == 1 else 1
-            plan = grid.divide([str(index) for index in range(len(trainings))], most, processes)
+            names = [str(index) for index in range(len(trainings))]
+            plan = grid.divide(names, most, processes, devices.num_replica_groups)
             size = len(plan[0])
             stack = Stack(trainings[:size])
             devices = described(size)
@@ -156,7 +157,7 @@ def _compile(
                 chips=devices.count,
                 parallel=devices.parallel,
             )
-            program = Program(stack, devices, jax.eval_shape(stack.first_states))
+            program = Program(stack, devices, stack.state_shapes())
     except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
         return dataclasses.replace(made, reason=why_not(error, memory))
     seconds = time.perf_counter() - start
@@ -172,10 +173,10 @@ def _measured(
     seconds: float,
 ) -> Compiled:
     settings, there = stack.settings, target.chip.memory * target.chip.usable
-    steps = -(-stack.replicas.train_rows.shape[1] // settings.batch_size)
+    steps = -(-stack.replicas.train_rows.numbers.shape[1] // settings.batch_size)
     work = hlo.step(hlo.parse(program.compiled.as_text() or ""), steps)
     operations = devices.replicas_per_device * _operations(stack, devices)
-    states = jax.eval_shape(stack.first_states)
+    states = stack.state_shapes()
     shared = _bytes((stack.structures, stack.slopes))
     each = max(program.bytes - shared, 1.0) / devices.replicas_per_device
     fits = int((there - shared) / each) * devices.num_replica_groups
@@ -210,7 +211,7 @@ def _operations(stack: Stack, devices: Described) -> float:
 
     state, replica = (
         jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
-        for tree in (jax.eval_shape(stack.first_states), stack.replicas)
+        for tree in (stack.state_shapes(), stack.replicas)
     )
     batch = Dataset(
         take(stack.structures, rows), take(replica.labels, rows), *take(stack.slopes, rows)

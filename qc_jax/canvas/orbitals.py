@@ -32,7 +32,7 @@ AMPLITUDES = ("homo_amplitude", "lumo_amplitude")  # that `Orbitals.amplitudes` 
 FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")
 # Orbitals of the blocks: (atom, l, |m|), σ of both atoms, then π, then δ, as in `dftb.pairs`.
 ORBITALS = [(a, k, m) for m in range(3) for a in range(2) for k in range(m, 3)]
-_ATOM, _L, M = np.array(ORBITALS).T
+ATOM, SHELL_L, M = np.array(ORBITALS).T
 # The 34 products of two of one block. In a sum over both orders those of two orbitals come twice.
 PRODUCTS = np.array([(i, j) for i in range(12) for j in range(i, 12) if M[i] == M[j]]).T
 _TWICE = np.where(PRODUCTS[0] == PRODUCTS[1], 1.0, 2.0)
@@ -67,9 +67,9 @@ class Orbitals(NamedTuple):
 
 
 def solve(
-    pairs: Sequence[str], distances: ArrayLike | None = None, parameters: str = "ptbp"
+    pairs: Sequence[str], distances: ArrayLike | None = None
 ) -> tuple[Float[Array, "elements knots 12"], Orbitals]:
-    """Return what pairs are drawn from, by self-consistent tight binding at 300 K.
+    """Return what pairs are drawn from, by self-consistent tight binding with PTBP at 300 K.
 
     The shells are those of the published dataset: no d on Mg to Ar and Ga to Kr. Arguments as
     of `densities.render`.
@@ -83,14 +83,10 @@ def solve(
       The radial functions of the elements in them, R_s, R_p and R_d (bohr^(-3/2)) by coefficients
       of splines, and the orbitals, one row a pair.
     """
-    if parameters != "ptbp":
-        raise InputError(
-            f"parameters: expected 'ptbp', which alone has radial functions, got {parameters!r}"
-        )
-    names = [_symbols(name) for name in pairs]
-    if not names:
-        raise InputError("pairs: expected names like C_O, got none")
-    given = None if distances is None else _checked(names, distances)
+    names = [(element_of(a).symbol, element_of(b).symbol) for a, b in symbols_of(pairs)]
+    given = None
+    if distances is not None:
+        given = checked(names, distances, SHORTEST * GEOMETRY_ANG, "where its tables begin")
     symbols = sorted({symbol for pair in names for symbol in pair})
     max_l = published_shells(symbols)
     kinds = sorted({(min(pair), max(pair)) for pair in names})
@@ -240,16 +236,36 @@ def _orbitals(
     c = jax.scipy.linalg.block_diag(*system.orbitals)  # [12, level]
     levels = jnp.concatenate(system.levels)
     held = 2 * jnp.concatenate(filling.occupations)
+    return forms_of_levels(c, levels, held, *frontier(levels, held), neutral)
+
+
+def forms_of_levels(
+    c: Float[Array, "12 levels"],
+    levels: Float[Array, " levels"],
+    held: Float[Array, " levels"],
+    homo: Array,
+    lumo: Array,
+    neutral: Float[Array, "2 3"],
+) -> tuple[Array, Array, Array]:
+    """Return forms, amplitudes and sides of `Orbitals` for one pair.
+
+    Args:
+      c: orbitals of the twelve levels, which have the blocks of `ORBITALS`.
+      levels: hartree; those that are not there above `ABSENT` / 2.
+      held: electrons in one orbital of each.
+      homo: hartree.
+      lumo: hartree; infinite without one.
+      neutral: electrons of each orbital of the neutral atoms, by l.
+    """
     there = levels < ABSENT / 2
-    homo, lumo = frontier(levels, held)
     copies = jnp.asarray(two.WEIGHTS)[M]
 
     def matrix(weights: Array) -> Array:
         return (c * weights) @ c.T
 
     density = matrix(held)
-    atoms = jnp.diag(neutral[_ATOM, _L])
-    of_l = [density * np.outer(k == _L, k == _L) for k in range(3)]
+    atoms = jnp.diag(neutral[ATOM, SHELL_L])
+    of_l = [density * np.outer(k == SHELL_L, k == SHELL_L) for k in range(3)]
     forms, amplitudes, sides = [density, density - atoms, *of_l], [], []
     for level in (homo, lumo):
         chosen = there & (jnp.abs(levels - level) < DEGENERATE)
@@ -275,11 +291,19 @@ def _relaxed(
     return walks.distance
 
 
-def _checked(names: Sequence[tuple[str, str]], distances: ArrayLike) -> Float[np.ndarray, "*shape"]:
+def checked(
+    names: Sequence[tuple[str, str]], distances: ArrayLike, low: float, why: str
+) -> Float[np.ndarray, "*shape"]:
     """Return distances, Å, as float64.
 
+    Args:
+      names: symbols of pairs.
+      distances: [N] or [N, points] Å.
+      low: Å, the shortest.
+      why: what begins there.
+
     Raises:
-      InputError: no numbers, of another number than the pairs, or where there are no tables.
+      InputError: no numbers, of another number than the pairs, or out of range.
     """
     try:
         values = np.asarray(distances, np.float64)
@@ -291,21 +315,30 @@ def _checked(names: Sequence[tuple[str, str]], distances: ArrayLike) -> Float[np
             f"{'a single number' if not values.ndim else f'an array of shape {values.shape}'}"
         )
     for pair, own in zip(names, values, strict=True):
-        low = SHORTEST * GEOMETRY_ANG
         for value in np.atleast_1d(own):
             if not low <= value <= FARTHEST_ANG:
                 raise InputError(
-                    f"distance of {_text(pair)}: expected {low:.2f} Å, where its tables begin, to "
+                    f"distance of {_text(pair)}: expected {low:.2f} Å, {why}, to "
                     f"{FARTHEST_ANG:g} Å, got {value:g}"
                 )
     return values
 
 
-def _symbols(name: str) -> tuple[str, str]:
-    first, *rest = str(name).split("_")
-    if len(rest) != 1:
-        raise InputError(f"pairs: expected names like C_O, got {name!r}")
-    return element_of(first).symbol, element_of(rest[0]).symbol
+def symbols_of(pairs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return both symbols of pairs like 'C_O', as they are written.
+
+    Raises:
+      InputError: no pair, or none that is written so.
+    """
+    names = []
+    for name in pairs:
+        first, *rest = str(name).split("_")
+        if len(rest) != 1:
+            raise InputError(f"pairs: expected names like C_O, got {name!r}")
+        names.append((first, rest[0]))
+    if not names:
+        raise InputError("pairs: expected names like C_O, got none")
+    return names
 
 
 def _text(pair: tuple[str, str]) -> str:

@@ -116,6 +116,11 @@ class Architecture(nn.Module):
         return None
 
     @property
+    def known_elements(self) -> frozenset[int] | None:
+        """Return the atomic numbers in its tables; None where it has all up to the last one."""
+        return None
+
+    @property
     def cutoff(self) -> float | None:
         """Return the distance (Å) beyond which atoms do not see each other; None for none."""
         return None
@@ -165,7 +170,7 @@ class Architecture(nn.Module):
     ) -> dict[str, Any]:
         """Return collections that the training rows tell once the weights to start from are there.
 
-        What `start` gives and weights that are taken over are in `variables`, which may be traced.
+        What `start` gives and weights that are taken over are in `variables`.
 
         Args:
           variables: before the first epoch.

@@ -82,6 +82,11 @@ class Model(Architecture):
         """The last element of the basis."""
         return len(_shells.of(self.basis).electrons) - 1
 
+    @property
+    def known_elements(self) -> frozenset[int]:
+        """The elements that have valence electrons in the basis."""
+        return frozenset(np.flatnonzero(_shells.of(self.basis).electrons).tolist())
+
     def check_data(self, provenance: Mapping[str, Any]) -> None:
         """Warn where it is known that the data's atoms have the other basis."""
         made = {"GFN2-xTB": "gfn2_xtb"}.get(str(provenance.get("method")))
@@ -124,12 +129,13 @@ class Model(Architecture):
             return {}
         column = self.targets.index(energies[0])
         rows = np.flatnonzero(np.isfinite(labels[:, column]))[:_CALIBRATED]
-        some = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], structures)
+        some = jax.tree.map(lambda leaf: leaf[rows], structures)
         found = jax.jit(self.apply)(variables, some)
-        error = labels[rows, column] - scaler.unscale(found)[:, column]
-        counts = element_counts(some.atomic_numbers)[:, : self.max_atomic_number + 1]
-        each = jnp.asarray(np.linalg.pinv(counts), jnp.float32) @ error
-        return {"constants": {"atomic_energy": variables["constants"]["atomic_energy"] + each}}
+        error = labels[rows, column] - np.asarray(scaler.unscale(found))[:, column]
+        counts = element_counts(np.asarray(some.atomic_numbers))[:, : self.max_atomic_number + 1]
+        each, *_ = np.linalg.lstsq(counts, error, rcond=None)
+        before = variables["constants"]["atomic_energy"]
+        return {"constants": {"atomic_energy": before + each.astype(np.float32)}}
 
     def _atomic_energies(
         self, structures: Batch, labels: Float[np.ndarray, "rows outputs"], name: str
@@ -232,7 +238,7 @@ class Model(Architecture):
         if not self.described:
             rows = self.max_atomic_number + 1
             return nn.Embed(rows, features, embedding_init=start, name=name)
-        return _Described(features, start, name=name)
+        return _shells.Described(features, start, name=name)
 
     def _known(
         self, numbers: jax.Array, distance: jax.Array, h: jax.Array, batch: Batch
@@ -385,20 +391,6 @@ class Model(Architecture):
         present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
         onsite = self._onsite(numbers, basis)
         return _pair_blocks.levels(Dense(ENTRIES, name="matrix")(h), onsite, present)
-
-
-class _Described(nn.Module):
-    """A network of the elements' properties, bounded: of elements unlike any seen, too."""
-
-    features: int
-    start: nn.initializers.Initializer
-    hidden: int = 64
-
-    @nn.compact
-    def __call__(self, numbers: jax.Array) -> jax.Array:
-        known = jnp.asarray(_shells.properties(), jnp.float32)[numbers]
-        h = nn.silu(Dense(self.hidden, name="in")(known))
-        return jnp.tanh(nn.Dense(self.features, kernel_init=self.start, name="out")(h))
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from qc_jax.data.targets import target as about
 from qc_jax.evaluate.metrics import WORDS
-from qc_jax.report import leaderboard, published
+from qc_jax.report import leaderboard, published_tables
 from qc_jax.report.layout import Cell, Column, Group, Table, number, spread
 from qc_jax.runs import results
 
@@ -48,7 +48,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
         found.append(Group(title, own, columns=2))
     found.append(_detail(f"{prefix}-detail", parts))
     found.append(_tests(f"{prefix}-tests", parts))
-    published_beside = _published(f"{prefix}-published", parts)
+    published_beside = published_tables.benchmark(f"{prefix}-published", parts)
     same = published_beside is not None and not published_beside.folded
     found.insert(0 if same else len(found), published_beside)
     return [one for one in found if isinstance(one, Group) or (one is not None and one.rows)]
@@ -249,64 +249,3 @@ def _p(value: float) -> Cell:
     if not np.isfinite(value):
         return _NOTHING
     return Cell(f"{value:.3f}" if value >= 0.001 else "< 0.001", float(value))
-
-
-def _published(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | None:
-    """The authors' numbers beside ours, their headlines first; of models and targets in both."""
-    first = parts[0][1].iloc[0]
-    if first.split != "random":
-        return None
-    same = published.is_their_data(first.data)
-    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
-    # The published start of the weights goes before others: it is part of the published numbers.
-    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
-    ours = ours.sort_values("started", ascending=False, kind="stable")
-    ours = ours.drop_duplicates(["model", "target"])
-    both = published.scores().merge(ours, on=["model", "target"], suffixes=("_theirs", ""))
-    both = both.sort_values("study", key=lambda study: study != published.HEADLINES, kind="stable")
-    rows = []
-    for line in both.to_dict("records"):
-        other = line["published_as"] != line["model"]
-        cells = [
-            Cell(line["model"], note=f"published as {line['published_as']}" if other else ""),
-            Cell(line["target"]),
-            Cell(line["unit"]),
-            Cell(spread(line["mae_theirs"], line["std_theirs"]), line["mae_theirs"]),
-            Cell(
-                spread(line["mae"], line["std"]),
-                line["mae"],
-                leaked=bool(line["leaked_by"]),
-            ),
-        ]
-        if same:
-            ratio = line["mae"] / line["mae_theirs"]
-            cells += [Cell(number(ratio, 2), ratio), Cell(_verdict(line)), Cell(line["study"])]
-        rows.append(cells)
-    words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
-    heads = [
-        Column("published MAE", "" if same else "another dataset: ptbp"),
-        Column("our MAE", first.data),
-    ]
-    if same:
-        heads += [Column("ours / published")]
-        heads += [Column("verdict", numeric=False), Column("published in", numeric=False)]
-    caption = (
-        "The same physics and split rule, on the authors' file or on pairs recomputed here. "
-        "Reproduced: the difference is at most twice the deviation over the seeds, ours and theirs "
-        "where they gave one."
-        if same
-        else "Another dataset: the published numbers are of ptbp, ours of "
-        f"{first.data}. They show what is usual, and are not to be compared number by number."
-    )
-    title = "Published numbers beside ours" if same else "Published numbers, of another dataset"
-    return Table(name, title, [*words, *heads], rows, caption=caption, folded=not same)
-
-
-def _verdict(line: dict[str, Any]) -> str:
-    """Whether one of our errors is the published one, within the seeds' deviations."""
-    if line["seeds"] < 2:
-        return "one seed"
-    off = line["mae"] - line["mae_theirs"]
-    if abs(off) <= 2 * np.hypot(line["std"], np.nan_to_num(line["std_theirs"])):
-        return "reproduced"
-    return "lower" if off < 0 else "higher"

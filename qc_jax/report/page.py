@@ -252,7 +252,9 @@ def _studies(first: Source, project: Source | None) -> list[Part]:
     for name in studies.ordered(list(shown)):
         picture = studies.picture(name, shown[name])
         table = studies.table(name, shown[name])
-        items += [*([picture] if picture else []), *([table] if table.rows else [])]
+        beside = studies.published_beside(name, shown[name])
+        items += [*([picture] if picture else []), *([beside] if beside else [])]
+        items += [table] if table.rows else []
         lost += studies.missing(name, shown[name])
     if not (items or lost):
         return []

@@ -15,11 +15,32 @@ import importlib.resources
 
 import pandas as pd
 
+from qc_jax.canvas import CHANNELS
+
 DATA = ("ptbp", "published")  # tables, and configurations of TFDS's quantum_canvas
 START = "init torch"  # the setting of trainings whose weights start as PyTorch's
 HEADLINES = "benchmark"  # the study of the abstract's numbers
 # The authors' 'egnn' reads no positions: it is what is called gcn here.
 _OUR_NAMES = {"egnn": "gcn"}
+INCREASE = "increase"  # the metric of what an MAE grows by, % of itself
+# The published name of each study, and of what it reports that can stand beside ours.
+_STUDIES = {
+    "modality": "modality_comparison",
+    "ood": "ood_split",
+    "elements": "element_ablation",
+    "channels": "channel_permutation",
+}
+_METRICS = {
+    "test_mae": "mae",
+    "id_mae": "mae_in",
+    "ood_mae": "mae",
+    "mae": "mae",
+    "mae_increase_percent": INCREASE,
+}
+_PLACES = {"shuffle_within_sample": "swap"}
+_PLACES |= {f"channel {index}": name for index, name in enumerate(CHANNELS)}
+# What channels are worth was published as one mean over models and targets.
+_ALL_MODELS, _ALL_TARGETS = "modality checkpoints", "average of 5 targets"
 
 
 def is_their_data(data: str) -> bool:
@@ -34,13 +55,62 @@ def scores() -> pd.DataFrame:
     Returns:
       Columns `model`, `published_as`, `target`, `mae`, `std` (NaN where not given), `study`.
     """
+    frame = _read()
+    chosen = frame[(frame.metric == "test_mae") & (frame.target != "average")]
+    chosen = chosen[chosen.setting == "random"].rename(columns={"value": "mae"})
+    columns = ["model", "published_as", "target", "mae", "std", "study"]
+    return chosen[columns].reset_index(drop=True)
+
+
+def of_study(name: str) -> pd.DataFrame | None:
+    """Return the published numbers of one of our studies; None where none are comparable.
+
+    Returns:
+      Columns `model`, `published_as`, `target`, `place`, `metric`, `mae` (the number, in the
+      target's unit, or in % for `INCREASE`) and `std` (NaN where not given). `place` is the split
+      of 'ood', the change of 'elements', the channel of 'channels', and '' of 'modality'.
+    """
+    if name not in _STUDIES:
+        return None
+    frame = _read()
+    chosen = frame[(frame.study == _STUDIES[name]) & frame.metric.isin(_METRICS)]
+    chosen = chosen[chosen.target != "average"]
+    place = "" if name == "modality" else chosen.setting.replace(_PLACES)
+    chosen = chosen.assign(place=place, metric=chosen.metric.replace(_METRICS))
+    columns = ["model", "published_as", "target", "place", "metric", "value", "std"]
+    return chosen[columns].rename(columns={"value": "mae"}).reset_index(drop=True)
+
+
+def in_their_terms(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a study's rows of the long table as `of_study` names what they are.
+
+    Returns:
+      The rows with `place`, and for elements and channels those of `INCREASE`; of channels the
+      means over models and targets alone, a row a channel and seed.
+    """
+    if name == "modality":
+        return frame.assign(place="")
+    if name == "ood":
+        return frame.assign(place=frame.split)
+    frame = frame.assign(place=frame.setting.str.split(", as published").str[0])
+    each = ["training", "model", "target", "place", "seed"]
+    wide = frame.pivot_table(index=each, columns="metric", values="value").reset_index()
+    wide[INCREASE] = 100 * wide.mae_change / (wide.mae - wide.mae_change)
+    grown = frame[frame.metric == "mae_change"].drop(columns="value")
+    grown = grown.merge(wide[[*each, INCREASE]], on=each).rename(columns={INCREASE: "value"})
+    grown = grown.assign(metric=INCREASE)
+    if name == "elements":
+        return pd.concat([frame, grown], ignore_index=True)
+    mean = grown.groupby(["place", "seed"], sort=False).value.transform("mean")
+    once = grown.assign(value=mean, model=_ALL_MODELS, target=_ALL_TARGETS, leaked_by="")
+    return once.drop_duplicates(["place", "seed"])
+
+
+def _read() -> pd.DataFrame:
+    """Return published.csv with our names of models."""
     package = importlib.resources.files("qc_jax.report")
     with importlib.resources.as_file(package / "published.csv") as path:
         frame = pd.read_csv(path, dtype={"setting": str}, keep_default_na=False)
     for column in ("value", "std"):
         frame[column] = pd.to_numeric(frame[column])
-    frame = frame.assign(published_as=frame.model, model=frame.model.replace(_OUR_NAMES))
-    chosen = frame[(frame.metric == "test_mae") & (frame.target != "average")]
-    chosen = chosen[chosen.setting == "random"].rename(columns={"value": "mae"})
-    columns = ["model", "published_as", "target", "mae", "std", "study"]
-    return chosen[columns].reset_index(drop=True)
+    return frame.assign(published_as=frame.model, model=frame.model.replace(_OUR_NAMES))

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from qc_jax.data.targets import TARGETS
 from qc_jax.data.targets import target as about
+from qc_jax.report import published_tables
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
 from qc_jax.report.style import GREY, HEAT, colours, columns_of, marks, plain_ticks, style
 from qc_jax.runs import results
@@ -53,7 +54,7 @@ _METRICS = {
     "ms_per_sample": "ms a structure",
     "samples_per_s": "structures/s",
 }
-_AS_PUBLISHED = "-as_published"
+_AS_PUBLISHED = "-as_published"  # ends the names of those with the flaws of the published code
 
 
 def ordered(names: Sequence[str]) -> list[str]:
@@ -111,6 +112,14 @@ def table(name: str, frame: pd.DataFrame) -> Table:
         caption="Mean ± deviation over the seeds.",
         folded=name.removesuffix(_AS_PUBLISHED) in _PICTURES,
     )
+
+
+def published_beside(name: str, frame: pd.DataFrame) -> Table | None:
+    """The published numbers beside those of a study with the published flaws; None without."""
+    if not name.endswith(_AS_PUBLISHED):
+        return None
+    base = name.removesuffix(_AS_PUBLISHED)
+    return published_tables.study(f"study-{base}-published", base, title(base), _finished(frame))
 
 
 def _word(value: Any) -> str:

@@ -21,7 +21,7 @@ from qc_jax.data.dataset import Task
 from qc_jax.data.splits import SPLITS
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.data.targets import INPUTS, PAIR_TARGETS, leaking_inputs
-from qc_jax.errors import NUMBER, InputError, choose, expect_fields
+from qc_jax.errors import NUMBER, InputError, choose, expect_fields, expect_schema
 from qc_jax.evaluate import metrics
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import leaderboard
@@ -137,8 +137,7 @@ def _checked(found: Any, where: str) -> Entry:
     expect_fields("", found, {"format": str, "schema": int})
     if found["format"] != FORMAT:
         raise InputError(f"format: expected {FORMAT!r}, got {found['format']!r:.60}")
-    if type(found["schema"]) is not int or not 1 <= found["schema"] <= SCHEMA:
-        raise InputError(f"schema: expected {SCHEMA}, got {found['schema']!r}; update qc_jax")
+    expect_schema("schema", found["schema"], SCHEMA)
     expect_fields("", found, _FILE)
     _no_others("field", found, _FILE)
     if not _NAME.fullmatch(found["name"]):

@@ -18,7 +18,7 @@ from qc_jax.canvas import images
 from qc_jax.canvas.images import CANVAS
 from qc_jax.data.table import DEFAULT
 from qc_jax.data.targets import BENCHMARK_TARGETS, target
-from qc_jax.errors import InputError, choose, expect
+from qc_jax.errors import InputError, choose, expect, expect_schema
 from qc_jax.runs.model_config import ModelConfig
 from qc_jax.train.config import TrainConfig
 
@@ -106,7 +106,7 @@ class RunConfig:
         alone.
       canvas_size: Pixels along each side of an image.
       images: What models of images see: the published 'canvas'; or 'densities', with some channels
-        'densities:density,homo', of tight binding with PTBP.
+        'densities:density,homo', of the orbitals that the data were made of: ptbp or gfn2_xtb.
       average_symmetries: Predict, validate and score by the mean over the eight symmetries of a
         square image; of densities.
       neighbor_cutoff: Å, of larger structures; 0 is the model's own for crystals, and none for
@@ -240,14 +240,7 @@ class RunConfig:
         if not isinstance(given, Mapping):
             raise InputError(f"expected fields and their values, got {given!r:.60}")
         values = dict(given)
-        schema = values.pop("schema", SCHEMA)
-        if type(schema) is not int or schema < 1:
-            raise InputError(f"schema: expected a whole number from 1, got {schema!r}")
-        if schema > SCHEMA:
-            raise InputError(
-                f"made by a newer qc_jax (schema {schema}, this one reads up to {SCHEMA}); "
-                "update qc_jax"
-            )
+        expect_schema("schema", values.pop("schema", SCHEMA), SCHEMA)
         own = [field.name for field in dataclasses.fields(cls) if field.name != "train"]
         train = [field.name for field in dataclasses.fields(TrainConfig)]
         for key in values:

@@ -17,7 +17,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from qc_jax.data import files
 from qc_jax.data.table import SHIPPED, PairTable, open_table
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, expect_schema
 from qc_jax.runs.config import SCHEMA, RunConfig
 from qc_jax.runs.record import Pairs, Record, pairs_of
 
@@ -108,8 +108,7 @@ def read(path: str | os.PathLike) -> Packed:
         about = json.loads(str(arrays[_ABOUT]))
         if about["format"] != FORMAT:
             raise ValueError(f"format: expected {FORMAT!r}, got {about['format']!r}")
-        if type(about["schema"]) is not int or about["schema"] > SCHEMA:
-            raise InputError(f"expected schema {SCHEMA}, got {about['schema']!r}; update qc_jax")
+        expect_schema("schema", about["schema"], SCHEMA)
         config = RunConfig.from_dict(about["config"])
         record = Record.from_json(about["record"], len(config.target_names))
         result, has_pairs = about["result"], about["has_pairs"]

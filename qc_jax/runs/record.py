@@ -17,7 +17,7 @@ from qc_jax.data import files, scaling
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
-from qc_jax.errors import NUMBER, InputError, expect_fields
+from qc_jax.errors import NUMBER, InputError, expect_fields, expect_schema
 from qc_jax.models import Architecture
 from qc_jax.runs import building
 from qc_jax.runs.building import Run
@@ -185,9 +185,7 @@ class Record:
         """
         found = files.read_json(path)
         expect_fields(str(path), found, {})
-        schema = found.pop("schema", None)
-        if type(schema) is not int or schema > SCHEMA:
-            raise InputError(f"{path}: expected schema {SCHEMA}, got {schema!r}; update qc_jax")
+        expect_schema(f"{path}: schema", found.pop("schema", None), SCHEMA)
         try:
             return cls.from_json(found, targets)
         except ValueError as error:

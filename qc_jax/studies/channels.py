@@ -1,8 +1,8 @@
 """channels: permutation importance of the canvas's ten channels, and of groups of them.
 
-On test rows only; --as-published scores all rows, those trained on included. A channel's importance
-is `mae_change`, what the mean absolute error grows by when each canvas gets that channel of another
-one.
+On test rows only; --as-published scores all rows, those trained on included, of the trainings of
+`modality --as-published`. A channel's importance is `mae_change`, what the mean absolute error
+grows by when each canvas gets that channel of another one.
 """
 
 from typing import Any

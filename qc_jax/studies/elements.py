@@ -1,7 +1,8 @@
 """elements: what a model's error becomes when its atomic numbers are put out of order.
 
 On test rows only; --as-published scores all rows, those trained on included, as the published code
-does. `qc_jax.evaluate.ablation` says what each setting is.
+does, of the trainings of `modality --as-published`. `qc_jax.evaluate.ablation` says what each
+setting is.
 """
 
 from typing import Any

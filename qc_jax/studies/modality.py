@@ -1,10 +1,11 @@
 """modality: images alone, elements and bond length alone, images' statistics, and fusions.
 
-Of data whose pairs have orbitals (ptbp) the models of images are also trained on densities, whose
-channels are all read: "…, densities". What these leak is another matter than what the canvas does.
-Trained by the cards' protocol; --as-published by theirs of this study: 100 epochs, gradients
-clipped at 1.0, labels scaled over all rows, the last weights kept as the best, and of the canvas
-three channels, which is what the published networks see.
+Of data whose pairs have orbitals (ptbp, gfn2_xtb) the models of images are also trained on
+densities, whose channels are all read: "…, densities". What these leak is another matter than what
+the canvas does.
+Trained by the cards' protocol; --as-published by theirs of this study: weights that start as
+PyTorch's, 100 epochs, gradients clipped at 1.0, labels scaled over all rows, the last weights kept
+as the best.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from qc_jax import models
-from qc_jax.canvas import orbitals
+from qc_jax.canvas import coefficients
 from qc_jax.canvas.images import CANVAS, DENSITIES
 from qc_jax.errors import InputError
 from qc_jax.studies import tables, trainings
@@ -31,7 +32,6 @@ MODALITIES: dict[str, str] = {
     "film_cnn": "fusion",
     "qsn_v2": "fusion",
 }
-_PUBLISHED_CHANNELS = (0, 1, 2)
 
 
 def _check(model: Any) -> None:
@@ -45,13 +45,9 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
     for name in asked.models:
         one = asked._replace(models=(name,))
         setting = MODALITIES.get(name, "geometry")
-        if asked.as_published and "channels" in models.defaults(name):
-            fields = {"channels": _PUBLISHED_CHANNELS}
-            configs |= trainings.protocol(one, f"{setting}, three channels", model=fields)
-        else:
-            configs |= trainings.protocol(one, setting)
+        configs |= trainings.protocol(one, setting)
         reads = CANVAS in models.create(name).inputs
-        if reads and not asked.as_published and orbitals.are_of(asked.pairs):
+        if reads and not asked.as_published and coefficients.available(asked.pairs):
             drawn = f"-{DENSITIES}"
             configs |= trainings.protocol(one, f"{setting}, {DENSITIES}", drawn, images=DENSITIES)
     return trainings.rows(asked, configs)

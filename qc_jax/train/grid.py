@@ -18,6 +18,7 @@ import numpy as np
 from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.train import loop, steps
+from qc_jax.train.liveness import peak_bytes
 from qc_jax.train.parallel import Devices, bytes_of, shapes_of
 from qc_jax.train.program import CompileCache
 from qc_jax.train.stack import Stack, Training, static_signature
@@ -28,6 +29,9 @@ PART_OF_MEMORY = 0.6
 # Trainings that one device of a CPU has at a time: more do not make it faster, its caches hold less
 # of them (`experiments.speed --what=grid`).
 _ON_CPU = 4
+
+# Memory that a training is taken to need at most, of what its traced program needs at a time.
+_SAFETY = 2.0
 
 
 class StackedBatch(NamedTuple):
@@ -89,10 +93,13 @@ def plan_stacks(
     groups = alike({name: each for name, each in trainings.items() if name not in planned})
     for names in groups:
         first = trainings[names[0]]
-        most = stack_size or fitting([trainings[name] for name in names])
-        stacks += divide(
-            names, most, jax.process_count() if shared_out(first.settings.parallel) else 1
-        )
+        group = [trainings[name] for name in names]
+        processes = jax.process_count() if shared_out(first.settings.parallel) else 1
+        if stack_size:
+            stacks += divide(names, stack_size, processes)
+        else:
+            devices = _devices(group)
+            stacks += divide(names, fitting(group), processes, devices.num_replica_groups)
     if groups:
         files.write_json(path, stacks)
     return [
@@ -110,24 +117,40 @@ def alike(trainings: Mapping[str, Training]) -> list[list[str]]:
     return list(groups.values())
 
 
-def divide(names: Sequence[str], most: int, processes: int = 1) -> list[list[str]]:
+def divide(
+    names: Sequence[str], most: int, processes: int = 1, devices: int = 1
+) -> list[list[str]]:
     """Return stacks of the trainings of a group, as equal as they can be.
 
     Args:
       names: of the group.
       most: trainings in one stack.
       processes: that train stacks of their own, and get as many of them each.
+      devices: that share out a stack; its size is such that few of them are ever idle.
     """
-    count = -(-len(names) // most)
-    count = min(len(names), -(-count // processes) * processes)
+    total = len(names)
+
+    def turns(count: int) -> int:
+        """Return how many trainings one after another a device has, of `count` stacks."""
+        small, large = total // count, total % count  # `large` stacks have one more
+        return large * -(-(small + 1) // devices) + (count - large) * -(-small // devices)
+
+    least = -(-total // most)
+    # Of twice as many stacks, half as large, each would use less of a device.
+    count = min(range(least, min(total, 2 * least) + 1), key=turns)
+    count = min(total, -(-count // processes) * processes)
     return [part.tolist() for part in np.array_split(np.array(names), count)]
+
+
+def _devices(trainings: Sequence[Training]) -> Devices:
+    settings = trainings[0].settings
+    return Devices(settings.parallel, len(trainings), settings.batch_size)
 
 
 def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> int:
     """Return how many of the trainings, which could be stacked, fit into memory.
 
-    By what XLA says that one of them takes; on a CPU, by what is free, and no more than its caches
-    are good for.
+    By what one of them takes; on a CPU, by what is free, and no more than its caches are good for.
 
     Args:
       trainings: of one group.
@@ -142,28 +165,32 @@ def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> in
     settings = stack.settings
     on_cpu = devices is None and jax.default_backend() == "cpu"
     if devices is None:
-        devices = Devices(settings.parallel, len(trainings), settings.batch_size)
-    each = _bytes_of_one(stack, devices.first)
-    if math.isnan(each):
-        return len(trainings)
-    most = int(PART_OF_MEMORY * devices.memory() / max(each, 1))
+        devices = _devices(trainings)
+    groups = devices.num_replica_groups
+    asked = -(-len(trainings) // groups)  # of each device
     if on_cpu:
-        most = min(most, _ON_CPU)
-    return min(len(trainings), max(1, most) * devices.num_replica_groups)
+        asked = min(asked, _ON_CPU)
+    there = PART_OF_MEMORY * devices.memory()
+    shapes = _shapes_of_one(stack, devices.first)
+    function = steps.stacked(steps.Steps(stack.model, settings).epoch, 1)
+    traced = jax.make_jaxpr(function)(*shapes)
+    given = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    # Compiling takes long: it is done where memory may be short.
+    if _SAFETY * asked * (given + peak_bytes(traced.jaxpr)) > there:
+        # By jit: in a run of several processes `jax.pmap` lowers arrays only, no shapes.
+        each = bytes_of(jax.jit(function, donate_argnums=0).lower(*shapes).compile())
+        if not math.isnan(each):
+            asked = min(asked, max(1, int(there / max(each, 1))))
+    return min(len(trainings), asked * groups)
 
 
-def _bytes_of_one(stack: Stack, device: jax.Device) -> float:
-    """Return memory that a stack of one takes on a device, by XLA's account; NaN where it has none.
-
-    Compiles by jit: in a run of several processes `jax.pmap` lowers arrays only, no shapes.
-    """
+def _shapes_of_one(stack: Stack, device: jax.Device) -> Any:
+    """Return what the epoch of a stack of one is called with, on a device."""
     arguments = (
-        *(jax.eval_shape(stack.first_states), np.ones(1, bool), stack.replicas),
+        *(stack.state_shapes(), np.ones(1, bool), stack.replicas),
         *(stack.structures, stack.slopes),
     )
-    shapes = shapes_of(arguments, sharding=jax.sharding.SingleDeviceSharding(device))
-    function = steps.stacked(steps.Steps(stack.model, stack.settings).epoch, 1)
-    return bytes_of(jax.jit(function, donate_argnums=0).lower(*shapes).compile())
+    return shapes_of(arguments, sharding=jax.sharding.SingleDeviceSharding(device))
 
 
 def fit_grid(

@@ -119,9 +119,8 @@ def fit_stack(
       Interrupted: `stop` said so.
     """
     stack = Stack(trainings)
-    first = trainings[0]  # the structures are the same for all
     if stack.structures is not None:  # else they are checked as they are read
-        models.check(stack.model, stack.structures, first.task.names)
+        models.check(stack.model, stack.structures, stack.names)
     devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[FitResult | InputError | None] = [None] * len(stack)
@@ -133,7 +132,7 @@ def fit_stack(
 
     if not active.any():
         return ended
-    shapes = jax.eval_shape(stack.first_states)
+    shapes = stack.state_shapes()
     _require_memory(stack, devices, shapes)
     with contextlib.ExitStack() as opened:
         checkpoints = states = None

@@ -13,16 +13,21 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import Scaler
 from qc_jax.data.stream import Stream
+from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
 from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
-from qc_jax.train.state import State, init, select_replica, start_from
-from qc_jax.train.steps import Replica
+from qc_jax.train.parallel import shapes_of
+from qc_jax.train.state import State, init, start_from
+from qc_jax.train.steps import Replica, Rows, filled
 
 # What the trainings of a stack may differ in, beside their task and the model's rate of dropout.
 _OWN_SETTINGS = ("seed", "lr", "weight_decay")
+
+# What states before the first epoch depend on, beside those.
+_OF_THE_START = ("init", "average_decay", "optimizer", "grad_clip_norm", "layer_lr")
 
 
 class Training(NamedTuple):
@@ -54,17 +59,35 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         for name, value in dataclasses.asdict(settings).items()
         if name not in _OWN_SETTINGS
     }
-    split, dataset = training.task.split, training.task.dataset
+    split = training.task.split
     return (
         model,
         tuple(shared.items()),
         len(training.task.targets),
         training.task.scaler.binary,
-        training.task.names.tobytes(),
-        len(split.train),
-        len(split.validation),
-        # Structures from disk come in the order of one training: it is alone.
-        id(dataset) if isinstance(dataset, Stream) else _images_of(dataset.structures),
+        # Batches, not rows: the last one is filled up.
+        *(-(-len(part) // settings.batch_size) for part in (split.train, split.validation)),
+        *_structures_of(training),
+    )
+
+
+def _structures_of(training: Training) -> tuple[Any, ...]:
+    """Return what structures must have in common to lie in one array."""
+    task, dataset = training.task, training.task.dataset
+    # Structures from disk come in the order of one training: it is alone.
+    if isinstance(dataset, Stream):
+        return (id(dataset),)
+    source = id(task.table) if _known_by_name(training) else task.names.tobytes()
+    return source, _images_of(dataset.structures)
+
+
+def _known_by_name(training: Training) -> bool:
+    """Whether its rows are of a table of pairs, each known by its name, and only have labels."""
+    task, settings = training.task, training.settings
+    return (
+        isinstance(task.table, PairTable)
+        and len(np.unique(task.names)) == len(task.names)
+        and not (settings.force_weight or settings.virial_weight)
     )
 
 
@@ -78,6 +101,7 @@ class Stack:
     Attributes:
       trainings: R of them.
       structures: of all of them; None where they stay on disk.
+      names: of the structures.
       slopes: forces and virials of the structures, where they are learned.
       stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
@@ -90,19 +114,26 @@ class Stack:
         rates = [training.model.dropout for training in trainings]
         dataset = tasks[0].dataset
         self.stream = dataset if isinstance(dataset, Stream) else None
-        self.structures = dataset.structures if isinstance(dataset, Dataset) else None
+        self.structures, self.names = None, tasks[0].names
+        places = [np.arange(len(task.names)) for task in tasks]
+        if isinstance(dataset, Dataset):
+            self.structures, self.names, places = _joined(self.trainings)
         self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
         # What the training rows tell first, then what somebody says.
         self._initial = [
             [part for part in (_known_start(training), training.initial) if part is not None]
             for training in self.trainings
         ]
+        placed = list(zip(tasks, places, strict=True))
+        size = trainings[0].settings.batch_size
+
+        def rows_of(part: str) -> Rows:
+            return filled([where[getattr(task.split, part)] for task, where in placed], size)
+
         self.replicas = Replica(
-            labels=jnp.stack([task.dataset.labels for task in tasks]),
-            train_rows=jnp.asarray(np.stack([task.split.train for task in tasks]), jnp.int32),
-            validation_rows=jnp.asarray(
-                np.stack([task.split.validation for task in tasks]), jnp.int32
-            ),
+            labels=jnp.stack([_spread(task, where, len(self.names)) for task, where in placed]),
+            train_rows=rows_of("train"),
+            validation_rows=rows_of("validation"),
             lr=jnp.asarray([training.settings.lr for training in trainings], jnp.float32),
             # A rate that is the same for all stays a constant of the program.
             dropout=jnp.asarray(rates, jnp.float32) if len(set(rates)) > 1 else None,
@@ -132,39 +163,83 @@ class Stack:
         Raises:
           InputError: initial variables do not fit the model, or it is solved at once.
         """
-        sample = self.trainings[0].task.dataset.take(np.arange(1)).structures
-        settings = [training.settings for training in self.trainings]
-        scaler = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves),
-            *(training.task.scaler for training in self.trainings),
-        )
-
-        def one(own: tuple[jax.Array, Scaler, dict[str, jax.Array]]) -> State:
-            seed, scaler, rates = own
-            state = init(self.model, sample, scaler, self.settings, seed)
-            return state.replace(opt_state=optimizer.set_rates(state.opt_state, **rates))
-
-        seeds = jnp.asarray([each.seed for each in settings], jnp.uint32)
-        rates = {
-            "learning_rate": jnp.asarray([each.lr for each in settings], jnp.float32),
-            "weight_decay": jnp.asarray([each.weight_decay for each in settings], jnp.float32),
-        }
-        # One after another: jaxlib's QR of a stack of matrices, which an orthogonal start needs,
-        # waits for threads of a CPU that wait for it where several run at once (0.10.2, 2 cores).
-        states = jax.jit(functools.partial(jax.lax.map, one))((seeds, scaler, rates))
-        if not any(self._initial):
-            return states
-        if self.model.closed_form:
-            raise InputError("a model that is solved at once starts from no weights")
-        each = [
-            _calibrated(
-                training, functools.reduce(start_from, parts, select_replica(states, index))
-            )
-            for index, (training, parts) in enumerate(
-                zip(self.trainings, self._initial, strict=True)
-            )
-        ]
+        each = []
+        for training in self.trainings:
+            # One after another: jaxlib's QR, which an orthogonal start needs, waits for threads of
+            # a CPU that wait for it where several run at once (0.10.2, 2 cores).
+            each.append(jax.block_until_ready(_first_state(*self._start_of(training))))
+        if any(self._initial):
+            if self.model.closed_form:
+                raise InputError("a model that is solved at once starts from no weights")
+            each = [
+                _calibrated(training, functools.reduce(start_from, parts, state))
+                for training, parts, state in zip(self.trainings, self._initial, each, strict=True)
+            ]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+    def state_shapes(self) -> State:
+        """Return the shapes of `first_states`, [R, ...]."""
+        shapes = _first_state.eval_shape(*self._start_of(self.trainings[0]))
+        return shapes_of(shapes, lambda leaf: (len(self), *leaf.shape))
+
+    def _start_of(self, training: Training) -> tuple[Any, ...]:
+        """Return the arguments of `_first_state`: of all that can be stacked it is one program."""
+        model, own = self.model, training.settings
+        model = model if model.dropout is None else model.clone(dropout=0.0)
+        shared = TrainConfig(**{name: getattr(own, name) for name in _OF_THE_START})
+        sample = training.task.dataset.take(np.arange(1)).structures
+        rates = {
+            "learning_rate": jnp.float32(own.lr),
+            "weight_decay": jnp.float32(own.weight_decay),
+        }
+        return model, shared, sample, training.task.scaler, jnp.uint32(own.seed), rates
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _first_state(
+    model: Architecture,
+    settings: TrainConfig,
+    sample: Batch,
+    scaler: Scaler,
+    seed: jax.Array,
+    rates: dict[str, jax.Array],
+) -> State:
+    """Return the state before the first epoch of one training."""
+    state = init(model, sample, scaler, settings, seed)
+    return state.replace(opt_state=optimizer.set_rates(state.opt_state, **rates))
+
+
+def _joined(trainings: Sequence[Training]) -> tuple[Batch, np.ndarray, list[np.ndarray]]:
+    """Return the structures of all, their names, and where each training's rows [N] are there.
+
+    Rows of a table are filled up to whole batches, so that trainings on a few rows more or less of
+    it have one program.
+    """
+    tasks = [training.task for training in trainings]
+    different = {task.names.tobytes(): task for task in tasks}
+    first = tasks[0]
+    if not _known_by_name(trainings[0]):
+        return first.dataset.structures, first.names, [np.arange(len(first.names))] * len(tasks)
+    names, rows = np.unique(
+        np.concatenate([task.names for task in different.values()]), return_index=True
+    )
+    size = trainings[0].settings.batch_size
+    fill = (0, -len(rows) % size)
+    rows = np.pad(rows, fill, mode="edge")
+    structures = jax.tree.map(
+        lambda *leaves: jnp.concatenate(leaves)[rows],
+        *(task.dataset.structures for task in different.values()),
+    )
+    places = [np.searchsorted(names, task.names) for task in tasks]
+    return structures, np.pad(names, fill, mode="edge"), places
+
+
+def _spread(task: Task, places: np.ndarray, count: int) -> jax.Array:
+    """Return the labels [N, T] at their places among `count` rows, which else are zeros."""
+    labels = task.dataset.labels
+    if np.array_equal(places, np.arange(count)):
+        return labels
+    return jnp.zeros((count, labels.shape[1]), labels.dtype).at[places].set(labels)
 
 
 def _known_start(training: Training) -> Mapping[str, Any] | None:
@@ -191,5 +266,4 @@ def _training_rows(training: Training) -> Dataset:
     dataset = training.task.dataset
     if not isinstance(dataset, Dataset):
         raise InputError("this model starts from its training rows: expected them in memory")
-    with jax.ensure_compile_time_eval():  # also where only the shapes of states are asked for
-        return dataset.take(training.task.split.train)
+    return dataset.take(training.task.split.train)

@@ -6,12 +6,13 @@ does not depend on D. What a model computes across the batch it learns from `Bat
 `Batch.axis_name`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from qc_jax import models
@@ -29,20 +30,32 @@ _NONE = Slopes(None, None)
 _ERRORS = {"mae": jnp.abs, "mse": jnp.square}
 
 
+class Rows(flax.struct.PyTreeNode):
+    """The rows of whole batches: trainings of as many batches, whatever rows, run as one program.
+
+    Attributes:
+      numbers: [steps · batch size] int32; what fills the last batch is at the end.
+      count: () int32, of those that are no filling.
+    """
+
+    numbers: jax.Array
+    count: jax.Array
+
+
 class Replica(flax.struct.PyTreeNode):
     """What one training has to itself, beside its state, among those that run as one program.
 
     Attributes:
       labels: [N, T] in natural units.
-      train_rows: [M] int32, into the N structures.
-      validation_rows: [V] int32.
+      train_rows: of its batches, into the N structures.
+      validation_rows: likewise.
       lr: () the learning rate at the start.
       dropout: () the model's rate where a sweep varies it, else None.
     """
 
     labels: jax.Array
-    train_rows: jax.Array
-    validation_rows: jax.Array
+    train_rows: Rows
+    validation_rows: Rows
     lr: jax.Array
     dropout: jax.Array | None = None
 
@@ -81,21 +94,18 @@ class Steps:
         """Return this epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
         order_key, dropout_key = jax.random.split(key)
-        shares = self.shares(jax.random.permutation(order_key, replica.train_rows))
+        shares = self.shares(shuffled(order_key, replica.train_rows))
         # The same keys on every device.
         return shares, jax.random.split(dropout_key, shares.rows.shape[0])
 
-    def shares(self, rows: jax.Array) -> Shares:
-        """Cut rows [M] into batches and takes this device's share of each."""
-        size = self._settings.batch_size
-        steps = -(-rows.shape[0] // size)
-        fill = steps * size - rows.shape[0]
-        rows = jnp.pad(rows, (0, fill), mode="edge")
-        weights = jnp.arange(steps * size) < steps * size - fill
-        shape = (steps, self._devices, size // self._devices)
+    def shares(self, rows: Rows) -> Shares:
+        """Cut rows into batches and takes this device's share of each."""
+        shape = (-1, self._devices, self._settings.batch_size // self._devices)
+        weights = jnp.arange(rows.numbers.shape[0]) < rows.count
         mine = 0 if self._axis is None else jax.lax.axis_index(self._axis)
         return Shares(
-            rows.reshape(shape)[:, mine], weights.reshape(shape)[:, mine].astype(jnp.float32)
+            rows.numbers.reshape(shape)[:, mine],
+            weights.reshape(shape)[:, mine].astype(jnp.float32),
         )
 
     def train(
@@ -300,6 +310,39 @@ class Steps:
         return jax.tree.map(
             lambda leaf: leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 else leaf, tree
         )
+
+
+def filled(rows: Sequence[np.ndarray], size: int) -> Rows:
+    """Return rows [R, ...] of R trainings that have as many batches of `size`, filled up."""
+    steps = {-(-len(each) // size) for each in rows}
+    assert len(steps) == 1, steps
+    length = steps.pop() * size
+    return Rows(
+        jnp.asarray(
+            [np.pad(each, (0, length - len(each)), mode="edge") for each in rows], jnp.int32
+        ),
+        jnp.asarray([len(each) for each in rows], jnp.int32),
+    )
+
+
+def shuffled(key: jax.Array, rows: Rows) -> Rows:
+    """Return the rows in the order that `jax.random.permutation` gives to those that count.
+
+    That of JAX is for lengths that a program knows. Sorts by random keys, as often as the number
+    of rows asks for, and leaves what fills the last batch at the end.
+    """
+    places = jnp.arange(rows.numbers.shape[0])
+    last, numbers = np.uint32(2**32 - 1), rows.numbers
+    most = 0  # rows up to which so many sorts do
+    for sort in range(1, 4):
+        key, own = jax.random.split(key)
+        by = jnp.where(places < rows.count, jax.random.bits(own, places.shape), last)
+        by = jnp.where(rows.count > most, by, places.astype(jnp.uint32))
+        _, numbers = jax.lax.sort_key_val(by, numbers)
+        most = int(float(last) ** (sort / 3))
+        if most >= places.shape[0]:
+            break
+    return rows.replace(numbers=numbers)
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:

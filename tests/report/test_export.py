@@ -2,7 +2,6 @@
 
 import dataclasses
 import html.parser
-import math
 import re
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.report import export, leaderboard_tables, page
+from qc_jax.report import export, page
 from qc_jax.runs import results
 from tests.report import planted
 from tests.report.browser import CHROMIUM, FRAME, browse
@@ -190,20 +189,6 @@ def test_published_numbers_are_compared_on_their_data_only(tmp_path):
         assert cells[5:] == ([] if data == "gfn2_xtb" else ["2.0", "one seed", "benchmark"])
         first = next(one for one in report.tables())
         assert (first.name == table.name) == (data != "gfn2_xtb")
-
-
-@pytest.mark.parametrize(
-    ("mae", "std", "std_theirs", "verdict"),
-    [
-        (0.30, 0.02, math.nan, "reproduced"),
-        (0.31, 0.02, math.nan, "higher"),
-        (0.31, 0.02, 0.02, "reproduced"),
-        (0.20, 0.02, 0.02, "lower"),
-    ],
-)
-def test_verdict_is_by_the_deviations_over_seeds(mae, std, std_theirs, verdict):
-    line = {"mae": mae, "std": std, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 3}
-    assert leaderboard_tables._verdict(line) == verdict
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ FIRST = ("trainings", 0)
     ("path", "value", "message"),
     [
         (("format",), "a leaderboard", "format: expected 'a submission to the"),
-        (("schema",), 2, "schema: expected 1, got 2; update qc_jax"),
+        (("schema",), 2, "schema: expected at most 1, got 2: of a newer qc_jax"),
         (("schema",), None, "expected a field 'schema'"),
         (("autors",), "A", "unknown field 'autors'; choose one of: authors, code"),
         (("name",), "a b", "name: expected up to 60 of A-Z"),

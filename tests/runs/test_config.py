@@ -61,7 +61,7 @@ def test_several_targets():
         ({"imported": "yes"}, "imported: expected fields and their values, got 'yes'"),
         ({"model": {"name": "egn"}}, "unknown model 'egn'"),
         ({"model": {"name": "egnn", "depth": 3}}, "unknown hyper-parameter of egnn 'depth'"),
-        ({"schema": 2}, r"made by a newer qc_jax \(schema 2, this one reads up to 1\)"),
+        ({"schema": 2}, "schema: expected at most 1, got 2: of a newer qc_jax"),
         ({"schema": "1"}, "schema: expected a whole number from 1, got '1'"),
     ],
 )

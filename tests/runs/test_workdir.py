@@ -108,7 +108,11 @@ def test_files_that_cannot_be_read(tmp_path):
     [
         ("config.json", "[]", r"config\.json: expected fields and their values, got \[\]"),
         ("config.json", "{}", "expected a run's schema, got none"),
-        ("config.json", '{"schema": 99, "model": {"name": "egnn"}}', "made by a newer qc_jax"),
+        (
+            "config.json",
+            '{"schema": 99, "model": {"name": "egnn"}}',
+            "schema: expected at most 1, got 99: of a newer qc_jax",
+        ),
         ("config.json", '{"schema": 1}', "model: expected its name and hyper-parameters, got none"),
         (
             "config.json",

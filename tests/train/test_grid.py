@@ -31,6 +31,16 @@ def test_waves(trainings, tmp_path):
     assert grid.plan_stacks(trainings, tmp_path, stack_size=1) == plan
 
 
+def test_no_device_is_idle():
+    """Seven trainings take two devices as long as eight; all stacks of a group are one program."""
+    names = [str(number) for number in range(54)]
+    assert {len(stack) for stack in grid.divide(names, 8, devices=2)} == {6}
+    assert [len(stack) for stack in grid.divide(names[:5], 8, devices=2)] == [5]
+    assert [len(stack) for stack in grid.divide(names[:3], 2)] == [2, 1]
+    assert [len(stack) for stack in grid.divide(names, 60, devices=8)] == [54]
+    assert len(grid.divide(names[:12], 8, processes=4, devices=2)) == 4
+
+
 def test_a_grid_may_grow(trainings, tmp_path):
     some = {name: trainings[name] for name in ("a0", "a1", "a2", "b0")}
     first = grid.plan_stacks(some, tmp_path, stack_size=2)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from qc_jax.data import scaling, splits
+from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
+from qc_jax.runs import building
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop, stack
 from qc_jax.train.config import TrainConfig
@@ -176,6 +178,11 @@ def test_what_can_be_stacked(task, tmp_path):
     like = training(task, tmp_path / "like", seed=2, lr=0.1, weight_decay=0.3, dropout=0.5)
     assert stack.static_signature(one) == stack.static_signature(like)
     fewer = one.task._replace(split=dataclasses.replace(one.task.split, train=np.arange(9)))
+    # As many batches, the last of fewer rows.
+    split = dataclasses.replace(one.task.split, train=one.task.split.train[:-1])
+    assert stack.static_signature(one) == stack.static_signature(
+        one._replace(task=one.task._replace(split=split))
+    )
     structures = one.task.dataset.structures.replace(canvas_size=16)
     larger = one.task.dataset.replace(structures=structures)
     others = (
@@ -188,6 +195,32 @@ def test_what_can_be_stacked(task, tmp_path):
     )
     for other in others:
         assert stack.static_signature(one) != stack.static_signature(other)
+
+
+def test_rows_of_one_table_are_put_together():
+    """Of a target that some rows lack, and one that none does: each has its own rows and labels."""
+    table = open_table("ptbp").take(range(40))
+    lumo = np.where(np.arange(40) % 7, table.targets["e_lumo_ev"], np.nan)
+    table = dataclasses.replace(table, targets={**table.targets, "e_lumo_ev": lumo})
+    some = [
+        Training(Noisy(outputs=1), building.prepare(table, target), SETTINGS)
+        for target in ("e_lumo_ev", "e_homo_ev")
+    ]
+    made = Stack(some)
+    assert len(made.names) == len(made.structures.positions) == 64 and len(set(made.names)) == 40
+    for index, (_, task, *_) in enumerate(some):
+        mine = select_replica(made.replicas, index)
+        for rows, part in ((mine.train_rows, "train"), (mine.validation_rows, "validation")):
+            own = getattr(task.split, part)
+            assert rows.count == len(own) and len(rows.numbers) % SETTINGS.batch_size == 0
+            got = rows.numbers[: rows.count]
+            np.testing.assert_array_equal(mine.labels[got], task.dataset.labels[own])
+            for expected, structures in zip(
+                jax.tree.leaves(task.dataset.structures),
+                jax.tree.leaves(made.structures),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(structures[got], expected[own])
 
 
 @pytest.mark.slow

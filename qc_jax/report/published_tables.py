@@ -1,0 +1,144 @@
+"""The published numbers beside ours, as tables that are shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qc_jax.report import leaderboard, published
+from qc_jax.report.layout import Cell, Column, Table, number, spread
+from qc_jax.runs import results
+
+_CAPTION = (
+    "Reproduced: the difference is at most twice the deviation over the seeds, ours and theirs "
+    "where they gave one."
+)
+_VERDICTS = (Column("ours / published"), Column("verdict", numeric=False))
+# What the numbers of studies are, by metric.
+_NUMBERS = {
+    "mae": "MAE",
+    "mae_in": "MAE in distribution",
+    published.INCREASE: "MAE grows by",
+}
+
+
+def benchmark(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | None:
+    """Return the authors' test errors beside ours, their headlines first.
+
+    Args:
+      name: of the table.
+      parts: whose results, in a word, and their rows; those of the first go before.
+
+    Returns:
+      A row a model and target in both; None for another split than the random one.
+    """
+    first = parts[0][1].iloc[0]
+    if first.split != "random":
+        return None
+    same = published.is_their_data(first.data)
+    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
+    # The published start of the weights goes before others: it is part of the published numbers.
+    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
+    ours = ours.sort_values("started", ascending=False, kind="stable")
+    ours = ours.drop_duplicates(["model", "target"])
+    both = published.scores().merge(ours, on=["model", "target"], suffixes=("_theirs", ""))
+    both = both.sort_values("study", key=lambda study: study != published.HEADLINES, kind="stable")
+    rows = []
+    for line in both.to_dict("records"):
+        cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *_numbers(line)]
+        rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
+    words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
+    heads = [
+        Column("published MAE", "" if same else "another dataset: ptbp"),
+        Column("our MAE", first.data),
+    ]
+    if same:
+        heads += [*_VERDICTS, Column("published in", numeric=False)]
+    caption = (
+        "The same physics and split rule, on the authors' file or on pairs recomputed here. "
+        + _CAPTION
+        if same
+        else "Another dataset: the published numbers are of ptbp, ours of "
+        f"{first.data}. They show what is usual, and are not to be compared number by number."
+    )
+    title = "Published numbers beside ours" if same else "Published numbers, of another dataset"
+    return Table(name, title, [*words, *heads], rows, caption=caption, folded=not same)
+
+
+def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None:
+    """Return the authors' numbers of a study beside ours by their protocol.
+
+    Args:
+      name: of the table.
+      base: the study, as `published.of_study` names it.
+      title: of the study.
+      frame: its rows, with the published flaws.
+
+    Returns:
+      A row a number in both; None where there is none, or on other data.
+    """
+    theirs = published.of_study(base)
+    mine = frame[frame.data.map(published.is_their_data)]
+    if theirs is None or mine.empty:
+        return None
+    key = ["model", "target", "place", "metric"]
+    ours = published.in_their_terms(base, mine)
+    ours = pd.concat(
+        [results.summary(ours, key, metric) for metric in dict.fromkeys(ours.metric)]
+    ).rename(columns={"mean": "mae"})
+    both = theirs.merge(ours, on=key, suffixes=("_theirs", ""))
+    if both.empty:
+        return None
+    places = both.place.nunique() > 1
+    rows = [
+        [
+            *(_model(line), Cell(line["target"])),
+            *([Cell(line["place"])] if places else []),
+            Cell(_NUMBERS[line["metric"]]),
+            Cell("%" if line["metric"] == published.INCREASE else line["unit"]),
+            *(*_numbers(line), *_compared(line)),
+        ]
+        for line in both.to_dict("records")
+    ]
+    words = ["model", "target", *(["where"] if places else []), "what", "unit"]
+    heads = [Column(one, numeric=False) for one in words]
+    heads += [Column("published"), Column("ours", ", ".join(dict.fromkeys(mine.data)))]
+    return Table(
+        name,
+        f"{title}: published numbers beside ours",
+        [*heads, *_VERDICTS],
+        rows,
+        caption=_CAPTION,
+        folded=True,
+    )
+
+
+def _model(line: dict[str, Any]) -> Cell:
+    other = line["published_as"] != line["model"]
+    return Cell(line["model"], note=f"published as {line['published_as']}" if other else "")
+
+
+def _numbers(line: dict[str, Any]) -> tuple[Cell, Cell]:
+    """Return the published number and ours."""
+    return (
+        Cell(spread(line["mae_theirs"], line["std_theirs"]), line["mae_theirs"]),
+        Cell(spread(line["mae"], line["std"]), line["mae"], leaked=bool(line["leaked_by"])),
+    )
+
+
+def _compared(line: dict[str, Any]) -> tuple[Cell, Cell]:
+    """Return the ratio of ours to theirs and the verdict."""
+    ratio = line["mae"] / line["mae_theirs"] if line["mae_theirs"] else np.nan
+    shown = Cell(number(ratio, 2), ratio) if np.isfinite(ratio) else Cell("–", np.inf)
+    return shown, Cell(_verdict(line))
+
+
+def _verdict(line: dict[str, Any]) -> str:
+    """Whether one of our errors is the published one, within the seeds' deviations."""
+    if line["seeds"] < 2:
+        return "one seed"
+    off = line["mae"] - line["mae_theirs"]
+    if abs(off) <= 2 * np.hypot(line["std"], np.nan_to_num(line["std_theirs"])):
+        return "reproduced"
+    return "lower" if off < 0 else "higher"
