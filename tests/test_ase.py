@@ -5,6 +5,7 @@ import warnings
 import ase
 import numpy as np
 import pytest
+from ase.build import molecule
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.optimize import BFGS
@@ -165,3 +166,14 @@ def test_distances_that_were_not_trained_on_are_told_once(workdir):
         atoms.positions[1, 2] = 1.2
         atoms.get_potential_energy()
     assert calculator.outside == []
+
+
+def test_forces_of_a_molecule_by_the_packed_tight_binding_network():
+    """It is of pairs, and says so."""
+    atoms = molecule("NH3")
+    atoms.calc = Calculator("tight_binding/ptbp")
+    with pytest.warns(UserWarning, match="4 atoms, trained on structures of 2"):
+        forces = atoms.get_forces()
+    expected = calculate_numerical_forces(atoms, eps=1e-4)
+    np.testing.assert_allclose(forces, expected, atol=1e-5)
+    assert np.abs(expected).max() > 0.1

@@ -311,7 +311,7 @@ class Model(Architecture):
         h = network(self._inputs(e[:, :, None], e[:, None], seen.distance))  # [B, A, A, ·]
         # Levels of pairs leave open which sign the hoppings of a symmetry have: in the network's
         # they are those that carbon's pair is bound with.
-        carbon = elements(np.array([6]))
+        carbon = elements(jnp.array([6]))
         length = jnp.full(1, 2 * _shells.covalent_radii(6)[6], h.dtype)
         parts = _pair_blocks.by_symmetry(matrix(network(self._inputs(carbon, carbon, length))))
         signs = [jnp.where(between[0, 0, 0] > 0, -1, 1) for _, between in parts]

@@ -3,14 +3,16 @@
 import jax
 import numpy as np
 import pytest
+from ase.build import molecule
 
 from qc_jax.chem.units import FS, KELVIN_EV
-from qc_jax.data.atoms import Structure
+from qc_jax.data.atoms import Structure, from_ase
 from qc_jax.data.batch import from_arrays
 from qc_jax.data.domain import TrainingDomain
 from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential
 from qc_jax.errors import InputError
+from qc_jax.runs.loading import load
 from tests.dynamics import toys
 
 # eV per atom per ps: what velocity Verlet in float64 keeps with steps of a fiftieth of a period.
@@ -126,3 +128,18 @@ def test_a_draw_has_its_temperature():
 def test_bad_settings(field, value, message):
     with pytest.raises(InputError, match=message):
         md.MDConfig(**{field: value})
+
+
+@pytest.mark.slow
+def test_a_molecule_of_the_tight_binding_network_keeps_its_energy():
+    """Methane, with degenerate levels; half the step leaves a quarter of the error."""
+    atoms = from_ase(molecule("CH4"))
+    potential = Potential(load("tight_binding/ptbp"), atoms, double=True)
+    errors = []
+    for step in (0.2, 0.1):
+        config = md.MDConfig(steps=round(20 / step), dt_fs=step, temperature=300, seed=1)
+        done = md.run(potential, atoms.positions, config)
+        assert done.broke == ""
+        errors.append(np.abs(done.total - done.total[0]).max())
+    assert errors[0] < 5e-3 * np.ptp(done.potential)
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.2)

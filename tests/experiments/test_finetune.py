@@ -145,3 +145,19 @@ def test_as_a_user_starts_it(folder, run_python, tmp_path):
     assert evaluated.returncode == 0, evaluated.stderr
     mae = f"{result['test']['force_ev_ang']['mae']:#.4g}"
     assert mae in evaluated.stdout
+
+
+@pytest.mark.slow
+def test_the_packed_tight_binding_network_learns_molecules(folder, run_python, tmp_path):
+    """Weights of pairs; energies start right on average."""
+    done = run_python(
+        *("-m", "experiments.finetune", "--from=tight_binding/ptbp", f"--data={DATA}"),
+        *(f"--data_dir={folder / 'tfds'}", f"--workdir={tmp_path / 'run'}", "--config.lr=1e-3"),
+        *("--config.force_weight=1", "--config.epochs=20", "--config.grad_clip_norm=1.0"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "13 of 16 variables taken over" in done.stdout
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    maes = [json.loads(line)["validation_mae"] for line in lines]
+    assert maes[0]["total_energy_ev"] < 3  # of -309.6
+    assert maes[-1]["force_ev_ang"] < 0.7 * maes[0]["force_ev_ang"]
