@@ -115,7 +115,8 @@ class Streamed(_OnDevices):
         def order(states: State, replicas: Replica) -> tuple[Shares, Shares, jax.Array]:
             state, replica = select_replica((states, replicas), 0)
             shares, keys = parts.order(state, replica)
-            return shares, parts.shares(replica.validation_rows), keys
+            # As raw bits: of several processes pmap takes no others.
+            return shares, parts.shares(replica.validation_rows), jax.random.key_data(keys)
 
         def train(
             states: State,
@@ -126,7 +127,8 @@ class Streamed(_OnDevices):
             step: jax.Array,
         ) -> tuple[State, jax.Array]:
             state, replica = select_replica((states, replicas), 0)
-            (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
+            (rows, weights), bits = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
+            key = jax.random.wrap_key_data(bits)
             batch = Dataset(structures, replica.labels[rows])
             return add_replica_axis(parts.train(state, replica, batch, weights, key))
 
