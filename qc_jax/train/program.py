@@ -63,7 +63,8 @@ class Program(_OnDevices):
         self, stack: Stack, devices: Devices, states: State, cache: CompileCache | None = None
     ):
         super().__init__(stack, devices, states)
-        epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
+        flat = devices.first.platform == "gpu"
+        epoch = steps.Steps(stack.model, stack.settings, devices.sharing, flat).epoch
         function = steps.stacked(epoch, devices.replicas_per_device)
         self._given = devices.put_on_each((stack.structures, stack.slopes))
         start = time.perf_counter()
