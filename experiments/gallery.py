@@ -1,12 +1,13 @@
 """Draws canvases or densities of named pairs: a row a pair, a column a channel; or in space.
 
     python -m experiments.gallery --pairs=Ag_Al,C_O,H_H,Cs_F --out=gallery.png [--data=ptbp]
-    python -m experiments.gallery --images=densities --out=densities.png
+    python -m experiments.gallery --images=densities --out=densities.png [--data=gfn2_xtb]
     python -m experiments.gallery --images=stretch --pairs=H_F --out=hf.gif [--curve=0.7:2.5:40]
     python -m experiments.gallery --images=cube --pairs=C_O --channel=homo_amplitude --out=co.cube
 
 Densities and orbitals are those of tight binding (`qc_jax.canvas.densities`) in the plane of the
-bond, at the minimum; no data are read, and the atom named first is on the left.
+bond, at the minimum, the atom named first on the left: by PTBP, or with --data=gfn2_xtb by
+GFN2-xTB, which needs tblite.
 A column has one colour scale, shown below it, which goes with the square root of the value (of
 densities the fourth), and is a diverging one where there are both signs.
 --images=stretch moves one pair along a range of distances and back: densities and amplitudes, the
@@ -23,14 +24,14 @@ from qc_jax.canvas import CHANNELS
 from qc_jax.chem.elements import pair_name
 from qc_jax.data.table import DEFAULT, open_table
 from qc_jax.engines.scan import Grid
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, choose
 from qc_jax.report.gallery import plot_canvases
 from qc_jax.runs import cli
 
 FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
 _OUT = FLAGS.string("out", None, "The picture, .png; or .gif, or .cube.", required=True)
-_DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz.")
+_DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz; of densities whose.")
 _ENDINGS = {"canvas": ".png", "densities": ".png", "stretch": ".gif or .png", "cube": ".cube"}
 _IMAGES = FLAGS.enum("images", "canvas", tuple(_ENDINGS), "What is drawn.")
 _CHANNEL = FLAGS.string("channel", "density", "Of --images=cube; a wrong one is answered by all.")
@@ -50,8 +51,8 @@ def main(_: list[str]) -> None:
     pairs = [_symbols(text) for text in _PAIRS.value]
     if not pairs:
         raise InputError("--pairs: expected pairs like Ag_Al, parted by commas, got none")
-    if _IMAGES.value != "canvas" and _DATA.present:
-        raise InputError("--data: densities are computed, no table is read for them")
+    if _IMAGES.value == "stretch" and _DATA.value != DEFAULT:
+        raise InputError(f"--data: expected {DEFAULT} of --images=stretch, got {_DATA.value}")
     if _IMAGES.value != "cube" and _CHANNEL.present:
         raise InputError("--channel is of --images=cube")
     if _IMAGES.value != "stretch" and _CURVE.present:
@@ -72,8 +73,16 @@ def main(_: list[str]) -> None:
     else:
         from qc_jax.report.densities import plot_densities  # tight binding comes with it
 
-        plot_densities(out, ["_".join(pair) for pair in pairs], size)
+        plot_densities(out, ["_".join(pair) for pair in pairs], size, _method())
     print(f"{len(pairs)} pairs x {len(CHANNELS)} channels: {out}")
+
+
+def _method() -> str:
+    from qc_jax.canvas import methods
+
+    name = str(_DATA.value)
+    choose(f"--data of --images={_IMAGES.value}", name, methods.METHODS)
+    return name
 
 
 def _write_cube(out: pathlib.Path, pairs: list[list[str]], size: int) -> None:
@@ -81,7 +90,7 @@ def _write_cube(out: pathlib.Path, pairs: list[list[str]], size: int) -> None:
 
     if len(pairs) != 1:
         raise InputError(f"--pairs: a cube file is of one pair, got {len(pairs)}")
-    found = cubes.cube("_".join(pairs[0]), str(_CHANNEL.value), size)
+    found = cubes.cube("_".join(pairs[0]), str(_CHANNEL.value), size, parameters=_method())
     cubes.write(out, found)
     electrons = ""
     if found.channel == "density":

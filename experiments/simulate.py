@@ -20,12 +20,12 @@ from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.atoms import Structure, read_structure
 from qc_jax.dynamics import md, vibration
 from qc_jax.dynamics.potential import Potential
-from qc_jax.engines.tblite import METHOD
 from qc_jax.errors import InputError
 from qc_jax.report import dynamics as report
 from qc_jax.runs import cli, progress
 from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun
+from qc_jax.xtb.solutions import METHOD
 
 FLAGS = cli.Flags(__doc__)
 _WORKDIR = FLAGS.string("workdir", None, "Of experiments.train.", required=True)

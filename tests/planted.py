@@ -29,5 +29,9 @@ def plant(table: PairTable, seed: int = 0) -> PairTable:
         LEAK: 3 * np.abs(table.charges[:, 0] - table.charges[:, 1]) - 1,
     }
     # What is planted contradicts what follows from it, which a table has to tell.
-    told = {**table.provenance, "disagreements": {str(name): "planted" for name in table.names}}
+    told = {
+        **table.provenance,
+        "engine": "planted",
+        "disagreements": {str(name): "planted" for name in table.names},
+    }
     return dataclasses.replace(table, targets={**table.targets, **planted}, provenance=told)

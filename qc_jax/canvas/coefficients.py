@@ -1,12 +1,14 @@
 """Rows of numbers that densities are drawn from, one a pair, beside the features of canvases.
 
-A row is all of `orbitals.Orbitals`, flat, with atomic numbers for elements: it can be taken, stored
-and sent as canvas features are. The radial functions are constants of the program that draws.
+A row is all of `orbitals.Orbitals`, flat: it can be taken, stored and sent as canvas features are.
+For elements it has atomic numbers, plus those of `_BASES`, so that a row says whose radial
+functions it needs. These are constants of the program that draws.
 """
 
 import functools
 import importlib.resources
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +17,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from qc_jax.canvas import densities, orbitals
+from qc_jax.canvas import densities, methods, orbitals, xtb_orbitals
+from qc_jax.canvas.methods import GFN2_XTB, PTBP
 from qc_jax.canvas.orbitals import FORMS, PRODUCTS, Orbitals
 from qc_jax.chem.elements import element
 from qc_jax.data import files
@@ -23,6 +26,8 @@ from qc_jax.data.table import PairTable
 from qc_jax.dftb import cache
 from qc_jax.dftb.pseudo import pseudo_atoms
 from qc_jax.errors import InputError
+from qc_jax.xtb import basis
+from qc_jax.xtb.solutions import require
 
 # Of images that networks see. By the validation rows better for levels than a linear scale, a root
 # and a floor of 1e-4.
@@ -39,62 +44,116 @@ _FIELDS: dict[str, tuple[int, ...]] = {
 }
 LENGTH = sum(int(np.prod(shape)) for shape in _FIELDS.values())
 
+# Added to the atomic numbers in a row, by the method whose radial functions are meant.
+_BASES = {PTBP: 0, GFN2_XTB: 1000}
+
 _FILE = "radial.npz"  # `tabulate` of all elements that have parameters
 _SCHEMA = 1  # of what is kept
+_KEPT: dict[str, np.ndarray] = {}  # rows of the last tables, which the trainings of a grid share
+_TABLES = 4
 _MANY = 200  # pairs, of which it takes long enough to say so
 
 
 def of_table(table: PairTable) -> Float[np.ndarray, "pairs numbers"]:
     """Return the row of every pair of a table, at its bond lengths, float32.
 
-    They are kept in the user's cache directory: of 2,850 pairs they take 15 s, and minutes where
+    They are kept in the user's cache directory: 2,850 pairs take 15 s, and of PTBP minutes where
     the integrals are not kept yet.
 
     Raises:
-      InputError: the table is none of tight binding with PTBP, as its provenance says.
+      InputError: the table is none whose orbitals are known, or tblite is needed and not installed.
     """
-    if not orbitals.are_of(table):
-        made = table.provenance.get("engine", "an engine that they do not tell")
-        raise InputError(
-            f"images=densities: expected data that have eigenvectors (ptbp, or what generate "
-            f"--engine=dftb makes with its defaults), got data made by {made}"
-        )
+    method, names = check(table), list(map(str, table.names))
     bonds = np.linalg.norm(table.positions[:, 1] - table.positions[:, 0], axis=1)
-    names = list(map(str, table.names))
-    key = cache.digest(_SCHEMA, orbitals.SCHEMA, names, bonds)
-    return _kept(key, tuple(names), bonds.tobytes())
-
-
-@functools.lru_cache(maxsize=4)  # the trainings of a grid share them
-def _kept(key: str, names: tuple[str, ...], bonds: bytes) -> Float[np.ndarray, "pairs numbers"]:
+    asked: tuple[object, ...] = (_SCHEMA, orbitals.SCHEMA, names, bonds)
+    known = xtb_orbitals.known_of(table) if method == GFN2_XTB else None
+    if known is not None:
+        asked += (method, *known)
+    rows = _KEPT.get(key := cache.digest(*asked))
+    if rows is not None:
+        return rows
     kept = cache.load("orbitals", key)
     if kept is None or kept.keys() != {"rows"}:
         if len(names) > _MANY:
             print(f"orbitals of {len(names)} pairs are computed, and kept", file=sys.stderr)
-        kept = {"rows": of_pairs(names, np.frombuffer(bonds))}
+        if known is None:
+            kept = {"rows": of_pairs(names, bonds)}
+        else:
+            kept = {"rows": _flat(names, xtb_orbitals.solve_known(names, known)[1], method)}
         cache.store("orbitals", key, kept)
     kept["rows"].flags.writeable = False
+    while len(_KEPT) >= _TABLES:
+        del _KEPT[next(iter(_KEPT))]  # the oldest
+    _KEPT[key] = kept["rows"]
     return kept["rows"]
 
 
+def check(table: PairTable) -> str:
+    """Return the method of a table's orbitals, one of `methods.METHODS`.
+
+    Raises:
+      InputError: as `of_table`; no orbital is computed for that.
+    """
+    method = methods.method_of(table)
+    if method is None:
+        made = table.provenance.get("engine", "an engine that they do not tell")
+        raise InputError(
+            "images=densities: expected data that have eigenvectors (ptbp, gfn2_xtb, or what "
+            f"generate --engine=dftb or tblite makes with its defaults), got data made by {made}"
+        )
+    if method == GFN2_XTB:
+        require("images=densities of ")
+    return method
+
+
+def available(table: PairTable) -> bool:
+    """Return whether `of_table` gives something; warns where tblite alone is missing for that."""
+    if methods.method_of(table) is None:
+        return False
+    try:
+        check(table)
+    except InputError as error:
+        warnings.warn(f"left out: {error}", stacklevel=2)
+        return False
+    return True
+
+
 def of_pairs(
-    pairs: Sequence[str], distances: ArrayLike | None = None
+    pairs: Sequence[str], distances: ArrayLike | None = None, method: str = PTBP
 ) -> Float[np.ndarray, "pairs numbers"]:
     """Return the rows of pairs like 'C_O', the atom named first on the left, float32.
 
     Args:
       pairs: N names.
       distances: [N] Å; the relaxed ones unless given.
+      method: of `methods.METHODS`.
 
     Raises:
-      InputError, NotConverged: as `orbitals.solve`.
+      InputError, NotConverged: as `methods.solve`.
     """
     names = list(pairs)
-    found = orbitals.solve(names, distances)[1]
+    return _flat(names, methods.solve(names, distances, method)[1], method)
+
+
+def _flat(names: Sequence[str], found: Orbitals, method: str) -> Float[np.ndarray, "pairs numbers"]:
     numbers = [[element(symbol).atomic_number for symbol in name.split("_")] for name in names]
-    found = found._replace(elements=jnp.asarray(numbers))
+    found = found._replace(elements=jnp.asarray(numbers) + _BASES[method])
     columns = [np.asarray(getattr(found, name)).reshape(len(names), -1) for name in _FIELDS]
     return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def method_of(rows: Float[np.ndarray, "pairs numbers"]) -> str:
+    """Return the method of `methods.METHODS` that some rows are of.
+
+    Raises:
+      InputError: they are of several, or of none.
+    """
+    known = np.asarray(rows)[:, :2]
+    bases = np.unique(1000 * (known[np.isfinite(known).all(axis=1)] // 1000))
+    names = [name for name, base in _BASES.items() if base in bases]
+    if len(names) != 1 or len(bases) != 1:
+        raise InputError(f"coefficients: expected rows of one method, got {names or 'none'}")
+    return names[0]
 
 
 def draw(
@@ -155,13 +214,16 @@ def tabulate(symbols: Sequence[str]) -> dict[str, np.ndarray]:
 
 @functools.cache
 def _radial() -> tuple[Float[np.ndarray, "elements knots 12"], np.ndarray]:
-    """Return the radial functions of all elements that have some, and by atomic number which.
+    """Return the radial functions of all elements of both methods, and by a row's number which.
 
     They are shipped: the pseudo-atoms themselves take a minute and a half where none is kept.
     """
     with importlib.resources.as_file(importlib.resources.files(__package__) / _FILE) as path:
         kept = files.read_npz(path, "radial functions")
-    table = np.stack([orbitals.through_knots(values) for values in kept["values"]])
-    place = np.zeros(kept["numbers"].max() + 1, np.int32)
-    place[kept["numbers"]] = np.arange(len(table))
-    return table.astype(np.float32), place
+    slater = np.arange(1, len(basis.shipped().hubbards) + 1)
+    numbers = np.concatenate([kept["numbers"], slater + _BASES[GFN2_XTB]])
+    tables = [orbitals.through_knots(values) for values in kept["values"]]
+    tables += [xtb_orbitals.splines(int(number)) for number in slater]
+    place = np.zeros(numbers.max() + 1, np.int32)
+    place[numbers] = np.arange(len(tables))
+    return np.stack(tables).astype(np.float32), place

@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qc_jax.canvas import densities
+from qc_jax.canvas import densities, methods
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 from qc_jax.data import files
-from qc_jax.dftb.parameters import parameters
 from qc_jax.errors import InputError, choose
 
 MAX_SIZE = 256  # 134 MB of numbers
@@ -58,8 +57,9 @@ def cube(
     size: int = 80,
     distance: float | None = None,
     window: float = densities.WINDOW_ANG,
+    parameters: str = "ptbp",
 ) -> Cube:
-    """Compute a channel of one pair at size³ points, by tight binding with the PTBP parameters.
+    """Compute a channel of one pair at size³ points, by tight binding.
 
     Args:
       pair: like 'C_O', the atom named first at smaller z.
@@ -67,6 +67,7 @@ def cube(
       size: points along each side.
       distance: Å; the relaxed one unless given.
       window: Å, length of each side.
+      parameters: as of `densities.render`.
 
     Raises:
       InputError: no such pair or channel, a number out of range, or the LUMO of a pair whose
@@ -83,7 +84,8 @@ def cube(
     if not 0 < window <= 4 * densities.WINDOW_ANG:
         most = 4 * densities.WINDOW_ANG
         raise InputError(f"window: expected a length above 0, up to {most:g} Å, got {window!r}")
-    radial, orbitals = densities.solve([pair], None if distance is None else np.array([distance]))
+    at = None if distance is None else np.array([distance])
+    radial, orbitals = densities.solve([pair], at, parameters)
     if channel.startswith("lumo") and not np.any(orbitals.amplitudes[0, 1]):
         raise InputError(f"{channel} of {pair}: the basis has no empty level, so there is no LUMO")
     spacing = window / BOHR_ANG / size
@@ -105,7 +107,7 @@ def cube(
         origin=np.full(3, along[0], np.float64),
         numbers=tuple(element(symbol).atomic_number for symbol in symbols),
         positions=np.array([[0, 0, -half], [0, 0, half]]),
-        electrons=sum(parameters(symbol).valence_electrons for symbol in symbols),
+        electrons=sum(methods.valence_electrons(symbol, parameters) for symbol in symbols),
     )
 
 

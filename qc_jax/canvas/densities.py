@@ -1,8 +1,9 @@
 """Orbitals and densities of pairs of atoms as images, drawn on the device from tight binding.
 
 An orbital is ψ(r) = Σ_i c_i χ_i(r) with the basis χ_i = R_l(r_A) Y_lm of the pseudo-atoms of PTBP
-(M. Cui, K. Reuter, J. T. Margraf, J. Chem. Theory Comput. 2024, doi 10.1021/acs.jctc.4c00228), and
-the valence density is ρ(r) = Σ_ij P_ij χ_i χ_j (M. Elstner et al., Phys. Rev. B 58, 7260, 1998).
+(M. Cui, K. Reuter, J. T. Margraf, J. Chem. Theory Comput. 2024, doi 10.1021/acs.jctc.4c00228), or
+the Slater functions of GFN2-xTB (`xtb_orbitals`), and the valence density is
+ρ(r) = Σ_ij P_ij χ_i χ_j (M. Elstner et al., Phys. Rev. B 58, 7260, 1998).
 Both atoms lie on an axis, so σ, π and δ orbitals do not mix, and every density is a quadratic form
 in twelve functions of the place along the axis and the distance from it.
 
@@ -21,6 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from qc_jax.canvas.basis import check_size
+from qc_jax.canvas.methods import solve
 from qc_jax.canvas.orbitals import (
     AMPLITUDES,
     FARTHEST_ANG,
@@ -31,7 +33,6 @@ from qc_jax.canvas.orbitals import (
     Orbitals,
     potential_at,
     shells_at,
-    solve,
 )
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.errors import InputError, choose
@@ -68,7 +69,12 @@ def render(
     projection: bool = False,
     parameters: str = "ptbp",
 ) -> Float[Array, "*pairs size size channels"]:
-    """Draw densities and orbitals of pairs of atoms; see `solve` and `draw`.
+    """Draw densities and orbitals of pairs of atoms; see `methods.solve` and `draw`.
+
+    With 'ptbp' it runs under jit, vmap and grad by the distances, within `jax.enable_x64(True)`:
+    all channels have first derivatives in which the charges, the density matrix and the orbitals
+    follow the distance. HOMO and LUMO have none where another level takes their place. What is
+    known of wrong distances only as the program runs, is NaN then.
 
     Args:
       pairs: names like 'C_O', the atom named first on the left.
@@ -78,7 +84,7 @@ def render(
       scale: 'linear', or 'log': sign(v) log10(1 + |v| / `FLOOR`).
       projection: whether to integrate along the normal of the plane, over ±9.5 Å, instead of
         cutting there.
-      parameters: 'ptbp', which alone has radial functions.
+      parameters: 'ptbp', or 'gfn2_xtb', which needs tblite.
 
     Returns:
       [N, S, S, C] or [N, points, S, S, C] (row, column, channel), float32.
@@ -107,17 +113,18 @@ def draw(
     turn: Float[Array, "*pairs 2 2"] | None = None,
     floor: float = FLOOR,
 ) -> Float[Array, "*pairs size size channels"]:
-    """Draw images of `solve`'s pairs; works under jit, vmap and grad, the coefficients held.
+    """Draw images of `solve`'s pairs; works under jit, vmap and grad, also by the coefficients.
 
     Channels: 'density' of all valence electrons; 'deformation', that less the neutral atoms'; 's',
     'p', 'd', of the parts of the occupied orbitals with that l, what they interfere is in none;
     'homo' and 'lumo', densities of one electron in the highest occupied and lowest empty level,
     averaged over orbitals of the same level; 'homo_amplitude' and 'lumo_amplitude', ψ of the one
     with the least |m|, its largest coefficient positive; 'potential', of the Mulliken charges as
-    tight binding has them, spread out as exp(−3.2 U r). Where the basis has no empty orbital the
-    LUMO's are zero. Arguments and errors as of `render`; `turn` has an orthogonal matrix for each
-    image, which shows at (z, x) what is at `turn` (z, x): it is drawn there, not interpolated.
-    `floor` takes the place of `FLOOR`.
+    tight binding has them, spread out as exp(−3.2 U r), U the Hubbard parameter or, of GFN2-xTB,
+    the hardness; the dipoles and quadrupoles of its atoms are not in it. Where the basis has no
+    empty orbital the LUMO's are zero. Arguments and errors as of `render`; `turn` has an orthogonal
+    matrix for each image, which shows at (z, x) what is at `turn` (z, x): it is drawn there, not
+    interpolated. `floor` takes the place of `FLOOR`.
     """
     channels = tuple(channels)
     _check(size, channels, scale, projection)

@@ -89,19 +89,54 @@ class Images:
 
         return coefficients.of_table(table)
 
+    def check(self, table: PairTable, own: str | None = None) -> None:
+        """Raise InputError where `rows` would, as far as that is known before they are computed.
+
+        Args:
+          table: of pairs.
+          own: the method that a model's images are of; another one is refused, too.
+        """
+        if self.kind == DENSITIES:
+            from qc_jax.canvas import coefficients
+
+            self._check_same(own, coefficients.check(table))
+
+    def method_of(self, rows: ArrayLike | None) -> str:
+        """Return the method of `methods.METHODS` that rows are of; 'ptbp' of none."""
+        if self.kind == CANVAS or rows is None:
+            return "ptbp"
+        from qc_jax.canvas import coefficients
+
+        return coefficients.method_of(np.asarray(rows))
+
+    def check_rows(self, rows: ArrayLike | None, own: str) -> None:
+        """Raise InputError where rows are of another method than a model's own."""
+        if rows is not None:
+            self._check_same(own, self.method_of(rows))
+
+    def _check_same(self, own: str | None, other: str) -> None:
+        if own is not None and other != own:
+            raise InputError(
+                f"images={self.kind}: the model was trained on densities of {own}; expected those, "
+                f"got {other}"
+            )
+
     def rows_at(
-        self, pairs: list[str], distances: ArrayLike | None = None
+        self, pairs: list[str], distances: ArrayLike | None = None, method: str = "ptbp"
     ) -> Float[np.ndarray, "pairs numbers"]:
         """Return those of any pairs, by `coefficients.of_pairs`, of images that are `solved`."""
         assert self.solved
         from qc_jax.canvas import coefficients
 
-        return coefficients.of_pairs(pairs, distances)
+        return coefficients.of_pairs(pairs, distances, method)
 
-    def rows_of(self, structures: Batch) -> Float[np.ndarray, "structures numbers"]:
+    def rows_of(
+        self, structures: Batch, method: str = "ptbp"
+    ) -> Float[np.ndarray, "structures numbers"]:
         """Return those of any atoms in space, by tight binding.
 
-        Of densities those of pairs, which need not lie along z; of canvases `molecule_features`.
+        Of densities those of pairs by a method of `methods.METHODS`, which need not lie along z; of
+        canvases `molecule_features`.
 
         Raises:
           InputError: a structure has no such image, a cell, or charges that do not settle.
@@ -115,7 +150,7 @@ class Images:
             )
         names = ["_".join(element(int(number)).symbol for number in pair) for pair in numbers]
         bonds = np.linalg.norm(positions[:, 1].astype(np.float64) - positions[:, 0], axis=1)
-        return self.rows_at(names, bonds)
+        return self.rows_at(names, bonds, method)
 
     def sample(self) -> Float[np.ndarray, "one numbers"]:
         """Return one row, to learn the shapes of a model from."""

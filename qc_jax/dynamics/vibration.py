@@ -16,6 +16,7 @@ from qc_jax.engines import tblite
 from qc_jax.engines.engine import EngineError
 from qc_jax.errors import InputError
 from qc_jax.runs.saved import SavedRun
+from qc_jax.xtb.solutions import METHOD
 
 _GRID = 200  # distances among which the minimum is looked for first
 _NEWTON = 30  # steps at most from there
@@ -112,11 +113,11 @@ def of_gfn2(numbers: np.ndarray) -> Vibration:
     try:
         relaxed = engine.compute(name)
     except EngineError as error:
-        raise InputError(f"{tblite.METHOD} of {name}: {error}") from error
+        raise InputError(f"{METHOD} of {name}: {error}") from error
     curve = tblite.PairCurve(numbers.tolist(), engine.config)
     near = curve.solve(relaxed.distance, fine=True)
     low, high = (curve.solve(relaxed.distance + h, near, fine=True) for h in (-_STEP, _STEP))
     if low is None or high is None:
-        raise InputError(f"{tblite.METHOD} of {name}: does not converge beside its minimum")
+        raise InputError(f"{METHOD} of {name}: does not converge beside its minimum")
     constant = (high.gradient - low.gradient) / (2 * _STEP)
     return of_force_constant(numbers, relaxed.distance, constant)

@@ -1,7 +1,6 @@
 """Engines that compute one pair at a time, run on several processes."""
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import math
@@ -15,10 +14,10 @@ from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Pro
 from qc_jax.engines.record import Record, Scan
 from qc_jax.engines.scan import Grid, ScanConfig
 from qc_jax.errors import InputError
+from qc_jax.threads import one_thread
 
 # A pair takes about half a second; one that takes this long hangs.
 TIMEOUT_S = 600.0
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _check(workers: int, timeout_s: float) -> None:
@@ -180,22 +179,3 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let processes and libraries that are started within compute with one thread.
-
-    A pair's matrices are tiny: threads only wait for each other, on a busy machine a hundred times
-    longer than they work. Libraries read this once, when they are loaded.
-    """
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -23,70 +23,23 @@ from qc_jax.data import labels
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations, scan, search
 from qc_jax.engines.engine import EngineError, Failure, FailureKind
-from qc_jax.engines.pool import PooledScanner, PoolOptions, one_thread
+from qc_jax.engines.pool import PooledScanner, PoolOptions
 from qc_jax.engines.record import ConvergenceDiagnostics, Record
 from qc_jax.engines.sanity import SanityChecks
-from qc_jax.errors import InputError
+from qc_jax.xtb.solutions import (
+    GUESSES,
+    METHOD,
+    MIXERS,
+    XTBConfig,
+    new_calculator,
+    require,
+    single_point,
+)
 
 if TYPE_CHECKING:
     from tblite.interface import Calculator, Result
 
-METHOD = "GFN2-xTB"
-# Broyden mixers (memory, damping), tried in this order. tblite's own choice, an unlimited memory,
-# is slow and fails in many pairs of metals; no short memory suits all, but among these nearly
-# every pair finds one.
-MIXERS = ((4, 0.2), (3, 0.1), (2, 0.2), (6, 0.2), (2, 0.05), (8, 0.4), (3, 0.4), (12, 0.1))
-GUESSES = (0, 1)  # tblite's: superposed atoms, electronegativity equilibration
 FIRST_ORBITAL = np.searchsorted(ORBITAL_L, np.arange(4))  # of each l, in the table's order
-
-
-@dataclasses.dataclass(frozen=True)
-class XTBConfig:
-    """What decides the numbers, besides `search.SearchConfig` and the gates.
-
-    Attributes:
-      temperature_k: of the electrons.
-      max_iterations: of one self-consistent calculation with one mixer.
-      scan_accuracy: tblite's accuracy while the search looks around; 1 is its default.
-      final_accuracy: where a minimum is refined and reported.
-    """
-
-    temperature_k: float = 1000.0
-    max_iterations: int = 100
-    scan_accuracy: float = 0.1
-    final_accuracy: float = 1e-3
-
-    @property
-    def kt(self) -> float:
-        """Return Hartree."""
-        return self.temperature_k * units.KELVIN_HARTREE
-
-
-def _calculator(numbers: list[int], config: XTBConfig, logger=None) -> "Calculator":
-    apart = np.arange(len(numbers))[:, None] * np.array([[0.0, 0.0, 10.0]])
-    with one_thread():
-        from tblite.interface import Calculator
-
-    calculator = Calculator(
-        METHOD, np.array(numbers), apart, color=False, logger=logger or (lambda line: None)
-    )
-    calculator.set("verbosity", 0)
-    calculator.set("temperature", config.kt)
-    calculator.set("max-iter", config.max_iterations)
-    return calculator
-
-
-def _single_point(calculator: "Calculator", mixer: int, guess: "Result | None") -> "Result | None":
-    from tblite.exceptions import TBLiteRuntimeError
-
-    memory, damping = MIXERS[mixer]
-    calculator.set("mixer-memory", memory)
-    calculator.set("mixer-damping", damping)
-    try:
-        # The copy keeps the guess as it is; a calculation that fails may leave anything in it.
-        return calculator.singlepoint(guess, copy=guess is not None)
-    except TBLiteRuntimeError:
-        return None
 
 
 @functools.cache
@@ -96,13 +49,13 @@ def atom_energy(number: int, config: XTBConfig) -> float:
     Raises:
       EngineError: no mixer converges.
     """
-    calculator = _calculator([number], config)
+    calculator = new_calculator([number], config)
     calculator.set("accuracy", config.final_accuracy)
     energies = []
     for guess in GUESSES:
         calculator.set("guess", guess)
         for mixer in range(len(MIXERS)):
-            result = _single_point(calculator, mixer, None)
+            result = single_point(calculator, mixer, None)
             if result is not None:
                 energies.append(float(result.get("energy")) * units.HARTREE_EV)
     if not energies:
@@ -119,7 +72,7 @@ class PairCurve:
 
     def __init__(self, numbers: list[int], config: XTBConfig):
         self._config = config
-        self._calculator = _calculator(numbers, config)
+        self._calculator = new_calculator(numbers, config)
         self._mixer = 0  # the one that worked last; it is likely to work again
 
     def _place(self, distance: float, fine: bool) -> None:
@@ -143,7 +96,7 @@ class PairCurve:
         self._place(distance, fine)
         last = self._mixer
         for mixer in (last, *(m for m in range(len(MIXERS)) if m != last)):
-            result = _single_point(self._calculator, mixer, near.solution if near else None)
+            result = single_point(self._calculator, mixer, near.solution if near else None)
             if result is not None:
                 self._mixer = mixer
                 yield self._state(distance, result)
@@ -165,7 +118,7 @@ class PairCurve:
         for guess in GUESSES:
             self._calculator.set("guess", guess)
             for mixer in range(len(MIXERS)):
-                result = _single_point(self._calculator, mixer, None)
+                result = single_point(self._calculator, mixer, None)
                 if result is not None:
                     found.append(self._state(distance, result))
         self._calculator.set("guess", GUESSES[0])
@@ -184,13 +137,7 @@ class Options(PoolOptions):
         Raises:
           InputError: tblite is not installed.
         """
-        try:
-            with one_thread():
-                importlib.import_module("tblite.interface")
-        except ImportError as error:
-            raise InputError(
-                f"engine 'tblite' cannot be loaded ({error}); try: pip install tblite"
-            ) from error
+        require()
         return TbliteEngine(workers=self.workers, timeout_s=self.timeout)
 
 
@@ -303,14 +250,14 @@ class TbliteEngine(PooledScanner):
 def _quantities(numbers: list[int], state: search.SCFSolution, config: XTBConfig) -> dict[str, Any]:
     """Return populations, charges, dipole and targets of a solution, by `Record` field."""
     log: list[str] = []
-    calculator = _calculator(numbers, config, log.append)
+    calculator = new_calculator(numbers, config, log.append)
     calculator.update(np.array([[0, 0, 0], [0, 0, state.distance / units.BOHR_ANG]]))
     calculator.set("accuracy", config.final_accuracy)
     calculator.set("save-integrals", 1)
     calculator.set("verbosity", 3)
     for mixer in range(len(MIXERS)):
         log.clear()
-        result = _single_point(calculator, mixer, state.solution)
+        result = single_point(calculator, mixer, state.solution)
         if result is not None:
             break
     else:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qc_jax import canvas
-from qc_jax.canvas import FEATURES, coefficients, orbitals
+from qc_jax.canvas import FEATURES, coefficients
 from qc_jax.canvas.orbitals import FORMS
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data.table import PairTable
@@ -65,7 +65,7 @@ def inputs_of(table: PairTable) -> dict[str, np.ndarray]:
         "charges": np.column_stack([q, q_size, *more]),
         "dipole": np.column_stack([table.dipole, np.linalg.norm(table.dipole, axis=1)]),
     }
-    if orbitals.are_of(table):
+    if coefficients.available(table):
         found["densities"] = _of_densities(coefficients.fields(coefficients.of_table(table)))
     return found
 

@@ -26,7 +26,9 @@ TITLES = {
 }
 
 
-def plot_densities(path: str | os.PathLike, pairs: Sequence[str], size: int = 192) -> None:
+def plot_densities(
+    path: str | os.PathLike, pairs: Sequence[str], size: int = 192, parameters: str = "ptbp"
+) -> None:
     """Writes what `draw_densities` draws as a PNG, 1920 pixels wide.
 
     Raises:
@@ -34,10 +36,13 @@ def plot_densities(path: str | os.PathLike, pairs: Sequence[str], size: int = 19
       NotConverged: the charges of a pair do not settle.
     """
     with files.atomic_write(path) as partial:
-        draw_densities(pairs, size).savefig(partial, format="png", facecolor="white", dpi=_DPI)
+        page = draw_densities(pairs, size, parameters=parameters)
+        page.savefig(partial, format="png", facecolor="white", dpi=_DPI)
 
 
-def draw_densities(pairs: Sequence[str], size: int = 192, shades: int = 256) -> Figure:
+def draw_densities(
+    pairs: Sequence[str], size: int = 192, shades: int = 256, parameters: str = "ptbp"
+) -> Figure:
     """A row a pair and a column a channel of `canvas.densities`, at the pairs' relaxed distances.
 
     Dots are the nuclei; the inner 8 Å are shown of all, with a bar of 2 Å in the first of each row.
@@ -47,11 +52,12 @@ def draw_densities(pairs: Sequence[str], size: int = 192, shades: int = 256) -> 
       pairs: names like 'C_O'.
       size: pixels along each side of an image.
       shades: of each colour scale.
+      parameters: whose orbitals, as of `canvas.densities.render`.
 
     Raises:
       InputError: a pair or size is wrong, or a pair has no minimum.
     """
-    radial, orbitals = densities.solve(pairs)
+    radial, orbitals = densities.solve(pairs, None, parameters)
     images = np.asarray(densities.draw(orbitals, radial, size))
     cut = round(size * (1 - _SHOWN) / 2)
     images = images[:, cut : size - cut, cut : size - cut]

@@ -151,11 +151,14 @@ def _prepare(
         task = _of_structures(config, table, model, seed)
     else:
         _require_usual(fields, _OF_STRUCTURES, "larger structures")
+        drawn = images.parse(config.images)
+        if model is None or reads_canvas(model):
+            drawn.check(table)
         task = dataset.prepare(
             table,
             config.target_names,
             seed,
-            images.parse(config.images).rows(table) if reads_canvas(model) else None,
+            drawn.rows(table) if reads_canvas(model) else None,
             config.split,
             canvas_size=config.canvas_size,
             **{name: fields[name] for name in _OF_PAIRS},

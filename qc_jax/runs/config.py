@@ -106,7 +106,7 @@ class RunConfig:
         alone.
       canvas_size: Pixels along each side of an image.
       images: What models of images see: the published 'canvas'; or 'densities', with some channels
-        'densities:density,homo', of tight binding with PTBP.
+        'densities:density,homo', of the orbitals that the data were made of: ptbp or gfn2_xtb.
       average_symmetries: Predict, validate and score by the mean over the eight symmetries of a
         square image; of densities.
       neighbor_cutoff: Å, of larger structures; 0 is the model's own for crystals, and none for

@@ -132,6 +132,7 @@ class SavedRun:
         if distance is not None:
             expect("distance", distance, (int, float), "a length in Å")
         if isinstance(what, Batch):
+            self._images.check_rows(what.canvas_features, self._method)
             return what
         asked = (
             list(what)
@@ -151,11 +152,18 @@ class SavedRun:
                 "table alone; expected their names"
             )
         made = given.of_atoms(asked, self.record, self.model)
-        return self._with_images(made, self._images.rows_of(made)) if reads else made
+        if not reads:
+            return made
+        return self._with_images(made, self._images.rows_of(made, self._method))
 
     @property
     def _images(self) -> images.Images:
         return images.parse(self.config.images)
+
+    @property
+    def _method(self) -> str:
+        """Return whose densities the model was trained on."""
+        return self._images.method_of(None if self.pairs is None else self.pairs.features)
 
     def _with_images(self, made: Batch, rows: np.ndarray | None) -> Batch:
         """Return the structures with the images that the model reads, drawn from `rows`."""
@@ -191,7 +199,8 @@ class SavedRun:
                 raise InputError("distance: this model reads no positions; expected none")
             made = given.pairs_at(ordered, distance)
             if reads:
-                features = self._images.rows_at(ordered, np.full(len(ordered), distance))
+                at = np.full(len(ordered), distance)
+                features = self._images.rows_at(ordered, at, self._method)
         return self._with_images(made, features)
 
     def predict(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from qc_jax.canvas import images
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import total_offsets
 from qc_jax.data.structures import Structures
@@ -17,6 +18,7 @@ from qc_jax.evaluate import baselines, metrics, statistics
 from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.runs import building
+from qc_jax.runs.sources import open_data
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import forces
 from qc_jax.train.state import State, count_parameters
@@ -255,7 +257,12 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     if changes:
         fields = {**run.config.to_dict(), **changes}
         fields.pop("data_fingerprint", None)
-        other = building.from_config(fields)
+        other_table = open_data(fields["data"], fields["data_dir"])
+        if isinstance(other_table, PairTable) and building.reads_canvas(run.model):
+            drawn = images.parse(run.config.images)
+            own = drawn.method_of(parts.task.dataset.structures.canvas_features)
+            drawn.check(other_table, own)
+        other = building.from_config(fields, other_table)
         asked = other._replace(task=unseen(other.task, known=parts.task))
     scored = score(asked, run.state, run.seconds)
     if changes:

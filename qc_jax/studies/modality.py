@@ -1,7 +1,8 @@
 """modality: images alone, elements and bond length alone, images' statistics, and fusions.
 
-Of data whose pairs have orbitals (ptbp) the models of images are also trained on densities, whose
-channels are all read: "…, densities". What these leak is another matter than what the canvas does.
+Of data whose pairs have orbitals (ptbp, gfn2_xtb) the models of images are also trained on
+densities, whose channels are all read: "…, densities". What these leak is another matter than what
+the canvas does.
 Trained by the cards' protocol; --as-published by theirs of this study: weights that start as
 PyTorch's, 100 epochs, gradients clipped at 1.0, labels scaled over all rows, the last weights kept
 as the best.
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from qc_jax import models
-from qc_jax.canvas import orbitals
+from qc_jax.canvas import coefficients
 from qc_jax.canvas.images import CANVAS, DENSITIES
 from qc_jax.errors import InputError
 from qc_jax.studies import tables, trainings
@@ -46,7 +47,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         setting = MODALITIES.get(name, "geometry")
         configs |= trainings.protocol(one, setting)
         reads = CANVAS in models.create(name).inputs
-        if reads and not asked.as_published and orbitals.are_of(asked.pairs):
+        if reads and not asked.as_published and coefficients.available(asked.pairs):
             drawn = f"-{DENSITIES}"
             configs |= trainings.protocol(one, f"{setting}, {DENSITIES}", drawn, images=DENSITIES)
     return trainings.rows(asked, configs)

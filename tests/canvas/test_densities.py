@@ -158,7 +158,7 @@ def test_log_scale(toy):
         ({"channels": ["rho"]}, "unknown channel 'rho'; choose one of: d, deformation"),
         ({"channels": []}, "channels: expected a list of names"),
         ({"scale": "root"}, "unknown scale 'root'; choose one of: linear, log"),
-        ({"parameters": "3ob"}, "parameters: expected 'ptbp', which alone has radial functions"),
+        ({"parameters": "3ob"}, "unknown parameters '3ob'; choose one of: gfn2_xtb, ptbp"),
         (
             {"distances": [1, 2]},
             "distances: expected one for each of 1 pairs, or a row for each, got an array of",

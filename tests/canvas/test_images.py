@@ -1,5 +1,7 @@
 """What a model sees: choices, symmetries of the square, and pairs as others would draw them."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,9 +82,13 @@ def test_a_canvas_is_the_published_one(small_table):
 
 
 def test_data_without_eigenvectors(small_table):
-    words = "images=densities: expected data that have eigenvectors .ptbp, .* made by tblite"
+    other = dataclasses.replace(small_table, provenance={"engine": "dftbplus"})
+    words = "images=densities: expected data that have eigenvectors .ptbp, gfn2_xtb, .* by dftbplus"
     with pytest.raises(InputError, match=words):
-        images.parse("densities").rows(small_table)
+        images.parse("densities").rows(other)
+    with pytest.raises(InputError, match=words):
+        images.parse("densities").check(other)
+    images.parse("canvas").check(other)
 
 
 def test_symmetries_are_flips_and_quarter_turns(batch):

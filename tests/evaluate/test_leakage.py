@@ -70,9 +70,10 @@ def test_what_canvas_charges_and_dipole_are_known_to_leak(table):
 
 
 @pytest.mark.slow
-def test_what_densities_are_known_to_leak():
+@pytest.mark.parametrize("data", ["ptbp", "gfn2_xtb"])
+def test_what_densities_are_known_to_leak(data):
     """Bond length, charges and dipole; and equal densities of HOMO and LUMO where the gap is 0."""
-    table = open_table("ptbp")
+    table = open_table(data)
     inputs = leakage.inputs_of(table)["densities"]
     for name in ("distance_ang", "q_std", "dipole_mag_d", "dipole_z_d", "metal_like", "e_homo_ev"):
         split = splits.make_split("random", table, (name,), 1)
@@ -82,7 +83,11 @@ def test_what_densities_are_known_to_leak():
         wrong = np.abs(floor.predicted - labels[split.test]).mean()
         median = np.abs(np.median(labels[split.train]) - labels[split.test]).mean()
         leaks = bool(1 - wrong / median > 1 - leakage.LEAKED)
-        assert bool(leakage.declared(name, "densities")) is leaks is (name != "e_homo_ev")
+        declared = bool(leakage.declared(name, "densities"))
+        assert declared is (name != "e_homo_ev")
+        # The dipole of GFN2-xTB has parts within the atoms, which no sum of coefficients gives,
+        # though the integral of the density does.
+        assert leaks is (declared and (data, name[:6]) != ("gfn2_xtb", "dipole"))
 
 
 def test_densities_are_an_input_of_tables_that_have_them(table):

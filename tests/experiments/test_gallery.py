@@ -22,11 +22,14 @@ def test_picture_of_named_pairs(run_python, small_table, tmp_path):
 def test_picture_of_densities(run_python, tmp_path):
     out = tmp_path / "densities.png"
     given = ["--images=densities", "--pairs=H_H,H_O", f"--out={out}", "--size=30"]
-    done = run_python("-m", "experiments.gallery", *given)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"2 pairs x 10 channels: {out}\n"
-    pixels = imread(out)
-    assert pixels.shape[1] == 1920 and len(np.unique(pixels[..., 0])) > 50
+    pictures = []
+    for method in ("ptbp", "gfn2_xtb"):
+        done = run_python("-m", "experiments.gallery", *given, f"--data={method}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"2 pairs x 10 channels: {out}\n"
+        pictures.append(imread(out))
+        assert pictures[-1].shape[1] == 1920 and len(np.unique(pictures[-1][..., 0])) > 50
+    assert not np.array_equal(*pictures)
 
 
 @pytest.mark.slow
@@ -68,7 +71,8 @@ def test_animation(run_python, tmp_path):
     [
         (["--pairs=CO"], "--pairs: expected pairs like Ag_Al, parted by commas, got 'CO'"),
         (["--out=picture.jpg"], "--out: expected a file that ends in .png, got picture.jpg"),
-        (["--images=densities"], "--data: densities are computed, no table is read for them"),
+        (["--images=densities"], "unknown --data of --images=densities '"),
+        (["--images=stretch", "--out=a.gif"], "--data: expected ptbp of --images=stretch, got"),
         (["--images=orbitals"], "--images"),
         (["--channel=homo"], "--channel is of --images=cube"),
         (["--curve=0.7:2:9"], "--curve is of --images=stretch"),

@@ -1,5 +1,7 @@
 """Runs on densities: trained, saved, opened, packed and asked, like those on canvases."""
 
+import dataclasses
+
 import ase
 import numpy as np
 import pytest
@@ -60,7 +62,8 @@ def test_averaged_predictions_do_not_change_with_the_image(run, table):
 def test_new_pairs_are_solved_at_their_distance(run, monkeypatch):
     asked = []
 
-    def of_pairs(pairs, distances=None):
+    def of_pairs(pairs, distances, method):
+        assert method == "ptbp"
         asked.append((list(pairs), np.round(distances, 6).tolist()))
         return made_up(len(pairs))
 
@@ -94,9 +97,26 @@ def test_models_read_as_many_channels_as_there_are(name, table, monkeypatch):
 
 
 def test_data_without_eigenvectors(small_table):
-    task = qc_jax.prepare(small_table, "e_homo_ev", images="densities")
+    other = dataclasses.replace(small_table, provenance={"engine": "dftbplus"})
     with pytest.raises(InputError, match="images=densities: expected data that have eigenvectors"):
-        qc_jax.fit(qc_jax.create("vit"), task)
+        qc_jax.prepare(other, "e_homo_ev", images="densities")
+
+
+def test_densities_of_another_method(run, small_table):
+    """Those of GFN2-xTB: computed, trained on, and those of new distances are by it, too."""
+    task = qc_jax.prepare(small_table, "e_homo_ev", **CHOSEN)
+    other = qc_jax.fit(qc_jax.create("vit", **SMALL), task, qc_jax.TrainConfig(epochs=1))
+    row = list(small_table.names).index("C_O")
+    length = float(np.linalg.norm(np.diff(small_table.positions[row], axis=0)))
+    at_length = other.predict("C_O", distance=length)
+    np.testing.assert_allclose(at_length, other.predict("C_O"), rtol=1e-3)
+    features = other.structures(["C_O"], length).canvas_features
+    assert coefficients.method_of(np.asarray(features)) == "gfn2_xtb"
+    words = "the model was trained on densities of ptbp; expected those, got gfn2_xtb"
+    with pytest.raises(InputError, match=words):
+        run.predict(other.structures(["C_O"]))
+    with pytest.raises(InputError, match=words):
+        run.score(data="gfn2_xtb")
 
 
 @pytest.mark.slow
