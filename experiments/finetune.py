@@ -20,7 +20,10 @@ from . import train
 
 FLAGS = cli.Flags(__doc__)
 _FROM = FLAGS.string(
-    "from", None, "The work directory of a finished training, or 'scratch'.", required=True
+    "from",
+    None,
+    "The work directory of a finished training, a packed one, or 'scratch'.",
+    required=True,
 )
 _DATA = FLAGS.string(
     "data", None, "qm9, qm9:DIR, md17:FILE.npz, crysmtm:DIR or extxyz:FILE.", required=True

@@ -71,6 +71,11 @@ def render(
 ) -> Float[Array, "*pairs size size channels"]:
     """Draw densities and orbitals of pairs of atoms; see `methods.solve` and `draw`.
 
+    With 'ptbp' it runs under jit, vmap and grad by the distances, within `jax.enable_x64(True)`:
+    all channels have first derivatives in which the charges, the density matrix and the orbitals
+    follow the distance. HOMO and LUMO have none where another level takes their place. What is
+    known of wrong distances only as the program runs, is NaN then.
+
     Args:
       pairs: names like 'C_O', the atom named first on the left.
       distances: [N] or [N, points], Å; the relaxed ones unless given.
@@ -108,7 +113,7 @@ def draw(
     turn: Float[Array, "*pairs 2 2"] | None = None,
     floor: float = FLOOR,
 ) -> Float[Array, "*pairs size size channels"]:
-    """Draw images of `solve`'s pairs; works under jit, vmap and grad, the coefficients held.
+    """Draw images of `solve`'s pairs; works under jit, vmap and grad, also by the coefficients.
 
     Channels: 'density' of all valence electrons; 'deformation', that less the neutral atoms'; 's',
     'p', 'd', of the parts of the occupied orbitals with that l, what they interfere is in none;

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
 from qc_jax.chem.units import HARTREE_EV
 from qc_jax.data.labels import HOLDS, TAKES
 from qc_jax.data.table import PairTable
-from qc_jax.dftb import convergence, relax, scan, scc
+from qc_jax.dftb import convergence, relax, scan, scc, spectrum
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb.hamiltonian import ABSENT, Tables
 from qc_jax.dftb.parameters import CONVENTIONS
@@ -72,7 +72,7 @@ def solve(
     """Return what pairs are drawn from, by self-consistent tight binding with PTBP at 300 K.
 
     The shells are those of the published dataset: no d on Mg to Ar and Ga to Kr. Arguments as
-    of `densities.render`.
+    of `densities.render`, which says what is differentiable by the distances.
 
     Raises:
       InputError: no such pair, distances of another number, where there are no tables or too far,
@@ -84,6 +84,8 @@ def solve(
       of splines, and the orbitals, one row a pair.
     """
     names = [(element_of(a).symbol, element_of(b).symbol) for a, b in symbols_of(pairs)]
+    if isinstance(distances, jax.core.Tracer):
+        return _traced(names, distances)
     given = None
     if distances is not None:
         given = checked(names, distances, SHORTEST * GEOMETRY_ANG, "where its tables begin")
@@ -103,13 +105,59 @@ def solve(
         rows = scan.take(two.build(names, found), at)
         neutral = of_free_atoms(names, found)[at]
         forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
+    columns = (forms, amplitudes, sides, -excess, rows.hubbards)
+    return _radial_of(symbols, found), _packed(names, symbols, bohr, columns)
+
+
+def _traced(
+    names: Sequence[tuple[str, str]], distances: Array
+) -> tuple[Float[Array, "elements knots 12"], Orbitals]:
+    """Return `solve` at distances (Å) that are traced, with first derivatives."""
+    if distances.dtype != np.float64:
+        raise InputError(
+            "distances: expected float64 where they are traced, within jax.enable_x64(True), got "
+            f"{distances.dtype}"
+        )
+    if distances.ndim not in (1, 2) or len(distances) != len(names):
+        raise InputError(
+            f"distances: expected one for each of {len(names)} pairs, or a row for each, got an "
+            f"array of shape {distances.shape}"
+        )
+    symbols = sorted({symbol for pair in names for symbol in pair})
+    kinds = sorted({(min(pair), max(pair)) for pair in names})
+    with jax.ensure_compile_time_eval(), jax.debug_nans(False):
+        max_l = published_shells(symbols)
+        found = convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
+        radial = _radial_of(symbols, found)
+    at = np.repeat(np.arange(len(names)), distances.size // len(names))
+    rows = scan.take(two.build(list(names), found), at)
+    neutral = jnp.asarray(of_free_atoms(names, found)[at])
+    kt = jnp.float64(convergence.kt_of(TEMPERATURE))
+    bohr = distances / GEOMETRY_ANG
+    numbers = _of_distance(rows, bohr.ravel(), neutral, found.tables, kt)
+    return radial, _packed(names, symbols, bohr, (*numbers, rows.hubbards))
+
+
+def _packed(
+    names: Sequence[tuple[str, str]],
+    symbols: Sequence[str],
+    bohr: Array | np.ndarray,
+    columns: Sequence[Any],
+) -> Orbitals:
+    """Return `Orbitals` of flat columns after the distances, of as many rows, in float32."""
+    elements = np.array([[symbols.index(symbol) for symbol in pair] for pair in names])
+    at = np.repeat(np.arange(len(names)), bohr.size // len(names))
+    shaped = [
+        jnp.asarray(x, jnp.float32).reshape(*bohr.shape, *x.shape[1:])
+        for x in (bohr.ravel(), *columns)
+    ]
+    return Orbitals(jnp.asarray(elements[at], jnp.int32).reshape(*bohr.shape, 2), *shaped)
+
+
+def _radial_of(symbols: Sequence[str], found: Parametrization) -> Float[Array, "elements knots 12"]:
     atoms = pseudo_atoms(symbols)
     radial = np.stack([splines(atoms[s], found.shells[s].max_l) for s in symbols])
-    elements = np.array([[symbols.index(symbol) for symbol in pair] for pair in names])[at]
-    numbers = (bohr.ravel(), forms, amplitudes, sides, -excess, rows.hubbards)
-    shaped = [jnp.asarray(x, jnp.float32).reshape(*bohr.shape, *x.shape[1:]) for x in numbers]
-    orbitals = Orbitals(jnp.asarray(elements, jnp.int32).reshape(*bohr.shape, 2), *shaped)
-    return jnp.asarray(radial, jnp.float32), orbitals
+    return jnp.asarray(radial, jnp.float32)
 
 
 def are_of(table: PairTable) -> bool:
@@ -231,18 +279,41 @@ def potential_at(
 def _orbitals(
     pair: two.Pairs, distance: Array, excess: Array, neutral: Array, tables: Tables, kt: Array
 ) -> tuple[Array, Array, Array]:
-    problem = two.problem(pair, tables, distance, kt)
-    system, filling = scc.evaluate(problem, excess, two.WEIGHTS)
+    return _of_charges(two.problem(pair, tables, distance, kt), excess, neutral)
+
+
+def _of_charges(problem: scc.Problem, excess: Array, neutral: Array) -> tuple[Array, Array, Array]:
+    """Return `forms_of_levels` of a problem with these charges, with first derivatives by both."""
+    h = scc.hamiltonian(problem, excess)
+    system = spectrum.eigensystem(h, problem.s, 2 * DEGENERATE)
     c = jax.scipy.linalg.block_diag(*system.orbitals)  # [12, level]
     levels = jnp.concatenate(system.levels)
+    given = (two.WEIGHTS, problem.electrons, problem.kt)
+    filling = spectrum.fill(jax.lax.stop_gradient(system.levels), *given)
     held = 2 * jnp.concatenate(filling.occupations)
-    return forms_of_levels(c, levels, held, *frontier(levels, held), neutral)
+    density = jax.scipy.linalg.block_diag(*spectrum.density_matrices(h, problem.s, *given)[0])
+    return forms_of_levels(c, levels, density, *frontier(levels, held), neutral)
+
+
+@jax.jit
+@functools.partial(jax.vmap, in_axes=(0, 0, 0, None, None))
+def _of_distance(
+    pair: two.Pairs, distance: Array, neutral: Array, tables: Tables, kt: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Return forms, amplitudes, sides and charges as functions of the distance; or NaN."""
+    problem = two.problem(pair, tables, distance, kt)
+    charges = scc.find(jax.lax.stop_gradient(problem), jnp.zeros(2), two.WEIGHTS)
+    excess = scc.implicit(problem, charges, two.WEIGHTS)
+    found = (*_of_charges(problem, excess, neutral), -excess)
+    bohr = np.array([SHORTEST, FARTHEST_ANG / GEOMETRY_ANG])
+    good = charges.converged & (distance >= bohr[0]) & (distance <= bohr[1])
+    return jax.tree.map(lambda x: jnp.where(good, x, jnp.nan), found)
 
 
 def forms_of_levels(
     c: Float[Array, "12 levels"],
     levels: Float[Array, " levels"],
-    held: Float[Array, " levels"],
+    density: Float[Array, "12 12"],
     homo: Array,
     lumo: Array,
     neutral: Float[Array, "2 3"],
@@ -252,7 +323,7 @@ def forms_of_levels(
     Args:
       c: orbitals of the twelve levels, which have the blocks of `ORBITALS`.
       levels: hartree; those that are not there above `ABSENT` / 2.
-      held: electrons in one orbital of each.
+      density: density matrix of both spins, of one of ±m.
       homo: hartree.
       lumo: hartree; infinite without one.
       neutral: electrons of each orbital of the neutral atoms, by l.
@@ -263,7 +334,6 @@ def forms_of_levels(
     def matrix(weights: Array) -> Array:
         return (c * weights) @ c.T
 
-    density = matrix(held)
     atoms = jnp.diag(neutral[ATOM, SHELL_L])
     of_l = [density * np.outer(k == SHELL_L, k == SHELL_L) for k in range(3)]
     forms, amplitudes, sides = [density, density - atoms, *of_l], [], []

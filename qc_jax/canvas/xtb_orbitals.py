@@ -115,6 +115,8 @@ def solve(
     if distances is None:
         require()
         return solve_known(pairs, _relaxed(names))
+    if isinstance(distances, jax.core.Tracer):
+        raise InputError(f"distances: expected numbers, not traced: {METHOD} has no derivatives")
     lengths = checked(names, distances, SHORTEST_ANG, "the shortest")
     require()
     return _solved(names, lengths, None)
@@ -255,7 +257,7 @@ def _as_known(
 
 
 def _levels(calculator: "Calculator", result: "Result", where: str) -> tuple[np.ndarray, ...]:
-    """Return orbitals [12, 12], levels [12], electrons [12], HOMO and LUMO of a pair, hartree."""
+    """Return orbitals, levels, density matrix, HOMO and LUMO as `forms_of_levels` has them."""
     coefficients, energies = result.get("orbital-coefficients"), result.get("orbital-energies")
     s = result.get("overlap-matrix")
     half = s @ coefficients
@@ -293,4 +295,4 @@ def _levels(calculator: "Calculator", result: "Result", where: str) -> tuple[np.
     electrons = round(float(occupations.sum()))
     homo, lumo = frontier_levels(levels[at] * HARTREE_EV, electrons)
     frontier = [homo / HARTREE_EV, np.inf if np.isnan(lumo) else lumo / HARTREE_EV]
-    return orbitals, levels, held, *map(np.array, frontier)
+    return orbitals, levels, (orbitals * held) @ orbitals.T, *map(np.array, frontier)

@@ -13,7 +13,7 @@ from qc_jax.dftb.arrays import Array
 
 # Orbitals of an atom: s; p_y, p_z, p_x; d_xy, d_yz, d_z², d_xz, d_x²−y² (m = −l … l).
 ORBITALS = 9
-SHELL = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])  # l of each
+SHELL = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2], np.int32)  # l of each
 
 # Integral (l, l', |m|) from the columns of Slater-Koster files, dd dd dd pd pd pp pp sd sp ss:
 # (l, l', |m|, column). Columns have l ≤ l'; where l > l' the file of the other order says it.

@@ -226,6 +226,32 @@ def _(primals, tangents):
     return system.levels, changes
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def eigensystem(h: Matrices, s: Matrices, same: float) -> Eigensystem:
+    """Return what `diagonalize` does, with first derivatives.
+
+    Levels nearer than `same` (hartree) count as one: of what changes their orbitals that part is
+    left out which turns them among each other, so that sums of c cᵀ over all of them have the right
+    derivative, each alone none that means anything.
+    """
+    return diagonalize(h, s)
+
+
+@eigensystem.defjvp
+def _(same, primals, tangents):
+    system = diagonalize(*primals)
+    shifts, turned = [], []
+    for e, c, a, b in zip(*system, *tangents, strict=True):
+        overlap = c.T @ b @ c
+        moved = c.T @ a @ c - (e[:, None] + e[None, :]) / 2 * overlap
+        apart = e[None, :] - e[:, None]
+        near = jnp.abs(apart) < same
+        mixed = jnp.where(near, 0.0, moved / jnp.where(near, 1.0, apart))
+        shifts.append(jnp.diag(moved))
+        turned.append(c @ (mixed - overlap / 2))
+    return system, Eigensystem(tuple(shifts), tuple(turned))
+
+
 def band_energy(
     system: Eigensystem, filling: Filling, weights: tuple[float, ...]
 ) -> Float[Array, ""]:

@@ -116,6 +116,11 @@ class Architecture(nn.Module):
         return None
 
     @property
+    def known_elements(self) -> frozenset[int] | None:
+        """Return the atomic numbers in its tables; None where it has all up to the last one."""
+        return None
+
+    @property
     def cutoff(self) -> float | None:
         """Return the distance (Å) beyond which atoms do not see each other; None for none."""
         return None
@@ -154,6 +159,29 @@ class Architecture(nn.Module):
           A part of the model's variables; other collections than 'params' stay as they are.
         """
         del structures, labels, scaler
+        return {}
+
+    def calibrate(
+        self,
+        variables: Mapping[str, Any],
+        structures: Batch,
+        labels: Float[np.ndarray, "rows outputs"],
+        scaler: Scaler,
+    ) -> dict[str, Any]:
+        """Return collections that the training rows tell once the weights to start from are there.
+
+        What `start` gives and weights that are taken over are in `variables`.
+
+        Args:
+          variables: before the first epoch.
+          structures: the training rows, in memory.
+          labels: theirs, in natural units; NaN where one is missing.
+          scaler: of the labels.
+
+        Returns:
+          Collections other than 'params', whole; none, {}, of most models.
+        """
+        del variables, structures, labels, scaler
         return {}
 
     def solve(self, structures: Batch, labels: Float[np.ndarray, "rows outputs"]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ def check(model: Architecture, structures: Batch, names: np.ndarray | None = Non
     What it reads must be there and finite, and each atom in its tables. Not for use inside jit.
 
     Args:
-      model: with its `inputs`, and its `max_atomic_number` where it has tables of elements.
+      model: with its `inputs`, and its `max_atomic_number` and `known_elements` where it has tables
+        of elements.
       structures: N of them.
       names: [N], to tell structures by; their row where there are none.
     """
@@ -25,6 +26,11 @@ def check(model: Architecture, structures: Batch, names: np.ndarray | None = Non
     if "atomic_numbers" in inputs and largest is not None:
         above = numbers.max(axis=1, initial=0)
         _require(above <= largest, f"atomic numbers up to {largest}", above, names)
+    known = model.known_elements
+    if "atomic_numbers" in inputs and known is not None:
+        unknown = np.where(np.isin(numbers, [0, *known]), 0, numbers).max(axis=1, initial=0)
+        what = "elements that have valence electrons in the model's tables"
+        _require(unknown == 0, what, unknown, names, "(an atomic number)")
     if "positions" in inputs:
         finite = np.isfinite(jax.device_get(structures.positions)).all(axis=-1)
         count = (~finite & (numbers > 0)).sum(axis=1)

@@ -3,12 +3,15 @@
 import functools
 from typing import NamedTuple
 
+import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from qc_jax.chem import elements
 from qc_jax.chem.units import HARTREE_EV
 from qc_jax.dftb import parameters
+from qc_jax.models._layers import Dense
 
 # GFN2-xTB, up to radon: C. Bannwarth, S. Ehlert, S. Grimme, JCTC 15, 1652, 2019, and as tblite has
 # it. Elements that are in none of the two lists have s, p and d shells.
@@ -66,6 +69,13 @@ def _held(element: parameters.ElementParameters, letter: str) -> float:
 
 
 @functools.cache
+def covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
+    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
+    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
+    return np.array([0.0, *found])
+
+
+@functools.cache
 def properties() -> Float[np.ndarray, "elements properties"]:
     """Return what is known of PTBP's elements by Z: mean 0, deviation 1, and 0 for all others.
 
@@ -91,6 +101,21 @@ def properties() -> Float[np.ndarray, "elements properties"]:
     table = np.zeros((max(found) + 1, values.shape[1]))
     table[list(found)] = np.nan_to_num(values)
     return table
+
+
+class Described(nn.Module):
+    """A network of the elements' properties, bounded: of elements unlike any seen, too."""
+
+    features: int
+    start: nn.initializers.Initializer
+    hidden: int = 64
+
+    @nn.compact
+    def __call__(self, numbers: Int[Array, "*atoms"]) -> Float[Array, "*atoms features"]:
+        """Return features of the elements with these atomic numbers."""
+        known = jnp.asarray(properties(), jnp.float32)[numbers]
+        h = nn.silu(Dense(self.hidden, name="in")(known))
+        return jnp.tanh(nn.Dense(self.features, kernel_init=self.start, name="out")(h))
 
 
 def _gfn2() -> Shells:

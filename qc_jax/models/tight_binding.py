@@ -3,56 +3,56 @@
 As there, quantum mechanics is the last layer; the form of the matrix and the network are our own.
 A network of both elements and their distance gives the matrix elements of a minimal basis of s, p
 and d orbitals. What is predicted is what quantum mechanics makes of the matrix: its eigenvalues,
-filled from below with the pair's valence electrons, give HOMO, LUMO, gap and band energy; its
-eigenvectors give charges.
+filled from below with the valence electrons, give HOMO, LUMO, gap and band energy; its eigenvectors
+give charges. The matrix of a molecule is made of those of its pairs (`_molecular_blocks`).
 """
 
-import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from qc_jax.chem import elements
-from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE, HARTREE_EV
-from qc_jax.data import labels as formulas
+from qc_jax.chem.units import BOHR_ANG, EBOHR_DEBYE
 from qc_jax.data.batch import Batch
-from qc_jax.data.scaling import Scaler, additive_constants
-from qc_jax.models import _radial, _shells
+from qc_jax.data.scaling import Scaler, additive_constants, element_counts
+from qc_jax.errors import InputError
+from qc_jax.models import _molecular_blocks, _pair_blocks, _radial, _shells
 from qc_jax.models._base import Architecture, field
-from qc_jax.models._eigen import eigh
 from qc_jax.models._layers import Dense
+from qc_jax.models._molecular_blocks import LEAST_ANG
 from qc_jax.models._pair import pair
+from qc_jax.models._pair_blocks import ENTRIES
+from qc_jax.ops import safe_norm, safe_sqrt
 
-_ABSENT_EV = 60.0  # the level of an orbital that an element has not: never filled
-_LEAST_ANG = 0.1  # atoms that are closer are taken to be so far apart
 # In units of which weights say how far an element's levels are from the basis's: the weights' decay
 # draws them to those, not to zero.
 _SPREAD_EV = 3.0
-_LEAST_GAP_EV = 1e-2  # that softness and electrophilicity are computed of
-_COULOMB_EV_ANG = HARTREE_EV * BOHR_ANG
 _DEBYE = EBOHR_DEBYE / BOHR_ANG  # of a charge of 1 e, 1 Å away
 _LARGEST_STRETCH = 0.7  # of the logarithm of the distance over the sum of the covalent radii
-_LARGEST_SCREEN = 6.0  # of the logarithm of the repulsion's correction
 _LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
+_ENERGIES = ("total_energy_ev", "mermin_free_energy_ev")
+_CALIBRATED = 256  # molecules that constants of elements are fitted on
 # Targets that those are read off, too, which are not computed.
 _READ = ("e_homo_ev", "e_lumo_ev", "band_energy_ev", "total_energy_ev", "dipole_mag_d", "q_absmean")
 _EMBEDDING_START = 0.15  # standard deviation
+_Table = Callable[[jax.Array], jax.Array]  # a layer: atomic numbers → features
 
 
 class Model(Architecture):
-    """Reads two elements and their distance, or the elements alone and finds the distance.
+    """Reads elements and distances of two atoms or more, or two elements and finds the distance.
 
-    Orbitals of axial symmetry σ, π and δ do not mix: the matrix falls into blocks of 6, 4 and 2
-    orbitals, of which the last two count twice. Both atoms' p and d orbitals are oriented from
-    their own atom to the other one, so that the exchange of the atoms exchanges rows and columns.
-    Targets that it does not know by name are read off the network's last layer and some of the
-    others.
+    Orbitals of axial symmetry σ, π and δ do not mix: the matrix of two atoms falls into blocks of
+    6, 4 and 2 orbitals, of which the last two count twice. Both atoms' p and d orbitals are
+    oriented from their own atom to the other one, so that the exchange of the atoms exchanges rows
+    and columns. In a molecule each pair has these blocks, in one matrix, and energies, charges and
+    moments are sums over the pairs: two atoms in a batch of larger structures are what they are
+    alone. Targets that it does not know by name are read off the network's last layer and some of
+    the others.
     """
 
     outputs: int = 1
@@ -60,7 +60,8 @@ class Model(Architecture):
     layers: int = 2
     embedding: int = 48
     gaussians: int = field(16, at_least=2)
-    cutoff: float = field(6.0, above=0)  # Å, where the last Gaussian stands; atoms see beyond
+    # Å, where the last Gaussian stands, and where atoms of molecules lose sight of each other.
+    cutoff: float = field(6.0, above=0)
     # Whose shells and valence electrons the elements have.
     basis: Literal["gfn2_xtb", "ptbp"] = "ptbp"
     # Elements by what is known of their free atoms instead of by weights of their own: also of
@@ -80,6 +81,11 @@ class Model(Architecture):
     def max_atomic_number(self) -> int:
         """The last element of the basis."""
         return len(_shells.of(self.basis).electrons) - 1
+
+    @property
+    def known_elements(self) -> frozenset[int]:
+        """The elements that have valence electrons in the basis."""
+        return frozenset(np.flatnonzero(_shells.of(self.basis).electrons).tolist())
 
     def check_data(self, provenance: Mapping[str, Any]) -> None:
         """Warn where it is known that the data's atoms have the other basis."""
@@ -101,11 +107,35 @@ class Model(Architecture):
     ) -> dict[str, Any]:
         """Return the labels' scale, and one constant of the total energy an element."""
         found: dict[str, Any] = {"scaling": {"low": scaler.low, "high": scaler.high}}
-        energies = [n for n in ("total_energy_ev", "mermin_free_energy_ev") if n in self.targets]
+        energies = [n for n in _ENERGIES if n in self.targets]
         if energies:
             each = self._atomic_energies(structures, labels, energies[0])
             found["constants"] = {"atomic_energy": each.astype(np.float32)}
         return found
+
+    def calibrate(
+        self,
+        variables: Mapping[str, Any],
+        structures: Batch,
+        labels: Float[np.ndarray, "rows outputs"],
+        scaler: Scaler,
+    ) -> dict[str, Any]:
+        """Return constants of the elements of molecules with which energies are right on average.
+
+        Pairs have them from `start`. What a network of pairs adds to them differs in molecules.
+        """
+        energies = [n for n in _ENERGIES if n in self.targets]
+        if not energies or structures.atomic_numbers.shape[1] == 2:
+            return {}
+        column = self.targets.index(energies[0])
+        rows = np.flatnonzero(np.isfinite(labels[:, column]))[:_CALIBRATED]
+        some = jax.tree.map(lambda leaf: leaf[rows], structures)
+        found = jax.jit(self.apply)(variables, some)
+        error = labels[rows, column] - np.asarray(scaler.unscale(found))[:, column]
+        counts = element_counts(np.asarray(some.atomic_numbers))[:, : self.max_atomic_number + 1]
+        each, *_ = np.linalg.lstsq(counts, error, rcond=None)
+        before = variables["constants"]["atomic_energy"]
+        return {"constants": {"atomic_energy": before + each.astype(np.float32)}}
 
     def _atomic_energies(
         self, structures: Batch, labels: Float[np.ndarray, "rows outputs"], name: str
@@ -121,35 +151,26 @@ class Model(Architecture):
 
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> jax.Array:
-        """A Batch of B pairs → [B, outputs]."""
-        numbers, distance = pair(batch)
-        if not self.reads_positions:
-            radii = jnp.asarray(_covalent_radii(self.max_atomic_number), jnp.float32)
-            distance = radii[numbers].sum(axis=1, keepdims=True)
-        distance = jnp.maximum(distance, _LEAST_ANG)
-        start = nn.initializers.normal(_EMBEDDING_START)
-        e = self._of_elements(numbers, self.embedding, "elements", start)
-        reach = _radial.gaussians(distance[:, 0], self.gaussians, self.cutoff)
-        reach = jnp.concatenate([reach, distance / 3, 1 / distance], axis=-1)
-        reach = jnp.broadcast_to(reach[:, None], (*numbers.shape, reach.shape[-1]))
-        h = jnp.concatenate(
-            [e, e[:, ::-1], reach], axis=-1
-        )  # [B, 2, ·], of each atom and the other
-        h = nn.silu(Dense(self.hidden, name="in")(h))
-        for layer in range(self.layers - 1):
-            h = h + nn.silu(Dense(self.hidden, name=f"layer_{layer}")(h))
+        """A Batch of B pairs or molecules → [B, outputs].
 
-        length = distance[:, 0]
-        if not self.reads_positions:
-            start = nn.initializers.zeros
-            longer = Dense(1, kernel_init=start, name="length")(h).sum(axis=(1, 2))
-            length *= jnp.exp(_LARGEST_STRETCH * jnp.tanh(longer))
-        known = self._known(numbers, length, h, batch)
+        Raises:
+          InputError: the structures have cells or too many atoms, or are no pairs and it reads no
+            positions.
+        """
+        if batch.shifts is not None:
+            raise InputError(
+                "tight_binding reads pairs and molecules: expected structures without a cell, in "
+                "which levels are bands"
+            )
+        if batch.atomic_numbers.shape[1] == 2:
+            known, features = self._of_pairs(batch)
+        else:
+            known, features = self._of_molecules(batch)
         names = self.targets or ("",) * self.outputs
         count = sum(name not in known for name in names)
         if count:
             read = jnp.stack([known[name] for name in _READ], axis=-1) / 10
-            read = jnp.concatenate([h.sum(axis=1), read], axis=-1)
+            read = jnp.concatenate([features, read], axis=-1)
             others = iter(Dense(count, name="out")(read).T)
         low = self.variable("scaling", "low", lambda: -jnp.ones(self.outputs)).value
         high = self.variable("scaling", "high", lambda: jnp.ones(self.outputs)).value
@@ -163,14 +184,61 @@ class Model(Architecture):
                 columns.append(next(others))
         return jnp.stack(columns, axis=-1)
 
-    def _of_elements(
-        self, numbers: jax.Array, features: int, name: str, start: nn.initializers.Initializer
-    ) -> Float[Array, "batch 2 features"]:
-        """What the network holds of each element, or makes of what is known of it."""
+    def _of_pairs(
+        self, batch: Batch
+    ) -> tuple[dict[str, Float[Array, " batch"]], Float[Array, "batch hidden"]]:
+        """The targets that are computed of B pairs, and what others are read off."""
+        numbers, distance = pair(batch)
+        if not self.reads_positions:
+            radii = jnp.asarray(_shells.covalent_radii(self.max_atomic_number), jnp.float32)
+            distance = radii[numbers].sum(axis=1, keepdims=True)
+        distance = jnp.maximum(distance, LEAST_ANG)
+        e, length = self._elements()(numbers), distance[:, 0]
+        h = self._network()(self._inputs(e, e[:, ::-1], distance))  # [B, 2, ·]
+        if not self.reads_positions:
+            start = nn.initializers.zeros
+            longer = Dense(1, kernel_init=start, name="length")(h).sum(axis=(1, 2))
+            length *= jnp.exp(_LARGEST_STRETCH * jnp.tanh(longer))
+        return self._known(numbers, length, h, batch), h.sum(axis=1)
+
+    def _elements(self) -> _Table:
+        """Return the layer of the elements' embeddings."""
+        start = nn.initializers.normal(_EMBEDDING_START)
+        return self._table(self.embedding, "elements", start)
+
+    def _inputs(
+        self,
+        one: Float[Array, "*pairs features"],
+        other: Float[Array, "*pairs features"],
+        distance: Float[Array, "*pairs"],
+    ) -> Float[Array, "*pairs inputs"]:
+        """Return what the network reads of an atom beside another one, at a distance in Å."""
+        reach = _radial.gaussians(distance, self.gaussians, self.cutoff)
+        distance = distance[..., None]
+        reach = jnp.concatenate([reach, distance / 3, 1 / distance], axis=-1)
+        shape = jnp.broadcast_shapes(one.shape[:-1], other.shape[:-1])
+        parts = [jnp.broadcast_to(each, (*shape, each.shape[-1])) for each in (one, other, reach)]
+        return jnp.concatenate(parts, axis=-1)
+
+    def _network(self) -> Callable[[jax.Array], jax.Array]:
+        """Return the network: of an atom, the other one and their distance → its last layer."""
+        first = Dense(self.hidden, name="in")
+        rest = [Dense(self.hidden, name=f"layer_{layer}") for layer in range(self.layers - 1)]
+
+        def of(inputs: jax.Array) -> jax.Array:
+            h = nn.silu(first(inputs))
+            for layer in rest:
+                h = h + nn.silu(layer(h))
+            return h
+
+        return of
+
+    def _table(self, features: int, name: str, start: nn.initializers.Initializer) -> _Table:
+        """Return the layer of what it holds of each element, or makes of what is known of it."""
         if not self.described:
-            embed = nn.Embed(self.max_atomic_number + 1, features, embedding_init=start, name=name)
-            return embed(numbers)
-        return _Described(features, start, name=name)(numbers)
+            rows = self.max_atomic_number + 1
+            return nn.Embed(rows, features, embedding_init=start, name=name)
+        return _shells.Described(features, start, name=name)
 
     def _known(
         self, numbers: jax.Array, distance: jax.Array, h: jax.Array, batch: Batch
@@ -199,26 +267,21 @@ class Model(Architecture):
         # Of the first atom, whose partner has the opposite; the moment points to the second.
         dipole = -_DEBYE * charge * distance + _odd(moment)
 
-        atoms = self._of_elements(numbers, 3, "atoms", nn.initializers.zeros)  # [B, 2, 3]
-        # The repulsion of GFN2-xTB, of effective charges and steepnesses, times a correction.
+        atoms = self._table(3, "atoms", nn.initializers.zeros)(numbers)  # [B, 2, 3]
         cores = 2 * jnp.exp(atoms[..., 0])
-        steepness = jnp.exp(atoms[..., 1].sum(axis=1) / 2) * (distance / BOHR_ANG) ** 1.5
-        repulsion = cores.prod(axis=1) * _COULOMB_EV_ANG / distance
-        # Bounded: one step that overshoots would make it infinite, and end the training.
-        screen = _LARGEST_SCREEN * jnp.tanh(screen.sum(axis=1) / _LARGEST_SCREEN)
-        repulsion = repulsion * jnp.exp(screen - steepness)
+        repulsion = _pair_blocks.repulsion(
+            cores.prod(axis=1), atoms[..., 1].sum(axis=1), screen.sum(axis=1), distance
+        )
 
         constants = self.variable("constants", "atomic_energy", jnp.zeros, rows).value
         total = (constants[numbers] + atoms[..., 2] + energy).sum(axis=1)
         total += self.param("band_share", nn.initializers.zeros, ()) * band
-        gap = jnp.maximum(lumo - homo, 0)
         along = distance
         if self.reads_positions:
             along = batch.positions[:, 1, 2] - batch.positions[:, 0, 2]
         size = jnp.abs(charge)
         return {
-            **formulas.of_levels(homo, lumo, gap, jnp.maximum(gap, _LEAST_GAP_EV)),
-            "fermi_level_ev": (homo + lumo) / 2,
+            **_pair_blocks.of_levels(homo, lumo),
             "band_energy_ev": band,
             "repulsive_energy_ev": repulsion,
             "total_energy_ev": total,
@@ -231,10 +294,94 @@ class Model(Architecture):
             "q_std": size,
         }
 
+    def _of_molecules(
+        self, batch: Batch
+    ) -> tuple[dict[str, Float[Array, " batch"]], Float[Array, "batch hidden"]]:
+        """As `_of_pairs`, of B structures of any number of atoms; sums are over pairs' weights."""
+        if not self.reads_positions:
+            raise InputError(
+                "tight_binding with reads_positions=False makes pairs of two elements: expected 2 "
+                f"atoms a structure, got {batch.atomic_numbers.shape[1]}"
+            )
+        numbers, there = batch.atomic_numbers, batch.atom_mask
+        seen = _molecular_blocks.geometry(batch, self.cutoff)
+        elements, network = self._elements(), self._network()
+        matrix = Dense(ENTRIES, name="matrix")
+        e = elements(numbers)
+        h = network(self._inputs(e[:, :, None], e[:, None], seen.distance))  # [B, A, A, ·]
+        # Levels of pairs leave open which sign the hoppings of a symmetry have: in the network's
+        # they are those that carbon's pair is bound with.
+        carbon = elements(np.array([6]))
+        length = jnp.full(1, 2 * _shells.covalent_radii(6)[6], h.dtype)
+        parts = _pair_blocks.by_symmetry(matrix(network(self._inputs(carbon, carbon, length))))
+        signs = [jnp.where(between[0, 0, 0] > 0, -1, 1) for _, between in parts]
+        own, between = zip(*_pair_blocks.by_symmetry(matrix(h)), strict=True)
+
+        basis, rows = _shells.of(self.basis), self.max_atomic_number + 1
+        present = jnp.asarray(basis.present)[numbers] & there[..., None]
+        found = _molecular_blocks.matrices(
+            seen,
+            [(each + each.swapaxes(-1, -2)) / 2 for each in own],
+            [
+                sign * (each + each.swapaxes(1, 2).swapaxes(-1, -2))
+                for sign, each in zip(signs, between, strict=True)
+            ],
+            self._onsite(numbers, basis),
+            present,
+        )
+        electrons = jnp.asarray(basis.electrons)[numbers]
+        solved = _molecular_blocks.solve(found, present, electrons)
+
+        heads = jnp.moveaxis(Dense(5, name="heads")(h), -1, 0)
+        charge, screen, energy, entropy, moment = heads  # [B, A, A] each
+        share = self.param("charge_share", nn.initializers.constant(0.5), ())
+        charge = jnp.sum(seen.weight * (charge - charge.swapaxes(1, 2)), axis=2)  # [B, A]
+        charge += share * (electrons - solved.held)
+        dipole = _DEBYE * jnp.sum(charge[..., None] * seen.positions, axis=1)
+        dipole += jnp.sum((seen.weight * moment)[..., None] * seen.direction, axis=(1, 2))
+
+        atoms = self._table(3, "atoms", nn.initializers.zeros)(numbers)  # [B, A, 3]
+        cores = 2 * jnp.exp(atoms[..., 0])
+        repulsion = _pair_blocks.repulsion(
+            cores[:, :, None] * cores[:, None],
+            atoms[:, :, None, 1] + atoms[:, None, :, 1],
+            screen + screen.swapaxes(1, 2),
+            seen.distance,
+        )
+        constants = self.variable("constants", "atomic_energy", jnp.zeros, rows).value
+        total = jnp.sum(jnp.where(there, constants[numbers] + atoms[..., 2], 0), axis=1)
+        total += jnp.sum(seen.weight * energy, axis=(1, 2))
+        total += self.param("band_share", nn.initializers.zeros, ()) * solved.band
+        entropy = nn.softplus(entropy + entropy.swapaxes(1, 2) - 2) / 10
+
+        def mean(values: jax.Array) -> jax.Array:
+            return batch.pool(values[..., None], "mean")[:, 0]
+
+        return {
+            **_pair_blocks.of_levels(solved.homo, solved.lumo),
+            "band_energy_ev": solved.band,
+            "repulsive_energy_ev": jnp.sum(seen.weight * repulsion, axis=(1, 2)) / 2,
+            "total_energy_ev": total,
+            "mermin_free_energy_ev": total - jnp.sum(seen.weight * entropy, axis=(1, 2)) / 2,
+            "dipole_mag_d": safe_norm(dipole),
+            "dipole_z_d": dipole[:, 2],
+            "distance_ang": seen.shortest,
+            "q_maxabs": jnp.max(jnp.abs(charge), axis=1),
+            "q_absmean": mean(jnp.abs(charge)),
+            "q_std": safe_sqrt(mean(charge**2) - mean(charge) ** 2),
+        }, jnp.sum(seen.weight[..., None] * h, axis=(1, 2))
+
+    def _onsite(
+        self, numbers: Int[Array, "batch atoms"], basis: _shells.Shells
+    ) -> Float[Array, "batch atoms 3"]:
+        """Levels of the free atoms' shells in eV."""
+        free = self._table(3, "shells", nn.initializers.normal(0.3))(numbers)
+        return jnp.asarray(basis.levels, jnp.float32)[numbers] + _SPREAD_EV * free
+
     def _levels(
         self, numbers: jax.Array, h: jax.Array, basis: _shells.Shells
     ) -> tuple[Float[Array, "orbitals batch"], Float[Array, "orbitals batch"]]:
-        """Levels in eV, ascending, and which part of each is the first atom's.
+        """Levels of pairs in eV, ascending, and which part of each is the first atom's.
 
         Args:
           numbers: [B, 2].
@@ -242,53 +389,8 @@ class Model(Architecture):
           basis: of the elements.
         """
         present = jnp.asarray(basis.present)[numbers]  # [B, 2, 3]
-        free = self._of_elements(numbers, 3, "shells", nn.initializers.normal(0.3))
-        levels = jnp.asarray(basis.levels, jnp.float32)[numbers]  # [B, 2, 3]
-        onsite = levels + _SPREAD_EV * free
-        entries = Dense(2 * (9 + 4 + 1), name="matrix")(h)
-        found, first = [], []
-        for m, part in enumerate(jnp.split(entries, (18, 26), axis=-1)):  # σ, π, δ
-            n = 3 - m  # shells of l ≥ m, an orbital each
-            there, diagonal = present[..., m:], onsite[..., m:]
-            own, between = jnp.moveaxis(part.reshape(*part.shape[:2], 2, n, n), 2, 0)
-            both = there[..., :, None] & there[..., None, :]
-            own = jnp.where(both, (own + own.swapaxes(-1, -2)) / 2, 0)
-            own += jnp.eye(n) * jnp.where(there, diagonal, _ABSENT_EV)[..., None]
-            between = between[:, 0] + between[:, 1].swapaxes(-1, -2)  # [B, n, n]
-            between = jnp.where(there[:, 0, :, None] & there[:, 1, None, :], between, 0)
-            matrix = jnp.block(
-                [[own[:, 0], between], [between.swapaxes(-1, -2), own[:, 1]]]
-            )  # [B, 2n, 2n]
-            matrix = matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32))
-            values, vectors = eigh(jnp.moveaxis(matrix, 0, -1))
-            times = 1 if m == 0 else 2
-            found += [values] * times
-            first += [jnp.sum(vectors[:n] ** 2, axis=0)] * times
-        levels, part = jnp.concatenate(found), jnp.concatenate(first)
-        order = jnp.argsort(levels, axis=0)
-        levels, part = (jnp.take_along_axis(each, order, axis=0) for each in (levels, part))
-        return levels, part
-
-
-@functools.cache
-def _covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
-    """Return the covalent radii (Å) of the elements up to `last` by Z; 0 at 0."""
-    found = [elements.element(z).covalent_radius_ang for z in range(1, last + 1)]
-    return np.array([0.0, *found])
-
-
-class _Described(nn.Module):
-    """A network of the elements' properties, bounded: of elements unlike any seen, too."""
-
-    features: int
-    start: nn.initializers.Initializer
-    hidden: int = 64
-
-    @nn.compact
-    def __call__(self, numbers: jax.Array) -> jax.Array:
-        known = jnp.asarray(_shells.properties(), jnp.float32)[numbers]
-        h = nn.silu(Dense(self.hidden, name="in")(known))
-        return jnp.tanh(nn.Dense(self.features, kernel_init=self.start, name="out")(h))
+        onsite = self._onsite(numbers, basis)
+        return _pair_blocks.levels(Dense(ENTRIES, name="matrix")(h), onsite, present)
 
 
 def _odd(values: Float[Array, "batch 2"]) -> Float[Array, " batch"]:

@@ -1,8 +1,8 @@
 """Weights that a training starts from, where a configuration names some.
 
 `image_weights`, a field of multimodal's card, names an .npz or a file of PyTorch with the weights
-of torchvision's resnet18. `transfer`, of the cards of `configs/finetune`, names the work directory
-of another training: see `qc_jax.train.transfer`.
+of torchvision's resnet18. `transfer`, of the cards of `configs/finetune`, names another training,
+as `runs.loading.load` does: see `qc_jax.train.transfer`.
 """
 
 import functools
@@ -19,7 +19,6 @@ from qc_jax.errors import InputError
 from qc_jax.models import multimodal
 from qc_jax.runs import building, torch_checkpoint
 from qc_jax.runs.loading import load
-from qc_jax.runs.workdir import Workdir
 from qc_jax.train import transfer
 from qc_jax.train.state import State
 
@@ -42,7 +41,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(config)
     if not config["model"]["name"]:
         default = {"name": _FIRST_MODEL, **models.defaults(_FIRST_MODEL)}
-        found["model"] = default if scratch else Workdir(source).config()["model"]
+        found["model"] = default if scratch else load(source).config.to_dict()["model"]
     if not scratch:
         found["transfer"] = {**config["transfer"], "weights_sha256": _pretrained(source)[2]}
     if not config["lr"]:
@@ -109,11 +108,9 @@ def _of_training(run: building.Run) -> building.Run:
 @functools.lru_cache(maxsize=4)  # the trainings of a sweep share them
 def _pretrained(path: str) -> tuple[State, tuple[str, ...], str]:
     """The state that a work directory ends with, its targets, and the weights' SHA-256."""
-    workdir = Workdir(path)
-    workdir.config()
-    if workdir.result() is None:
-        raise InputError(f"--from={path}: expected a training that has ended, it has no result")
     trained = load(path)
+    if not trained.result:
+        raise InputError(f"--from={path}: expected a training that has ended, it has no result")
     state = jax.device_get(trained.state)
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(state.best_variables):

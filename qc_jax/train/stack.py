@@ -172,8 +172,8 @@ class Stack:
             if self.model.closed_form:
                 raise InputError("a model that is solved at once starts from no weights")
             each = [
-                functools.reduce(start_from, parts, state)
-                for parts, state in zip(self._initial, each, strict=True)
+                _calibrated(training, functools.reduce(start_from, parts, state))
+                for training, parts, state in zip(self.trainings, self._initial, each, strict=True)
             ]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
@@ -244,10 +244,26 @@ def _spread(task: Task, places: np.ndarray, count: int) -> jax.Array:
 
 def _known_start(training: Training) -> Mapping[str, Any] | None:
     """Return what the model makes of the training rows before it starts."""
-    model, task, dataset = training.model, training.task, training.task.dataset
+    model = training.model
     if type(model).start is Architecture.start:
         return None
+    rows = _training_rows(training)
+    return model.start(rows.structures, np.asarray(rows.labels), training.task.scaler)
+
+
+def _calibrated(training: Training, state: State) -> State:
+    """Return the state with what the training rows tell beside its weights."""
+    if type(training.model).calibrate is Architecture.calibrate:
+        return state
+    rows, scaler = _training_rows(training), training.task.scaler
+    labels = np.asarray(rows.labels)
+    found = training.model.calibrate(state.variables, rows.structures, labels, scaler)
+    statistics = {**state.statistics, **found}
+    return state.replace(statistics=statistics, best_statistics=statistics)
+
+
+def _training_rows(training: Training) -> Dataset:
+    dataset = training.task.dataset
     if not isinstance(dataset, Dataset):
         raise InputError("this model starts from its training rows: expected them in memory")
-    rows = dataset.take(task.split.train)
-    return model.start(rows.structures, np.asarray(rows.labels), task.scaler)
+    return dataset.take(training.task.split.train)

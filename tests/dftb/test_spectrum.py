@@ -69,3 +69,18 @@ def test_divided_differences():
     assert found[2, 3] == pytest.approx((f[2] - f[3]) / -0.02)
     assert found[0, 1] == pytest.approx(-f[0] * (1 - f[0]) / 0.01)
     assert np.isfinite(found).all() and (found <= 0).all()
+
+
+def test_derivatives_of_orbitals_of_a_degenerate_level():
+    """Of single levels their orbitals', of equal ones that of the sum of c cᵀ over both."""
+    (h, s), (dh, ds) = matrices(), changes()
+
+    def sums(x):
+        levels, c = (part[0] for part in spectrum.eigensystem((h + x * dh,), (s + x * ds,), 1e-6))
+        single = [c[:, k] * jnp.sign(c[0, k]) for k in (0, 3)]
+        return jnp.sum(c[:, 1:3] @ c[:, 1:3].T), *single, levels[0], levels[1] + levels[2]
+
+    _, slopes = jax.jvp(sums, (0.0,), (1.0,))
+    step = 1e-3
+    for slope, high, low in zip(slopes, sums(step), sums(-step), strict=True):
+        np.testing.assert_allclose(slope, (high - low) / (2 * step), rtol=1e-4, atol=1e-9)

@@ -59,35 +59,38 @@ def _cell(rng: np.random.Generator, atoms: int) -> ase.Atoms:
 
 
 @functools.cache
-def crowd() -> Batch:
-    """Six random molecules of two to eight atoms, and two periodic cells."""
+def crowd(cells: bool = True) -> Batch:
+    """Six random molecules of two to eight atoms, and two periodic cells or two more molecules."""
     rng = np.random.default_rng(7)
     molecules = [_random(rng, atoms) for atoms in (2, 3, 4, 5, 6, 8)]
-    return pack([*molecules, _cell(rng, 2), _cell(rng, 2)])
+    if cells:
+        return pack([*molecules, _cell(rng, 2), _cell(rng, 2)])
+    return pack([*molecules, _random(rng, 3), _random(rng, 7)]).replace(shifts=None)
 
 
 @functools.cache
-def large() -> Batch:
+def large(cells: bool = True) -> Batch:
     """The first seven of `crowd`, and a molecule of 29 atoms, in a batch of that size."""
     big = pack([_random(np.random.default_rng(8), 29)], atoms=29, slots=28)
 
     def widen(name: str) -> jax.Array:
         fill = getattr(big, name)
-        few = getattr(crowd(), name)[:7]
+        few = getattr(crowd(cells), name)[:7]
         if name == "neighbors":
-            few = jnp.where(crowd().neighbor_mask[:7], few, 29)
+            few = jnp.where(crowd(cells).neighbor_mask[:7], few, 29)
         widths = [(0, w - h) for w, h in zip(fill.shape[1:], few.shape[1:], strict=True)]
         value = 29 if name == "neighbors" else 0
         return jnp.concatenate([jnp.pad(few, [(0, 0), *widths], constant_values=value), fill])
 
-    return Batch(*map(widen, ("atomic_numbers", "positions", "neighbors", "shifts")))
+    names = ("atomic_numbers", "positions", "neighbors", "shifts")
+    return Batch(*map(widen, names if cells else names[:3]))
 
 
-def awkward(cutoff: float) -> Batch:
+def awkward(cutoff: float, cells: bool = True) -> Batch:
     """Coincident atoms, atoms on lines, at the cutoff, beyond it, alone, equal and symmetric."""
     line = np.outer(np.arange(4), [0, 0, 1.1])
     square = np.array([[1, 1, 0], [1, -1, 0], [-1, 1, 0], [-1, -1, 0]])
-    return pack(
+    packed = pack(
         [
             ase.Atoms("COHH", [[0, 0, 0], [0, 0, 0], [0, 1, 0], [1, 0, 0.5]]),
             ase.Atoms("C2H2", line),
@@ -96,9 +99,10 @@ def awkward(cutoff: float) -> Batch:
             ase.Atoms("C", [[0, 0, 0]]),
             ase.Atoms("C4", square),
             ase.Atoms("CO", [[1, 1, 1], [1, 1, 1]]),
-            ase.Atoms("C", [[0, 0, 0]], cell=2.5 * np.eye(3), pbc=True),
+            ase.Atoms("C", [[0, 0, 0]], cell=2.5 * np.eye(3) if cells else None, pbc=cells),
         ]
     )
+    return packed if cells else packed.replace(shifts=None)
 
 
 def littered(batch: Batch) -> Batch:
@@ -106,6 +110,8 @@ def littered(batch: Batch) -> Batch:
     rng = np.random.default_rng(0)
     atoms, slots = batch.atom_mask[..., None], batch.neighbor_mask[..., None]
     rubbish = jnp.asarray(30 * rng.normal(size=batch.positions.shape), jnp.float32)
+    if batch.shifts is None:
+        return batch.replace(positions=jnp.where(atoms, batch.positions, rubbish))
     far = jnp.asarray(30 * rng.normal(size=batch.shifts.shape), jnp.float32)
     return batch.replace(
         positions=jnp.where(atoms, batch.positions, rubbish),

@@ -16,6 +16,7 @@ class Reader:
     def __init__(self, *inputs, max_atomic_number=86):
         self.inputs = inputs
         self.max_atomic_number = max_atomic_number
+        self.known_elements = None
 
 
 def changed(array, where, value):

@@ -51,7 +51,8 @@ class Case:
 def _case(name: str, table: PairTable) -> Case:
     row = TABLE[name]
     model = models.create(row.model, **row.small, outputs=OUTPUTS)
-    batch = structures.crowd() if row.molecules else structures.pairs(table, slice(0, 24, 3))
+    pairs = None if row.molecules else structures.pairs(table, slice(0, 24, 3))
+    batch = structures.crowd(row.cells) if pairs is None else pairs
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), models.sample()))
     rng = np.random.default_rng(1)
 
@@ -188,13 +189,13 @@ def test_padding_is_inert(case):
     testing.assert_close(forces_, forces, rtol=1e-4)
     jax.tree.map(lambda one, other: testing.assert_close(one, other, 1e-4), weights_, weights)
     assert not forces_[~case.batch.atom_mask].any()
-    wide = case.forward(case.variables, structures.large())
+    wide = case.forward(case.variables, structures.large(case.row.cells))
     testing.assert_close(wide[:7], expected[:7])
     assert np.isfinite(wide).all()
 
 
 def test_an_image_is_as_good_as_the_atom(case):
-    if not (case.row.molecules and case.row.images):
+    if not (case.row.molecules and case.row.images and case.row.cells):
         pytest.skip("no images")
     expected, _ = case.both(case.variables, case.batch)
     got, _ = case.both(case.variables, structures.wrapped(case.batch))
@@ -205,7 +206,7 @@ def test_awkward_structures_have_finite_gradients(case):
     """Coincident atoms, atoms on a line, at the cutoff, alone; a canvas without charges."""
     cutoff = case.model.cutoff or 5.0
     if case.row.molecules:
-        batch = structures.awkward(cutoff)
+        batch = structures.awkward(cutoff, case.row.cells)
     else:
         positions = case.batch.positions.at[0, 1].set(case.batch.positions[0, 0])
         positions = positions.at[1, 1].set(positions[1, 0] + jnp.array([0, 0, cutoff]))

@@ -13,7 +13,7 @@ from qc_jax.chem.elements import element
 from qc_jax.data import labels
 from qc_jax.data.table import open_table
 from qc_jax.data.targets import TARGETS
-from qc_jax.models import _shells, tight_binding
+from qc_jax.models import _pair_blocks, _shells, tight_binding
 from qc_jax.train.config import TrainConfig
 
 NAMES = tuple(TARGETS)
@@ -46,7 +46,7 @@ def test_what_follows_from_others_follows_as_in_the_data(made):
     expected = labels.derive(
         got["e_homo_ev"], got["e_lumo_ev"], np.asarray(batch.positions), charge, dipole
     )
-    wide = got["e_g_ev"] > 2 * tight_binding._LEAST_GAP_EV
+    wide = got["e_g_ev"] > 2 * _pair_blocks.LEAST_GAP_EV
     assert wide.any() and (got["e_g_ev"] == 0).any()
     for name, column in expected.items():
         rows = wide if TARGETS[name].log_scale else slice(None)
@@ -76,7 +76,7 @@ def test_levels_are_filled_as_in_the_data(made):
     for row, numbers in enumerate(np.asarray(batch.atomic_numbers)):
         levels, electrons = every[:, row], int(basis.electrons[numbers].sum())
         held = sum(2 * n + 1 for z in numbers for n in np.flatnonzero(basis.present[z]))
-        assert (levels < tight_binding._ABSENT_EV - 1e-3).sum() == held
+        assert (levels < _pair_blocks.ABSENT_EV - 1e-3).sum() == held
         homo, lumo = labels.frontier_levels(levels, electrons)
         assert got["e_homo_ev"][row] == pytest.approx(homo, abs=1e-4)
         assert got["e_lumo_ev"][row] == pytest.approx(lumo, abs=2e-3)

@@ -13,7 +13,8 @@ class Row:
     Attributes:
       model: what `qc_jax.models.create` calls it.
       small: hyper-parameters of a small size, since compilation is what tests cost.
-      molecules: it runs on molecules and periodic cells, not only on pairs.
+      molecules: it runs on molecules, not only on pairs.
+      cells: where `molecules`: it runs on periodic cells, too.
       images: where `molecules`: an atom's periodic image is as good as the atom.
       swap_invariant: the order of the atoms changes nothing; the canvas, if any, stays as it is.
       twice_differentiable: where it reads positions: forces, and their derivatives, are right.
@@ -28,6 +29,7 @@ class Row:
     model: str
     small: dict[str, Any]
     molecules: bool = True
+    cells: bool = True
     images: bool = True
     swap_invariant: bool = True
     twice_differentiable: bool = True
