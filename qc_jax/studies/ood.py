@@ -34,8 +34,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         shared = found.shared(asked.study)
         made += (of_training := found.rows(asked.study))
         lines = found.workdir.history(found.result["epochs"])
-        last = found.config["keep"] == "last"
-        line = lines[-1 if last else found.result["best_epoch"] - 1]
+        line = lines[found.result["best_epoch"] - 1]
         for target, inside in line["validation_mae"].items():
             own = shared | results.of_target(found.result, target)
             tested = next(row["value"] for row in of_training if row["metric"] == "mae")
