@@ -22,7 +22,8 @@ shares the trainings out on two devices.
     python -m experiments.speed --what=stream [--models=schnet] [--molecules=130000] [--rows=10000]
 
 writes random molecules of up to 29 atoms as a TFDS dataset, trains on some of them while Grain
-reads them at random, and prints for which part of the time the device waited for its input.
+reads them at random, and prints for which part of the time the device waited for its input. With
+--distributed, as of `train`, the processes share each batch, and each reads its part.
 
     python -m experiments.speed --what=dftb [--pairs=2850] [--data_dir=DIR]
 
@@ -47,7 +48,8 @@ import jax
 
 from qc_jax.data import files
 from qc_jax.errors import InputError
-from qc_jax.runs import building, cli
+from qc_jax.runs import building, cli, distributed
+from qc_jax.train import hosts
 
 from . import canvases, densities, dftb, grid, models, stream
 
@@ -89,10 +91,18 @@ _OPTIONS = {
     "profile": FLAGS.string("profile", None, "A directory for the profiler's trace of epochs."),
     "reference": FLAGS.boolean("reference", None, "Time the PyTorch references, too."),
 }
+_GROUP = distributed.Group(FLAGS)
 
 
 def main(_: list[str]) -> None:
     """Print the device and the table of what --what names."""
+    if "distributed" in FLAGS.given() and _WHAT.value != "stream":
+        raise InputError(f"--distributed: --what={_WHAT.value} does not use it")
+    with _GROUP.joined():
+        _time()
+
+
+def _time() -> None:
     timing = TIMINGS[_WHAT.value]
     if _OUT.value is not None:
         cli.check_file(_OUT.value, (".json",), bool(_OVERWRITE.value))
@@ -105,11 +115,12 @@ def main(_: list[str]) -> None:
     device = f"CPU, {os.cpu_count()} cores" if cpu else jax.devices()[0].device_kind
     print(f"{device}, JAX {jax.__version__}")
     rows = timing(**{name: _value(flag) for name, flag in given.items()})
-    if _OUT.value is not None:
+    if _OUT.value is not None and hosts.first():
         about = {
             "what": _WHAT.value,
             "device": device,
             "devices": jax.device_count(),
+            "processes": jax.process_count(),
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": building.versions(),
         }

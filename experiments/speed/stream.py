@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from qc_jax import models
@@ -12,6 +13,8 @@ from qc_jax.data import scaling
 from qc_jax.data.dataset import Task
 from qc_jax.data.splits import Split
 from qc_jax.data.stream import Stream
+from qc_jax.errors import InputError
+from qc_jax.train import hosts
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Streamed
@@ -46,10 +49,13 @@ def run(
 
     (name,) = trained([one("models", names)])
     settings = TrainConfig(batch_size=one("batch", batch))
+    if jax.process_count() > 1 and not data_dir:
+        raise InputError("--distributed: expected --data_dir, where all find the molecules")
     rows = min(rows, molecules)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        stream = open_stream(data_dir or folder, molecules)
+        with hosts.primary_first("molecules"):  # which writes them
+            stream = open_stream(data_dir or folder, molecules)
         print(f"{molecules:,} molecules there in {time.perf_counter() - start:.0f} s")
         got = time_stream(models.create(name), stream, settings, rows)
     print(

@@ -82,8 +82,8 @@ def of_table(table: PairTable) -> Float[np.ndarray, "pairs numbers"]:
             kept = {"rows": _flat(names, xtb_orbitals.solve_known(names, known)[1], method)}
         cache.store("orbitals", key, kept)
     kept["rows"].flags.writeable = False
-    for old in list(_KEPT)[: len(_KEPT) - _TABLES + 1]:
-        del _KEPT[old]
+    while len(_KEPT) >= _TABLES:
+        del _KEPT[next(iter(_KEPT))]  # the oldest
     _KEPT[key] = kept["rows"]
     return kept["rows"]
 

@@ -7,8 +7,7 @@ validation rows choose the epoch, so that their error is a little too small: the
 and 'held_out_pairs', where nothing is out of distribution, show by how much.
 
 Trained by the cards' protocol; --as-published by theirs of these studies: weights that start as
-PyTorch's, 100 epochs, gradients clipped at 1.0, labels scaled over all rows, the last weights kept
-as the best.
+PyTorch's, up to 100 epochs, gradients clipped at 1.0, labels scaled over all rows.
 """
 
 from typing import Any
@@ -35,8 +34,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         shared = found.shared(asked.study)
         made += (of_training := found.rows(asked.study))
         lines = found.workdir.history(found.result["epochs"])
-        last = found.config["keep"] == "last"
-        line = lines[-1 if last else found.result["best_epoch"] - 1]
+        line = lines[found.result["best_epoch"] - 1]
         for target, inside in line["validation_mae"].items():
             own = shared | results.of_target(found.result, target)
             tested = next(row["value"] for row in of_training if row["metric"] == "mae")

@@ -63,7 +63,8 @@ class Program(_OnDevices):
         self, stack: Stack, devices: Devices, states: State, cache: CompileCache | None = None
     ):
         super().__init__(stack, devices, states)
-        epoch = steps.Steps(stack.model, stack.settings, devices.sharing).epoch
+        flat = devices.first.platform == "gpu"
+        epoch = steps.Steps(stack.model, stack.settings, devices.sharing, flat).epoch
         function = steps.stacked(epoch, devices.replicas_per_device)
         self._given = devices.put_on_each((stack.structures, stack.slopes))
         start = time.perf_counter()
@@ -115,7 +116,8 @@ class Streamed(_OnDevices):
         def order(states: State, replicas: Replica) -> tuple[Shares, Shares, jax.Array]:
             state, replica = select_replica((states, replicas), 0)
             shares, keys = parts.order(state, replica)
-            return shares, parts.shares(replica.validation_rows), keys
+            # As raw bits: of several processes pmap takes no others.
+            return shares, parts.shares(replica.validation_rows), jax.random.key_data(keys)
 
         def train(
             states: State,
@@ -126,7 +128,8 @@ class Streamed(_OnDevices):
             step: jax.Array,
         ) -> tuple[State, jax.Array]:
             state, replica = select_replica((states, replicas), 0)
-            (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
+            (rows, weights), bits = jax.tree.map(lambda leaf: leaf[step], (shares, keys))
+            key = jax.random.wrap_key_data(bits)
             batch = Dataset(structures, replica.labels[rows])
             return add_replica_axis(parts.train(state, replica, batch, weights, key))
 

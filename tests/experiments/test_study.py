@@ -144,13 +144,11 @@ def test_ood(folder, capsys, monkeypatch):
 def test_ood_as_published_scales_over_all_rows(folder, monkeypatch):
     monkeypatch.setattr(ood, "SPLITS", ("by_type",))
     rows = ood.rows(ask(folder, "ood", as_published=True))
-    assert {row["setting"] for row in rows} == {
-        "as published: labels scaled over all rows, last weights kept"
-    }
+    assert {row["setting"] for row in rows} == {"as published: labels scaled over all rows"}
     training = folder / "run/trainings/pair_mean-e_homo_ev-seed1-by_type-as_published"
     config = json.loads((training / "config.json").read_text())
     assert (config["epochs"], config["grad_clip_norm"]) == (100, 1.0)
-    assert (config["scale_on"], config["keep"], config["init"]) == ("all", "last", "torch")
+    assert (config["scale_on"], config["keep"], config["init"]) == ("all", "best", "torch")
 
 
 def test_learning_curve(folder, monkeypatch):
