@@ -44,3 +44,25 @@ def test_sums_over_degenerate_levels_have_the_right_slope():
         (ahead - behind) / (2 * step) for ahead, behind in zip(held(step), held(-step), strict=True)
     ]
     np.testing.assert_allclose(slopes, differences, atol=2e-3)
+
+
+def test_the_solver_of_large_matrices_has_slopes_where_levels_meet():
+    """In float64: levels, and what the lower of two equal blocks' levels hold, by differences."""
+    with jax.enable_x64(True):
+        block = np.moveaxis(_symmetric(6, 1), -1, 0).astype(np.float64)
+        matrices = np.zeros((1, 12, 12))
+        matrices[:, :6, :6] = matrices[:, 6:, 6:] = block
+        change = np.moveaxis(_symmetric(12, 1), -1, 0).astype(np.float64)
+
+        def held(by):
+            values, vectors = _eigen.eigh_large(matrices + by * change)
+            return values, jnp.sum(vectors[0, 0, :6] ** 2), jnp.sum(values[0, :6])
+
+        held = jax.jit(held)
+        values, _, _ = held(0.0)
+        np.testing.assert_allclose(values, np.linalg.eigvalsh(matrices), atol=1e-10)
+        _, *slopes = jax.jacfwd(held)(0.0)
+        (_, *ahead), (_, *behind) = held(1e-6), held(-1e-6)
+        differences = (np.array(ahead) - np.array(behind)) / 2e-6
+        np.testing.assert_allclose(slopes, differences, rtol=1e-6)
+        assert abs(slopes[0]) > 1e-3
