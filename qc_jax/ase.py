@@ -10,7 +10,7 @@ from ase.calculators import calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from qc_jax.data.atoms import from_ase
-from qc_jax.dynamics.potential import Potential
+from qc_jax.dynamics.potential import NO_SLOPES, Potential
 from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun, energy_column
 
@@ -20,7 +20,8 @@ class Calculator(calculator.Calculator):
 
     The energy is that of `SavedRun.predict`, of several the Mermin free energy, which forces belong
     to; in float64 unless told otherwise. Warns, once of each two elements or other reason, of atoms
-    outside of what the model was trained on.
+    outside of what the model was trained on, and where forces are asked of a model that has learned
+    none: of pairs at their bond lengths alone.
 
     Args:
       run: A trained model, or its directory; the data that it was trained on are not needed.
@@ -84,9 +85,14 @@ class Calculator(calculator.Calculator):
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if structure.cell is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(virial / self.atoms.get_volume())
+        if {"forces", "stress"} & set(properties) and not self._potential.learned_slopes:
+            self._warn_once(NO_SLOPES, NO_SLOPES)
         self.outside = self._potential.describe_outside(structure.positions)
         for line in self.outside:
-            reason = line.split(" at ")[0]
-            if reason not in self._warned:
-                self._warned.add(reason)
-                warnings.warn(f"outside of what the model was trained on: {line}", stacklevel=2)
+            words = f"outside of what the model was trained on: {line}"
+            self._warn_once(line.split(" at ")[0], words)
+
+    def _warn_once(self, reason: str, words: str) -> None:
+        if reason not in self._warned:
+            self._warned.add(reason)
+            warnings.warn(words, stacklevel=3)

@@ -177,3 +177,23 @@ def test_forces_of_a_molecule_by_the_packed_tight_binding_network():
     expected = calculate_numerical_forces(atoms, eps=1e-4)
     np.testing.assert_allclose(forces, expected, atol=1e-5)
     assert np.abs(expected).max() > 0.1
+
+
+def test_forces_that_no_training_has_seen_are_told_once(recwarn):
+    """Of relaxed pairs: not where the energy of one at its bond length is asked."""
+    calculator = Calculator("tight_binding/ptbp")
+    pairs = calculator._run.pairs
+    name = calculator._run.split["train"][0]
+    row = list(pairs.names).index(name)
+    atoms = ase.Atoms(name.replace("_", ""), pairs.positions[row], calculator=calculator)
+    atoms.get_potential_energy()
+    assert not recwarn.list
+    for _ in range(2):
+        atoms.get_forces()
+        atoms.positions[0, 0] += 1e-5
+    (told,) = recwarn.list
+    assert "on no forces and on each pair at one distance" in str(told.message)
+    learned = n2(1.2)
+    learned.calc = Calculator(toys.trained(toys.Soft(cutoff=5.0)))
+    learned.get_forces()
+    assert len(recwarn.list) == 1

@@ -37,6 +37,12 @@ class Links(NamedTuple):
     shifts: Any
 
 
+NO_SLOPES = (
+    "the model was trained on no forces and on each pair at one distance: its forces, and its "
+    "energies at other distances, are a guess"
+)
+
+
 class Potential:
     """Calculate the energy of n atoms (eV) by a trained model, free or in a cell.
 
@@ -51,6 +57,7 @@ class Potential:
 
     Attributes:
       domain: What the model was trained on; None where that is not known.
+      learned_slopes: whether that tells anything of forces; else `NO_SLOPES` says what it is.
       offset: eV, of `run.offsets`; not part of `energy_fn`, whose float32 would lose digits.
       numbers: [n] int32.
       cell: [3, 3] Å, or None.
@@ -72,6 +79,7 @@ class Potential:
         check_structure(structure)
         self._column = energy_column(run)
         self.double, self.domain = double, run.domain
+        self.learned_slopes = run.learned_slopes
         self.dtype = np.float64 if double else np.float32
         state = jax.device_get((run.variables, run.scaler))
         self._of_model = (run.model, self._column, *jax.tree.map(self._cast, state))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from qc_jax.data import files
 from qc_jax.dynamics.md import MDConfig, Trajectory
-from qc_jax.dynamics.potential import Potential
+from qc_jax.dynamics.potential import NO_SLOPES, Potential
 from qc_jax.dynamics.vibration import Vibration
 from qc_jax.report.style import ACCENT, GREY, png, style
 from qc_jax.report.tables import number, show
@@ -144,6 +144,8 @@ def describe(trajectory: Trajectory, config: MDConfig, potential: Potential) -> 
             f"WARNING: {trajectory.steps_outside} of {steps} steps have distances that the model "
             f"was not trained on, first step {step}: {'; '.join(found)}"
         )
+    if not potential.learned_slopes:
+        lines.append(f"WARNING: {NO_SLOPES}")
     started = potential.describe_outside(trajectory.positions[0])
     if started and (trajectory.first_outside is None or trajectory.first_outside[0]):
         lines.append(f"WARNING: the start is not as in training: {'; '.join(started)}")

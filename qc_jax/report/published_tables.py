@@ -46,7 +46,8 @@ def benchmark(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | N
     both = both.sort_values("study", key=lambda study: study != published.HEADLINES, kind="stable")
     rows = []
     for line in both.to_dict("records"):
-        cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *_numbers(line)]
+        whose = line["whose"] if len(parts) > 1 else ""
+        cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *_numbers(line, whose)]
         rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
     words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
     heads = [
@@ -119,11 +120,12 @@ def _model(line: dict[str, Any]) -> Cell:
     return Cell(line["model"], note=f"published as {line['published_as']}" if other else "")
 
 
-def _numbers(line: dict[str, Any]) -> tuple[Cell, Cell]:
-    """Return the published number and ours."""
+def _numbers(line: dict[str, Any], whose: str = "") -> tuple[Cell, Cell]:
+    """Return the published number and the other, which is `whose`."""
+    leaked, text = bool(line["leaked_by"]), spread(line["mae"], line["std"])
     return (
         Cell(spread(line["mae_theirs"], line["std_theirs"]), line["mae_theirs"]),
-        Cell(spread(line["mae"], line["std"]), line["mae"], leaked=bool(line["leaked_by"])),
+        Cell(text, line["mae"], leaked=leaked, note=f"({whose})" if whose else ""),
     )
 
 

@@ -119,6 +119,9 @@ def of_structure(ensemble: Ensemble, name: str, structure: Structure) -> dict[st
     row: dict[str, Any] = {"name": name, "predicted": by_target(run, estimate.mean[0])}
     if len(ensemble.members) > 1:
         row["half_width"] = by_target(run, ensemble.half_width(estimate)[0])
+    if len(structure.atomic_numbers) != 2:  # it has no bond length
+        for values in (row["predicted"], row.get("half_width", {})):
+            values |= dict.fromkeys({"distance_ang"} & values.keys())
     return row
 
 

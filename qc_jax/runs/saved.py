@@ -106,6 +106,11 @@ class SavedRun:
         return self.record.domain
 
     @property
+    def learned_slopes(self) -> bool:
+        """Return whether training saw forces, or the same atoms at several places."""
+        return self.settings.force_weight > 0 or self.pairs is None or not len(self.pairs.names)
+
+    @property
     def split(self) -> Mapping[str, Sequence[str]]:
         """Return the names of the rows of each part."""
         return self.record.split
