@@ -94,7 +94,7 @@ def check(table: PairTable) -> str:
     Raises:
       InputError: as `of_table`; no orbital is computed for that.
     """
-    method = methods.method_of(table)
+    method = methods.method_of(table.provenance)
     if method is None:
         made = table.provenance.get("engine", "an engine that they do not tell")
         raise InputError(
@@ -108,7 +108,7 @@ def check(table: PairTable) -> str:
 
 def available(table: PairTable) -> bool:
     """Return whether `of_table` gives something; warns where tblite alone is missing for that."""
-    if methods.method_of(table) is None:
+    if methods.method_of(table.provenance) is None:
         return False
     try:
         check(table)

@@ -7,6 +7,8 @@ draws in the program that needs the images.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -101,18 +103,20 @@ class Images:
 
             self._check_same(own, coefficients.check(table))
 
-    def method_of(self, rows: ArrayLike | None) -> str:
-        """Return the method of `methods.METHODS` that rows are of; 'ptbp' of none."""
-        if self.kind == CANVAS or rows is None:
+    def method_of(self, provenance: Mapping[str, Any]) -> str:
+        """Return the method of `methods.METHODS` that data have; 'ptbp' where none is needed."""
+        if self.kind == CANVAS:
             return "ptbp"
-        from qc_jax.canvas import coefficients
+        from qc_jax.canvas import methods
 
-        return coefficients.method_of(np.asarray(rows))
+        return methods.method_of(provenance) or methods.PTBP
 
     def check_rows(self, rows: ArrayLike | None, own: str) -> None:
         """Raise InputError where rows are of another method than a model's own."""
-        if rows is not None:
-            self._check_same(own, self.method_of(rows))
+        if rows is not None and self.kind == DENSITIES:
+            from qc_jax.canvas import coefficients
+
+            self._check_same(own, coefficients.method_of(np.asarray(rows)))
 
     def _check_same(self, own: str | None, other: str) -> None:
         if own is not None and other != own:

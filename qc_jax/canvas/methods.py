@@ -1,6 +1,6 @@
 """The methods whose orbitals can be drawn, by the name that they have as `parameters`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jax.typing import ArrayLike
@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from qc_jax.canvas import orbitals, xtb_orbitals
 from qc_jax.chem.elements import element
-from qc_jax.data.table import PairTable
 from qc_jax.dftb.parameters import parameters as element_of
 from qc_jax.errors import choose
 from qc_jax.xtb import basis
@@ -42,8 +41,8 @@ def valence_electrons(symbol: str, parameters: str = PTBP) -> float:
     return float(basis.shipped().electrons[element(symbol).atomic_number - 1].sum())
 
 
-def method_of(table: PairTable) -> str | None:
-    """Return the method that gives the orbitals which a table was made of; None without one."""
-    if orbitals.are_of(table):
+def method_of(provenance: Mapping[str, Any]) -> str | None:
+    """Return the method that gives the orbitals of data of a provenance; None without one."""
+    if orbitals.are_of(provenance):
         return PTBP
-    return GFN2_XTB if xtb_orbitals.are_of(table) else None
+    return GFN2_XTB if xtb_orbitals.are_of(provenance) else None

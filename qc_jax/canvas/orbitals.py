@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,6 @@ from scipy.interpolate import CubicSpline
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
 from qc_jax.chem.units import HARTREE_EV
 from qc_jax.data.labels import HOLDS, TAKES
-from qc_jax.data.table import PairTable
 from qc_jax.dftb import convergence, relax, scan, scc, spectrum
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb.hamiltonian import ABSENT, Tables
@@ -106,7 +105,7 @@ def solve(
         neutral = of_free_atoms(names, found)[at]
         forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
     columns = (forms, amplitudes, sides, -excess, rows.hubbards)
-    return _radial_of(symbols, found), _packed(names, symbols, bohr, columns)
+    return _radial_of(symbols, found), packed(names, symbols, bohr, columns)
 
 
 def _traced(
@@ -135,10 +134,10 @@ def _traced(
     kt = jnp.float64(convergence.kt_of(TEMPERATURE))
     bohr = distances / GEOMETRY_ANG
     numbers = _of_distance(rows, bohr.ravel(), neutral, found.tables, kt)
-    return radial, _packed(names, symbols, bohr, (*numbers, rows.hubbards))
+    return radial, packed(names, symbols, bohr, (*numbers, rows.hubbards))
 
 
-def _packed(
+def packed(
     names: Sequence[tuple[str, str]],
     symbols: Sequence[str],
     bohr: Array | np.ndarray,
@@ -160,9 +159,8 @@ def _radial_of(symbols: Sequence[str], found: Parametrization) -> Float[Array, "
     return jnp.asarray(radial, jnp.float32)
 
 
-def are_of(table: PairTable) -> bool:
-    """Return whether `solve`, at a table's bond lengths, gives the orbitals that it was made of."""
-    made = table.provenance
+def are_of(made: Mapping[str, Any]) -> bool:
+    """Return whether `solve`, at its bond lengths, gives the orbitals of data of a provenance."""
     known = {
         **{"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"},
         "temperature_k": TEMPERATURE,

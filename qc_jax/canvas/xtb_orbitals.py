@@ -7,8 +7,8 @@ ones come out as cos mφ and sin mφ. Electrons are held as tblite holds them, a
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from qc_jax.canvas.orbitals import (
     Orbitals,
     checked,
     forms_of_levels,
+    packed,
     symbols_of,
     through_knots,
 )
@@ -38,10 +39,10 @@ from qc_jax.dftb.hamiltonian import ABSENT
 from qc_jax.errors import InputError, choose
 from qc_jax.xtb import basis
 from qc_jax.xtb.solutions import (
-    GUESSES,
     METHOD,
     MIXERS,
     XTBConfig,
+    all_solutions,
     new_calculator,
     place,
     require,
@@ -76,9 +77,8 @@ class Known(NamedTuple):
     populations: Float[np.ndarray, "N 2 3"]
 
 
-def are_of(table: PairTable) -> bool:
-    """Return whether a table was made by this method at its usual temperature."""
-    made = table.provenance
+def are_of(made: Mapping[str, Any]) -> bool:
+    """Return whether data of a provenance are by this method at its usual temperature."""
     known = {
         **{"engine": "tblite", "method": METHOD},
         "temperature_k": XTBConfig().temperature_k,
@@ -163,15 +163,11 @@ def _solved(
     neutral = shells.electrons[numbers - 1] / (2 * np.arange(3) + 1)
     with jax.enable_x64(True), jax.debug_nans(False):
         found = _forms(*map(jnp.asarray, (*levels, neutral[at])))
-    columns = (lengths.ravel() / BOHR_ANG, *found, charges, shells.hubbards[numbers - 1][at])
-    shaped = [
-        jnp.asarray(np.asarray(x), jnp.float32).reshape(*lengths.shape, *x.shape[1:])
-        for x in columns
-    ]
-    kinds = np.unique(numbers)
-    rows = np.searchsorted(kinds, numbers)[at].reshape(*lengths.shape, 2)
-    radial = np.stack([splines(int(kind)) for kind in kinds])
-    return jnp.asarray(radial, jnp.float32), Orbitals(jnp.asarray(rows, jnp.int32), *shaped)
+    columns = (*found, charges, shells.hubbards[numbers - 1][at])
+    symbols = sorted({symbol for pair in names for symbol in pair})
+    radial = np.stack([splines(element(symbol).atomic_number) for symbol in symbols])
+    orbitals = packed(names, symbols, lengths / BOHR_ANG, columns)
+    return jnp.asarray(radial, jnp.float32), orbitals
 
 
 def _relaxed(pairs: Sequence[tuple[str, str]]) -> Known:
@@ -202,11 +198,8 @@ _forms = jax.jit(jax.vmap(forms_of_levels))
 def _all(calculator: "Calculator", distance: float) -> Iterator[tuple[float, "Result"]]:
     """Yield energies (eV) and solutions from every guess by every mixer, in a fixed order."""
     place(calculator, distance)
-    for guess in GUESSES:
-        calculator.set("guess", guess)
-        for mixer in range(len(MIXERS)):
-            if (result := single_point(calculator, mixer, None)) is not None:
-                yield float(result.get("energy")) * HARTREE_EV, result
+    for result in all_solutions(calculator):
+        yield float(result.get("energy")) * HARTREE_EV, result
 
 
 def _lowest(calculator: "Calculator", distance: float, where: str) -> "Result":

@@ -31,7 +31,9 @@ from qc_jax.xtb.solutions import (
     METHOD,
     MIXERS,
     XTBConfig,
+    all_solutions,
     new_calculator,
+    place,
     require,
     single_point,
 )
@@ -51,13 +53,9 @@ def atom_energy(number: int, config: XTBConfig) -> float:
     """
     calculator = new_calculator([number], config)
     calculator.set("accuracy", config.final_accuracy)
-    energies = []
-    for guess in GUESSES:
-        calculator.set("guess", guess)
-        for mixer in range(len(MIXERS)):
-            result = single_point(calculator, mixer, None)
-            if result is not None:
-                energies.append(float(result.get("energy")) * units.HARTREE_EV)
+    energies = [
+        float(result.get("energy")) * units.HARTREE_EV for result in all_solutions(calculator)
+    ]
     if not energies:
         symbol = elements.element(number).symbol
         raise FailureKind.SCF.error(f"atom {symbol} does not converge")
@@ -76,7 +74,7 @@ class PairCurve:
         self._mixer = 0  # the one that worked last; it is likely to work again
 
     def _place(self, distance: float, fine: bool) -> None:
-        self._calculator.update(np.array([[0, 0, 0], [0, 0, distance / units.BOHR_ANG]]))
+        place(self._calculator, distance)
         config = self._config
         self._calculator.set("accuracy", config.final_accuracy if fine else config.scan_accuracy)
 
@@ -114,13 +112,7 @@ class PairCurve:
     def others(self, distance: float) -> list[search.SCFSolution]:
         """Return the solutions at `distance` from every guess by every mixer, in a fixed order."""
         self._place(distance, fine=False)
-        found = []
-        for guess in GUESSES:
-            self._calculator.set("guess", guess)
-            for mixer in range(len(MIXERS)):
-                result = single_point(self._calculator, mixer, None)
-                if result is not None:
-                    found.append(self._state(distance, result))
+        found = [self._state(distance, result) for result in all_solutions(self._calculator)]
         self._calculator.set("guess", GUESSES[0])
         return found
 
@@ -251,7 +243,7 @@ def _quantities(numbers: list[int], state: search.SCFSolution, config: XTBConfig
     """Return populations, charges, dipole and targets of a solution, by `Record` field."""
     log: list[str] = []
     calculator = new_calculator(numbers, config, log.append)
-    calculator.update(np.array([[0, 0, 0], [0, 0, state.distance / units.BOHR_ANG]]))
+    place(calculator, state.distance)
     calculator.set("accuracy", config.final_accuracy)
     calculator.set("save-integrals", 1)
     calculator.set("verbosity", 3)

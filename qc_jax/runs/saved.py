@@ -168,7 +168,7 @@ class SavedRun:
     @property
     def _method(self) -> str:
         """Return whose densities the model was trained on."""
-        return self._images.method_of(None if self.pairs is None else self.pairs.features)
+        return self._images.method_of(self.provenance)
 
     def _with_images(self, made: Batch, rows: np.ndarray | None) -> Batch:
         """Return the structures with the images that the model reads, drawn from `rows`."""

@@ -260,8 +260,7 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
         other_table = open_data(fields["data"], fields["data_dir"])
         if isinstance(other_table, PairTable) and building.reads_canvas(run.model):
             drawn = images.parse(run.config.images)
-            own = drawn.method_of(parts.task.dataset.structures.canvas_features)
-            drawn.check(other_table, own)
+            drawn.check(other_table, drawn.method_of(run.provenance))
         other = building.from_config(fields, other_table)
         asked = other._replace(task=unseen(other.task, known=parts.task))
     scored = score(asked, run.state, run.seconds)

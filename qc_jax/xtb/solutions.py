@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,6 +103,15 @@ def single_point(calculator: "Calculator", mixer: int, guess: "Result | None") -
         return calculator.singlepoint(guess, copy=guess is not None)
     except TBLiteRuntimeError:
         return None
+
+
+def all_solutions(calculator: "Calculator") -> Iterator["Result"]:
+    """Yield the solutions from every one of `GUESSES` by every mixer, in a fixed order."""
+    for guess in GUESSES:
+        calculator.set("guess", guess)
+        for mixer in range(len(MIXERS)):
+            if (result := single_point(calculator, mixer, None)) is not None:
+                yield result
 
 
 def place(calculator: "Calculator", distance: float) -> None:

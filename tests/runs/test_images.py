@@ -128,7 +128,7 @@ def test_densities_of_light_pairs():
         for name in table.names
     ]
     some = table.take(np.flatnonzero(light))
-    assert orbitals.are_of(some) and len(some) == 36
+    assert orbitals.are_of(some.provenance) and len(some) == 36
     task = qc_jax.prepare(some, "e_homo_ev", **CHOSEN)
     run = qc_jax.fit(qc_jax.create("vit", **SMALL), task, qc_jax.TrainConfig(epochs=2))
     row = list(some.names).index("C_O")

@@ -34,7 +34,7 @@ def why_not(table: PairTable) -> str:
             f"This table was made by {made.get('engine', 'an engine that it does not tell')}; "
             "levels, orbitals and energy curves are known of tables by tight binding (ptbp)."
         )
-    if not drawn.are_of(table):
+    if not drawn.are_of(table.provenance):
         return "Levels, orbitals and energy curves are those of ptbp; this table has other options."
     return ""
 
