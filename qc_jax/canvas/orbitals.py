@@ -88,12 +88,9 @@ def solve(
     given = None
     if distances is not None:
         given = checked(names, distances, SHORTEST * GEOMETRY_ANG, "where its tables begin")
-    symbols = sorted({symbol for pair in names for symbol in pair})
-    max_l = published_shells(symbols)
-    kinds = sorted({(min(pair), max(pair)) for pair in names})
     kt = convergence.kt_of(TEMPERATURE)
     with jax.enable_x64(True), jax.debug_nans(False):
-        found = convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
+        symbols, found = _loaded(names)
         bohr = _relaxed(names, found, kt) if given is None else given / GEOMETRY_ANG
         points = scan.scan(names, found, kt, bohr.reshape(len(names), -1))
         excess = points["excess"].reshape(-1, 2)
@@ -106,6 +103,14 @@ def solve(
         forms, amplitudes, sides = _coefficients(rows, found, bohr.ravel(), excess, neutral, kt)
     columns = (forms, amplitudes, sides, -excess, rows.hubbards)
     return _radial_of(symbols, found), packed(names, symbols, bohr, columns)
+
+
+def _loaded(names: Sequence[tuple[str, str]]) -> tuple[list[str], Parametrization]:
+    """Return the elements of pairs, and their parameters and tables, in the published form."""
+    symbols = sorted({symbol for pair in names for symbol in pair})
+    kinds = sorted({(min(pair), max(pair)) for pair in names})
+    max_l = published_shells(symbols)
+    return symbols, convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
 
 
 def _traced(
@@ -122,11 +127,8 @@ def _traced(
             f"distances: expected one for each of {len(names)} pairs, or a row for each, got an "
             f"array of shape {distances.shape}"
         )
-    symbols = sorted({symbol for pair in names for symbol in pair})
-    kinds = sorted({(min(pair), max(pair)) for pair in names})
     with jax.ensure_compile_time_eval(), jax.debug_nans(False):
-        max_l = published_shells(symbols)
-        found = convergence.load("ptbp", symbols, "published", max_l, kinds, smooth=True)
+        symbols, found = _loaded(names)
         radial = _radial_of(symbols, found)
     at = np.repeat(np.arange(len(names)), distances.size // len(names))
     rows = scan.take(two.build(list(names), found), at)

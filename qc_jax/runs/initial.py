@@ -41,7 +41,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(config)
     if not config["model"]["name"]:
         default = {"name": _FIRST_MODEL, **models.defaults(_FIRST_MODEL)}
-        found["model"] = default if scratch else load(source).config.to_dict()["model"]
+        found["model"] = default if scratch else _loaded(source).config.to_dict()["model"]
     if not scratch:
         found["transfer"] = {**config["transfer"], "weights_sha256": _pretrained(source)[2]}
     if not config["lr"]:
@@ -105,10 +105,13 @@ def _of_training(run: building.Run) -> building.Run:
     return run._replace(task=task, initial=matched.initial, matched=matched)
 
 
+_loaded = functools.lru_cache(maxsize=4)(load)
+
+
 @functools.lru_cache(maxsize=4)  # the trainings of a sweep share them
 def _pretrained(path: str) -> tuple[State, tuple[str, ...], str]:
     """The state that a work directory ends with, its targets, and the weights' SHA-256."""
-    trained = load(path)
+    trained = _loaded(path)
     if not trained.result:
         raise InputError(f"--from={path}: expected a training that has ended, it has no result")
     state = jax.device_get(trained.state)

@@ -119,6 +119,17 @@ def test_densities_of_another_method(run, small_table):
         run.score(data="gfn2_xtb")
 
 
+def test_densities_of_pairs_that_stand_at_several_lengths(small_table):
+    """Of curves no pair stands once: whose densities they are, the data's provenance says."""
+    curves = small_table.take(np.repeat(np.arange(len(small_table)), 2))
+    task = qc_jax.prepare(curves, "e_homo_ev", **CHOSEN)
+    run = qc_jax.fit(qc_jax.create("vit", **SMALL), task, qc_jax.TrainConfig(epochs=1))
+    assert not len(run.pairs.names)
+    features = run.structures(["C_O"], 1.2).canvas_features
+    assert coefficients.method_of(np.asarray(features)) == "gfn2_xtb"
+    assert np.isfinite(run.predict(["C_O"], 1.2)).all()
+
+
 @pytest.mark.slow
 def test_densities_of_light_pairs():
     """With tight binding: at the table's bond length by name and by distance."""
