@@ -20,8 +20,9 @@ from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import shapes_of
+from qc_jax.train.rows import Rows, filled
 from qc_jax.train.state import State, init, start_from
-from qc_jax.train.steps import Replica, Rows, filled
+from qc_jax.train.steps import Replica
 
 # What the trainings of a stack may differ in, beside their task and the model's rate of dropout.
 _OWN_SETTINGS = ("seed", "lr", "weight_decay")

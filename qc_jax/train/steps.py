@@ -6,13 +6,12 @@ does not depend on D. What a model computes across the batch it learns from `Bat
 `Batch.axis_name`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
@@ -23,24 +22,13 @@ from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.config import PRODUCTS, TrainConfig
 from qc_jax.train.forces import Slopes, with_slopes
+from qc_jax.train.rows import Rows, shuffled
 from qc_jax.train.state import Params, State, add_replica_axis, select_replica
 
 AXIS = "devices"
 
 _NONE = Slopes(None, None)
 _ERRORS = {"mae": jnp.abs, "mse": jnp.square}
-
-
-class Rows(flax.struct.PyTreeNode):
-    """The rows of whole batches: trainings of as many batches, whatever rows, run as one program.
-
-    Attributes:
-      numbers: [steps · batch size] int32; what fills the last batch is at the end.
-      count: () int32, of those that are no filling.
-    """
-
-    numbers: jax.Array
-    count: jax.Array
 
 
 class Replica(flax.struct.PyTreeNode):
@@ -360,39 +348,6 @@ def _nested(before: State, after: State, unravel: Callable[[Params], Params]) ->
         return unravel(tree) if flat else tree
 
     return jax.tree.map(nested, before, after, is_leaf=lambda tree: _alike(tree, before.params))
-
-
-def filled(rows: Sequence[np.ndarray], size: int) -> Rows:
-    """Return rows [R, ...] of R trainings that have as many batches of `size`, filled up."""
-    steps = {-(-len(each) // size) for each in rows}
-    assert len(steps) == 1, steps
-    length = steps.pop() * size
-    return Rows(
-        jnp.asarray(
-            [np.pad(each, (0, length - len(each)), mode="edge") for each in rows], jnp.int32
-        ),
-        jnp.asarray([len(each) for each in rows], jnp.int32),
-    )
-
-
-def shuffled(key: jax.Array, rows: Rows) -> Rows:
-    """Return the rows in the order that `jax.random.permutation` gives to those that count.
-
-    That of JAX is for lengths that a program knows. Sorts by random keys, as often as the number
-    of rows asks for, and leaves what fills the last batch at the end.
-    """
-    places = jnp.arange(rows.numbers.shape[0])
-    last, numbers = np.uint32(2**32 - 1), rows.numbers
-    most = 0  # rows up to which so many sorts do
-    for sort in range(1, 4):
-        key, own = jax.random.split(key)
-        by = jnp.where(places < rows.count, jax.random.bits(own, places.shape), last)
-        by = jnp.where(rows.count > most, by, places.astype(jnp.uint32))
-        _, numbers = jax.lax.sort_key_val(by, numbers)
-        most = int(float(last) ** (sort / 3))
-        if most >= places.shape[0]:
-            break
-    return rows.replace(numbers=numbers)
 
 
 def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax.Array]]]:
