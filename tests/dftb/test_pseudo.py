@@ -102,7 +102,7 @@ def test_exact_form_is_near_the_published_and_has_derivatives():
             jax.tree.map(lambda x: jnp.stack([x, x]), grid),
         ).levels[:, 0]
     slope = pseudo.pseudo_atom_tangent("H", "r0_wave").levels["1s"]
-    # Levels are converged to 1e-7 hartree, which is up to 5e-5 of a difference over so short a step.
+    # Levels are converged to 1e-7 hartree: up to 5e-5 of a difference over so short a step.
     assert abs(slope - float(up - down) / (2 * step)) < 2e-5
 
 
