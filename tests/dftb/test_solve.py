@@ -150,6 +150,7 @@ def test_temperatures(files, temperature):
     assert entropy == pytest.approx(2.2493 * 8.617333e-5 * temperature, rel=0.01, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_no_minimum(files):
     found = convergence.load(files, ["H"])
     apart = found.tables._replace(values=np.zeros_like(found.tables.values))

@@ -30,6 +30,7 @@ def stand_in(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")
 def test_makes_the_table_of_the_recorded_tree(run_python, stand_in, tmp_path):
     StandIn(stand_in.home, SHARED)

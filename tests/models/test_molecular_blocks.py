@@ -143,6 +143,7 @@ def test_molecules_far_apart_add_up(made):
         assert abs(slope(7.0)) < 1e-12 < abs(slope(5.7))
 
 
+@pytest.mark.slow
 def test_constants_of_elements_make_energies_right_on_average(made):
     model, variables = made
     some = batch_of(molecule("CH4"), molecule("H2O"), molecule("NH3"), molecule("CO2"))

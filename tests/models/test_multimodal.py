@@ -71,6 +71,7 @@ def test_other_numbers_of_stages_are_refused():
         models.create("multimodal", widths=(8, 8))
 
 
+@pytest.mark.slow
 def test_starts_like_torchvision():
     """Kernels of variance 2/(kernel² · channels), not cut off; norms at one and zero."""
     network = _resnet.ResNet18((32, 8, 8, 64))

@@ -45,6 +45,7 @@ def test_statistics_of_an_empty_channel_have_finite_gradients(small_table):
     assert np.isfinite(jax.grad(total)(jnp.zeros_like(batch.canvas_features))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tabular_mlp", "tabular_transformer", "vit", "qsn_v2"])
 def test_other_channels_are_not_read(name, small_table):
     model = models.create(name, **rows()[name].small | {"channels": (4, 7)})

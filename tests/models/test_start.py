@@ -50,6 +50,7 @@ def test_gcn_as_pytorch_geometric():
             assert np.abs(gcn["out_0/kernel"]).max() * np.sqrt(inputs) <= 1
 
 
+@pytest.mark.slow
 def test_what_a_file_says_itself_stays():
     """DimeNet++ starts its last layer at zero, and glorot-orthogonal ones by their own rule."""
     theirs, ours = start("dimenet", torch=True), start("dimenet", torch=False)

@@ -13,6 +13,7 @@ def stretched():
     return animation.stretch("H_F", [0.9, 1.0, 1.5, 2.2], side=40)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_single_points(stretched):
     assert stretched.pair == ("H", "F")
     np.testing.assert_allclose(stretched.distances / stretched.relaxed, [0.9, 1, 1.5, 2.2])
@@ -24,6 +25,7 @@ def test_numbers_are_those_of_single_points(stretched):
     assert (stretched.energies > -1e-6).all()
 
 
+@pytest.mark.slow
 def test_images_show_the_whole_bond(stretched):
     frames, height, width, channels = stretched.images.shape
     assert (frames, channels) == (4, 4) and height == width and abs(width - 40) <= 2
@@ -34,12 +36,14 @@ def test_images_show_the_whole_bond(stretched):
     assert (row[places.astype(int)] > 0.05).all()
 
 
+@pytest.mark.slow
 def test_amplitudes_keep_their_sign(stretched):
     for channel in (2, 3):
         images = stretched.images[..., channel].reshape(4, -1)
         assert (np.einsum("fp,fp->f", images[1:], images[:-1]) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "kind"), [(".gif", "GIF"), (".png", "PNG")])
 def test_files_go_there_and_back(stretched, ending, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(animation, "stretch", lambda *given: stretched)

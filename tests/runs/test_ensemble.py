@@ -87,6 +87,7 @@ def test_bad_input(members):
         Ensemble(members).half_width(Ensemble(members).predict("Ag_Al"), 80)
 
 
+@pytest.mark.slow
 def test_intervals_are_of_relaxed_pairs(members):
     """At another distance nobody has tested them."""
     asked = [queries.Asked("Ag_Al", None), queries.Asked("C_O", None)]

@@ -63,6 +63,7 @@ def test_images_of_molecules_train_and_predict(waters, tmp_path):
         saved.predict([heavy])
 
 
+@pytest.mark.slow
 def test_fusion_models_see_atoms_and_images(waters):
     small = {"hidden": 8, "filters": 8, "interactions": 1, "widths": (4, 4, 4, 4), "fusion": (4,)}
     config = _config(waters, epochs=1, model={"name": "multimodal", **small})
