@@ -39,9 +39,11 @@ _RATES = FLAGS.strings("rates", ["1e-5", "1e-4", "1e-3"], "Learning rates, each 
 _FORCE_WEIGHT = FLAGS.number(
     "force_weight", 0.0, "Of forces beside energies, where the data have them.", lower_bound=0
 )
+_CURVES = FLAGS.string("curves", "", "A table of `generate --curve`, to learn beside the pairs.")
 # Flags that few studies use, and which.
 _USED_BY = {
     **dict.fromkeys(("pretrained", "sizes", "rates", "force_weight"), ("transfer",)),
+    "curves": ("regularisation",),
     "members": ("uncertainty",),
     "repeats": ("channels", "elements", "modality", "timing"),
 }
@@ -88,6 +90,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> Asked:
         train=train,
         stack=GRID.stack.value,
         stop=stop,
+        curves=_CURVES.value,
         transfer=(
             transfer.options(_PRETRAINED.value, _SIZES.value, _RATES.value, _FORCE_WEIGHT.value)
             if name == "transfer"

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,7 +87,7 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
 
 
 def from_ase(atoms: Any, where: str = "") -> Structure:
-    """Return the checked structure of an `ase.Atoms`.
+    """Return the checked structure of an `ase.Atoms`; warns of initial charges, which are ignored.
 
     Args:
       atoms: The `ase.Atoms`; its cell counts where it is periodic.
@@ -103,6 +104,9 @@ def from_ase(atoms: Any, where: str = "") -> Structure:
         raise InputError(
             f"{start}pbc: expected periodic in all three directions or none, got {words}"
         )
+    if atoms.get_initial_charges().any():
+        what = "initial charges are ignored: structures are neutral"
+        warnings.warn(f"{where}: {what}" if where else what, stacklevel=2)
     cell = np.array(atoms.cell) if atoms.pbc.all() else None
     numbers = np.array(atoms.numbers, np.int32)
     return check_structure(Structure(numbers, np.array(atoms.positions), cell), where)

@@ -1,5 +1,6 @@
 """Dataset: everything a training reads, on the device, float32."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, from_table
 from qc_jax.data.table import PairTable
-from qc_jax.errors import choose
+from qc_jax.errors import InputError, choose
 
 
 class Dataset(flax.struct.PyTreeNode):
@@ -53,6 +54,7 @@ class Task(NamedTuple):
         nothing.
       element_offsets: likewise [T] for each atom of an element, by symbol; empty is nothing.
       notes: lines on how the data were made ready, for the reader of a result.
+      from_curves: how many of the training rows, the last ones, are not of the table but of curves.
       table: what the rows are of; None where nobody said.
       spec: how the task was made of it, fields of `qc_jax.runs.RunConfig`.
     """
@@ -66,8 +68,14 @@ class Task(NamedTuple):
     offsets: tuple[float, ...] | None = None
     element_offsets: Mapping[str, tuple[float, ...]] = {}
     notes: tuple[str, ...] = ()
+    from_curves: int = 0
     table: Any = None
     spec: Mapping[str, Any] | None = None
+
+    @property
+    def own_train(self) -> np.ndarray:
+        """Return the training rows that are of the table."""
+        return self.split.train[: len(self.split.train) - self.from_curves]
 
 
 def prepare(
@@ -81,6 +89,8 @@ def prepare(
     scale_on: str = "train",
     scale_by: str = "range",
     missing_labels: str = "drop",
+    curves: PairTable | None = None,
+    curve_features: np.ndarray | None = None,
     canvas_size: int = 32,
     images: str = "canvas",
     average_symmetries: bool = False,
@@ -101,6 +111,8 @@ def prepare(
         `scaling.fit`.
       missing_labels: 'drop' the rows without some of the targets, as published; or 'mask' the
         labels alone, and drop the rows without any.
+      curves: pairs of the table at other bond lengths; those of training pairs train, too.
+      curve_features: [rows of `curves`, F], as `canvas_features`.
       canvas_size: pixels along each side of an image.
       images: what the images are; as `Batch.images`.
       average_symmetries: as `Batch.average_symmetries`.
@@ -126,7 +138,7 @@ def prepare(
     )
     scaled = divided.train if scale_on == "train" else slice(None)
     features = None if canvas_features is None else jnp.asarray(canvas_features[keep])
-    return Task(
+    task = Task(
         targets=targets,
         names=table.names[keep],
         dataset=Dataset(
@@ -146,6 +158,53 @@ def prepare(
             str(table.names[row]): _reason(np.isfinite(labels[row]), drawn[row], targets, split)
             for row in np.setdiff1d(np.arange(len(table)), keep)
         },
+    )
+    return task if curves is None else _with_curves(task, curves, curve_features, missing_labels)
+
+
+def _with_curves(
+    task: Task, curves: PairTable, features: np.ndarray | None, missing_labels: str
+) -> Task:
+    """Return the task with what curves have of its training pairs as training rows, at the end."""
+    labels = curves.columns(task.targets).astype(np.float32)
+    finite = np.isfinite(labels)
+    known = finite.any(axis=1) if missing_labels == "mask" else finite.all(axis=1)
+    if features is not None:
+        known &= np.isfinite(features).all(axis=1)
+    trained = np.isin(curves.names, task.names[task.split.train])
+    rows = np.flatnonzero(known & trained)
+    if not len(rows):
+        raise InputError(
+            f"curves: expected rows of training pairs with {', '.join(task.targets)}, got none"
+        )
+    usual = task.dataset.structures
+    drawn = None if features is None else jnp.asarray(features[rows])
+    added = from_table(curves.take(rows), drawn).replace(
+        canvas_size=usual.canvas_size,
+        images=usual.images,
+        average_symmetries=usual.average_symmetries,
+    )
+    forces = None
+    if task.dataset.forces is not None and curves.forces is not None:
+        forces = jnp.asarray(curves.forces[rows], jnp.float32)
+    beside = Dataset(added, jnp.asarray(labels[rows]), forces)
+    base = task.dataset if forces is not None else task.dataset.replace(forces=None)
+    count, split = len(task.names), task.split
+    return task._replace(
+        names=np.concatenate([task.names, curves.names[rows]]),
+        dataset=jax.tree.map(lambda one, other: jnp.concatenate([one, other]), base, beside),
+        split=dataclasses.replace(
+            split,
+            train=np.concatenate([split.train, count + np.arange(len(rows))]),
+            description=f"{split.description}; {len(rows)} rows of curves of training pairs train",
+        ),
+        notes=(
+            *task.notes,
+            f"{len(rows)} rows of curves train beside {len(split.train)} of the table; of the "
+            f"curves' others {np.sum(~trained)} are of pairs that do not train, and "
+            f"{np.sum(trained & ~known)} have no label",
+        ),
+        from_curves=len(rows),
     )
 
 

@@ -79,21 +79,21 @@ def covalent_radii(last: int) -> Float[np.ndarray, " elements"]:
 def properties() -> Float[np.ndarray, "elements properties"]:
     """Return what is known of PTBP's elements by Z: mean 0, deviation 1, and 0 for all others.
 
-    Of each of the s, p and d shells: whether there is one, its principal quantum number, level,
-    Hubbard and electrons; the radii of PTBP's confinements, the width of its repulsion, and the
-    covalent radius. An element without a shell has the mean of those that have it.
+    Of each of the s, p and d shells: whether there is one, its level, Hubbard and electrons; the
+    radii of PTBP's confinements, the width of its repulsion, and the covalent radius. An element
+    without a shell has the mean of those that have it. Principal quantum numbers are not among
+    them: alone of all they leave, from one period to the next, the range that was trained on.
     """
     found = {}
     for symbol in parameters.covered_symbols():
         element = parameters.parameters(symbol)
-        shells = {shell[1]: int(shell[0]) for shell in element.valence}
+        shells = {shell[1] for shell in element.valence}
         row: list[float] = []
         for letter in "spd":
             if letter not in shells:
-                row += [0.0, *[np.nan] * 4]
+                row += [0.0, *[np.nan] * 3]
                 continue
-            row += [1.0, shells[letter], element.onsite[letter], element.hubbard[letter]]
-            row.append(_held(element, letter))
+            row += [1.0, element.onsite[letter], element.hubbard[letter], _held(element, letter)]
         row += [element.r0_wave, element.r0_density, element.repulsion_width]
         found[element.atomic_number] = [*row, elements.element(symbol).covalent_radius_ang]
     values = np.array(list(found.values()))

@@ -24,7 +24,7 @@ from qc_jax.errors import InputError, expect
 from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, RunConfig
 from qc_jax.runs.progress import Bar
-from qc_jax.runs.sources import open_data
+from qc_jax.runs.sources import open_data, open_table
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.transfer import Matched
 
@@ -36,11 +36,14 @@ _OF_PAIRS = {
     "scale_on": "train",
     "scale_by": "range",
     "missing_labels": "drop",
+    "curves": "",
     "images": "canvas",
     "average_symmetries": False,
 }
 # In the place of a model, on which rows do not depend: one that may have images.
 _ANY = {"name": "vit"}
+# What curves have in common with the relaxed pairs that they are learned beside.
+_PHYSICS = ("engine", "method", "parameters", "form", "max_l", "temperature_k")
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", "canvas_size", *_OF_STRUCTURES, *_OF_PAIRS)
 
@@ -79,7 +82,13 @@ def from_config(
         warnings.warn(f"images={config.images}: {config.model.name} reads none", stacklevel=2)
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
-    return Run(config.replace(data_fingerprint=table.fingerprint()), table, model, task)
+    return Run(config.replace(**fingerprints(table, config.curves)), table, model, task)
+
+
+def fingerprints(table: PairTable | Structures, curves: str) -> dict[str, str]:
+    """Return what a configuration says of the data that were read."""
+    found = {"data_fingerprint": table.fingerprint()}
+    return {**found, "curves_fingerprint": _curves(curves).fingerprint()} if curves else found
 
 
 def prepare(
@@ -97,8 +106,8 @@ def prepare(
       split: A name of `qc_jax.data.splits.SPLITS`; larger structures have their own.
       seed: Of the split.
       **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
-        `missing_labels`, `images` and `average_symmetries` of pairs, `neighbor_cutoff` (Å),
-        `train_rows` and `stream` of larger structures, `canvas_size` of both.
+        `missing_labels`, `curves`, `images` and `average_symmetries` of pairs, `neighbor_cutoff`
+        (Å), `train_rows` and `stream` of larger structures, `canvas_size` of both.
 
     Raises:
       InputError: A target is unknown, or the rows cannot be split like this.
@@ -152,18 +161,42 @@ def _prepare(
     else:
         _require_usual(fields, _OF_STRUCTURES, "larger structures")
         drawn = images.parse(config.images)
-        if model is None or reads_canvas(model):
-            drawn.check(table)
+        curves = _curves(config.curves) if config.curves else None
+        for one in (table, curves):
+            if one is not None and (model is None or reads_canvas(model)):
+                drawn.check(one)
+        if curves is not None:
+            _require_same_physics(table, curves)
+        seen = reads_canvas(model)
         task = dataset.prepare(
             table,
             config.target_names,
             seed,
-            drawn.rows(table) if reads_canvas(model) else None,
+            drawn.rows(table) if seen else None,
             config.split,
             canvas_size=config.canvas_size,
-            **{name: fields[name] for name in _OF_PAIRS},
+            curve_features=drawn.rows(curves) if seen and curves is not None else None,
+            **{**{name: fields[name] for name in _OF_PAIRS}, "curves": curves},
         )
     return task._replace(table=table, spec={**fields, "seed": seed})
+
+
+@functools.lru_cache(maxsize=1)  # the trainings of a grid share them
+def _curves(name: str) -> PairTable:
+    try:
+        return open_table(name)
+    except InputError as error:
+        raise InputError(f"curves: {error}") from error
+
+
+def _require_same_physics(table: PairTable, curves: PairTable) -> None:
+    for key in _PHYSICS:
+        of_table, of_curves = (one.provenance.get(key) for one in (table, curves))
+        if of_table != of_curves:
+            raise InputError(
+                f"curves: expected those of the data's {key}, {of_table!r:.60}, got "
+                f"{of_curves!r:.60}"
+            )
 
 
 def _require_usual(fields: Mapping[str, Any], usual: Mapping[str, Any], what: str) -> None:

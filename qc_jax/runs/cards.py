@@ -47,6 +47,7 @@ def published_structures(
         "scale_on",
         "scale_by",
         "missing_labels",
+        "curves",
         "canvas_size",
         "images",
         "average_symmetries",

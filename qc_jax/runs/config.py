@@ -104,6 +104,9 @@ class RunConfig:
         beside one constant an element has several targets weigh by how hard each is.
       missing_labels: 'drop' the rows without some of the targets, as published; 'mask' these labels
         alone.
+      curves: A table of the same pairs at other bond lengths, which `generate --curve` makes: what
+        it has of the training pairs is learned, too, while scaling, validation and scores are of
+        the data alone. '' learns none.
       canvas_size: Pixels along each side of an image.
       images: What models of images see: the published 'canvas'; or 'densities', with some channels
         'densities:density,homo', of the orbitals that the data were made of: ptbp or gfn2_xtb.
@@ -119,6 +122,7 @@ class RunConfig:
       transfer: Of a fine-tuning.
       imported: Where weights were imported from, and how.
       data_fingerprint: Of the data that it was trained on; '' before they are read.
+      curves_fingerprint: Likewise of `curves`.
       image_weights_sha256: Likewise of `image_weights`.
 
     Example:
@@ -139,6 +143,7 @@ class RunConfig:
     scale_on: str = "train"
     scale_by: str = "range"
     missing_labels: str = "drop"
+    curves: str = ""
     canvas_size: int = 32
     images: str = CANVAS
     average_symmetries: bool = False
@@ -150,6 +155,7 @@ class RunConfig:
     transfer: TransferConfig | None = None
     imported: Mapping[str, Any] | None = None
     data_fingerprint: str = ""
+    curves_fingerprint: str = ""
     image_weights_sha256: str = ""
 
     def __post_init__(self):
@@ -278,7 +284,7 @@ class RunConfig:
             for field in dataclasses.fields(self)
             if field.name not in ("model", "train", "sweep", "transfer", "imported")
         }
-        for name in ("data_fingerprint", "image_weights_sha256"):
+        for name in ("data_fingerprint", "curves_fingerprint", "image_weights_sha256"):
             if not own[name]:
                 del own[name]
         return {

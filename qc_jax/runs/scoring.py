@@ -131,7 +131,7 @@ def score(
       seconds: what training took, 'compile' and 'train'; {} where nobody knows.
     """
     task = run.task
-    train, test = (task.dataset.take(rows) for rows in (task.split.train, task.split.test))
+    train, test = (task.dataset.take(rows) for rows in (task.own_train, task.split.test))
     predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
     is_pairs = isinstance(run.table, PairTable)
     undefined = run.table.left_out if isinstance(run.table, PairTable) else {}

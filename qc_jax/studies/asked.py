@@ -53,6 +53,7 @@ class Asked(NamedTuple):
       train: whether trainings that are missing are made.
       stack: trainings in one program, 0 for what is good.
       stop: says whether to end soon.
+      curves: a table of curves that are learned, too, of the study regularisation; '' for none.
       transfer: of the study transfer.
     """
 
@@ -70,6 +71,7 @@ class Asked(NamedTuple):
     train: bool
     stack: int
     stop: Callable[[], bool]
+    curves: str = ""
     transfer: TransferOptions | None = None
 
     @property

@@ -14,6 +14,7 @@ from qc_jax.studies import tables, trainings
 from qc_jax.studies.asked import Asked, Study
 
 PLAIN = "as in the card"
+CURVES = "labels of curves"
 # Ingredient → the fields of a card without it, and with it.
 INGREDIENTS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "embedding noise": ({"embedding_noise": 0.0}, {"embedding_noise": 0.5}),
@@ -37,7 +38,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         one = asked._replace(models=(name,))
         configs |= trainings.protocol(one, PLAIN)
         card = {**grids.card(name), **asked.changes}
-        for ingredient, (without, added) in INGREDIENTS.items():
+        for ingredient, (without, added) in _ingredients(asked).items():
             # All of the first are there in the card, or it is no ingredient of its.
             lacks = all(card[field] == value for field, value in without.items())
             changes = dict(added if lacks else without)
@@ -47,6 +48,13 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
             suffix = f"-{word}_{ingredient.replace(' ', '_')}"
             configs |= trainings.protocol(one, f"{word} {ingredient}", suffix, **changes)
     return trainings.rows(asked, configs)
+
+
+def _ingredients(asked: Asked) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the ingredients; labels of curves are one where there are some."""
+    if not asked.curves:
+        return INGREDIENTS
+    return {**INGREDIENTS, CURVES: ({"curves": ""}, {"curves": asked.curves})}
 
 
 def show(frame: pd.DataFrame) -> None:

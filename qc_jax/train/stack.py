@@ -267,4 +267,4 @@ def _training_rows(training: Training) -> Dataset:
     dataset = training.task.dataset
     if not isinstance(dataset, Dataset):
         raise InputError("this model starts from its training rows: expected them in memory")
-    return dataset.take(training.task.split.train)
+    return dataset.take(training.task.own_train)

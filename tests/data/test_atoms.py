@@ -107,3 +107,9 @@ def test_no_file(tmp_path):
 def test_wrong_atoms(atoms, message):
     with pytest.raises(InputError, match=message):
         from_ase(atoms)
+
+
+def test_initial_charges_are_told_to_be_ignored():
+    charged = ase.Atoms("CO", positions=np.eye(2, 3), charges=[1, 0])
+    with pytest.warns(UserWarning, match="initial charges are ignored"):
+        from_ase(charged)

@@ -57,6 +57,40 @@ def test_rows_in_no_part_are_left_out_and_listed(table):
     assert sum(map(len, task.split.parts().values())) == len(task.names) == len(task.dataset)
 
 
+def test_curves_of_training_pairs_train_too(table):
+    """And of no other pair: validation, test rows and scaling are as without."""
+    some = table.take(np.arange(300))
+    longer = dataclasses.replace(
+        some.take(np.arange(200)),
+        positions=some.positions[:200] * 1.2,
+        targets={"e_homo_ev": some.targets["e_homo_ev"][:200] + 50},
+    )
+    curves = longer.take(np.repeat(np.arange(200), 2))
+    curves.targets["e_homo_ev"][0] = np.nan
+    alone = prepare(some, ("e_homo_ev",), seed=42)
+    task = prepare(some, ("e_homo_ev",), seed=42, curves=curves)
+    trained = set(alone.names[alone.split.train])
+    added = [name for name in curves.names[1:] if name in trained]
+    assert added and len(added) < 398
+    new = task.split.train[len(alone.split.train) :]
+    assert task.names[new].tolist() == added
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(task.split.parts()[part], alone.split.parts()[part])
+    np.testing.assert_array_equal(task.own_train, alone.split.train)
+    np.testing.assert_array_equal(task.scaler.low, alone.scaler.low)
+    rows, old = task.dataset.take(new), [int(some.row(name)) for name in added]
+    np.testing.assert_allclose(rows.labels[:, 0], some.targets["e_homo_ev"][old] + 50, rtol=1e-6)
+    np.testing.assert_allclose(rows.structures.positions, some.positions[old] * 1.2, rtol=1e-6)
+    unseen = sum(name not in trained for name in curves.names)
+    nowhere = int(curves.names[0] in trained)
+    assert task.notes[-1].endswith(
+        f"{unseen} are of pairs that do not train, and {nowhere} have no label"
+    )
+    strange = curves.take(np.flatnonzero(~np.isin(curves.names, list(trained))))
+    with pytest.raises(InputError, match="curves: expected rows of training pairs"):
+        prepare(some, ("e_homo_ev",), seed=42, curves=strange)
+
+
 @pytest.mark.parametrize("split", ["random", "by_bond_distance"])
 def test_scaling_never_sees_other_rows(table, split):
     """Wild labels outside the training rows leave the scaler as it is."""

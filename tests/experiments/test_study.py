@@ -176,6 +176,8 @@ def test_regularisation_changes_one_ingredient_at_a_time(folder, monkeypatch):
             assert setting == f"{word} {ingredient}"
             changed = {key for key in config if config[key] != plain[1][key]}
             assert changed and changed <= {*fields[0], *fields[1], "target"}
+    more = regularisation.rows(asked._replace(models=("gcn",), curves="curves.npz"))
+    assert [one.config["curves"] for one in more.values()] == [""] * 6 + ["curves.npz"]
 
 
 def test_uncertainty(folder):

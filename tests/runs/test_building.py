@@ -14,7 +14,7 @@ from qc_jax.data.targets import BENCHMARK_TARGETS, leaking_inputs
 from qc_jax.engines import published
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
-from qc_jax.runs import building, progress, record, sources
+from qc_jax.runs import building, progress, record, scoring, sources
 from qc_jax.runs.sources import account
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -69,6 +69,30 @@ def test_a_published_file_trains_a_model_of_canvases(small_table, monkeypatch, t
     record.claim(run, work)
     history = loop.fit(run.model, run.task, run.settings, [work]).history
     assert np.isfinite([line["loss"] for line in history]).all() and len(history) == 2
+
+
+def test_curves(tmp_path):
+    """Rows of training pairs are learned beside them, and baselines do without; canvases, too."""
+    card = {"model": {"name": "pair_mean"}, "data": "gfn2_xtb", "train_fraction": 0.05}
+    run = building.from_config({**card, "curves": "gfn2_xtb"})
+    task = run.task
+    assert len(task.split.train) == 2 * len(task.own_train) == 2 * task.from_curves
+    assert run.config.to_dict()["curves_fingerprint"] == run.table.fingerprint()
+    trained = loop.fit(run.model, task, run.settings)
+    alone = building.from_config(card)
+    assert (
+        scoring.score(run, trained.state, {}).result["baselines"]
+        == (scoring.score(alone, trained.state, {}).result["baselines"])
+    )
+    prepared = building.prepare(run.table, "e_homo_ev", curves="gfn2_xtb", train_fraction=0.05)
+    drawn = building.for_model(prepared, CanvasMean()).dataset.structures.canvas_features
+    assert len(drawn) == len(prepared.names)
+    for curves, message in (
+        ("ptbp", "curves: expected those of the data's engine, 'tblite', got 'dftb'"),
+        (str(tmp_path / "none.npz"), "curves: .*none.npz"),
+    ):
+        with pytest.raises(InputError, match=message):
+            building.from_config(config(data="gfn2_xtb", curves=curves))
 
 
 def test_targets():
