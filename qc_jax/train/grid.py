@@ -122,6 +122,9 @@ def divide(
 ) -> list[list[str]]:
     """Return stacks of the trainings of a group, as equal as they can be.
 
+    Stacks of another size are another program: where all can be of one that is not much smaller
+    (54 trainings as 18 times 3, not 12 times 4 and twice 3), they are.
+
     Args:
       names: of the group.
       most: trainings in one stack.
@@ -136,8 +139,13 @@ def divide(
         return large * -(-(small + 1) // devices) + (count - large) * -(-small // devices)
 
     least = -(-total // most)
+
+    def unequal(count: int) -> bool:
+        return total % count > 0 or 3 * count > 4 * least
+
     # Of twice as many stacks, half as large, each would use less of a device.
-    count = min(range(least, min(total, 2 * least) + 1), key=turns)
+    candidates = range(least, min(total, 2 * least) + 1)
+    count = min(candidates, key=lambda count: (turns(count), unequal(count)))
     count = min(total, -(-count // processes) * processes)
     return [part.tolist() for part in np.array_split(np.array(names), count)]
 

@@ -38,6 +38,8 @@ def test_no_device_is_idle():
     assert [len(stack) for stack in grid.divide(names[:5], 8, devices=2)] == [5]
     assert [len(stack) for stack in grid.divide(names[:3], 2)] == [2, 1]
     assert [len(stack) for stack in grid.divide(names, 60, devices=8)] == [54]
+    assert [len(stack) for stack in grid.divide(names, 4)] == [3] * 18  # one program
+    assert [len(stack) for stack in grid.divide(names[:53], 4)][-1] == 3  # 53 is prime
     assert len(grid.divide(names[:12], 8, processes=4, devices=2)) == 4
 
 
