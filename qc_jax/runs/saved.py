@@ -275,10 +275,12 @@ class SavedRun:
         if not self.config.data:
             raise InputError("trained on a table without a name; expected score(table=…)")
         found = building.from_config(self.config)
-        if found.config.data_fingerprint != self.config.data_fingerprint:
-            raise InputError(
-                f"{self.config.data} has changed since the model of {self.path} was made"
-            )
+        for field, name in (
+            ("data_fingerprint", self.config.data),
+            ("curves_fingerprint", self.config.curves),
+        ):
+            if getattr(found.config, field) != getattr(self.config, field):
+                raise InputError(f"{name} has changed since the model of {self.path} was made")
         return found
 
     def score(self, **changes: Any) -> Any:

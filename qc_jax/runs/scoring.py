@@ -255,8 +255,10 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
         parts = run.parts()
     asked = parts
     if changes:
-        fields = {**run.config.to_dict(), **changes}
-        fields.pop("data_fingerprint", None)
+        # Curves are training rows, of which none is asked here.
+        fields = {**run.config.to_dict(), **changes, "curves": ""}
+        for fingerprint in ("data_fingerprint", "curves_fingerprint"):
+            fields.pop(fingerprint, None)
         other_table = open_data(fields["data"], fields["data_dir"])
         if isinstance(other_table, PairTable) and building.reads_canvas(run.model):
             drawn = images.parse(run.config.images)

@@ -130,7 +130,7 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
         there, missing = _look(asked, configs)
     rows = []
     for name, reason in missing.items():
-        config = {**configs[name].config, "data_fingerprint": asked.fingerprint}
+        config = _of_data(asked, configs[name].config)
         about = sweep.about(name, config) | {"study": asked.study, "target": config["target"]}
         rows.append(about | {**configs[name].about, "metric": "mae", "status": reason})
     return there, rows
@@ -150,7 +150,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
         if not (workdir.path / "config.json").exists():
             missing[name] = _NOT_TRAINED
             continue
-        config = {**one.config, "data_fingerprint": asked.fingerprint}
+        config = _of_data(asked, one.config)
         whole = RunConfig.from_dict(config)
         workdir.claim(whole.to_dict(), whole.defaults)
         result, failure = workdir.result(), workdir.failure()
@@ -159,6 +159,11 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
         else:
             missing[name] = failure or _NOT_TRAINED
     return there, missing
+
+
+def _of_data(asked: Asked, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a training with what it says of the data that were read."""
+    return {**config, **building.fingerprints(asked.table, config.get("curves", ""))}
 
 
 def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -171,7 +176,8 @@ def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, di
     whole = dict(configs)
     for mate in sorted(mates):
         config = Workdir(asked.workdir.path / "trainings" / mate).config()
-        config.pop("data_fingerprint")
+        for fingerprint in ("data_fingerprint", "curves_fingerprint"):
+            config.pop(fingerprint, None)
         whole[mate] = config
     return whole
 

@@ -180,6 +180,18 @@ def test_regularisation_changes_one_ingredient_at_a_time(folder, monkeypatch):
     assert [one.config["curves"] for one in more.values()] == [""] * 6 + ["curves.npz"]
 
 
+@pytest.mark.slow
+def test_labels_of_curves_are_an_ingredient(folder):
+    """A second run finds the training, with the curves' fingerprint in its configuration."""
+    asked = ask(folder, "regularisation")._replace(curves=str(folder / "table.npz"))
+    rows = regularisation.rows(asked)
+    assert {row["status"] for row in rows} == {results.FINISHED}
+    assert regularisation.rows(asked._replace(train=False)) == rows
+    sizes = {row["setting"]: row["train_rows"] for row in rows}
+    beside = f"with {regularisation.CURVES}"
+    assert sizes[beside] == 2 * sizes[regularisation.PLAIN]
+
+
 def test_uncertainty(folder):
     """Two members of a model that no seed changes: the mean is each, and all are as sure."""
     asked = ask(folder, "uncertainty", targets=(planted.ELEMENTS, planted.NOISE), seeds=(3,))
