@@ -166,7 +166,10 @@ def _with_curves(
     task: Task, curves: PairTable, features: np.ndarray | None, missing_labels: str
 ) -> Task:
     """Return the task with what curves have of its training pairs as training rows, at the end."""
-    labels = curves.columns(task.targets).astype(np.float32)
+    try:
+        labels = curves.columns(task.targets).astype(np.float32)
+    except InputError as error:
+        raise InputError(f"curves: {error}") from error
     finite = np.isfinite(labels)
     known = finite.any(axis=1) if missing_labels == "mask" else finite.all(axis=1)
     if features is not None:

@@ -80,6 +80,12 @@ def from_config(
     model.check_data(table.provenance)
     if config.images != CANVAS and not reads_canvas(model):
         warnings.warn(f"images={config.images}: {config.model.name} reads none", stacklevel=2)
+    if config.curves and not {"positions", "canvas"} & set(model.inputs):
+        warnings.warn(
+            f"curves={config.curves}: {config.model.name} reads no distance: several labels of one "
+            "input",
+            stacklevel=2,
+        )
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
     return Run(config.replace(**fingerprints(table, config.curves)), table, model, task)

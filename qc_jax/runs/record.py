@@ -128,7 +128,7 @@ class Record:
       offsets: [T] what was taken off the labels, and predictions get back.
       element_offsets: [T] likewise for each atom of an element, by symbol; empty for none.
       domain: What training saw.
-      split: The names of the rows of each part.
+      split: The names of the table's rows of each part.
       description: Of the split, in words.
       left_out: Rows of the table that have no label or are in no part, by name with the reason.
       periodic: Whether the structures have cells.
@@ -151,13 +151,14 @@ class Record:
         """Return that of a training."""
         task, table = run.task, run.table
         pairs = isinstance(table, PairTable)
+        rows = {**task.split.parts(), "train": task.own_train}
         periodic = False if isinstance(table, PairTable) else table.periodic
         undefined = table.left_out if isinstance(table, PairTable) else {}
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
             element_offsets=dict(task.element_offsets),
             domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
-            split={part: task.names[rows].tolist() for part, rows in task.split.parts().items()},
+            split={part: task.names[of_part].tolist() for part, of_part in rows.items()},
             description=task.split.description,
             left_out={**undefined, **task.left_out},
             periodic=periodic,

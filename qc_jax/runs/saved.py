@@ -108,7 +108,8 @@ class SavedRun:
     @property
     def learned_slopes(self) -> bool:
         """Return whether training saw forces, or the same atoms at several places."""
-        return self.settings.force_weight > 0 or self.pairs is None or not len(self.pairs.names)
+        several = self.pairs is None or not len(self.pairs.names) or bool(self.config.curves)
+        return several or self.settings.force_weight > 0
 
     @property
     def split(self) -> Mapping[str, Sequence[str]]:
@@ -267,6 +268,8 @@ class SavedRun:
     def parts(self) -> Run:
         """Return the training's parts; opens the data where it was made in another process.
 
+        Curves, which no row is scored on, are left out then.
+
         Raises:
           InputError: The data are gone or have changed.
         """
@@ -274,13 +277,11 @@ class SavedRun:
             return self.run
         if not self.config.data:
             raise InputError("trained on a table without a name; expected score(table=…)")
-        found = building.from_config(self.config)
-        for field, name in (
-            ("data_fingerprint", self.config.data),
-            ("curves_fingerprint", self.config.curves),
-        ):
-            if getattr(found.config, field) != getattr(self.config, field):
-                raise InputError(f"{name} has changed since the model of {self.path} was made")
+        found = building.from_config(self.config.replace(curves="", curves_fingerprint=""))
+        if found.config.data_fingerprint != self.config.data_fingerprint:
+            raise InputError(
+                f"{self.config.data} has changed since the model of {self.path} was made"
+            )
         return found
 
     def score(self, **changes: Any) -> Any:

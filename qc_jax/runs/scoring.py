@@ -153,7 +153,7 @@ def score(
         "versions": building.versions(),
         **({} if run.config.imported is None else {"imported": dict(run.config.imported)}),
     }
-    if not is_pairs:
+    if not is_pairs or task.notes:
         result |= {"rows": rows_are(run), "notes": list(task.notes)}
     if run.config.transfer is not None:
         transfer = dataclasses.asdict(run.config.transfer)
@@ -167,7 +167,9 @@ def score(
 
 def rows_are(run: building.Run) -> str:
     """What the rows of a run's data are called."""
-    return "pairs" if isinstance(run.table, PairTable) else "structures"
+    if isinstance(run.table, PairTable):
+        return "rows" if run.task.from_curves else "pairs"
+    return "structures"
 
 
 def _add_forces(
@@ -248,7 +250,7 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     """
     if table is not None:
         expect("table", table, (PairTable, Structures), "a table of the run's data")
-        parts = building.from_config(run.config, table)
+        parts = building.from_config(run.config.replace(curves="", curves_fingerprint=""), table)
         if parts.config.data_fingerprint != run.config.data_fingerprint:
             raise InputError("table: expected the one that the run was trained on, got another")
     else:

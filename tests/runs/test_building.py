@@ -84,6 +84,8 @@ def test_curves(tmp_path):
         scoring.score(run, trained.state, {}).result["baselines"]
         == (scoring.score(alone, trained.state, {}).result["baselines"])
     )
+    record_of = record.Record.of(run)
+    assert record_of.split["train"] == record.Record.of(alone).split["train"]
     prepared = building.prepare(run.table, "e_homo_ev", curves="gfn2_xtb", train_fraction=0.05)
     drawn = building.for_model(prepared, CanvasMean()).dataset.structures.canvas_features
     assert len(drawn) == len(prepared.names)

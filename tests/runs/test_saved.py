@@ -249,3 +249,17 @@ def test_wrong_calls(tmp_path, small_table):
             call()
     with pytest.warns(UserWarning, match="9 atoms, trained on structures of 2"):
         run.predict(ase.build.molecule("CH3CH2OH"))
+
+
+def test_a_run_with_curves_is_scored_without_them(tmp_path):
+    curves = tmp_path / "curves.npz"
+    table = qc_jax.open_table("gfn2_xtb")
+    table.save(curves)
+    task = qc_jax.prepare(table, "e_homo_ev", curves=str(curves), train_fraction=0.05)
+    run = qc_jax.fit(qc_jax.create("gradient_boosting", trees=2), task).save(tmp_path / "run")
+    curves.unlink()
+    loaded = qc_jax.load(tmp_path / "run")
+    assert loaded.learned_slopes and loaded.config.curves == str(curves)
+    found = loaded.score().result
+    assert found["test"] == run.score().result["test"]
+    assert found["split_sizes"]["train"] == len(task.own_train) == len(loaded.split["train"])
