@@ -11,11 +11,11 @@ three. With noise of 0.5 on the embeddings and twice the epochs they are 0.038, 
 Trained up to the fourth period, `--config.model.described=true --config.embedding_noise=0.5
 --config.split=by_period`, it has 0.278 ± 0.009 for e_homo_ev of pairs with heavier elements.
 
-On gfn2_xtb, whose atoms' levels are not known, that noise halves the errors: mean ± deviation of the
-three seeds with `--config.data=gfn2_xtb --config.model.basis=gfn2_xtb --config.embedding_noise=0.5`,
+On gfn2_xtb, whose atoms' levels are not known, that noise halves the errors. Mean ± deviation of
+three seeds, `--config.data=gfn2_xtb --config.model.basis=gfn2_xtb --config.embedding_noise=0.5`,
 and of the best published architecture: e_g_ev 0.076 ± 0.005 (0.185), e_homo_ev 0.26 ± 0.06 (0.39),
 e_lumo_ev 0.27 ± 0.05 (0.40), band_energy_ev 2.8 ± 0.3 (4.1), total_energy_ev 0.26 ± 0.02 (1.26),
-dipole_mag_d 0.68 ± 0.05 (0.92), q_absmean 0.035 ± 0.004 (0.052): levels are a third lower, not half.
+dipole_mag_d 0.68 ± 0.05 (0.92), q_absmean 0.035 ± 0.004 (0.052): levels a third lower, not half.
 """
 
 from ml_collections import ConfigDict
