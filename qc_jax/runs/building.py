@@ -22,30 +22,18 @@ from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, expect
 from qc_jax.ops import usable_cores
-from qc_jax.runs.config import COLLECTION, RunConfig
+from qc_jax.runs.config import COLLECTION, OF_PAIRS, OF_STRUCTURES, RunConfig
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import open_data, open_table
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.transfer import Matched
 
-# Fields of a configuration that say nothing of pairs, and those that say nothing of larger
-# structures, with what they have to be there.
-_OF_STRUCTURES = {"neighbor_cutoff": 0.0, "train_rows": 0, "stream": False}
-_OF_PAIRS = {
-    "train_fraction": 1.0,
-    "scale_on": "train",
-    "scale_by": "range",
-    "missing_labels": "drop",
-    "curves": "",
-    "images": "canvas",
-    "average_symmetries": False,
-}
 # In the place of a model, on which rows do not depend: one that may have images.
 _ANY = {"name": "vit"}
 # What curves have in common with the relaxed pairs that they are learned beside.
 _PHYSICS = ("engine", "method", "parameters", "form", "max_l", "temperature_k")
 # What a task keeps of how it was made.
-SPEC = ("data", "data_dir", "split", "canvas_size", *_OF_STRUCTURES, *_OF_PAIRS)
+SPEC = ("data", "data_dir", "split", "canvas_size", *OF_STRUCTURES, *OF_PAIRS)
 
 
 class Run(NamedTuple):
@@ -88,13 +76,14 @@ def from_config(
         )
     task = _prepare(table, config, model)
     # The data are part of what a run is: a work directory refuses a table that has changed.
-    return Run(config.replace(**fingerprints(table, config.curves)), table, model, task)
+    read = fingerprints(table.fingerprint(), config.curves)
+    return Run(config.replace(**read), table, model, task)
 
 
-def fingerprints(table: PairTable | Structures, curves: str) -> dict[str, str]:
-    """Return what a configuration says of the data that were read."""
-    found = {"data_fingerprint": table.fingerprint()}
-    return {**found, "curves_fingerprint": _curves(curves).fingerprint()} if curves else found
+def fingerprints(data: str, curves: str) -> dict[str, str]:
+    """Return what a configuration says of what was read: a table's fingerprint, and curves."""
+    found = {"data_fingerprint": data}
+    return {**found, "curves_fingerprint": _curves(curves)[1]} if curves else found
 
 
 def prepare(
@@ -162,12 +151,12 @@ def _prepare(
     fields = {name: getattr(config, name) for name in SPEC}
     seed = config.seed_of_split
     if isinstance(table, Structures):
-        _require_usual(fields, _OF_PAIRS, "pairs")
+        _require_usual(fields, OF_PAIRS, "pairs")
         task = _of_structures(config, table, model, seed)
     else:
-        _require_usual(fields, _OF_STRUCTURES, "larger structures")
+        _require_usual(fields, OF_STRUCTURES, "larger structures")
         drawn = images.parse(config.images)
-        curves = _curves(config.curves) if config.curves else None
+        curves = _curves(config.curves)[0] if config.curves else None
         for one in (table, curves):
             if one is not None and (model is None or reads_canvas(model)):
                 drawn.check(one)
@@ -182,17 +171,19 @@ def _prepare(
             config.split,
             canvas_size=config.canvas_size,
             curve_features=drawn.rows(curves) if seen and curves is not None else None,
-            **{**{name: fields[name] for name in _OF_PAIRS}, "curves": curves},
+            **{**{name: fields[name] for name in OF_PAIRS}, "curves": curves},
         )
     return task._replace(table=table, spec={**fields, "seed": seed})
 
 
 @functools.lru_cache(maxsize=1)  # the trainings of a grid share them
-def _curves(name: str) -> PairTable:
+def _curves(name: str) -> tuple[PairTable, str]:
+    """Return a table of curves and its fingerprint."""
     try:
-        return open_table(name)
+        table = open_table(name)
     except InputError as error:
         raise InputError(f"curves: {error}") from error
+    return table, table.fingerprint()
 
 
 def _require_same_physics(table: PairTable, curves: PairTable) -> None:

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from qc_jax import models
 from qc_jax.errors import InputError, choose
-from qc_jax.runs.config import published
+from qc_jax.runs.config import OF_PAIRS, published
 
 __all__ = ["change", "find", "load", "names", "published", "published_structures"]
 
@@ -42,16 +42,7 @@ def published_structures(
     config = published(model or "schnet", "", quick={}).unlock()
     if not model:
         config.model = ConfigDict({"name": ""})
-    for name in (
-        "train_fraction",
-        "scale_on",
-        "scale_by",
-        "missing_labels",
-        "curves",
-        "canvas_size",
-        "images",
-        "average_symmetries",
-    ):  # they are of pairs
+    for name in (*OF_PAIRS, "canvas_size"):
         del config[name]
     config.data = ""
     config.split = "collection"  # its own published one

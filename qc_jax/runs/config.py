@@ -25,6 +25,18 @@ from qc_jax.train.config import TrainConfig
 SCHEMA = 1  # of config.json and run.json; a newer one is refused
 # What `config.sweep` can vary.
 SWEPT = ("model", "target", "seed", "lr", "weight_decay", "dropout")
+# Fields that say nothing of pairs, and those that say nothing of larger structures, with what they
+# have to be there.
+OF_STRUCTURES = {"neighbor_cutoff": 0.0, "train_rows": 0, "stream": False}
+OF_PAIRS = {
+    "train_fraction": 1.0,
+    "scale_on": "train",
+    "scale_by": "range",
+    "missing_labels": "drop",
+    "curves": "",
+    "images": CANVAS,
+    "average_symmetries": False,
+}
 COLLECTION = "collection"  # the split of larger structures, each collection's published own
 
 _ODD = ("dipole_z_d",)  # targets that exchanging the atoms changes
@@ -303,6 +315,10 @@ class RunConfig:
         named = {"name": self.model.name, "source": self.model.source}
         return RunConfig.from_dict({"model": named}).to_dict()
 
+    def without_curves(self) -> "RunConfig":
+        """Return the configuration of the same rows without those of curves."""
+        return self.replace(curves="", curves_fingerprint="")
+
     def replace(self, **fields: Any) -> "RunConfig":
         """Return the configuration with other values of fields, named as in `to_dict`."""
         return RunConfig.from_dict({**self.to_dict(), **fields})
@@ -339,7 +355,7 @@ def _typed(cls: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, An
 
 
 # Fields that cards of pairs do not show, as they are of larger structures or of saved runs.
-_NOT_OF_PAIRS = ("schema", "neighbor_cutoff", "train_rows", "stream", "image_weights")
+_NOT_OF_PAIRS = ("schema", "image_weights", *OF_STRUCTURES)
 
 
 def published(

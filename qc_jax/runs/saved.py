@@ -277,7 +277,7 @@ class SavedRun:
             return self.run
         if not self.config.data:
             raise InputError("trained on a table without a name; expected score(table=…)")
-        found = building.from_config(self.config.replace(curves="", curves_fingerprint=""))
+        found = building.from_config(self.config.without_curves())
         if found.config.data_fingerprint != self.config.data_fingerprint:
             raise InputError(
                 f"{self.config.data} has changed since the model of {self.path} was made"

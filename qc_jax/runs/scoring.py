@@ -250,7 +250,7 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     """
     if table is not None:
         expect("table", table, (PairTable, Structures), "a table of the run's data")
-        parts = building.from_config(run.config.replace(curves="", curves_fingerprint=""), table)
+        parts = building.from_config(run.config.without_curves(), table)
         if parts.config.data_fingerprint != run.config.data_fingerprint:
             raise InputError("table: expected the one that the run was trained on, got another")
     else:
@@ -258,9 +258,8 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     asked = parts
     if changes:
         # Curves are training rows, of which none is asked here.
-        fields = {**run.config.to_dict(), **changes, "curves": ""}
-        for fingerprint in ("data_fingerprint", "curves_fingerprint"):
-            fields.pop(fingerprint, None)
+        fields = {**run.config.without_curves().to_dict(), **changes}
+        fields.pop("data_fingerprint", None)
         other_table = open_data(fields["data"], fields["data_dir"])
         if isinstance(other_table, PairTable) and building.reads_canvas(run.model):
             drawn = images.parse(run.config.images)

@@ -74,7 +74,7 @@ def of_task(model: Architecture, task: Task, config: TrainConfig) -> building.Ru
             "target": task.targets[0],
             "targets": "" if count == 1 else ",".join(task.targets),
             "split_seed": -1 if seed == config.seed else seed,
-            **building.fingerprints(task.table, fields["curves"]),
+            **building.fingerprints(task.table.fingerprint(), fields["curves"]),
         }
     )
     return building.Run(made, task.table, model, task)

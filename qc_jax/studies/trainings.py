@@ -163,7 +163,7 @@ def _look(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], dic
 
 def _of_data(asked: Asked, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration of a training with what it says of the data that were read."""
-    return {**config, **building.fingerprints(asked.table, config.get("curves", ""))}
+    return {**config, **building.fingerprints(asked.fingerprint, config.get("curves", ""))}
 
 
 def with_mates(asked: Asked, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
