@@ -13,7 +13,8 @@ from qc_jax.accelerators import hlo, roofline, topology
 from qc_jax.accelerators.chips import Target
 from qc_jax.accelerators.programs import Compiled, why_not
 from qc_jax.canvas import FEATURES, densities, render
-from qc_jax.canvas.orbitals import FORMS, KNOTS, ORBITALS, PRODUCTS, Orbitals
+from qc_jax.canvas.orbitals import FORMS, ORBITALS, PRODUCTS, Orbitals
+from qc_jax.canvas.radial import KNOTS
 from qc_jax.dftb import convergence
 from qc_jax.train.parallel import bytes_of, shapes_of
 

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from qc_jax.canvas import densities, methods, orbitals, xtb_orbitals
 from qc_jax.canvas.methods import GFN2_XTB, PTBP
 from qc_jax.canvas.orbitals import FORMS, PRODUCTS, Orbitals
+from qc_jax.canvas.radial import at_knots, through_knots
 from qc_jax.chem.elements import element
 from qc_jax.data import files
 from qc_jax.data.table import PairTable
@@ -204,11 +205,11 @@ def tabulate(symbols: Sequence[str]) -> dict[str, np.ndarray]:
 
     Returns:
       'numbers' [elements] atomic numbers, and 'values' [elements, knots + 1, 3] float32, R_s, R_p
-      and R_d (bohr^(-3/2)) at the knots of `orbitals.splines`.
+      and R_d (bohr^(-3/2)) at the knots of `radial.splines`.
     """
     atoms, max_l = pseudo_atoms(symbols), orbitals.published_shells(symbols)
     numbers = np.array([element(symbol).atomic_number for symbol in symbols], np.int32)
-    values = [orbitals.at_knots(atoms[s], "spd".index(max_l.get(s, "d"))) for s in symbols]
+    values = [at_knots(atoms[s], "spd".index(max_l.get(s, "d"))) for s in symbols]
     return {"numbers": numbers, "values": np.stack(values).astype(np.float32)}
 
 
@@ -222,7 +223,7 @@ def _radial() -> tuple[Float[np.ndarray, "elements knots 12"], np.ndarray]:
         kept = files.read_npz(path, "radial functions")
     slater = np.arange(1, len(basis.shipped().hubbards) + 1)
     numbers = np.concatenate([kept["numbers"], slater + _BASES[GFN2_XTB]])
-    tables = [orbitals.through_knots(values) for values in kept["values"]]
+    tables = [through_knots(values) for values in kept["values"]]
     tables += [xtb_orbitals.splines(int(number)) for number in slater]
     place = np.zeros(numbers.max() + 1, np.int32)
     place[numbers] = np.arange(len(tables))

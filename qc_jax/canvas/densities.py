@@ -29,11 +29,10 @@ from qc_jax.canvas.orbitals import (
     FORMS,
     ORBITALS,
     PRODUCTS,
-    REACH,
     Orbitals,
     potential_at,
-    shells_at,
 )
+from qc_jax.canvas.radial import REACH, shells_at
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.errors import InputError, choose
 from qc_jax.ops import safe_sqrt

@@ -25,9 +25,8 @@ from qc_jax.canvas.orbitals import (
     frontier,
     potential_at,
     published_shells,
-    shells_at,
-    splines,
 )
+from qc_jax.canvas.radial import shells_at, splines
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.data.labels import TAKES
 from qc_jax.dftb import convergence, hamiltonian, scc, solver

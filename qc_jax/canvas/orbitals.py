@@ -1,7 +1,6 @@
 """What orbitals of pairs of atoms are drawn from: a few numbers each, of tight binding."""
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
-from scipy.interpolate import CubicSpline
 
+from qc_jax.canvas.radial import splines
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as GEOMETRY_ANG
 from qc_jax.chem.units import HARTREE_EV
 from qc_jax.data.labels import HOLDS, TAKES
@@ -21,23 +20,19 @@ from qc_jax.dftb.hamiltonian import ABSENT, Tables
 from qc_jax.dftb.parameters import CONVENTIONS
 from qc_jax.dftb.parameters import parameters as element_of
 from qc_jax.dftb.parametrization import SHORTEST, Parametrization
-from qc_jax.dftb.pseudo import PseudoAtom, pseudo_atoms
+from qc_jax.dftb.pseudo import pseudo_atoms
 from qc_jax.errors import InputError
 
 FARTHEST_ANG = 12.0  # between the atoms
 SCHEMA = 1  # of what `solve` gives: another one where its numbers change
-# Densities that `Orbitals.forms` has.
+FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")  # that `Orbitals.forms` has
 AMPLITUDES = ("homo_amplitude", "lumo_amplitude")  # that `Orbitals.amplitudes` has
-FORMS = ("density", "deformation", "s", "p", "d", "homo", "lumo")
 # Orbitals of the blocks: (atom, l, |m|), σ of both atoms, then π, then δ, as in `dftb.pairs`.
 ORBITALS = [(a, k, m) for m in range(3) for a in range(2) for k in range(m, 3)]
 ATOM, SHELL_L, M = np.array(ORBITALS).T
 # The 34 products of two of one block. In a sum over both orders those of two orbitals come twice.
 PRODUCTS = np.array([(i, j) for i in range(12) for j in range(i, 12) if M[i] == M[j]]).T
 _TWICE = np.where(PRODUCTS[0] == PRODUCTS[1], 1.0, 2.0)
-# Radial functions are splines in √r, which follow the nodes near a heavy nucleus too.
-KNOTS, REACH = 512, 36.0  # bohr
-STEP = math.sqrt(REACH) / KNOTS
 
 TEMPERATURE = 300.0  # kelvin, of the electrons
 DEGENERATE = 1e-5  # hartree: levels nearer than that are one
@@ -186,28 +181,6 @@ def of_free_atoms(
     return np.array(shells) / (2 * np.arange(3) + 1)
 
 
-def splines(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 12"]:
-    """Return coefficients of an atom's R_l, [power, l], on the part of a step beyond each knot."""
-    return through_knots(at_knots(atom, max_l))
-
-
-def at_knots(atom: PseudoAtom, max_l: int) -> Float[np.ndarray, "knots 3"]:
-    """Return an atom's R_l (bohr^(-3/2)) at the `KNOTS` + 1 knots."""
-    root = STEP * np.arange(KNOTS + 1)
-    values = np.zeros((KNOTS + 1, 3))
-    for shell in atom.shells:
-        if (k := "spd".index(shell[1])) <= max_l:
-            values[:, k] = atom.radial(shell, root**2)
-    return values
-
-
-def through_knots(values: Float[np.ndarray, "knots 3"]) -> Float[np.ndarray, "knots 12"]:
-    """Return the coefficients of `splines` of R_l at the knots."""
-    found = CubicSpline(STEP * np.arange(KNOTS + 1), values).c[::-1]  # rising powers
-    steps = STEP ** np.arange(4)
-    return np.moveaxis(found * steps[:, None, None], 0, 1).reshape(KNOTS, 12)
-
-
 def _coefficients(
     pairs: two.Pairs,
     found: Parametrization,
@@ -244,22 +217,6 @@ def frontier(levels: Array, held: Array) -> tuple[Array, Array]:
     # A level that is filled in part is both; of several HOMO and LUMO would cross.
     lumo = jnp.min(jnp.where(there & (held < TAKES), levels, jnp.inf))
     return homo, jnp.maximum(homo, lumo)
-
-
-def shells_at(
-    radial: Float[Array, "elements knots 12"],
-    elements: Int[Array, "*atoms"],
-    r: Float[Array, "*atoms points"],
-) -> Float[Array, "*atoms 3 points"]:
-    """Return R_s, R_p and R_d of atoms at distances r (bohr) from them, bohr^(-3/2)."""
-    place = jnp.sqrt(jnp.maximum(r, 1e-12)) / STEP
-    knot = jnp.clip(place.astype(jnp.int32), 0, KNOTS - 1)
-    table = radial.reshape(-1, radial.shape[-1])
-    c = table[elements[..., None] * KNOTS + knot]  # [..., points, 12]
-    c = jnp.where((place < KNOTS)[..., None], c, 0.0)
-    powers = [jnp.moveaxis(c[..., 3 * k : 3 * k + 3], -1, -2) for k in range(4)]
-    t = (place - knot)[..., None, :]
-    return powers[0] + t * (powers[1] + t * (powers[2] + t * powers[3]))
 
 
 def potential_at(

@@ -19,17 +19,15 @@ from scipy.linalg import eigh
 
 from qc_jax.canvas.orbitals import (
     ATOM,
-    KNOTS,
     SHELL_L,
-    STEP,
     M,
     Orbitals,
     checked,
     forms_of_levels,
     packed,
     symbols_of,
-    through_knots,
 )
+from qc_jax.canvas.radial import KNOTS, STEP, through_knots
 from qc_jax.chem.elements import GFN2_SYMBOLS, element, pair_name
 from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 from qc_jax.data.labels import frontier_levels
@@ -188,7 +186,7 @@ def _relaxed(pairs: Sequence[tuple[str, str]]) -> Known:
 
 @functools.cache
 def splines(number: int) -> Float[np.ndarray, "knots 12"]:
-    """Return an element's R_l as `orbitals.splines` gives those of PTBP's pseudo-atoms."""
+    """Return an element's R_l as `radial.splines` gives those of PTBP's pseudo-atoms."""
     return through_knots(basis.radial(number, (STEP * np.arange(KNOTS + 1)) ** 2))
 
 

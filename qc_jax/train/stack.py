@@ -168,7 +168,7 @@ class Stack:
         for training in self.trainings:
             # One after another: jaxlib's QR, which an orthogonal start needs, waits for threads of
             # a CPU that wait for it where several run at once (0.10.2, 2 cores).
-            each.append(jax.block_until_ready(_first_state(*self._start_of(training))))
+            each.append(jax.block_until_ready(_start_program()(*self._start_of(training))))
         if any(self._initial):
             if self.model.closed_form:
                 raise InputError("a model that is solved at once starts from no weights")
@@ -180,7 +180,7 @@ class Stack:
 
     def state_shapes(self) -> State:
         """Return the shapes of `first_states`, [R, ...]."""
-        shapes = _first_state.eval_shape(*self._start_of(self.trainings[0]))
+        shapes = _start_program().eval_shape(*self._start_of(self.trainings[0]))
         return shapes_of(shapes, lambda leaf: (len(self), *leaf.shape))
 
     def _start_of(self, training: Training) -> tuple[Any, ...]:
@@ -196,7 +196,6 @@ class Stack:
         return model, shared, sample, training.task.scaler, jnp.uint32(own.seed), rates
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def _first_state(
     model: Architecture,
     settings: TrainConfig,
@@ -208,6 +207,13 @@ def _first_state(
     """Return the state before the first epoch of one training."""
     state = init(model, sample, scaler, settings, seed)
     return state.replace(opt_state=optimizer.set_rates(state.opt_state, **rates))
+
+
+@functools.cache
+def _start_program() -> Any:
+    """Return `_first_state` as a program, which on a CPU is compiled in haste: it runs once."""
+    quick = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    return jax.jit(_first_state, static_argnums=(0, 1), compiler_options=quick)
 
 
 def _joined(trainings: Sequence[Training]) -> tuple[Batch, np.ndarray, list[np.ndarray]]:

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import sph_harm_y
 
 from qc_jax.canvas import densities, orbitals
+from qc_jax.canvas.radial import splines
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.dftb import integrals, pseudo_atom
 from qc_jax.dftb.pseudo import PseudoAtom
@@ -31,7 +32,7 @@ def slater_atom(decay: float) -> PseudoAtom:
 def toy() -> tuple[jax.Array, orbitals.Orbitals, list[PseudoAtom]]:
     """Two pairs of atoms of Slater orbitals, with coefficients drawn by chance."""
     atoms = [slater_atom(1.0), slater_atom(1.3)]
-    radial = jnp.asarray(np.stack([orbitals.splines(atom, 2) for atom in atoms]), jnp.float32)
+    radial = jnp.asarray(np.stack([splines(atom, 2) for atom in atoms]), jnp.float32)
     rng = np.random.default_rng(0)
     made = orbitals.Orbitals(
         elements=jnp.array([[0, 1], [1, 1]]),

@@ -12,7 +12,8 @@ from matplotlib import colormaps
 import qc_jax
 from qc_jax.canvas import CHANNELS, FEATURES, densities, features
 from qc_jax.canvas.basis import basis
-from qc_jax.canvas.orbitals import ORBITALS, PRODUCTS, STEP
+from qc_jax.canvas.orbitals import ORBITALS, PRODUCTS
+from qc_jax.canvas.radial import STEP
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 from qc_jax.data.table import PairTable
