@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qc_jax.canvas import coefficients, densities, orbitals
+from qc_jax.canvas import coefficients, densities
+from qc_jax.canvas.radial import through_knots
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
 
@@ -15,7 +16,7 @@ def test_shipped_radial_functions_are_those_of_the_pseudo_atoms():
     radial, place = coefficients._radial()
     made = coefficients.tabulate(["H", "O"])
     for number, values in zip(made["numbers"], made["values"], strict=True):
-        table = orbitals.through_knots(values)
+        table = through_knots(values)
         np.testing.assert_allclose(radial[place[number]], table, atol=2e-6 * np.abs(table).max())
 
 
