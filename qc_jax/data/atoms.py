@@ -87,7 +87,9 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
 
 
 def from_ase(atoms: Any, where: str = "") -> Structure:
-    """Return the checked structure of an `ase.Atoms`; warns of initial charges, which are ignored.
+    """Return the checked structure of an `ase.Atoms`.
+
+    Warns of initial charges and magnetic moments, which are ignored.
 
     Args:
       atoms: The `ase.Atoms`; its cell counts where it is periodic.
@@ -104,9 +106,12 @@ def from_ase(atoms: Any, where: str = "") -> Structure:
         raise InputError(
             f"{start}pbc: expected periodic in all three directions or none, got {words}"
         )
-    if atoms.get_initial_charges().any():
-        what = "initial charges are ignored: structures are neutral"
-        warnings.warn(f"{where}: {what}" if where else what, stacklevel=2)
+    for given, what in (
+        (atoms.get_initial_charges(), "initial charges are ignored: structures are neutral"),
+        (atoms.get_initial_magnetic_moments(), "magnetic moments are ignored: spins are not told"),
+    ):
+        if given.any():
+            warnings.warn(f"{where}: {what}" if where else what, stacklevel=2)
     cell = np.array(atoms.cell) if atoms.pbc.all() else None
     numbers = np.array(atoms.numbers, np.int32)
     return check_structure(Structure(numbers, np.array(atoms.positions), cell), where)

@@ -96,7 +96,8 @@ class Potential:
         self.lists = self.cutoff is not None and (self.cell is not None or atoms > _FEW)
         self._finder = Neighbors(self.cutoff + SKIN) if self.lists and self.cutoff else None
         self._slots = self.regrown = 0
-        models.check(run.model, _batch(self.numbers, np.zeros((atoms, 3)), self._all()))
+        batch = _batch(self.numbers, np.zeros((atoms, 3)), self._all())
+        models.check(run.model, batch, np.array(["the structure"]))
 
     def _cast(self, leaf: Any) -> Any:
         return leaf.astype(self.dtype) if leaf.dtype.kind == "f" else leaf

@@ -24,6 +24,7 @@ _COMMAND = {
     **{"versions?": {...: str}, "left_out?": [str]},
 }
 _PLACE = re.compile(r"(--?(?:workdir|data_dir|out)[= ])('[^']*'|\S+)")
+_ABSOLUTE = re.compile(r"(--?[\w.]+[= ]'?)/(?:[^\s',]*/)?")  # of a file, its directory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +192,8 @@ def package(source: Source, path: str | os.PathLike) -> int:
     )
     frame.attrs = {
         "commands": [
-            {**line, "command": _PLACE.sub(r"\1DIR", line["command"])} for line in source.commands
+            {**line, "command": _ABSOLUTE.sub(r"\1", _PLACE.sub(r"\1DIR", line["command"]))}
+            for line in source.commands
         ],
         "unfinished": list(source.unfinished),
         "left_out": {key: dict(pairs) for key, pairs in source.left_out.items()},

@@ -109,7 +109,10 @@ def test_wrong_atoms(atoms, message):
         from_ase(atoms)
 
 
-def test_initial_charges_are_told_to_be_ignored():
-    charged = ase.Atoms("CO", positions=np.eye(2, 3), charges=[1, 0])
-    with pytest.warns(UserWarning, match="initial charges are ignored"):
-        from_ase(charged)
+@pytest.mark.parametrize(
+    ("initial", "what"),
+    [({"charges": [1, 0]}, "initial charges"), ({"magmoms": [2, 0]}, "magnetic moments")],
+)
+def test_what_is_ignored_is_told(initial, what):
+    with pytest.warns(UserWarning, match=f"{what} are ignored"):
+        from_ase(ase.Atoms("CO", positions=np.eye(2, 3), **initial))

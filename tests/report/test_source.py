@@ -122,13 +122,13 @@ def test_trainings_of_a_study_stand_aside_and_take_no_part_in_tests(tmp_path, mo
 def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
     rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, ended=False)
     made = planted.read(tmp_path / "run")
-    told = "python -m experiments.benchmark --models=gcn --workdir={} --seeds=42"
-    line = {"command": told.format(tmp_path), "event": "ended"}
+    told = "python -m experiments.benchmark --models=gcn --workdir={} --curves={}c.npz --seeds=42"
+    line = {"command": told.format(tmp_path, f"{tmp_path}/"), "event": "ended"}
     made = dataclasses.replace(made, commands=(*made.commands, line))
     source.package(made, tmp_path / source.PACKAGED)
     monkeypatch.setattr(source.importlib.resources, "files", lambda name: tmp_path)
     found = source.packaged()
-    assert found is not None and found.commands[-1] == line | {"command": told.format("DIR")}
+    assert found is not None and found.commands[-1] == line | {"command": told.format("DIR", "")}
     assert len(found.commands) == len(made.commands)
     assert found.left_out == made.left_out and found.partial == made.partial
     assert len(found.frame) == len(rows) + 1  # a test of the target that has two fair models
