@@ -91,7 +91,8 @@ def compile_one(target: Target, name: str, rows: int) -> Compiled:
             return dataclasses.replace(made, reason=why_not(error, there))
         seconds = time.perf_counter() - start
         counted = jax.jit(function).lower(*shapes_of(args)).cost_analysis() or {}
-    work = hlo.step(hlo.parse(program.as_text() or ""), 1)
+    module = hlo.parse(program.as_text() or "")
+    work = hlo.work(module, module.entry)
     operations = float(counted.get("flops", 0.0))
     return dataclasses.replace(
         made,

@@ -118,17 +118,10 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
-def step(module: Module, steps: int) -> Work:
-    """Return the work of one training step of an epoch of so many.
-
-    The training loop runs as often, and of such loops it is the one with most kernels. XLA takes a
-    loop of one step apart: then it is the work of the whole epoch.
-    """
+def step(module: Module) -> Work:
+    """Return the work of one training step of an epoch: of the loop with most kernels."""
     loops = [each for each in module.computations[module.entry] if each.opcode == "while"]
-    if steps == 1 or not loops:
-        return work(module, module.entry)
-    training = [each for each in loops if _trips(module, each) == steps] or loops
-    bodies = [work(module, _called(each)["body"]) for each in training]
+    bodies = [work(module, _called(each)["body"]) for each in loops]
     return max(bodies, key=lambda body: body.kernels)
 
 

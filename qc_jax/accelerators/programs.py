@@ -45,7 +45,7 @@ class Compiled:
       parameters: weights of one training.
       steps: an epoch has.
       operations: of arithmetic in a step on one device, by XLA's count before it optimises.
-      work: of a step on one device, or of an epoch that has a single one.
+      work: of a step on one device.
       xla_seconds: of a step on one device, by the cycles XLA gives to it; NaN where it gives none.
       estimate: of a step, by the published numbers of the device.
       largest_stack: trainings that fit into the memory of all chips together, by this program's.
@@ -173,8 +173,8 @@ def _measured(
     seconds: float,
 ) -> Compiled:
     settings, there = stack.settings, target.chip.memory * target.chip.usable
-    steps = -(-stack.replicas.train_rows.numbers.shape[1] // settings.batch_size)
-    work = hlo.step(hlo.parse(program.compiled.as_text() or ""), steps)
+    steps = int(stack.batches.train)
+    work = hlo.step(hlo.parse(program.compiled.as_text() or ""))
     operations = devices.replicas_per_device * _operations(stack, devices)
     states = stack.state_shapes()
     shared = _bytes((stack.structures, stack.slopes))

@@ -13,6 +13,9 @@ from qc_jax.chem.elements import MAX_ATOMIC_NUMBER, element
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError
 
+# A network may be off by hundreds on the scale; sums over rows have to fit into float32.
+_LARGEST_LOG = 75.0
+
 
 class Scaler(flax.struct.PyTreeNode):
     """Maps each target to [−1, 1] between two numbers, and back: those that `fit` says.
@@ -41,9 +44,10 @@ class Scaler(flax.struct.PyTreeNode):
         return 2 * (labels - self.low) / (self.high - self.low) - 1
 
     def unscale(self, scaled: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:
-        """Return what is on the scale in natural units."""
+        """Return what is on the scale in natural units, of a logarithm up to e^`_LARGEST_LOG`."""
         labels = self.low + (scaled + 1) / 2 * (self.high - self.low)
-        labels = jnp.where(self.log, jnp.exp(jnp.where(self.log, labels, 0.0)), labels)
+        logs = jnp.minimum(jnp.where(self.log, labels, 0.0), _LARGEST_LOG)
+        labels = jnp.where(self.log, jnp.exp(logs), labels)
         return self._of_classes(jax.nn.sigmoid, scaled, labels)
 
     def predict(self, scaled: Float[Array, "*rows targets"]) -> Float[Array, "*rows targets"]:

@@ -3,13 +3,15 @@
 Of several processes each takes its share of the stacks, unless all of them share every batch.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +21,9 @@ from qc_jax.data import files
 from qc_jax.errors import InputError
 from qc_jax.train import loop, steps
 from qc_jax.train.liveness import peak_bytes
-from qc_jax.train.parallel import Devices, bytes_of, shapes_of
-from qc_jax.train.program import CompileCache
-from qc_jax.train.stack import Stack, Training, static_signature
+from qc_jax.train.parallel import Described, Devices, bytes_of, shapes_of
+from qc_jax.train.program import CompileCache, Program
+from qc_jax.train.stack import Stack, Training, batches_of, static_signature
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
 PART_OF_MEMORY = 0.6
@@ -110,11 +112,17 @@ def plan_stacks(
 
 
 def alike(trainings: Mapping[str, Training]) -> list[list[str]]:
-    """Return the names of trainings that can be in one stack, group after group."""
+    """Return the names of trainings that can be in one stack, group after group.
+
+    Those of as many steps an epoch are neighbours: together none of them rests.
+    """
     groups: dict[Any, list[str]] = {}
     for name, training in trainings.items():
         groups.setdefault(static_signature(training), []).append(name)
-    return list(groups.values())
+    return [
+        sorted(names, key=lambda name: -batches_of(trainings[name]).train)
+        for names in groups.values()
+    ]
 
 
 def divide(
@@ -196,7 +204,7 @@ def _shapes_of_one(stack: Stack, device: jax.Device) -> Any:
     """Return what the epoch of a stack of one is called with, on a device."""
     arguments = (
         *(stack.state_shapes(), np.ones(1, bool), stack.replicas),
-        *(stack.structures, stack.slopes),
+        *(stack.structures, stack.batches, stack.slopes),
     )
     return shapes_of(arguments, sharding=jax.sharding.SingleDeviceSharding(device))
 
@@ -225,14 +233,16 @@ def fit_grid(
       InputError: as `loop.fit_stack`; one training that ends in an error stops no other.
       Interrupted: `stop` said so.
     """
-    cache = CompileCache()
-    for names, directory in plan:
-        over = [done(name) for name in names]
-        if not all(over):
+    left = [batch for batch in plan if not all(done(name) for name in batch.names)]
+    # On a CPU the cores are at work anyway; processes that share batches compile together.
+    ahead = jax.default_backend() != "cpu" and jax.process_count() == 1
+    cache = CompileCache(keep=ahead)
+    with _compiling([[trainings[name] for name in names] for names, _ in left], cache, ahead):
+        for names, directory in left:
             loop.fit_stack(
                 [_alone(trainings[name]) for name in names],
                 directory,
-                done=over,
+                done=[done(name) for name in names],
                 on_epoch=functools.partial(_by_name, on_epoch, names),
                 on_end=functools.partial(_by_name, on_end, names),
                 stop=stop,
@@ -241,6 +251,37 @@ def fit_grid(
             if jax.process_count() == 1:  # others may still be at it
                 # No training goes on from here, and the states of a grid take gigabytes.
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _compiling(
+    stacks: Sequence[Sequence[Training]], cache: CompileCache, ahead: bool
+) -> Iterator[None]:
+    """Compile the programs of later stacks meanwhile, a thread each; compilers leave Python free.
+
+    Args:
+      stacks: in their order; the first one's program is left to who trains it.
+      cache: where they go.
+      ahead: whether to.
+    """
+    kinds = {(static_signature(stack[0]), len(stack)): stack for stack in reversed(stacks)}
+    later = [stack for stack in reversed(kinds.values()) if stack is not stacks[0]] if ahead else []
+    pool = futures.ThreadPoolExecutor(os.cpu_count())
+    for stack in later:
+        pool.submit(_compile, stack, cache)
+    try:
+        yield
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _compile(trainings: Sequence[Training], cache: CompileCache) -> None:
+    stack = Stack(trainings)
+    if stack.model.closed_form or stack.stream is not None:
+        return
+    settings, own = stack.settings, jax.local_devices()
+    devices = Described(settings.parallel, len(stack), settings.batch_size, own)
+    Program(stack, devices, stack.state_shapes(), cache)
 
 
 def _alone(training: Training) -> Training:

@@ -21,7 +21,7 @@ from qc_jax.train.forces import FORCES, VIRIALS
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import ClosedForm, CompileCache, Program, Streamed
-from qc_jax.train.stack import Stack, Training
+from qc_jax.train.stack import Stack, Training, batches_of
 from qc_jax.train.state import State, count_parameters, select_replica
 
 
@@ -161,6 +161,7 @@ def fit_stack(
             epoch += 1
             for index in running:
                 mine = jax.tree.map(operator.itemgetter(index), metrics)
+                mine["losses"] = mine["losses"][: batches_of(trainings[index]).train]
                 wrong = _not_finite(mine, len(histories[index]) + 1)
                 if wrong:
                     end(index, InputError(wrong))

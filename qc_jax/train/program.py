@@ -1,7 +1,9 @@
 """What runs the epochs of a stack: a compiled program, or the solution of models that have one."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -37,17 +39,31 @@ class _OnDevices:
 
 
 class CompileCache:
-    """The newest program by what it is of: the stacks of a grid are alike, one after another."""
+    """Programs by what they are of: the stacks of a grid are alike, one after another.
 
-    def __init__(self):
-        self._signature: Any = None
-        self._program: jax.stages.Compiled | None = None
+    Args:
+      keep: all of them, not the newest alone: threads may build those of later stacks.
+    """
+
+    def __init__(self, keep: bool = False):
+        self._keep, self._lock = keep, threading.Lock()
+        self._made: dict[Any, futures.Future[jax.stages.Compiled]] = {}
 
     def get(self, signature: Any, build: Callable[[], jax.stages.Compiled]) -> jax.stages.Compiled:
-        """Return the program of this signature, built unless it is the newest."""
-        if self._program is None or self._signature != signature:
-            self._signature, self._program = signature, build()
-        return self._program
+        """Return the program of this signature, built unless it is or another thread is at it."""
+        with self._lock:
+            known = self._made.get(signature)
+            if known is None:
+                if not self._keep:
+                    self._made.clear()
+                own = self._made[signature] = futures.Future()
+        if known is not None:
+            return known.result()
+        try:
+            own.set_result(build())
+        except BaseException as error:
+            own.set_exception(error)
+        return own.result()
 
 
 class Program(_OnDevices):
@@ -64,15 +80,15 @@ class Program(_OnDevices):
     ):
         super().__init__(stack, devices, states)
         flat = devices.first.platform == "gpu"
-        epoch = steps.Steps(stack.model, stack.settings, devices.sharing, flat).epoch
-        function = steps.stacked(epoch, devices.replicas_per_device)
-        self._given = devices.put_on_each((stack.structures, stack.slopes))
+        made = steps.Steps(stack.model, stack.settings, devices.sharing, flat, stack.uneven)
+        function = steps.stacked(made.epoch, devices.replicas_per_device)
+        self._given = devices.put_on_each((stack.structures, stack.batches, stack.slopes))
         start = time.perf_counter()
         active = devices.put(np.ones(len(stack), bool))
         args = (self._states, active, self._replicas, *self._given)
-        shapes = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args)]
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args))
         signature = (
-            *(stack.static_signature, stack.model, devices.static_signature),
+            *(stack.static_signature, stack.model, stack.uneven, devices.static_signature),
             *(jax.tree.structure(args), shapes),
         )
         cache = cache or CompileCache()
@@ -81,7 +97,7 @@ class Program(_OnDevices):
 
     @property
     def compiled(self) -> jax.stages.Compiled:
-        """Return what runs: (states, active, replicas, structures, slopes) → (states, metrics)."""
+        """Return what runs: `steps.stacked`, with a first axis of devices."""
         return self._function
 
     @property

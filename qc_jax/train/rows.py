@@ -1,6 +1,11 @@
-"""The rows that a training takes its batches from, filled up to whole batches, and their order."""
+"""The rows that a training takes its batches from, filled up to whole batches, and their order.
+
+How many batches there are is no constant of a program but one of its arguments: trainings on parts
+of a table, large or small, are one program.
+"""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -9,10 +14,10 @@ import numpy as np
 
 
 class Rows(flax.struct.PyTreeNode):
-    """The rows of whole batches: trainings of as many batches, whatever rows, run as one program.
+    """The rows of whole batches, and room for as many batches as there may be.
 
     Attributes:
-      numbers: [steps · batch size] int32; what fills the last batch is at the end.
+      numbers: [room · batch size] int32; what fills it is at the end.
       count: () int32, of those that are no filling.
     """
 
@@ -20,11 +25,26 @@ class Rows(flax.struct.PyTreeNode):
     count: jax.Array
 
 
-def filled(rows: Sequence[np.ndarray], size: int) -> Rows:
-    """Return rows [R, ...] of R trainings that have as many batches of `size`, filled up."""
-    steps = {-(-len(each) // size) for each in rows}
-    assert len(steps) == 1, steps
-    length = steps.pop() * size
+class Batches(NamedTuple):
+    """How many batches an epoch has.
+
+    Attributes:
+      train: () int32, steps.
+      validation: () int32.
+    """
+
+    train: Any
+    validation: Any
+
+
+def num_batches(rows: np.ndarray, size: int) -> int:
+    """Return how many batches of `size` rows are, the last one filled up."""
+    return -(-len(rows) // size)
+
+
+def filled(rows: Sequence[np.ndarray], size: int, room: int = 0) -> Rows:
+    """Return rows [R, ...] of R trainings in batches of `size`, with room for so many at least."""
+    length = size * max(room, *(num_batches(each, size) for each in rows))
     return Rows(
         jnp.asarray(
             [np.pad(each, (0, length - len(each)), mode="edge") for each in rows], jnp.int32

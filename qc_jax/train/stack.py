@@ -20,7 +20,7 @@ from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import shapes_of
-from qc_jax.train.rows import Rows, filled
+from qc_jax.train.rows import Batches, Rows, filled, num_batches
 from qc_jax.train.state import State, init, start_from
 from qc_jax.train.steps import Replica
 
@@ -60,16 +60,19 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         for name, value in dataclasses.asdict(settings).items()
         if name not in _OWN_SETTINGS
     }
-    split = training.task.split
     return (
         model,
         tuple(shared.items()),
         len(training.task.targets),
         training.task.scaler.binary,
-        # Batches, not rows: the last one is filled up.
-        *(-(-len(part) // settings.batch_size) for part in (split.train, split.validation)),
         *_structures_of(training),
     )
+
+
+def batches_of(training: Training) -> Batches:
+    """Return how many batches an epoch of a training has."""
+    split, size = training.task.split, training.settings.batch_size
+    return Batches(num_batches(split.train, size), num_batches(split.validation, size))
 
 
 def _structures_of(training: Training) -> tuple[Any, ...]:
@@ -106,6 +109,7 @@ class Stack:
       slopes: forces and virials of the structures, where they are learned.
       stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
+      batches: of an epoch, of the training that has most of them.
     """
 
     def __init__(self, trainings: Sequence[Training]):
@@ -127,9 +131,14 @@ class Stack:
         ]
         placed = list(zip(tasks, places, strict=True))
         size = trainings[0].settings.batch_size
+        # Any part of a table may train or validate.
+        room = num_batches(self.names, size) if _known_by_name(trainings[0]) else 0
+        every = [batches_of(training) for training in trainings]
+        self.batches = Batches(*(np.int32(max(each)) for each in zip(*every, strict=True)))
 
         def rows_of(part: str) -> Rows:
-            return filled([where[getattr(task.split, part)] for task, where in placed], size)
+            rows = [where[getattr(task.split, part)] for task, where in placed]
+            return filled(rows, size, room)
 
         self.replicas = Replica(
             labels=jnp.stack([_spread(task, where, len(self.names)) for task, where in placed]),
@@ -142,6 +151,11 @@ class Stack:
 
     def __len__(self) -> int:
         return len(self.trainings)
+
+    @property
+    def uneven(self) -> bool:
+        """Return whether some of its trainings have fewer steps an epoch than others."""
+        return len({batches_of(training).train for training in self.trainings}) > 1
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
@@ -219,8 +233,8 @@ def _start_program() -> Any:
 def _joined(trainings: Sequence[Training]) -> tuple[Batch, np.ndarray, list[np.ndarray]]:
     """Return the structures of all, their names, and where each training's rows [N] are there.
 
-    Rows of a table are filled up to whole batches, so that trainings on a few rows more or less of
-    it have one program.
+    Rows of a table are filled up to as many as it has, so that trainings on any part of it have one
+    program.
     """
     tasks = [training.task for training in trainings]
     different = {task.names.tobytes(): task for task in tasks}
@@ -231,7 +245,7 @@ def _joined(trainings: Sequence[Training]) -> tuple[Batch, np.ndarray, list[np.n
         np.concatenate([task.names for task in different.values()]), return_index=True
     )
     size = trainings[0].settings.batch_size
-    fill = (0, -len(rows) % size)
+    fill = (0, size * num_batches(first.table.names, size) - len(rows))
     rows = np.pad(rows, fill, mode="edge")
     structures = jax.tree.map(
         lambda *leaves: jnp.concatenate(leaves)[rows],

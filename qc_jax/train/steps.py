@@ -22,7 +22,7 @@ from qc_jax.data.dataset import Dataset
 from qc_jax.train import optimizer
 from qc_jax.train.config import PRODUCTS, TrainConfig
 from qc_jax.train.forces import Slopes, with_slopes
-from qc_jax.train.rows import Rows, shuffled
+from qc_jax.train.rows import Batches, Rows, shuffled
 from qc_jax.train.state import Params, State, add_replica_axis, select_replica
 
 AXIS = "devices"
@@ -57,8 +57,8 @@ class Shares(NamedTuple):
     """One device's shares of an epoch's batches.
 
     Attributes:
-      rows: [steps, batch_size / devices] int32.
-      weights: [steps, batch_size / devices], 0 for what fills the last batch.
+      rows: [room, batch_size / devices] int32, of as many batches as there may be.
+      weights: [room, batch_size / devices], 0 for what fills the last batch, and behind it.
     """
 
     rows: jax.Array
@@ -74,6 +74,7 @@ class Steps:
       devices: how many share each batch; where it is 1, no collective axis is needed.
       flat: keep the weights of an epoch in one vector, with a third fewer kernels on a GPU; on a
         CPU a step takes a third longer (SchNet, GCN).
+      uneven: whether a training may have fewer steps than its epoch runs, and then rests.
     """
 
     def __init__(
@@ -82,14 +83,15 @@ class Steps:
         settings: TrainConfig,
         devices: int = 1,
         flat: bool = False,
+        uneven: bool = False,
     ):
-        self._flat = flat
+        self._flat, self._uneven = flat, uneven
         self._model, self._settings, self._devices = model, settings, devices
         self._adam = optimizer.adam(settings)
         self._axis = AXIS if devices > 1 else None
 
     def order(self, state: State, replica: Replica) -> tuple[Shares, jax.Array]:
-        """Return this epoch's shuffled batches, and the keys [steps, ...] of their dropout."""
+        """Return this epoch's shuffled batches, and the keys [room, ...] of their dropout."""
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.epoch)
         order_key, dropout_key = jax.random.split(key)
         shares = self.shares(shuffled(order_key, replica.train_rows))
@@ -122,7 +124,7 @@ class Steps:
         model = self._model
         if replica.dropout is not None:
             model = model.clone(dropout=replica.dropout)
-        total = self._add_up(jnp.sum(weights))
+        total = jnp.maximum(self._add_up(jnp.sum(weights)), 1)  # of no rows, in a step of rest
         structures = batch.structures.replace(row_mask=weights > 0, axis_name=self._axis)
         if self._settings.augment:  # dropout has the key itself, noise that of 1
             changed = jax.random.fold_in(key, 2)
@@ -226,6 +228,7 @@ class Steps:
         state: State,
         replica: Replica,
         structures: Batch,
+        batches: Batches,
         known: Slopes = _NONE,
     ) -> tuple[State, dict[str, jax.Array]]:
         """Run an epoch over the training rows, then the validation, schedule and best weights.
@@ -234,28 +237,40 @@ class Steps:
           state: before it.
           replica: of this training.
           structures: N of them.
+          batches: that are run.
           known: forces and virials, where they are learned.
 
         Returns:
-          The state, and `losses` [steps], `validation_loss` (), `validation_mae` [T] in natural
-          units, and one more of forces and of virials where they are learned, `lr` () of this
-          epoch, `best_epoch` ().
+          The state, and `losses` [room] of its steps, then zeros, `validation_loss` (),
+          `validation_mae` [T] in natural units, and one more of forces and of virials where they
+          are learned, `lr` () of this epoch, `best_epoch` ().
         """
         dataset = Dataset(structures, replica.labels, *known)
+        (order, keys), (given, unravel) = self.order(state, replica), self._given(state)
 
-        def train(state: State, step: tuple[Shares, jax.Array]) -> tuple[State, jax.Array]:
-            (rows, weights), key = step
-            return self.train(state, replica, dataset.take(rows), weights, key, unravel)
+        def train(step: jax.Array, made: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, losses = made
+            (rows, weights), key = jax.tree.map(lambda leaf: leaf[step], (order, keys))
+            new, loss = self.train(state, replica, dataset.take(rows), weights, key, unravel)
+            if self._uneven:
+                own = step * self._settings.batch_size < replica.train_rows.count
+                new, loss = jax.tree.map(
+                    lambda new, old: jnp.where(own, new, old), (new, loss), (state, losses[step])
+                )
+            return new, losses.at[step].set(loss)
 
-        order, (given, unravel) = self.order(state, replica), self._given(state)
-        stepped, losses = jax.lax.scan(train, given, order)
+        losses = jnp.zeros(keys.shape)
+        stepped, losses = jax.lax.fori_loop(0, batches.train, train, (given, losses))
         state = _nested(state, stepped, unravel)
-
-        def validate(sums: tuple[jax.Array, ...], share: Shares):
-            return self.validate(sums, state, dataset.take(share.rows), share.weights), None
-
         shares = self.shares(replica.validation_rows)
-        sums, _ = jax.lax.scan(validate, self.init_validation_sums(replica), shares)
+
+        def validate(step: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            rows, weights = jax.tree.map(lambda leaf: leaf[step], shares)
+            return self.validate(sums, state, dataset.take(rows), weights)
+
+        sums = jax.lax.fori_loop(
+            0, batches.validation, validate, self.init_validation_sums(replica)
+        )
         state, metrics = self.end(state, replica, sums)
         return state, {"losses": losses, **metrics}
 
@@ -358,24 +373,22 @@ def stacked(epoch: Epoch, size: int) -> Callable[..., tuple[State, dict[str, jax
       size: R.
 
     Returns:
-      (states, active, replicas, structures, slopes) → (states, metrics): everything but
-      `structures` and `slopes` with a new first axis R; `active` [R] bool, False for those that
-      stay as they are.
+      (states, active, replicas, structures, batches, slopes) → (states, metrics): the first three
+      and the results with a new first axis R; `active` [R] bool, False for those that stay as they
+      are.
     """
 
-    def one(state: State, active: jax.Array, replica: Replica, structures: Batch, known: Slopes):
-        new, metrics = epoch(state, replica, structures, known)
+    def one(state: State, active: jax.Array, replica: Replica, *shared: Any):
+        new, metrics = epoch(state, replica, *shared)
         return jax.tree.map(lambda new, old: jnp.where(active, new, old), new, state), metrics
 
     if size > 1:
-        return jax.vmap(one, in_axes=(0, 0, 0, None, None))
+        return jax.vmap(one, in_axes=(0, 0, 0, None, None, None))
 
-    def alone(
-        states: State, active: jax.Array, replicas: Replica, structures: Batch, known: Slopes
-    ):
+    def alone(states: State, active: jax.Array, replicas: Replica, *shared: Any):
         """Run a stack of one without a map: it stays bit for bit what it is without a stack."""
         return add_replica_axis(
-            epoch(select_replica(states, 0), select_replica(replicas, 0), structures, known)
+            epoch(select_replica(states, 0), select_replica(replicas, 0), *shared)
         )
 
     return alone

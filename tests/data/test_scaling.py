@@ -25,6 +25,14 @@ def test_round_trip_reaches_beyond_the_training_labels():
     np.testing.assert_allclose(scaler.unscale(scaler.scale(others)), others, rtol=1e-5)
 
 
+def test_a_logarithm_far_off_is_a_number_still():
+    """One that is no float32 would make errors infinite, which no table of results takes."""
+    scaler = scaling.fit(np.array([[1.0], [2.0]]), ("softness_evinv",))
+    labels = scaler.unscale(np.float32([[0.0], [1e4]]))
+    assert np.isfinite(labels).all() and labels[1, 0] > 1e30
+    assert np.isfinite(np.sum(np.full(2880, labels[1, 0], np.float32)))
+
+
 def test_nothing_to_learn():
     with pytest.raises(InputError, match=r"e_g_ev: all 3 training labels are 0\.0"):
         scaling.fit(np.zeros((3, 1)), ("e_g_ev",))

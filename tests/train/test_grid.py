@@ -1,12 +1,13 @@
 """Which trainings run together, and that none runs twice."""
 
 import json
+import threading
 
 import pytest
 
 from qc_jax import models
 from qc_jax.errors import InputError
-from qc_jax.train import grid, loop
+from qc_jax.train import grid, loop, parallel
 from qc_jax.train.stack import static_signature
 from tests.train.test_stack import training
 
@@ -75,6 +76,24 @@ def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
     assert grid.fitting(some) == 5
     monkeypatch.setattr(grid.Devices, "memory", lambda _: 1.0)
     assert grid.fitting(some) == 1
+
+
+def test_later_programs_are_compiled_meanwhile(trainings, tmp_path, monkeypatch):
+    """On accelerators, each once, by other threads than the one that trains."""
+    plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
+    compiled, ended = [], {}
+    compile_for = parallel.Devices.compile
+
+    def compile_and_tell(devices, function, *args):
+        compiled.append((args[1].shape[1], threading.current_thread() is threading.main_thread()))
+        return compile_for(devices, function, *args)
+
+    monkeypatch.setattr(parallel.Devices, "compile", compile_and_tell)
+    monkeypatch.setattr(grid.jax, "default_backend", lambda: "gpu")
+    grid.fit_grid(trainings, plan, ended.__contains__, on_end=ended.__setitem__)
+    assert all(isinstance(what, loop.FitResult) for what in ended.values())
+    assert ended.keys() == trainings.keys()
+    assert sorted(compiled) == [(2, False), (2, False), (3, True)]
 
 
 @pytest.mark.slow

@@ -177,24 +177,42 @@ def test_what_can_be_stacked(task, tmp_path):
     one = training(task, tmp_path / "one", seed=1)
     like = training(task, tmp_path / "like", seed=2, lr=0.1, weight_decay=0.3, dropout=0.5)
     assert stack.static_signature(one) == stack.static_signature(like)
-    fewer = one.task._replace(split=dataclasses.replace(one.task.split, train=np.arange(9)))
-    # As many batches, the last of fewer rows.
-    split = dataclasses.replace(one.task.split, train=one.task.split.train[:-1])
-    assert stack.static_signature(one) == stack.static_signature(
-        one._replace(task=one.task._replace(split=split))
-    )
+    # Of fewer rows, in as many batches or not.
+    for rows in (one.task.split.train[:-1], np.arange(9)):
+        split = dataclasses.replace(one.task.split, train=rows)
+        assert stack.static_signature(one) == stack.static_signature(
+            one._replace(task=one.task._replace(split=split))
+        )
     structures = one.task.dataset.structures.replace(canvas_size=16)
     larger = one.task.dataset.replace(structures=structures)
     others = (
         one._replace(task=one.task._replace(dataset=larger)),
         training(task, tmp_path / "last", seed=1, keep="last"),
         training(task, tmp_path / "longer", seed=1, epochs=15),
-        one._replace(task=fewer),
         one._replace(task=one.task._replace(names=one.task.names[::-1])),
         one._replace(model=Noisy(outputs=3)),
     )
     for other in others:
         assert stack.static_signature(one) != stack.static_signature(other)
+
+
+def test_a_training_of_fewer_steps_rests(task, tmp_path):
+    """Of 1 and of 6 steps an epoch: losses, running averages and weights are as alone."""
+    some = [training(task, tmp_path / str(seed), seed=seed, epochs=3) for seed in (1, 2)]
+    split = some[1].task.split
+    few = dataclasses.replace(split, train=split.train[:20], validation=split.validation[:1])
+    some[1] = some[1]._replace(task=some[1].task._replace(split=few))
+    assert [int(stack.batches_of(each).train) for each in some] == [6, 1]
+    assert Stack(some).uneven and not Stack(some[1:]).uneven
+    for one, got in zip(some, loop.fit_stack(some), strict=True):
+        expected = loop.fit(*one[:3])
+        for line, other in zip(got.history, expected.history, strict=True):
+            for key in ("loss", "validation_loss"):
+                assert line[key] == pytest.approx(other[key], rel=1e-4)
+        for leaf, other in zip(
+            jax.tree.leaves(got.state), jax.tree.leaves(expected.state), strict=True
+        ):
+            np.testing.assert_allclose(leaf, other, rtol=1e-3, atol=1e-4)
 
 
 def test_rows_of_one_table_are_put_together():
