@@ -130,7 +130,7 @@ def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):
         (lambda table: qc_jax.Calculator(None), "path: expected the directory of a run"),
         (lambda table: qc_jax.open_table(3), "data: expected a name or a path, got 3"),
         (lambda table: qc_jax.create(3), "model: expected the name of a model, got 3"),
-        (lambda table: qc_jax.features(3), "table: expected a table of pairs, or larger structu"),
+        (lambda table: qc_jax.features(3), "table: expected a table of pairs, larger structures"),
         (lambda table: qc_jax.prepare(table, []), "targets: expected a target, or several, got no"),
         (lambda table: qc_jax.prepare(table, 3), "targets: expected a target, or several, got 3"),
         (lambda table: qc_jax.prepare("gfn2_xtb", "mu_ev"), "table: expected what qc_jax.open_da"),

@@ -12,11 +12,14 @@ from qc_jax.canvas.basis import MIDDLE, MOLECULES, SLOTS, columns_of_atoms
 from qc_jax.canvas.decode import SOUND_RESIDUAL, decode
 from qc_jax.canvas.render import render
 from qc_jax.chem.units import EBOHR_DEBYE
+from qc_jax.data.atoms import from_ase
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M, PairTable
 from qc_jax.errors import InputError, expect
 
 if TYPE_CHECKING:
+    import ase
+
     from qc_jax.canvas.molecules import Atoms, Progress
 
 _SHAPES = {"populations": (2, 16), "charges": (2,), "dipole": (3,)}
@@ -25,7 +28,7 @@ _SHELLS = (slice(None, _FIRST_D), slice(_FIRST_D, None))  # s and p; d and f
 
 
 def features(
-    table: PairTable | Structures,
+    table: "PairTable | Structures | list[ase.Atoms] | tuple[ase.Atoms, ...]",
     rows: Sequence[int] | np.ndarray | None = None,
     progress: "Progress | None" = None,
 ) -> Float[np.ndarray, "rows features"]:
@@ -39,28 +42,33 @@ def features(
     computes and keeps in the user's cache directory; NaN where the charges do not settle.
 
     Args:
-      table: the data.
+      table: the data, or structures of ASE.
       rows: those to return; all unless given.
       progress: of tight binding, told (done, total).
 
     Raises:
-      InputError: of larger structures: one has a cell, an element without parameters, or atoms
-        closer than the tables reach.
+      InputError: it is none of these, or of larger structures: one has a cell, an element without
+        parameters, or atoms closer than the tables reach.
 
     Example:
       >>> import qc_jax
       >>> features(qc_jax.open_table("gfn2_xtb")).shape
       (2671, 14)
     """
-    expect("table", table, (PairTable, Structures), "a table of pairs, or larger structures")
-    if isinstance(table, Structures):
+    what = "a table of pairs, larger structures, or a list of ase.Atoms"
+    expect("table", table, (PairTable, Structures, list, tuple), what)
+    if isinstance(table, Structures | list | tuple):
         from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
 
         chosen = np.arange(len(table)) if rows is None else np.asarray(rows)
-        given = (
-            atoms_of(str(table.names[row]), table.read(table.source[int(row)])) for row in chosen
-        )
-        return features_of_atoms(given, len(chosen), progress)
+
+        def read(row: int) -> "Atoms":
+            if isinstance(table, Structures):
+                return atoms_of(str(table.names[row]), table.read(table.source[row]))
+            name = f"structure {row + 1}"
+            return atoms_of(name, from_ase(table[row], name)._asdict())
+
+        return features_of_atoms(map(read, chosen.tolist()), len(chosen), progress)
     if rows is not None:
         table = table.take(np.asarray(rows))
     found = np.asarray(features_from(table.populations, table.charges, table.dipole))

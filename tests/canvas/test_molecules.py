@@ -122,6 +122,9 @@ def test_canvases_of_molecules_are_those_of_their_electrons():
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
     np.testing.assert_array_equal(features_of(table, rows=[3, 1]), found[[3, 1]])
     water = molecule("H2O")
+    np.testing.assert_allclose(features_of([water, molecule("CH4")]), found[:2], atol=1e-6)
+    with pytest.raises(InputError, match=r"atoms: expected ase\.Atoms, got 'C_O'"):
+        features_of(["C_O"])
     solved = dftb.solve(water.get_chemical_symbols(), water.positions)
     expected = encode(solved.populations, solved.charges_e, solved.dipole_d)
     np.testing.assert_allclose(render(found[0]), expected, atol=2e-5)
