@@ -60,13 +60,13 @@ def features(
     if isinstance(table, Structures | list | tuple):
         from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
 
-        chosen = np.arange(len(table)) if rows is None else np.asarray(rows)
+        all_of, chosen = table, np.arange(len(table)) if rows is None else np.asarray(rows)
 
         def read(row: int) -> "Atoms":
-            if isinstance(table, Structures):
-                return atoms_of(str(table.names[row]), table.read(table.source[row]))
+            if isinstance(all_of, Structures):
+                return atoms_of(str(all_of.names[row]), all_of.read(all_of.source[row]))
             name = f"structure {row + 1}"
-            return atoms_of(name, from_ase(table[row], name)._asdict())
+            return atoms_of(name, from_ase(all_of[row], name)._asdict())
 
         return features_of_atoms(map(read, chosen.tolist()), len(chosen), progress)
     if rows is not None:
