@@ -16,6 +16,7 @@ from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
+from qc_jax.train.parallel import shapes_of
 from tests.together import Together
 
 
@@ -90,7 +91,7 @@ def like_of(folder):
 
     task = conftest.task.__wrapped__()
     one = test_stack.Stack([test_stack.training(task, folder / "like")])
-    return jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], one.first_states()))
+    return shapes_of(one.state_shapes(), lambda leaf: leaf.shape[1:])
 
 
 @pytest.mark.parametrize(
