@@ -173,7 +173,7 @@ def _measured(
     seconds: float,
 ) -> Compiled:
     settings, there = stack.settings, target.chip.memory * target.chip.usable
-    steps = int(stack.batches.train)
+    steps = int(stack.batches().train)
     work = hlo.step(hlo.parse(program.compiled.as_text() or ""))
     operations = devices.replicas_per_device * _operations(stack, devices)
     states = stack.state_shapes()

@@ -5,8 +5,9 @@ import importlib.resources
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ _COMMAND = {
     **{"versions?": {...: str}, "left_out?": [str]},
 }
 _PLACE = re.compile(r"(--?(?:workdir|data_dir|out)[= ])('[^']*'|\S+)")
-_ABSOLUTE = re.compile(r"(--?[\w.]+[= ]'?)/(?:[^\s',]*/)?")  # of a file, its directory
+_PATH = re.compile(r"(?<=[=:,])(?:~|\.{0,2})/[^,]*")  # in a flag's value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,14 +193,19 @@ def package(source: Source, path: str | os.PathLike) -> int:
     )
     frame.attrs = {
         "commands": [
-            {**line, "command": _ABSOLUTE.sub(r"\1", _PLACE.sub(r"\1DIR", line["command"]))}
-            for line in source.commands
+            {**line, "command": _without_places(line["command"])} for line in source.commands
         ],
         "unfinished": list(source.unfinished),
         "left_out": {key: dict(pairs) for key, pairs in source.left_out.items()},
     }
     results.write(path, frame)
     return len(frame)
+
+
+def _without_places(command: str) -> str:
+    """Return a command as it is shown elsewhere: of files the names, of directories DIR."""
+    words = shlex.split(_PLACE.sub(r"\1DIR", command))
+    return shlex.join(_PATH.sub(lambda path: PurePath(path[0]).name, word) for word in words)
 
 
 def packaged() -> Source | None:

@@ -32,6 +32,12 @@ PART_OF_MEMORY = 0.6
 # of them (`experiments.speed --what=grid`).
 _ON_CPU = 4
 
+# Threads that compile at a time, each of which may take gigabytes.
+_COMPILERS = 8
+
+# What of a group's steps may be rest, where trainings of fewer steps an epoch run with others.
+_REST = 0.1
+
 # Memory that a training is taken to need at most, of what its traced program needs at a time.
 _SAFETY = 2.0
 
@@ -112,17 +118,26 @@ def plan_stacks(
 
 
 def alike(trainings: Mapping[str, Training]) -> list[list[str]]:
-    """Return the names of trainings that can be in one stack, group after group.
+    """Return the names of trainings that should be in one stack, group after group.
 
-    Those of as many steps an epoch are neighbours: together none of them rests.
+    They are one program, whatever their steps an epoch. But steps of rest take as long as others:
+    those of fewer steps are a group of their own, unless they are few.
     """
-    groups: dict[Any, list[str]] = {}
+    kinds: dict[Any, dict[int, list[str]]] = {}
     for name, training in trainings.items():
-        groups.setdefault(static_signature(training), []).append(name)
-    return [
-        sorted(names, key=lambda name: -batches_of(trainings[name]).train)
-        for names in groups.values()
-    ]
+        steps = batches_of(training).train
+        kinds.setdefault(static_signature(training), {}).setdefault(steps, []).append(name)
+    groups: list[list[str]] = []
+    for by_steps in kinds.values():
+        total = most = 0
+        for steps, names in sorted(by_steps.items(), reverse=True):
+            total += steps * len(names)
+            if most and total >= (1 - _REST) * most * (len(groups[-1]) + len(names)):
+                groups[-1] += names
+            else:
+                groups.append(names)
+                total, most = steps * len(names), steps
+    return groups
 
 
 def divide(
@@ -204,7 +219,7 @@ def _shapes_of_one(stack: Stack, device: jax.Device) -> Any:
     """Return what the epoch of a stack of one is called with, on a device."""
     arguments = (
         *(stack.state_shapes(), np.ones(1, bool), stack.replicas),
-        *(stack.structures, stack.batches, stack.slopes),
+        *(stack.structures, stack.batches(), stack.slopes),
     )
     return shapes_of(arguments, sharding=jax.sharding.SingleDeviceSharding(device))
 
@@ -257,17 +272,21 @@ def fit_grid(
 def _compiling(
     stacks: Sequence[Sequence[Training]], cache: CompileCache, ahead: bool
 ) -> Iterator[None]:
-    """Compile the programs of later stacks meanwhile, a thread each; compilers leave Python free.
+    """Compile the programs of later stacks meanwhile; compilers leave Python free.
+
+    Who stops waits for those that are being compiled: nothing ends a compiler.
 
     Args:
       stacks: in their order; the first one's program is left to who trains it.
       cache: where they go.
       ahead: whether to.
     """
-    kinds = {(static_signature(stack[0]), len(stack)): stack for stack in reversed(stacks)}
-    later = [stack for stack in reversed(kinds.values()) if stack is not stacks[0]] if ahead else []
-    pool = futures.ThreadPoolExecutor(os.cpu_count())
-    for stack in later:
+    kinds: dict[Any, Sequence[Training]] = {}
+    for stack in stacks:
+        uneven = len({batches_of(training).train for training in stack}) > 1
+        kinds.setdefault((static_signature(stack[0]), len(stack), uneven), stack)
+    pool = futures.ThreadPoolExecutor(min(_COMPILERS, os.cpu_count() or 1))
+    for stack in list(kinds.values())[1:] if ahead else ():
         pool.submit(_compile, stack, cache)
     try:
         yield

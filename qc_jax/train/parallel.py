@@ -1,6 +1,7 @@
 """Devices: the only file that names pmap, which JAX may retire one day."""
 
 import math
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from qc_jax.errors import InputError
 from qc_jax.train.steps import AXIS
 
 T = TypeVar("T")
+
+_TRACING = threading.Lock()
 
 
 def bytes_of(program: jax.stages.Compiled) -> float:
@@ -164,7 +167,8 @@ class Devices:
 
         The first argument's memory is given to the result, unless `donate` is False.
         """
-        with warnings.catch_warnings():
+        # Filters of warnings are of all threads, of which only one can trace at a time anyway.
+        with _TRACING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*pmap.*", category=DeprecationWarning)
             parallel = jax.pmap(
                 function,
@@ -172,7 +176,8 @@ class Devices:
                 donate_argnums=(0,) if donate else (),
                 devices=self._together,
             )
-            return parallel.lower(*args).compile()
+            lowered = parallel.lower(*args)
+        return lowered.compile()
 
     def _put(self, array: np.ndarray) -> jax.Array:
         mesh = jax.sharding.Mesh(self._together, (AXIS,))

@@ -47,7 +47,7 @@ class CompileCache:
 
     def __init__(self, keep: bool = False):
         self._keep, self._lock = keep, threading.Lock()
-        self._made: dict[Any, futures.Future[jax.stages.Compiled]] = {}
+        self._made: dict[Any, futures.Future[jax.stages.Compiled | None]] = {}
 
     def get(self, signature: Any, build: Callable[[], jax.stages.Compiled]) -> jax.stages.Compiled:
         """Return the program of this signature, built unless it is or another thread is at it."""
@@ -58,12 +58,18 @@ class CompileCache:
                     self._made.clear()
                 own = self._made[signature] = futures.Future()
         if known is not None:
-            return known.result()
+            program = known.result()
+            # What failed beside a running program may do without it.
+            return self.get(signature, build) if program is None else program
+        program = None
         try:
-            own.set_result(build())
-        except BaseException as error:
-            own.set_exception(error)
-        return own.result()
+            program = build()
+        finally:
+            if program is None:
+                with self._lock:
+                    del self._made[signature]
+            own.set_result(program)
+        return program
 
 
 class Program(_OnDevices):
@@ -82,10 +88,10 @@ class Program(_OnDevices):
         flat = devices.first.platform == "gpu"
         made = steps.Steps(stack.model, stack.settings, devices.sharing, flat, stack.uneven)
         function = steps.stacked(made.epoch, devices.replicas_per_device)
-        self._given = devices.put_on_each((stack.structures, stack.batches, stack.slopes))
+        self._batches = stack.batches
+        self._structures, self._slopes = devices.put_on_each((stack.structures, stack.slopes))
         start = time.perf_counter()
-        active = devices.put(np.ones(len(stack), bool))
-        args = (self._states, active, self._replicas, *self._given)
+        args = self._arguments(np.ones(len(stack), bool))
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(args))
         signature = (
             *(stack.static_signature, stack.model, stack.uneven, devices.static_signature),
@@ -107,10 +113,16 @@ class Program(_OnDevices):
 
     def run_epoch(self, active: np.ndarray) -> dict[str, np.ndarray]:
         """Run an epoch of those that are `active` [R], and return what it measured, [R, ...]."""
-        self._states, metrics = self._function(
-            self._states, self._devices.put(active), self._replicas, *self._given
-        )
+        self._states, metrics = self._function(*self._arguments(active))
         return self._devices.get(metrics)
+
+    def _arguments(self, active: np.ndarray) -> tuple[Any, ...]:
+        """Return what the program is called with: `steps.stacked`."""
+        batches = self._devices.put_on_each(self._batches(active))
+        return (
+            *(self._states, self._devices.put(active), self._replicas),
+            *(self._structures, batches, self._slopes),
+        )
 
 
 class Streamed(_OnDevices):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -109,7 +110,6 @@ class Stack:
       slopes: forces and virials of the structures, where they are learned.
       stream: of a stack of one, the structures that stay on disk.
       replicas: what each has to itself, [R, ...].
-      batches: of an epoch, of the training that has most of them.
     """
 
     def __init__(self, trainings: Sequence[Training]):
@@ -131,10 +131,9 @@ class Stack:
         ]
         placed = list(zip(tasks, places, strict=True))
         size = trainings[0].settings.batch_size
-        # Any part of a table may train or validate.
-        room = num_batches(self.names, size) if _known_by_name(trainings[0]) else 0
-        every = [batches_of(training) for training in trainings]
-        self.batches = Batches(*(np.int32(max(each)) for each in zip(*every, strict=True)))
+        # Any part of a table may train or validate; what comes from disk is read batch by batch.
+        whole = self.stream is None and _known_by_name(trainings[0])
+        room = num_batches(self.names, size) if whole else 0
 
         def rows_of(part: str) -> Rows:
             rows = [where[getattr(task.split, part)] for task, where in placed]
@@ -151,6 +150,14 @@ class Stack:
 
     def __len__(self) -> int:
         return len(self.trainings)
+
+    def batches(self, active: Sequence[bool] | np.ndarray | None = None) -> Batches:
+        """Return how many batches an epoch has, of the training of `active` [R] that has most."""
+        running = itertools.compress(
+            self.trainings, [True] * len(self) if active is None else active
+        )
+        every = zip(*map(batches_of, running), strict=True)
+        return Batches(*(np.int32(max(each)) for each in every))
 
     @property
     def uneven(self) -> bool:

@@ -122,7 +122,10 @@ def test_trainings_of_a_study_stand_aside_and_take_no_part_in_tests(tmp_path, mo
 def test_packaged_results_say_how_they_came_about(tmp_path, monkeypatch):
     rows = planted.write(tmp_path / "run", {"egnn": 0.1, "gcn": 0.2}, ended=False)
     made = planted.read(tmp_path / "run")
-    told = "python -m experiments.benchmark --models=gcn --workdir={} --curves={}c.npz --seeds=42"
+    told = (
+        "python -m experiments.benchmark --models=gcn --workdir={0} --data=published:{1}d.npz "
+        "--file={1}a.xyz,{1}b.xyz '--curves={1}my c.npz' --seeds=42 --lr=1e-5"
+    )
     line = {"command": told.format(tmp_path, f"{tmp_path}/"), "event": "ended"}
     made = dataclasses.replace(made, commands=(*made.commands, line))
     source.package(made, tmp_path / source.PACKAGED)

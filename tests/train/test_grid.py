@@ -1,13 +1,16 @@
 """Which trainings run together, and that none runs twice."""
 
+import dataclasses
 import json
 import threading
+import time
 
 import pytest
 
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import grid, loop, parallel
+from qc_jax.train.program import CompileCache
 from qc_jax.train.stack import static_signature
 from tests.train.test_stack import training
 
@@ -42,6 +45,43 @@ def test_no_device_is_idle():
     assert [len(stack) for stack in grid.divide(names, 4)] == [3] * 18  # one program
     assert [len(stack) for stack in grid.divide(names[:53], 4)][-1] == 3  # 53 is prime
     assert len(grid.divide(names[:12], 8, processes=4, devices=2)) == 4
+
+
+def test_few_rest(task, tmp_path):
+    """Trainings of fewer steps an epoch run with others where that is a tenth of the steps."""
+
+    def found(whole: int, fewer: int) -> list[list[str]]:
+        split = dataclasses.replace(task.split, train=task.split.train[:64])
+        part = task._replace(split=split)
+        some = {f"few{k}": training(task, tmp_path / "x")._replace(task=part) for k in range(fewer)}
+        every = {f"all{k}": training(task, tmp_path / "x") for k in range(whole)}
+        return grid.alike(some | every)
+
+    assert [len(group) for group in found(10, 1)] == [11]
+    assert found(10, 1)[0][-1] == "few0"
+    assert found(2, 2) == [["all0", "all1"], ["few0", "few1"]]
+
+
+def test_a_failure_beside_another_program_is_tried_again():
+    cache, tried = CompileCache(keep=True), []
+
+    def build():
+        tried.append(threading.current_thread().name)
+        if len(tried) == 1:
+            time.sleep(0.1)
+            raise MemoryError
+        return "program"
+
+    def fail():
+        with pytest.raises(MemoryError):
+            cache.get("x", build)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    while not tried:
+        time.sleep(0.001)
+    assert cache.get("x", build) == cache.get("x", build) == "program" and len(tried) == 2
+    thread.join()
 
 
 def test_a_grid_may_grow(trainings, tmp_path):

@@ -21,7 +21,7 @@ def test_weights_in_one_vector_give_the_same(task, changed):
     state, replica = select_replica((stack.first_states(), stack.replicas), 0)
     expected, got = (
         jax.jit(steps.Steps(stack.model, settings, flat=flat).epoch)(
-            state, replica, stack.structures, stack.batches
+            state, replica, stack.structures, stack.batches()
         )
         for flat in (False, True)
     )
