@@ -43,12 +43,12 @@ def features(
 
     Args:
       table: the data, or structures of ASE.
-      rows: those to return; all unless given.
+      rows: those to return, by number or as a mask; all unless given.
       progress: of tight binding, told (done, total).
 
     Raises:
-      InputError: it is none of these, or of larger structures: one has a cell, an element without
-        parameters, or atoms closer than the tables reach.
+      InputError: it is none of these, it has no such rows, or of larger structures: one has a
+        cell, an element without parameters, or atoms closer than the tables reach.
 
     Example:
       >>> import qc_jax
@@ -60,7 +60,7 @@ def features(
     if isinstance(table, Structures | list | tuple):
         from qc_jax.canvas.molecules import atoms_of  # tight binding comes with it
 
-        all_of, chosen = table, np.arange(len(table)) if rows is None else np.asarray(rows)
+        all_of, chosen = table, _chosen(rows, len(table))
 
         def read(row: int) -> "Atoms":
             if isinstance(all_of, Structures):
@@ -70,7 +70,7 @@ def features(
 
         return features_of_atoms(map(read, chosen.tolist()), len(chosen), progress)
     if rows is not None:
-        table = table.take(np.asarray(rows))
+        table = table.take(_chosen(rows, len(table.names)))
     found = np.asarray(features_from(table.populations, table.charges, table.dipole))
     unknown = np.isnan(table.populations).any(axis=(1, 2))
     if table.canvases is None or not unknown.any():
@@ -79,6 +79,18 @@ def features(
     decoded[residual > SOUND_RESIDUAL] = np.nan
     found[unknown] = decoded
     return found
+
+
+def _chosen(rows: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
+    """Return the numbers of the chosen rows of so many."""
+    every = np.arange(count)
+    if rows is None:
+        return every
+    try:
+        return every[np.asarray(rows) if len(rows) else []]
+    except (IndexError, TypeError, ValueError):
+        what = f"rows: expected numbers of {count} rows, or a mask of them"
+        raise InputError(f"{what}, got {' '.join(repr(rows).split()):.60}") from None
 
 
 def features_of_atoms(

@@ -121,6 +121,11 @@ def test_canvases_of_molecules_are_those_of_their_electrons():
     assert told == [(4, 4)]
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
     np.testing.assert_array_equal(features_of(table, rows=[3, 1]), found[[3, 1]])
+    mask = np.array([False, True, False, True])
+    np.testing.assert_array_equal(features_of(table, rows=mask), found[mask])
+    for rows in ([4], [0.5], mask[:2]):
+        with pytest.raises(InputError, match="rows: expected numbers of 4 rows, or a mask"):
+            features_of(table, rows=rows)
     water = molecule("H2O")
     atoms = [molecule(name) for name in ("H2O", "CH4", "H2O", "CO")]
     np.testing.assert_array_equal(features_of(atoms), found)
