@@ -38,8 +38,9 @@ def features(
     table holds canvases, such a row's features are decoded from its canvas, and are NaN where that
     is no canvas of a pair (a residual above `SOUND_RESIDUAL`).
 
-    Those of larger structures are `molecule_features` of their electrons, which tight binding
-    computes and keeps in the user's cache directory; NaN where the charges do not settle.
+    Those of larger structures, and of `ase.Atoms` of any number, two among them, are
+    `molecule_features` of their electrons, which tight binding computes and keeps in the user's
+    cache directory; NaN where the charges do not settle.
 
     Args:
       table: the data, or structures of ASE.

@@ -108,7 +108,7 @@ def from_ase(atoms: Any, where: str = "") -> Structure:
         )
     for given, what in (
         (atoms.get_initial_charges(), "initial charges are ignored: structures are neutral"),
-        (atoms.get_initial_magnetic_moments(), "magnetic moments are ignored: spins are not told"),
+        (atoms.get_initial_magnetic_moments(), "magnetic moments are ignored: models know no spin"),
     ):
         if given.any():
             warnings.warn(f"{where}: {what}" if where else what, stacklevel=2)
