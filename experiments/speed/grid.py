@@ -17,6 +17,7 @@ from qc_jax.studies.turns import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
+from qc_jax.train.rows import num_batches
 from qc_jax.train.stack import Stack, Training
 
 from .models import one, shipped_task, trained
@@ -169,6 +170,6 @@ def _operations(model: models.Architecture, task: Task, settings: TrainConfig) -
     step = count(jax.grad(loss), variables["params"], others, batch)
     forward = count(functools.partial(models.apply, model), variables, batch)
     steps, validations = (
-        -(-len(part) // settings.batch_size) for part in (task.split.train, task.split.validation)
+        num_batches(part, settings.batch_size) for part in (task.split.train, task.split.validation)
     )
     return steps * step + validations * forward

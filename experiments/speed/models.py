@@ -18,6 +18,7 @@ from qc_jax.studies.turns import take_turns
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import Program
+from qc_jax.train.rows import num_batches
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, select_replica
 
@@ -191,7 +192,7 @@ def time_model(
         parameters=count_parameters(variables["params"]),
         compile_seconds=program.compile_seconds,
         batches=batches,
-        all_batches=-(-len(all_rows) // settings.batch_size),
+        all_batches=num_batches(all_rows, settings.batch_size),
         rates={name: len(rows) / float(np.median(seconds)) for name, seconds in taken.items()},
     )
 
@@ -218,7 +219,7 @@ def _rows_to_time(
     predict: Callable[[np.ndarray], Any], rows: np.ndarray, batch_size: int
 ) -> tuple[np.ndarray, int]:
     """Return a whole epoch's rows, or as many whole batches as there is time for; and how many."""
-    batches = -(-len(rows) // batch_size)
+    batches = num_batches(rows, batch_size)
     first = rows[:batch_size]
     predict(first)
     start = time.perf_counter()

@@ -23,7 +23,7 @@ from qc_jax.train import loop, steps
 from qc_jax.train.liveness import peak_bytes
 from qc_jax.train.parallel import Described, Devices, bytes_of, shapes_of
 from qc_jax.train.program import CompileCache, Program
-from qc_jax.train.stack import Stack, Training, batches_of, static_signature
+from qc_jax.train.stack import Stack, Training, are_uneven, batches_of, static_signature
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
 PART_OF_MEMORY = 0.6
@@ -283,8 +283,8 @@ def _compiling(
     """
     kinds: dict[Any, Sequence[Training]] = {}
     for stack in stacks:
-        uneven = len({batches_of(training).train for training in stack}) > 1
-        kinds.setdefault((static_signature(stack[0]), len(stack), uneven), stack)
+        kind = static_signature(stack[0]), len(stack), are_uneven(stack)
+        kinds.setdefault(kind, stack)
     pool = futures.ThreadPoolExecutor(min(_COMPILERS, os.cpu_count() or 1))
     for stack in list(kinds.values())[1:] if ahead else ():
         pool.submit(_compile, stack, cache)

@@ -76,6 +76,11 @@ def batches_of(training: Training) -> Batches:
     return Batches(num_batches(split.train, size), num_batches(split.validation, size))
 
 
+def are_uneven(trainings: Sequence[Training]) -> bool:
+    """Return whether some have fewer steps an epoch than others, which is another program."""
+    return len({batches_of(training).train for training in trainings}) > 1
+
+
 def _structures_of(training: Training) -> tuple[Any, ...]:
     """Return what structures must have in common to lie in one array."""
     task, dataset = training.task, training.task.dataset
@@ -162,7 +167,7 @@ class Stack:
     @property
     def uneven(self) -> bool:
         """Return whether some of its trainings have fewer steps an epoch than others."""
-        return len({batches_of(training).train for training in self.trainings}) > 1
+        return are_uneven(self.trainings)
 
     @property
     def static_signature(self) -> tuple[Any, ...]:
