@@ -8,8 +8,9 @@ multiple of a NumPy encoder that goes through pairs and orbitals in Python loops
 
     python -m experiments.speed --what=models [--models=schnet,gcn] [--batch=64] [--reference]
 
-prints for each model its parameters, the seconds that its training epoch takes to compile, and how
-many pairs a second it trains on and predicts, over whole epochs of the shipped table. With
+prints for each model its parameters, the seconds that its training epoch takes to compile, how many
+pairs a second it trains on and predicts, over whole epochs of the shipped table, and the training's
+arithmetic as a share of what a large matrix product reaches. With
 --reference the same network in PyTorch takes turns with it, on all cores of the CPU.
 
     python -m experiments.speed --what=grid [--models=schnet] [--stack=1,4,16]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qc_jax import models
@@ -20,9 +19,9 @@ from qc_jax.train.program import Program
 from qc_jax.train.rows import num_batches
 from qc_jax.train.stack import Stack, Training
 
+from .arithmetic import operations, product_gigaflops
 from .models import one, shipped_task, trained
 
-_PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
 _TURN_SECONDS = 30.0  # after which no further round starts
 _HEAD = (
     "model                stack  ms/epoch of training  compile s   GFLOP/s  % of pr.  busy cores"
@@ -115,7 +114,11 @@ def time_grid(
         str(size): functools.partial(epoch, size) for size in sizes
     }
     taken = take_turns(work, rounds, _TURN_SECONDS)
-    operations = _operations(model, task, settings)
+    one_batch = operations(model, task, settings.batch_size)
+    steps, validations = (
+        num_batches(part, settings.batch_size) for part in (task.split.train, task.split.validation)
+    )
+    whole = steps * one_batch.step + validations * one_batch.forward
     timings = []
     for size, program in programs.items():
         seconds = float(np.median(taken[str(size)])) / size
@@ -124,22 +127,12 @@ def time_grid(
                 size=size,
                 seconds=seconds,
                 compile_seconds=program.compile_seconds,
-                gigaflops=operations / seconds / 1e9,
+                gigaflops=whole / seconds / 1e9,
                 cores=float(np.median(busy[size])),
                 megabytes=program.bytes / 1e6,
             )
         )
     return timings
-
-
-def product_gigaflops() -> float:
-    """Return what a device reaches in a large float32 matrix product, 10^9 operations a second."""
-    device = jax.local_devices()[0]
-    size = _PRODUCT_SIZE.get(device.platform, 8192)
-    x = jax.device_put(jnp.ones((size, size), jnp.float32), device)
-    product = jax.jit(lambda x: jnp.dot(x, x, precision="highest"))
-    seconds = take_turns({"product": lambda: product(x)}, rounds=5)["product"]
-    return 2 * size**3 / float(np.median(seconds)) / 1e9
 
 
 def _program(model: models.Architecture, task: Task, settings: TrainConfig, size: int) -> Program:
@@ -148,28 +141,3 @@ def _program(model: models.Architecture, task: Task, settings: TrainConfig, size
     )
     devices = Devices(settings.parallel, size, settings.batch_size)
     return Program(stack, devices, stack.first_states())
-
-
-def _operations(model: models.Architecture, task: Task, settings: TrainConfig) -> float:
-    """Return those of an epoch's training steps and validation, by XLA's count of a whole batch."""
-    rows = np.arange(settings.batch_size) % len(task.dataset)
-    batch = task.dataset.take(rows).structures
-    variables = jax.jit(model.init)(jax.random.key(0), batch)
-    others = {name: value for name, value in variables.items() if name != "params"}
-
-    def loss(params: Any, others: Any, batch: Any) -> jax.Array:
-        outputs, _ = models.apply_training(
-            model, {"params": params, **others}, batch, jax.random.key(0)
-        )
-        return jnp.sum(outputs)
-
-    def count(function: Callable[..., Any], *args: Any) -> float:
-        analysis = jax.jit(function).lower(*args).compile().cost_analysis()
-        return float((analysis or {}).get("flops", np.nan))
-
-    step = count(jax.grad(loss), variables["params"], others, batch)
-    forward = count(functools.partial(models.apply, model), variables, batch)
-    steps, validations = (
-        num_batches(part, settings.batch_size) for part in (task.split.train, task.split.validation)
-    )
-    return steps * step + validations * forward

@@ -23,6 +23,7 @@ from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, select_replica
 
 from . import references
+from .arithmetic import operations, product_gigaflops
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0
@@ -48,6 +49,7 @@ class ModelTiming(NamedTuple):
       compile_seconds: of the training epoch.
       batches: in the epoch that was timed, of `all_batches` in a whole one.
       all_batches: those of the training rows.
+      gigaflops: arithmetic of the training's forward and backward passes, 10^9 a second.
       rates: structures a second, medians over rounds: 'train', 'predict', and those two behind
         'reference ' where there is one.
     """
@@ -56,6 +58,7 @@ class ModelTiming(NamedTuple):
     compile_seconds: float
     batches: int
     all_batches: int
+    gigaflops: float
     rates: dict[str, float]
 
 
@@ -70,11 +73,13 @@ def run(
     settings = TrainConfig(batch_size=one("batch", batch))
     names = trained(names) if names else _all_trained()
     modules = {name: references.module(name) for name in names} if reference else {}
+    peak = product_gigaflops()
+    print(f"a large float32 matrix product: {peak:,.0f} GFLOP/s, of which '% of pr.' is training's")
     print(
         f"training: one epoch of {len(shipped_task(False).split.train):,} pairs in batches of "
         f"{settings.batch_size}, shuffled, with the last batch, dropout and Adam"
     )
-    head = "model                parameters  compile s  training/s  predicting/s  "
+    head = "model                parameters  compile s  training/s  % of pr.  predicting/s  "
     if reference:
         head += "reference: training/s  predicting/s  times as fast: training  predicting  "
         cores = references.timing().use_all_cores()
@@ -90,16 +95,16 @@ def run(
         if module is not None:
             other = references.timing().Trainer(module, models.defaults(name), task, settings)
         got = time_model(model, task, settings, rounds, other)
-        print(_row(name, got, hasattr(module, "EQUATIONS")), flush=True)
-        rows.append({"model": name, **got._asdict()})
+        print(_row(name, got, peak, hasattr(module, "EQUATIONS")), flush=True)
+        rows.append({"model": name, "product_gigaflops": peak, **got._asdict()})
     return rows
 
 
-def _row(name: str, got: ModelTiming, of_equations: bool) -> str:
+def _row(name: str, got: ModelTiming, peak: float, of_equations: bool) -> str:
     rates = got.rates
     row = (
         f"{name:19s}  {got.parameters:10,d}  {got.compile_seconds:9.1f}"
-        f"  {rates['train']:10,.0f}  {rates['predict']:12,.0f}  "
+        f"  {rates['train']:10,.0f}  {100 * got.gigaflops / peak:8.0f}  {rates['predict']:12,.0f}  "
     )
     if "reference train" in rates:
         train, predict = rates["reference train"], rates["reference predict"]
@@ -188,12 +193,15 @@ def time_model(
         work["reference train"] = lambda: reference.train(rows)
         work["reference predict"] = lambda: reference.predict(rows)
     taken = take_turns(work, rounds, _TURN_SECONDS)
+    rates = {name: len(rows) / float(np.median(seconds)) for name, seconds in taken.items()}
+    each = operations(model, task, settings.batch_size).step / settings.batch_size
     return ModelTiming(
         parameters=count_parameters(variables["params"]),
         compile_seconds=program.compile_seconds,
         batches=batches,
         all_batches=num_batches(all_rows, settings.batch_size),
-        rates={name: len(rows) / float(np.median(seconds)) for name, seconds in taken.items()},
+        gigaflops=each * rates["train"] / 1e9,
+        rates=rates,
     )
 
 

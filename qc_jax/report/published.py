@@ -16,6 +16,7 @@ import importlib.resources
 import pandas as pd
 
 from qc_jax.canvas import CHANNELS
+from qc_jax.evaluate.importance import NOTHING
 
 DATA = ("ptbp", "published")  # tables, and configurations of TFDS's quantum_canvas
 START = "init torch"  # the setting of trainings whose weights start as PyTorch's
@@ -23,6 +24,7 @@ HEADLINES = "benchmark"  # the study of the abstract's numbers
 # The authors' 'egnn' reads no positions: it is what is called gcn here.
 _OUR_NAMES = {"egnn": "gcn"}
 INCREASE = "increase"  # the metric of what an MAE grows by, % of itself
+CHANGE = "mean_change"  # the metric of what an MAE changes by, up or down, a channel
 # The published name of each study, and of what it reports that can stand beside ours.
 _STUDIES = {
     "modality": "modality_comparison",
@@ -36,10 +38,14 @@ _METRICS = {
     "ood_mae": "mae",
     "mae": "mae",
     "mae_increase_percent": INCREASE,
+    "baseline_mae": "mae",
+    "mean_abs_delta_mae": CHANGE,
 }
 _PLACES = {"shuffle_within_sample": "swap"}
 _PLACES |= {f"channel {index}": name for index, name in enumerate(CHANNELS)}
-# What channels are worth was published as one mean over models and targets.
+# What channels are worth was published as one mean over models and targets, and of one network that
+# is not among them target by target, without saying which channel.
+_ALONE, _EACH_CHANNEL = "quantumshellnet", "mean of channels"
 _ALL_MODELS, _ALL_TARGETS = "modality checkpoints", "average of 5 targets"
 
 
@@ -68,7 +74,7 @@ def of_study(name: str) -> pd.DataFrame | None:
     Returns:
       Columns `model`, `published_as`, `target`, `place`, `metric`, `mae` (the number, in the
       target's unit, or in % for `INCREASE`) and `std` (NaN where not given). `place` is the split
-      of 'ood', the change of 'elements', the channel of 'channels', and '' of 'modality'.
+      of 'ood', the change of 'elements', what is exchanged in 'channels', and '' of 'modality'.
     """
     if name not in _STUDIES:
         return None
@@ -76,6 +82,9 @@ def of_study(name: str) -> pd.DataFrame | None:
     chosen = frame[(frame.study == _STUDIES[name]) & frame.metric.isin(_METRICS)]
     chosen = chosen[chosen.target != "average"]
     place = "" if name == "modality" else chosen.setting.replace(_PLACES)
+    if name == "channels":
+        place = place.mask(chosen.metric == "baseline_mae", NOTHING)
+        place = place.mask(chosen.metric == "mean_abs_delta_mae", _EACH_CHANNEL)
     chosen = chosen.assign(place=place, metric=chosen.metric.replace(_METRICS))
     columns = ["model", "published_as", "target", "place", "metric", "value", "std"]
     return chosen[columns].rename(columns={"value": "mae"}).reset_index(drop=True)
@@ -85,8 +94,9 @@ def in_their_terms(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a study's rows of the long table as `of_study` names what they are.
 
     Returns:
-      The rows with `place`, and for elements and channels those of `INCREASE`; of channels the
-      means over models and targets alone, a row a channel and seed.
+      The rows with `place`, and for elements and channels those of `INCREASE`. Of channels means
+      alone: over models and targets, a row a channel and seed; and of the network that was
+      published alone over channels, `CHANGE`, a row a target and seed beside its `mae`.
     """
     if name == "modality":
         return frame.assign(place="")
@@ -101,9 +111,20 @@ def in_their_terms(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     grown = grown.assign(metric=INCREASE)
     if name == "elements":
         return pd.concat([frame, grown], ignore_index=True)
+    grown = grown[grown.model != _ALONE]
     mean = grown.groupby(["place", "seed"], sort=False).value.transform("mean")
     once = grown.assign(value=mean, model=_ALL_MODELS, target=_ALL_TARGETS, leaked_by="")
-    return once.drop_duplicates(["place", "seed"])
+    return pd.concat([once.drop_duplicates(["place", "seed"]), _alone(frame)], ignore_index=True)
+
+
+def _alone(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `CHANGE`, and the error that changes, of the network published alone."""
+    own = frame[frame.model == _ALONE]
+    change = own[(own.metric == "mae_change") & own.place.isin(CHANNELS)]
+    mean = change.value.abs().groupby(change.training).transform("mean")
+    change = change.assign(value=mean, place=_EACH_CHANNEL, metric=CHANGE)
+    unchanged = own[(own.metric == "mae") & (own.place == NOTHING)]
+    return pd.concat([unchanged, change.drop_duplicates("training")])
 
 
 def _read() -> pd.DataFrame:

@@ -20,6 +20,7 @@ _NUMBERS = {
     "mae": "MAE",
     "mae_in": "MAE in distribution",
     published.INCREASE: "MAE grows by",
+    published.CHANGE: "MAE changes by",
 }
 
 

@@ -185,8 +185,10 @@ class GridFlags:
                     f"--seeds: expected whole numbers like 42,123, got {given}"
                 ) from None
         for flag, values in (("models", names), ("targets", targets), ("seeds", seeds)):
-            if not values or len(set(values)) < len(values):
-                given = ", ".join(map(str, values)) or "none"
+            if not values:
+                raise InputError(f"--{flag}: expected some, for the directory has none to go by")
+            if len(set(values)) < len(values):
+                given = ", ".join(map(str, values))
                 raise InputError(f"--{flag}: expected different values, got {given}")
         return tuple(names), tuple(targets), tuple(seeds)
 

@@ -264,6 +264,7 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
         (("ood", "--pretrained=a=b"), "--pretrained is of transfer; ood does not use it"),
         (("ood", "--repeats=3"), "--repeats is of channels, elements, modality, timing; ood"),
         (("elements", "--workdir=nowhere"), "nowhere is not there"),
+        (("elements", "--workdir=new", "--models=gcn", "--train"), "--targets: expected some"),
         (("channels",), "has no training of a model for channels"),
         (("leakage", "--targets=e_x"), "unknown target 'e_x'"),
         (("leakage", "--data=gfn2_xtb"), "holds another run (data is "),

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from qc_jax.data.targets import BENCHMARK_TARGETS
@@ -34,3 +35,29 @@ def test_scores():
 )
 def test_whose_data(data, theirs):
     assert published.is_their_data(data) == theirs
+
+
+def channels(model: str, changes: dict[str, float]) -> pd.DataFrame:
+    """Rows of the study of one training, whose MAE is 2 eV with nothing exchanged."""
+    rows = [("nothing", "mae", 2.0)]
+    for place, change in changes.items():
+        rows += [(place, "mae", 2.0 + change), (place, "mae_change", change)]
+    frame = pd.DataFrame(rows, columns=["setting", "metric", "value"])
+    about = {"model": model, "training": f"{model}-e_g_ev-seed42", "seed": 42, "target": "e_g_ev"}
+    return frame.assign(**about, setting=frame.setting + ", as published: on all rows")
+
+
+def test_channels_of_networks_published_together_and_of_the_one_published_alone():
+    alone = channels("quantumshellnet", {"Q+": 0.1, "Q−": -0.3, "all channels": 5.0})
+    frame = pd.concat([alone, channels("film_cnn", {"Q+": 0.2}), channels("qsn_v2", {"Q+": 0.6})])
+    found = published.in_their_terms("channels", frame).set_index(["model", "place", "metric"])
+    together = found.loc["modality checkpoints"]
+    assert together.index.tolist() == [("Q+", published.INCREASE)]
+    assert together.value.tolist() == pytest.approx([100 * (0.2 + 0.6) / 2 / 2.0])
+    assert found.loc["quantumshellnet"].value.to_dict() == pytest.approx(
+        {("nothing", "mae"): 2.0, ("mean of channels", published.CHANGE): 0.2}
+    )
+    theirs = published.of_study("channels").set_index(["model", "target", "place", "metric"]).mae
+    assert theirs["quantumshellnet", "e_g_ev", "nothing", "mae"] == 1.6142
+    assert theirs["quantumshellnet", "e_g_ev", "mean of channels", published.CHANGE] == 0.0255
+    assert len(theirs) == 10 + 2 * 20

@@ -42,15 +42,16 @@ def test_models(run_python):
         "-m", "experiments.speed", "--what=models", "--models=geometry_only", "--rounds=1"
     )
     assert done.returncode == 0, done.stderr
-    _, training, head, row = done.stdout.splitlines()
-    assert "2,136 pairs in batches of 64" in training
+    _, product, training, head, row = done.stdout.splitlines()
+    assert "matrix product" in product and "2,136 pairs in batches of 64" in training
     assert head.split()[:4] == ["model", "parameters", "compile", "s"]
     name, *numbers = row.split()
-    parameters, compile_seconds, trained, predicted = (
+    parameters, compile_seconds, trained, of_product, predicted = (
         float(word.replace(",", "")) for word in numbers
     )
     assert (name, parameters) == ("geometry_only", 318_529)
     assert min(compile_seconds, trained, predicted) > 0
+    assert 0 < of_product < 100
 
 
 @pytest.mark.slow
