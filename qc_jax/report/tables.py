@@ -13,6 +13,8 @@ from qc_jax.evaluate import metrics
 if TYPE_CHECKING:
     import pandas as pd
 
+_PARTS = {"train": "training", "validation": "validation", "test": "test"}  # of a split
+
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table: the first column is text, the others are set flush right."""
@@ -138,6 +140,12 @@ def show_ensemble(found: dict[str, Any]) -> None:
         print("†: follows from what the model reads")
 
 
+def _between(sizes: "pd.Series") -> str:
+    """Return a number of rows, or the smallest and the largest."""
+    ends = dict.fromkeys((int(sizes.min()), int(sizes.max())))
+    return " to ".join(f"{end:,}" for end in ends)
+
+
 def show_sweep(path: str) -> None:
     """Prints the test errors of a sweep's results.csv, mean and deviation over the seeds."""
     from qc_jax.runs import results
@@ -176,5 +184,10 @@ def show_errors(frame: "pd.DataFrame") -> None:
     columns = (*shown, "unit", "test MAE", "seeds", *against)
     of = "structures" if additive == "element_sum" else "pairs"
     show(f"errors on the test {of}", (*columns, "leaked by"), rows)
+    for split, rows_of in frame[frame.status == results.FINISHED].groupby("split", sort=False):
+        sizes = [f"{_between(rows_of[f'{part}_rows'])} {word}" for part, word in _PARTS.items()]
+        print(f"split {split}: {', '.join(sizes)} {of}")
+        if rows_of.train_rows.nunique() > 1:
+            print(f"not all have the same {of}: each result.json lists what is left out, and why")
     for _, line in frame[frame.status != results.FINISHED].iterrows():
         print(f"{line['training']}, {line['target']}: {line['status']}")

@@ -52,7 +52,7 @@ def load(path: str | os.PathLike) -> SavedRun:
             # Its hash has told that it is whole, tests that its weights are the model's.
             return _unpacked(packed.read_shipped(os.fspath(path)), checked=True)
         raise InputError(
-            f"{path} is not a work directory of experiments.train: it holds no config.json; models "
+            f"{path} is not the directory of a training: it holds no config.json; models "
             f"that come with the package: {', '.join(packed.index())}"
         )
     workdir = Workdir(path, writes=False)

@@ -79,7 +79,7 @@ class Workdir(Observer):
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
-            there = _flat(self._read(self._config_name, "a work directory of experiments.train"))
+            there = _flat(self._read(self._config_name, "the directory of a training"))
             # As they would be read again: JSON has lists for tuples.
             usual, asked = (_flat(json.loads(json.dumps(one))) for one in (defaults or {}, config))
             there = {**usual, **there}
@@ -137,7 +137,7 @@ class Workdir(Observer):
 
     def config(self) -> dict[str, Any]:
         """The fields of the configuration: of a run checked, all of them, as JSON holds them."""
-        found = self._read(self._config_name, "a work directory of experiments.train")
+        found = self._read(self._config_name, "the directory of a training")
         if self._config_name != "config.json":
             return found
         if "schema" not in found:
@@ -153,7 +153,7 @@ class Workdir(Observer):
         """What `write_result` wrote; None while the run is not finished."""
         if not (self.path / "result.json").exists():
             return None
-        return self._read("result.json", "the result of experiments.train", _RESULT)
+        return self._read("result.json", "the result of a training", _RESULT)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json: the run is finished."""

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from qc_jax.report import tables
+from qc_jax.report import source, tables
 from qc_jax.runs import sources
 
 
@@ -48,6 +48,18 @@ def test_result(capsys):
     assert "split by_period: test: pairs with an element of period 5 or later" in printed
     assert "465,496 parameters; best epoch 10 of 20" in printed
     assert "1 pairs left out" in printed
+
+
+def test_errors_say_what_was_split(capsys):
+    frame = source.packaged().frame
+    frame = frame[(frame.model == "gcn") & (frame.data == "ptbp")]
+    tables.show_errors(frame[frame.target == "distance_ang"])
+    whole = capsys.readouterr().out
+    assert "split random: 2,280 training, 285 validation, 285 test pairs" in whole
+    assert "left out" not in whole
+    tables.show_errors(frame[frame.target.isin(["distance_ang", "softness_evinv"])])
+    part = capsys.readouterr().out
+    assert "split random: 550 to 2,280 training" in part and "lists what is left out" in part
 
 
 def test_no_heading_is_cut(capsys):

@@ -94,7 +94,7 @@ def test_a_claim_that_was_killed_is_made_again(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(InputError, match=r"not a work directory of experiments\.train"):
+    with pytest.raises(InputError, match=r"not the directory of a training"):
         Workdir(tmp_path).config()
     (tmp_path / "config.json").write_text('{"target": ')
     with pytest.raises(InputError, match=r"config\.json: not JSON, or cut short"):
