@@ -45,8 +45,8 @@ _PLACES = {"shuffle_within_sample": "swap"}
 _PLACES |= {f"channel {index}": name for index, name in enumerate(CHANNELS)}
 # What channels are worth was published as one mean over models and targets, and of one network that
 # is not among them target by target, without saying which channel.
-_ALONE, _EACH_CHANNEL = "quantumshellnet", "mean of channels"
-_ALL_MODELS, _ALL_TARGETS = "modality checkpoints", "average of 5 targets"
+ALONE, _EACH_CHANNEL = "quantumshellnet", "mean of channels"
+ALL_MODELS, _ALL_TARGETS = "modality checkpoints", "average of 5 targets"
 
 
 def is_their_data(data: str) -> bool:
@@ -111,15 +111,15 @@ def in_their_terms(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     grown = grown.assign(metric=INCREASE)
     if name == "elements":
         return pd.concat([frame, grown], ignore_index=True)
-    grown = grown[grown.model != _ALONE]
+    grown = grown[grown.model != ALONE]
     mean = grown.groupby(["place", "seed"], sort=False).value.transform("mean")
-    once = grown.assign(value=mean, model=_ALL_MODELS, target=_ALL_TARGETS, leaked_by="")
+    once = grown.assign(value=mean, model=ALL_MODELS, target=_ALL_TARGETS, leaked_by="")
     return pd.concat([once.drop_duplicates(["place", "seed"]), _alone(frame)], ignore_index=True)
 
 
 def _alone(frame: pd.DataFrame) -> pd.DataFrame:
     """Return `CHANGE`, and the error that changes, of the network published alone."""
-    own = frame[frame.model == _ALONE]
+    own = frame[frame.model == ALONE]
     change = own[(own.metric == "mae_change") & own.place.isin(CHANNELS)]
     mean = change.value.abs().groupby(change.training).transform("mean")
     change = change.assign(value=mean, place=_EACH_CHANNEL, metric=CHANGE)

@@ -93,13 +93,15 @@ def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None
     if both.empty:
         return None
     places = both.place.nunique() > 1
+    averaged = ", ".join(sorted(set(mine.model) - {published.ALONE}))
     rows = [
         [
             *(_model(line), Cell(line["target"])),
             *([Cell(line["place"])] if places else []),
             Cell(_NUMBERS[line["metric"]]),
             Cell("%" if line["metric"] == published.INCREASE else line["unit"]),
-            *(*_numbers(line), *_compared(line)),
+            *_numbers(line, averaged if line["model"] == published.ALL_MODELS else ""),
+            *_compared(line),
         ]
         for line in both.to_dict("records")
     ]
@@ -122,7 +124,7 @@ def _model(line: dict[str, Any]) -> Cell:
 
 
 def _numbers(line: dict[str, Any], whose: str = "") -> tuple[Cell, Cell]:
-    """Return the published number and the other, which is `whose`."""
+    """Return the published number and the other, of models named in `whose` if not the line's."""
     leaked, text = bool(line["leaked_by"]), spread(line["mae"], line["std"])
     return (
         Cell(spread(line["mae_theirs"], line["std_theirs"]), line["mae_theirs"]),
