@@ -81,7 +81,9 @@ def of_study(name: str) -> pd.DataFrame | None:
     frame = _read()
     chosen = frame[(frame.study == _STUDIES[name]) & frame.metric.isin(_METRICS)]
     chosen = chosen[chosen.target != "average"]
-    place = "" if name == "modality" else chosen.setting.replace(_PLACES)
+    place = chosen.setting.replace(_PLACES)
+    if name == "modality":
+        place = place.str.slice(0, 0)  # all are of random splits
     if name == "channels":
         place = place.mask(chosen.metric == "baseline_mae", NOTHING)
         place = place.mask(chosen.metric == "mean_abs_delta_mae", _EACH_CHANNEL)
