@@ -116,7 +116,7 @@ def test_bad_input(morse, tmp_path):
     atoms.calc = morse
     with pytest.raises(InputError, match="periodic in all three directions or none"):
         atoms.get_potential_energy()
-    with pytest.raises(InputError, match="is not a work directory"):
+    with pytest.raises(InputError, match="is not the directory of a training"):
         Calculator(tmp_path)
     with pytest.raises(InputError, match="predicts e_g_ev; dynamics needs an energy"):
         Calculator(toys.trained(toys.Morse(), ("e_g_ev",)))

@@ -90,7 +90,7 @@ def test_bad_input(folder):
     def read(source="pre", **changes):
         return initial.read(building.from_config(initial.resolve(asked(folder, source, **changes))))
 
-    with pytest.raises(InputError, match="nowhere is not a work directory"):
+    with pytest.raises(InputError, match="nowhere is not the directory of a training"):
         read("nowhere")
     with pytest.raises(InputError, match=r"scaling=kept: expected labels as .* has them"):
         read(transfer={"scaling": "kept"})

@@ -130,7 +130,7 @@ def test_predict(trained, run_python):
         (("--distance=0", "Ag", "Al"), "--distance: expected a length above 0 Å, got 0.0"),
         (("--distance=nan", "Ag", "Al"), "--distance: expected a length above 0 Å, got nan"),
         (("U", "H"), "it is not there, as it has no pair of U"),
-        (("--workdir=missing", "Ag", "Al"), "missing is not a work directory"),
+        (("--workdir=missing", "Ag", "Al"), "missing is not the directory of a training"),
     ],
 )
 def test_predict_bad_input(trained, run_python, arguments, words):
