@@ -1,38 +1,23 @@
 """How much arithmetic a training step takes, and how fast a device multiplies matrices."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from qc_jax import models
+from qc_jax.accelerators import programs
+from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Task
 from qc_jax.studies.turns import take_turns
 
 _PRODUCT_SIZE = {"cpu": 2048}  # of the matrix product that a device's speed is measured by
 
 
-class Operations(NamedTuple):
-    """Arithmetic of one batch, by XLA's count before it optimises.
-
-    Attributes:
-      step: of the forward and backward pass.
-      forward: of the prediction.
-    """
-
-    step: float
-    forward: float
-
-
-def operations(model: models.Architecture, task: Task, batch_size: int) -> Operations:
-    """Count the arithmetic of a whole batch of `batch_size` structures."""
-    rows = np.arange(batch_size) % len(task.dataset)
-    batch = task.dataset.take(rows).structures
-    variables = jax.eval_shape(model.init, jax.random.key(0), batch)
-    others = {name: value for name, value in variables.items() if name != "params"}
+def of_step(model: models.Architecture, task: Task, batch_size: int) -> float:
+    """Return the operations of a forward and backward pass over a whole batch of structures."""
 
     def loss(params: Any, others: Any, batch: Any) -> jax.Array:
         outputs, _ = models.apply_training(
@@ -40,13 +25,24 @@ def operations(model: models.Architecture, task: Task, batch_size: int) -> Opera
         )
         return jnp.sum(outputs)
 
-    def count(function: Callable[..., Any], *args: Any) -> float:
-        return float((jax.jit(function).lower(*args).cost_analysis() or {}).get("flops", np.nan))
+    variables, batch = _described(model, task, batch_size)
+    others = {name: value for name, value in variables.items() if name != "params"}
+    lowered = jax.jit(jax.grad(loss)).lower(variables["params"], others, batch)
+    return programs.count_operations(lowered)
 
-    return Operations(
-        step=count(jax.grad(loss), variables["params"], others, batch),
-        forward=count(functools.partial(models.apply, model), variables, batch),
+
+def of_prediction(model: models.Architecture, task: Task, batch_size: int) -> float:
+    """Return the operations of a prediction of a whole batch of structures."""
+    lowered = jax.jit(functools.partial(models.apply, model)).lower(
+        *_described(model, task, batch_size)
     )
+    return programs.count_operations(lowered)
+
+
+def _described(model: models.Architecture, task: Task, batch_size: int) -> tuple[Any, Batch]:
+    """Return the shapes of a model's variables, and a batch."""
+    batch = task.dataset.take(np.arange(batch_size) % len(task.dataset)).structures
+    return jax.eval_shape(model.init, jax.random.key(0), batch), batch
 
 
 def product_gigaflops() -> float:

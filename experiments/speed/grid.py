@@ -19,7 +19,7 @@ from qc_jax.train.program import Program
 from qc_jax.train.rows import num_batches
 from qc_jax.train.stack import Stack, Training
 
-from .arithmetic import operations, product_gigaflops
+from . import arithmetic
 from .models import one, shipped_task, trained
 
 _TURN_SECONDS = 30.0  # after which no further round starts
@@ -62,7 +62,7 @@ def run(
     names = trained(names)
     devices = jax.local_device_count()
     # The devices of a CPU share its cores.
-    peak = product_gigaflops() * (1 if jax.default_backend() == "cpu" else devices)
+    peak = arithmetic.product_gigaflops() * (1 if jax.default_backend() == "cpu" else devices)
     print(
         f"{devices} devices; a large float32 matrix product: {peak:,.0f} GFLOP/s; an epoch: "
         f"{len(shipped_task(False).split.train):,} training pairs in batches of "
@@ -114,11 +114,12 @@ def time_grid(
         str(size): functools.partial(epoch, size) for size in sizes
     }
     taken = take_turns(work, rounds, _TURN_SECONDS)
-    one_batch = operations(model, task, settings.batch_size)
     steps, validations = (
         num_batches(part, settings.batch_size) for part in (task.split.train, task.split.validation)
     )
-    whole = steps * one_batch.step + validations * one_batch.forward
+    one_batch = (model, task, settings.batch_size)
+    whole = steps * arithmetic.of_step(*one_batch)
+    whole += validations * arithmetic.of_prediction(*one_batch)
     timings = []
     for size, program in programs.items():
         seconds = float(np.median(taken[str(size)])) / size

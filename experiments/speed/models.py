@@ -22,8 +22,7 @@ from qc_jax.train.rows import num_batches
 from qc_jax.train.stack import Stack, Training
 from qc_jax.train.state import count_parameters, select_replica
 
-from . import references
-from .arithmetic import operations, product_gigaflops
+from . import arithmetic, references
 
 # Of a model whose epoch takes longer, an epoch of fewer batches is timed.
 _EPOCH_SECONDS = 3.0
@@ -73,7 +72,7 @@ def run(
     settings = TrainConfig(batch_size=one("batch", batch))
     names = trained(names) if names else _all_trained()
     modules = {name: references.module(name) for name in names} if reference else {}
-    peak = product_gigaflops()
+    peak = arithmetic.product_gigaflops()
     print(f"a large float32 matrix product: {peak:,.0f} GFLOP/s, of which '% of pr.' is training's")
     print(
         f"training: one epoch of {len(shipped_task(False).split.train):,} pairs in batches of "
@@ -194,7 +193,7 @@ def time_model(
         work["reference predict"] = lambda: reference.predict(rows)
     taken = take_turns(work, rounds, _TURN_SECONDS)
     rates = {name: len(rows) / float(np.median(seconds)) for name, seconds in taken.items()}
-    each = operations(model, task, settings.batch_size).step / settings.batch_size
+    each = arithmetic.of_step(model, task, settings.batch_size) / settings.batch_size
     return ModelTiming(
         parameters=count_parameters(variables["params"]),
         compile_seconds=program.compile_seconds,

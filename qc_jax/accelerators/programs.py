@@ -219,6 +219,11 @@ def _operations(stack: Stack, devices: Described) -> float:
     weights = jax.ShapeDtypeStruct((rows,), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.key(0))
     lowered = jax.jit(parts.train).lower(state, replica, batch, weights, key)
+    return count_operations(lowered)
+
+
+def count_operations(lowered: jax.stages.Lowered) -> float:
+    """Return a program's arithmetic, by XLA's count before it optimises; NaN where it has none."""
     return float((lowered.cost_analysis() or {}).get("flops", math.nan))
 
 
