@@ -17,14 +17,13 @@ from qc_jax.studies import tables, trainings
 from qc_jax.studies.asked import Asked, Study
 
 SIZES = (8, 16, 32, 64, 128)
-_NEVER = 10_000  # epochs without a better validation loss
 
 
 def rows(asked: Asked) -> list[dict[str, Any]]:
     """Those of results.csv; `setting` is the size."""
     configs: dict[str, trainings.Wanted] = {}
     for size in SIZES:
-        fields = {"canvas_size": size, "early_stopping_patience": _NEVER}
+        fields = {"canvas_size": size, "early_stopping_patience": trainings.NEVER}
         configs |= trainings.protocol(asked, f"{size} pixels", f"-canvas{size}", size, **fields)
     return trainings.rows(asked, configs)
 

@@ -144,10 +144,12 @@ def test_ood(folder, capsys, monkeypatch):
 def test_ood_as_published_scales_over_all_rows(folder, monkeypatch):
     monkeypatch.setattr(ood, "SPLITS", ("by_type",))
     rows = ood.rows(ask(folder, "ood", as_published=True))
-    assert {row["setting"] for row in rows} == {"as published: labels scaled over all rows"}
+    setting = "as published: labels scaled over all rows, no early stopping"
+    assert {row["setting"] for row in rows} == {setting}
     training = folder / "run/trainings/pair_mean-e_homo_ev-seed1-by_type-as_published"
     config = json.loads((training / "config.json").read_text())
     assert (config["epochs"], config["grad_clip_norm"]) == (100, 1.0)
+    assert config["early_stopping_patience"] > config["epochs"]
     assert (config["scale_on"], config["keep"], config["init"]) == ("all", "best", "torch")
 
 
