@@ -4,7 +4,7 @@ Of data whose pairs have orbitals (ptbp, gfn2_xtb) the models of images are also
 densities, whose channels are all read: "…, densities". What these leak is another matter than what
 the canvas does.
 Trained by the cards' protocol; --as-published by theirs of this study: weights that start as
-PyTorch's, up to 100 epochs, gradients clipped at 1.0, labels scaled over all rows.
+PyTorch's, 100 epochs without early stopping, gradients clipped at 1.0, labels scaled over all rows.
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ validation rows choose the epoch, so that their error is a little too small: the
 and 'held_out_pairs', where nothing is out of distribution, show by how much.
 
 Trained by the cards' protocol; --as-published by theirs of these studies: weights that start as
-PyTorch's, up to 100 epochs, gradients clipped at 1.0, labels scaled over all rows.
+PyTorch's, 100 epochs without early stopping, gradients clipped at 1.0, labels scaled over all rows.
 """
 
 from typing import Any
