@@ -15,12 +15,15 @@ from qc_jax.runs import results
 _NOTHING = Cell("–", np.inf)
 
 
-def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table | Group]:
+def tables(
+    parts: Sequence[tuple[str, pd.DataFrame]], prefix: str, studied: pd.DataFrame | None = None
+) -> list[Table | Group]:
     """All tables of one section, those of skill and R² folded.
 
     Args:
       parts: whose results they are, in a word, and their rows; those of the first come first.
       prefix: of the names of the tables.
+      studied: rows of the study `modality` by the published protocol on these data, if any.
     """
     there = [name for _, frame in parts for name in leaderboard.targets(frame)]
     found: list[Table | Group | None] = []
@@ -48,7 +51,7 @@ def tables(parts: Sequence[tuple[str, pd.DataFrame]], prefix: str) -> list[Table
         found.append(Group(title, own, columns=2))
     found.append(_detail(f"{prefix}-detail", parts))
     found.append(_tests(f"{prefix}-tests", parts))
-    published_beside = published_tables.benchmark(f"{prefix}-published", parts)
+    published_beside = published_tables.benchmark(f"{prefix}-published", parts, studied)
     same = published_beside is not None and not published_beside.folded
     found.insert(0 if same else len(found), published_beside)
     return [one for one in found if isinstance(one, Group) or (one is not None and one.rows)]

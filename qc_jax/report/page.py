@@ -1,6 +1,6 @@
 """The report: what is in it, and in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ _WHOSE = (
 )
 _SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
+_MODALITY = "modality-as_published"  # the study whose published numbers stand above
 
 
 def build(own: Source | None, project: Source | None, submitted: Sequence[Entry] = ()) -> Report:
@@ -52,6 +53,7 @@ def build(own: Source | None, project: Source | None, submitted: Sequence[Entry]
         )
     sections = leaderboard.sections(first.frame)
     others = leaderboard.sections(project.frame) if own is not None and project else {}
+    by_their_protocol = first.studies.get(_MODALITY, results.table([]))
     parts: list[Part] = []
     pictures: list[Part] = []
     several = len(sections) > 1
@@ -63,6 +65,7 @@ def build(own: Source | None, project: Source | None, submitted: Sequence[Entry]
             both.append(("project", others[key]))
         if not (frame.status == results.FINISHED).any():
             continue
+        studied = by_their_protocol[by_their_protocol.data_fingerprint == key.fingerprint]
         drawn = curves.draw_skill(
             f"{prefix}-overview", leaderboard.scores(frame), leaderboard.targets(frame)
         )
@@ -70,13 +73,13 @@ def build(own: Source | None, project: Source | None, submitted: Sequence[Entry]
             Part(
                 prefix,
                 f"Leaderboard{where}",
-                [*([drawn] if drawn else []), *leaderboard_tables.tables(both, prefix)],
+                [*([drawn] if drawn else []), *leaderboard_tables.tables(both, prefix, studied)],
                 words=[_WHOSE] if len(both) > 1 else (),
                 facts=_facts(key, frame),
             )
         )
         pictures += _pictures(first, key, frame, prefix, where)
-    shown = _studies(first, project)
+    shown = _studies(first, project, sections)
     warnings = list(first.partial)
     if len({key.fingerprint for key in sections}) > 1:
         found = ", ".join(f"{_data(frame)} ({key.fingerprint})" for key, frame in sections.items())
@@ -234,8 +237,15 @@ def _of_target(
     return found
 
 
-def _studies(first: Source, project: Source | None) -> list[Part]:
-    """A chapter for the studies: those of the source and, where it has none, the project's."""
+def _studies(
+    first: Source, project: Source | None, sections: Iterable[leaderboard.Section]
+) -> list[Part]:
+    """A chapter for the studies: those of the source and, where it has none, the project's.
+
+    The source's own numbers of `modality` stand beside what was published above, where `sections`
+    have the data.
+    """
+    above = [key.fingerprint for key in sections if key.split == "random"]
     items: list[Table | Picture] = []
     words = []
     if aside := first.aside.training.nunique():
@@ -252,7 +262,10 @@ def _studies(first: Source, project: Source | None) -> list[Part]:
     for name in studies.ordered(list(shown)):
         picture = studies.picture(name, shown[name])
         table = studies.table(name, shown[name])
-        beside = studies.published_beside(name, shown[name])
+        rest = shown[name]
+        if name == _MODALITY and name in first.studies:
+            rest = rest[~rest.data_fingerprint.isin(above)]
+        beside = studies.published_beside(name, rest)
         items += [*([picture] if picture else []), *([beside] if beside else [])]
         items += [table] if table.rows else []
         lost += studies.missing(name, shown[name])

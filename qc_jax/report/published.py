@@ -9,9 +9,15 @@ They are of the authors' data, DFTB+ with the PTBP parameters, and `ptbp` is the
 numbers on other data are of another dataset. In `element_ablation` the authors' baselines were
 evaluated on all rows, training included.
 Softness and electrophilicity errors are dominated by pairs with a gap near zero.
+
+`differences.csv` says why one of our numbers is another, where that was found: a line holds for all
+numbers that agree with what it names, and the first that does is taken.
 """
 
+import functools
 import importlib.resources
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -92,6 +98,26 @@ def of_study(name: str) -> pd.DataFrame | None:
     return chosen[columns].rename(columns={"value": "mae"}).reset_index(drop=True)
 
 
+def name_of(study: str) -> str:
+    """Return the published name of one of our studies that `of_study` knows."""
+    return _STUDIES[study]
+
+
+def reason(number: Mapping[str, Any], verdict: str) -> str:
+    """Return why one of our numbers is not the published one; 'not found' where none is known.
+
+    Args:
+      number: its `study`, by its published name, `model`, `target` and, of studies with these,
+        `place` and `metric`, as `of_study` has them.
+      verdict: 'lower', 'higher' or 'one seed'.
+    """
+    asked = {**number, "verdict": verdict}
+    for line in _differences():
+        if all(asked.get(name, "") == word for name, word in line.items() if name != "reason"):
+            return line["reason"]
+    return "not found"
+
+
 def in_their_terms(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a study's rows of the long table as `of_study` names what they are.
 
@@ -129,11 +155,23 @@ def _alone(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([unchanged, change.drop_duplicates("training")])
 
 
+@functools.cache
+def _differences() -> list[dict[str, str]]:
+    """Return the lines of differences.csv, each with the fields that it fills."""
+    lines = _table("differences.csv").astype(str).to_dict("records")
+    return [{name: word for name, word in line.items() if word} for line in lines]
+
+
+def _table(name: str) -> pd.DataFrame:
+    """Return a table of this package, empty fields as ''."""
+    package = importlib.resources.files("qc_jax.report")
+    with importlib.resources.as_file(package / name) as path:
+        return pd.read_csv(path, dtype={"setting": str}, keep_default_na=False)
+
+
 def _read() -> pd.DataFrame:
     """Return published.csv with our names of models."""
-    package = importlib.resources.files("qc_jax.report")
-    with importlib.resources.as_file(package / "published.csv") as path:
-        frame = pd.read_csv(path, dtype={"setting": str}, keep_default_na=False)
+    frame = _table("published.csv")
     for column in ("value", "std"):
         frame[column] = pd.to_numeric(frame[column])
     return frame.assign(published_as=frame.model, model=frame.model.replace(_OUR_NAMES))

@@ -12,9 +12,16 @@ from qc_jax.runs import results
 
 _CAPTION = (
     "Reproduced: the difference is at most twice the deviation over the seeds, ours and theirs "
-    "where they gave one."
+    "where they gave one; where ours is of one seed, theirs counts for both."
 )
-_VERDICTS = (Column("ours / published"), Column("verdict", numeric=False))
+_VERDICTS = (
+    Column("ours / published"),
+    Column("verdict", numeric=False),
+    Column("reason", numeric=False),
+)
+_OTHER = "by the benchmark's protocol"  # of a number beside what was published of a study
+_SAME, _LOWER, _HIGHER, _UNKNOWN = "reproduced", "lower", "higher", "one seed"
+_DIFFERENT = (_LOWER, _HIGHER, _UNKNOWN)
 # What the numbers of studies are, by metric.
 _NUMBERS = {
     "mae": "MAE",
@@ -24,12 +31,18 @@ _NUMBERS = {
 }
 
 
-def benchmark(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | None:
+def benchmark(
+    name: str,
+    parts: Sequence[tuple[str, pd.DataFrame]],
+    studied: pd.DataFrame | None = None,
+) -> Table | None:
     """Return the authors' test errors beside ours, their headlines first.
 
     Args:
       name: of the table.
       parts: whose results, in a word, and their rows; those of the first go before.
+      studied: rows of the study `modality` by the published protocol, on the same data: beside
+        what was published of it they go before the benchmark's.
 
     Returns:
       A row a model and target in both; None for another split than the random one.
@@ -38,17 +51,12 @@ def benchmark(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | N
     if first.split != "random":
         return None
     same = published.is_their_data(first.data)
-    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
-    # The published start of the weights goes before others: it is part of the published numbers.
-    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
-    ours = ours.sort_values("started", ascending=False, kind="stable")
-    ours = ours.drop_duplicates(["model", "target"])
-    both = published.scores().merge(ours, on=["model", "target"], suffixes=("_theirs", ""))
-    both = both.sort_values("study", key=lambda study: study != published.HEADLINES, kind="stable")
+    both = _scores_of_both(parts, studied if same else None)
     rows = []
     for line in both.to_dict("records"):
-        whose = line["whose"] if len(parts) > 1 else ""
-        cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *_numbers(line, whose)]
+        notes = [line["whose"] if len(parts) > 1 else "", line["protocol"] if same else ""]
+        numbers = _numbers(line, ", ".join(filter(None, notes)))
+        cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *numbers]
         rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
     words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
     heads = [
@@ -66,6 +74,26 @@ def benchmark(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table | N
     )
     title = "Published numbers beside ours" if same else "Published numbers, of another dataset"
     return Table(name, title, [*words, *heads], rows, caption=caption, folded=not same)
+
+
+def _scores_of_both(
+    parts: Sequence[tuple[str, pd.DataFrame]], studied: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return `published.scores` with ours, `whose` they are and by which `protocol`."""
+    key = ["model", "target"]
+    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
+    # The published start of the weights goes before others: it is part of the published numbers.
+    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
+    ours = ours.sort_values("started", ascending=False, kind="stable").drop_duplicates(key)
+    theirs = published.scores()
+    headline = theirs.study == published.HEADLINES
+    headlines = theirs[headline].merge(ours.assign(protocol=""), on=key, suffixes=("_theirs", ""))
+    mine = ours.assign(protocol=_OTHER)
+    if studied is not None:
+        of_study = results.summary(studied, key).rename(columns={"mean": "mae"})
+        mine = pd.concat([of_study.assign(whose="", protocol=""), mine]).drop_duplicates(key)
+    others = theirs[~headline].merge(mine, on=key, suffixes=("_theirs", ""))
+    return pd.concat([headlines, others], ignore_index=True)
 
 
 def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None:
@@ -103,7 +131,7 @@ def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None
             *_numbers(line, averaged if line["model"] == published.ALL_MODELS else ""),
             *_compared(line),
         ]
-        for line in both.to_dict("records")
+        for line in both.assign(study=published.name_of(base)).to_dict("records")
     ]
     words = ["model", "target", *(["where"] if places else []), "what", "unit"]
     heads = [Column(one, numeric=False) for one in words]
@@ -132,18 +160,24 @@ def _numbers(line: dict[str, Any], whose: str = "") -> tuple[Cell, Cell]:
     )
 
 
-def _compared(line: dict[str, Any]) -> tuple[Cell, Cell]:
-    """Return the ratio of ours to theirs and the verdict."""
+def _compared(line: dict[str, Any]) -> tuple[Cell, Cell, Cell]:
+    """Return the ratio of ours to theirs, the verdict, and the reason where one was found."""
     ratio = line["mae"] / line["mae_theirs"] if line["mae_theirs"] else np.nan
     shown = Cell(number(ratio, 2), ratio) if np.isfinite(ratio) else Cell("–", np.inf)
-    return shown, Cell(_verdict(line))
+    verdict = _verdict(line)
+    note = "one seed" if line["seeds"] < 2 and verdict != _UNKNOWN else ""
+    reason = published.reason(line, verdict) if verdict in _DIFFERENT else ""
+    return shown, Cell(verdict, note=note), Cell(reason)
 
 
 def _verdict(line: dict[str, Any]) -> str:
     """Whether one of our errors is the published one, within the seeds' deviations."""
+    ours, theirs = line["std"], line["std_theirs"]
     if line["seeds"] < 2:
-        return "one seed"
+        if not np.isfinite(theirs):
+            return _UNKNOWN
+        ours = theirs
     off = line["mae"] - line["mae_theirs"]
-    if abs(off) <= 2 * np.hypot(line["std"], np.nan_to_num(line["std_theirs"])):
-        return "reproduced"
-    return "lower" if off < 0 else "higher"
+    if abs(off) <= 2 * np.hypot(ours, np.nan_to_num(theirs)):
+        return _SAME
+    return _LOWER if off < 0 else _HIGHER

@@ -61,3 +61,28 @@ def test_channels_of_networks_published_together_and_of_the_one_published_alone(
     assert theirs["quantumshellnet", "e_g_ev", "nothing", "mae"] == 1.6142
     assert theirs["quantumshellnet", "e_g_ev", "mean of channels", published.CHANGE] == 0.0255
     assert len(theirs) == 10 + 2 * 20
+
+
+def test_reasons_name_numbers_that_were_published():
+    """A line whose names no number has would never be shown."""
+    known = pd.concat(
+        [published.scores().assign(place="", metric="mae")]
+        + [
+            frame.assign(study=published.name_of(name))
+            for name in ("modality", "ood", "elements", "channels")
+            if (frame := published.of_study(name)) is not None
+        ]
+    )
+    for line in published._differences():
+        assert line["verdict"] in ("lower", "higher", "one seed") and line["reason"]
+        named = {key: word for key, word in line.items() if key not in ("verdict", "reason")}
+        there = known
+        for key, word in named.items():
+            there = there[there[key] == word]
+        assert len(there), line
+
+
+def test_reason():
+    fusion = {"study": "benchmark", "model": "multimodal", "target": "mermin_free_energy_ev"}
+    assert "early stopping" in published.reason(fusion, "one seed")
+    assert published.reason(fusion, "lower") == "not found"

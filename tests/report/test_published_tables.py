@@ -38,7 +38,7 @@ def test_out_of_distribution():
     assert table is not None and table.title.startswith("Out of distribution: published numbers")
     what = ["geometry_only", "a_ev", "MAE in distribution", "eV"]
     assert texts(table) == [
-        [*what, "0.718 ± 0.103", "0.400 ± 0.028", "0.56", "lower"],
+        [*what, "0.718 ± 0.103", "0.400 ± 0.028", "0.56", "lower", "not found"],
         [
             "geometry_only",
             "a_ev",
@@ -48,6 +48,7 @@ def test_out_of_distribution():
             "0.960 ± 0.068",
             "1.0",
             "reproduced",
+            "",
         ],
     ]
 
@@ -111,3 +112,29 @@ def test_nothing_is_beside_other_data():
 def test_verdict_is_by_the_deviations_over_seeds(mae, std, std_theirs, verdict):
     line = {"mae": mae, "std": std, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 3}
     assert published_tables._verdict(line) == verdict
+
+
+@pytest.mark.parametrize(
+    ("mae", "std_theirs", "verdict"),
+    [(0.32, 0.02, "reproduced"), (0.33, 0.02, "higher"), (0.265, math.nan, "one seed")],
+)
+def test_of_one_seed_their_deviation_counts_for_both(mae, std_theirs, verdict):
+    line = {"mae": mae, "std": math.nan, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 1}
+    assert published_tables._verdict(line) == verdict
+
+
+def test_numbers_of_the_published_study_go_before_those_of_the_benchmark():
+    """Published of geometry_only: HOMO 0.262 ± 0.018, LUMO 0.327 ± 0.016."""
+    targets = ["e_homo_ev", "e_lumo_ev"]
+    made = rows("geometry_only", targets, ["", ""], {"": {"mae": 0.5}})
+    benchmark = results.table(made).assign(label="geometry_only")
+    by_study = rows("geometry_only", targets[:1], [""], {"": {"mae": 0.26}})
+    table = published_tables.benchmark("one", [("yours", benchmark)], results.table(by_study))
+    assert table is not None
+    assert [row[:2] + row[4:8] for row in texts(table)] == [
+        ["geometry_only", "e_homo_ev", "0.260 ± 0.018", "0.99", "reproduced", ""],
+        [
+            *("geometry_only", "e_lumo_ev", "0.500 ± 0.035 (by the benchmark's protocol)"),
+            *("1.5", "higher", "not found"),
+        ],
+    ]
