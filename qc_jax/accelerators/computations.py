@@ -11,7 +11,7 @@ import numpy as np
 
 from qc_jax.accelerators import hlo, roofline, topology
 from qc_jax.accelerators.chips import Target
-from qc_jax.accelerators.programs import Compiled, why_not
+from qc_jax.accelerators.programs import Compiled, count_operations, why_not
 from qc_jax.canvas import FEATURES, densities, render
 from qc_jax.canvas.orbitals import FORMS, ORBITALS, PRODUCTS, Orbitals
 from qc_jax.canvas.radial import KNOTS
@@ -90,10 +90,9 @@ def compile_one(target: Target, name: str, rows: int) -> Compiled:
         except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
             return dataclasses.replace(made, reason=why_not(error, there))
         seconds = time.perf_counter() - start
-        counted = jax.jit(function).lower(*shapes_of(args)).cost_analysis() or {}
+        operations = count_operations(jax.jit(function).lower(*shapes_of(args)))
     module = hlo.parse(program.as_text() or "")
     work = hlo.work(module, module.entry)
-    operations = float(counted.get("flops", 0.0))
     return dataclasses.replace(
         made,
         compile_seconds=seconds,

@@ -30,6 +30,9 @@ _RESULT = {
 }
 EPOCH = {"epoch": int, "seconds": NUMBER, "validation_mae": {...: NUMBER}}
 
+# What the directory is that such a file stands in.
+_WHAT = {"config.json": "the directory of a training", "sweep.json": "the directory of a sweep"}
+
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
@@ -79,7 +82,7 @@ class Workdir(Observer):
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
-            there = _flat(self._read(self._config_name, "the directory of a training"))
+            there = _flat(self._read(self._config_name, _WHAT[self._config_name]))
             # As they would be read again: JSON has lists for tuples.
             usual, asked = (_flat(json.loads(json.dumps(one))) for one in (defaults or {}, config))
             there = {**usual, **there}
@@ -137,7 +140,7 @@ class Workdir(Observer):
 
     def config(self) -> dict[str, Any]:
         """The fields of the configuration: of a run checked, all of them, as JSON holds them."""
-        found = self._read(self._config_name, "the directory of a training")
+        found = self._read(self._config_name, _WHAT[self._config_name])
         if self._config_name != "config.json":
             return found
         if "schema" not in found:
