@@ -52,6 +52,8 @@ def benchmark(
         return None
     same = published.is_their_data(first.data)
     both = _scores_of_both(parts, studied if same else None)
+    if both.empty:
+        return None
     rows = []
     for line in both.to_dict("records"):
         notes = [line["whose"] if len(parts) > 1 else "", line["protocol"] if same else ""]
@@ -68,6 +70,7 @@ def benchmark(
     caption = (
         "The same physics and split rule, on the authors' file or on pairs recomputed here. "
         + _CAPTION
+        + _without_ours(both)
         if same
         else "Another dataset: the published numbers are of ptbp, ours of "
         f"{first.data}. They show what is usual, and are not to be compared number by number."
@@ -94,6 +97,18 @@ def _scores_of_both(
         mine = pd.concat([of_study.assign(whose="", protocol=""), mine]).drop_duplicates(key)
     others = theirs[~headline].merge(mine, on=key, suffixes=("_theirs", ""))
     return pd.concat([headlines, others], ignore_index=True)
+
+
+def _without_ours(both: pd.DataFrame) -> str:
+    """Return a sentence on the published test errors that are not in `both`; '' where all are."""
+    key = ["model", "target"]
+    theirs = published.scores()
+    rest = theirs[~pd.MultiIndex.from_frame(theirs[key]).isin(pd.MultiIndex.from_frame(both[key]))]
+    if rest.empty:
+        return ""
+    of = rest.groupby("model", sort=False).target.agg(", ".join)
+    listed = "; ".join(f"{model} ({targets})" for model, targets in of.items())
+    return f" {len(rest)} of {len(theirs)} published numbers have none beside them: {listed}."
 
 
 def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None:

@@ -138,3 +138,5 @@ def test_numbers_of_the_published_study_go_before_those_of_the_benchmark():
             *("1.5", "higher", "not found"),
         ],
     ]
+    assert " 82 of 84 published numbers have none beside them: " in table.caption
+    assert "; dimenet (total_energy_ev, repulsive_energy_ev, distance_ang); " in table.caption
