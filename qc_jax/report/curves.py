@@ -37,6 +37,8 @@ def of_training(frame: pd.DataFrame, epochs: Callable[[str], list[dict[str, Any]
         if len(lines) < 2:
             continue
         for label, target in zip(rows.label, rows.target, strict=True):
+            if target not in lines[0]["validation_mae"]:
+                continue  # the errors of forces are of the test structures alone
             errors = [line["validation_mae"][target] for line in lines]
             numbers = [line["epoch"] for line in lines]
             found.append(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from qc_jax.data.targets import CLASS_TARGETS, PAIR_TARGETS
+from qc_jax.data.targets import ALL_TARGETS, CLASS_TARGETS, STRUCTURE_TARGETS
 from qc_jax.evaluate import statistics
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import published
@@ -23,6 +23,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Dipole, distance and charges": (
         *("dipole_mag_d", "dipole_z_d", "distance_ang", "q_maxabs", "q_absmean", "q_std"),
     ),
+    "Larger structures": tuple(STRUCTURE_TARGETS),
     "Classes": tuple(CLASS_TARGETS),
 }
 # Their errors are divided by a gap near zero: the mean says little without the median beside it.
@@ -97,7 +98,7 @@ def _labels(frame: pd.DataFrame) -> pd.Series:
 def targets(frame: pd.DataFrame) -> list[str]:
     """The targets of a table, in the order of the target table."""
     there = set(frame.target)
-    return [name for name in PAIR_TARGETS if name in there]
+    return [name for name in ALL_TARGETS if name in there]
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from qc_jax.data.names import is_structures
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target as about
 from qc_jax.errors import InputError
@@ -143,8 +144,9 @@ def _pictures(
     prefix: str,
     where: str,
 ) -> list[Part]:
-    """The chapters of training curves and of single pairs; none where these are not kept."""
+    """The chapters of training curves and of single rows; none where these are not kept."""
     parts = []
+    of_pairs = not is_structures(_data(frame))
     found = curves.of_training(frame, source.epochs)
     if len(found):
         there = [name for name in leaderboard.targets(frame) if name in set(found.target)]
@@ -159,13 +161,16 @@ def _pictures(
         "Of each target the model with the smallest error whose inputs do not leak it; where all "
         "do, the one with the smallest error."
     ]
-    try:
-        table = sources.open_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
-        if table.fingerprint() != key.fingerprint:
-            raise InputError(f"{_data(frame)} has changed since: it is {table.fingerprint()} now")
-    except InputError as error:
-        table = None
-        words.append(f"No canvases are drawn: {error}.")
+    table = None
+    if of_pairs:
+        try:
+            table = sources.open_table(_data(frame), source.data_dirs.get(key.fingerprint, ""))
+            found_now = table.fingerprint()
+            if found_now != key.fingerprint:
+                raise InputError(f"{_data(frame)} has changed since: it is {found_now} now")
+        except InputError as error:
+            table = None
+            words.append(f"No canvases are drawn: {error}.")
     scores = leaderboard.scores(frame)
     groups = []
     for target in leaderboard.targets(frame):
@@ -185,35 +190,45 @@ def _pictures(
             continue
         what = "error rate" if about(target).is_class else "MAE"
         title = f"{target}: {best.label}, {what} {number(best.mae)} {best.unit}".rstrip()
-        groups.append(Group(title, _of_target(prefix, target, str(best.label), errors, table)))
+        drawn = _of_target(prefix, target, str(best.label), errors, table, of_pairs)
+        groups.append(Group(title, drawn))
     if groups:
         parts.append(Part(f"{prefix}-pairs", f"Target by target{where}", groups, words))
     return parts
 
 
 def _of_target(
-    prefix: str, target: str, label: str, errors: pd.DataFrame, table: PairTable | None
+    prefix: str,
+    target: str,
+    label: str,
+    errors: pd.DataFrame,
+    table: PairTable | None,
+    of_pairs: bool,
 ) -> list[Table | Picture]:
-    name = f"{prefix}-{target}"
+    name, one = f"{prefix}-{target}", "pair" if of_pairs else "structure"
     ranked = pairs.by_pair(errors)
     worst = [
         [
-            Cell(str(line.name).replace("_", "–")),
+            Cell(str(line.name).replace("_", "–") if of_pairs else str(line.name)),
             *(Cell(number(value, 4), value) for value in (line.true, line.predicted, line.error)),
         ]
         for line in ranked[:_WORST].itertuples()
     ]
     heads = [
-        Column("pair", numeric=False),
-        *(Column(one) for one in ("true", "predicted", "error")),
+        Column(one, numeric=False),
+        *(Column(head) for head in ("true", "predicted", "error")),
     ]
+    parity = pairs.draw_parity(f"{name}-parity", target, label, errors, one)
+    ranking = Table(
+        *(f"{name}-worst", f"{target}: the worst {len(worst)} {one}s", heads, worst),
+        caption=f"{label}. Means over the seeds that tested the {one}.",
+    )
+    if not of_pairs:
+        return [parity, ranking]
     found: list[Table | Picture] = [
-        pairs.draw_parity(f"{name}-parity", target, label, errors),
+        parity,
         pairs.draw_matrix(f"{name}-matrix", target, label, errors),
-        Table(
-            *(f"{name}-worst", f"{target}: the worst {len(worst)} pairs", heads, worst),
-            caption=f"{label}. Means over the seeds that tested the pair.",
-        ),
+        ranking,
         pairs.draw_elements(f"{name}-elements", target, label, errors),
     ]
     once = table is not None and len(set(table.names)) == len(table)

@@ -16,7 +16,7 @@ from qc_jax.report.layout import Picture, number
 from qc_jax.report.parity import draw_classes
 from qc_jax.report.style import ACCENT, GREY, HEAT, INK, plain_ticks, style
 
-_NAMED = 3  # worst pairs named in the figure; a table names more
+_NAMED = 3  # worst rows named in the figure; a table names more
 
 
 def by_pair(errors: pd.DataFrame) -> pd.DataFrame:
@@ -53,14 +53,17 @@ def by_element(pairs: pd.DataFrame) -> pd.DataFrame:
     return found.loc[order].reset_index()
 
 
-def draw_parity(name: str, target: str, label: str, errors: pd.DataFrame) -> Picture:
-    """Predicted against true; the worst pairs are named. Of a class, how sure each one is.
+def draw_parity(
+    name: str, target: str, label: str, errors: pd.DataFrame, row: str = "pair"
+) -> Picture:
+    """Predicted against true; the worst rows are named. Of a class, how sure each one is.
 
     Args:
       name: of the picture's files.
       target: what is predicted.
       label: of the model.
       errors: what `leaderboard.pair_errors` gives.
+      row: what a row of the data is called.
     """
     pairs, of_class = by_pair(errors), about(target).is_class
     with style():
@@ -69,19 +72,22 @@ def draw_parity(name: str, target: str, label: str, errors: pd.DataFrame) -> Pic
         if of_class:
             draw_classes(axis, target, errors.true.to_numpy(), errors.predicted.to_numpy())
         else:
-            _draw_numbers(axis, target, errors, pairs)
+            named = pairs[:_NAMED]
+            if row == "pair":
+                named = named.assign(name=named.name.astype(str).str.replace("_", "–"))
+            _draw_numbers(axis, target, errors, named)
     return Picture(
         name,
         f"{target}: " + ("probabilities" if of_class else "predicted against true"),
         figure,
         pairs,
-        caption=f"{label}, {len(errors)} predictions of {len(pairs)} test pairs, all seeds.",
+        caption=f"{label}, {len(errors)} predictions of {len(pairs)} test {row}s, all seeds.",
         width=320,
         data_name=f"{name}-pairs",
     )
 
 
-def _draw_numbers(axis: Axes, target: str, errors: pd.DataFrame, pairs: pd.DataFrame) -> None:
+def _draw_numbers(axis: Axes, target: str, errors: pd.DataFrame, named: pd.DataFrame) -> None:
     unit = about(target).unit
     ends = [
         min(errors.true.min(), errors.predicted.min()),
@@ -99,10 +105,10 @@ def _draw_numbers(axis: Axes, target: str, errors: pd.DataFrame, pairs: pd.DataF
         rasterized=True,
     )
     middle = sum(ends) / 2
-    for line in pairs[:_NAMED].itertuples():
+    for line in named.itertuples():
         right = line.true > middle
         axis.annotate(
-            str(line.name).replace("_", "–"),
+            str(line.name),
             (line.true, line.predicted),
             textcoords="offset points",
             xytext=(-5 if right else 5, 4),

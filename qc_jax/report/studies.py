@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from qc_jax.data.targets import TARGETS
+from qc_jax.data.targets import ALL_TARGETS
 from qc_jax.data.targets import target as about
 from qc_jax.report import published_tables
 from qc_jax.report.layout import Cell, Column, Picture, Table, spread
@@ -172,7 +172,8 @@ def _panels(
     """
     if titles is None:
         there = set(found.target)
-        titles = {name: f"{name} ({about(name).unit})" for name in TARGETS if name in there}
+        known = [name for name in ALL_TARGETS if name in there]
+        titles = {name: f"{name} ({about(name).error_unit})" for name in known}
     shown = list(titles)
     columns = columns_of(len(shown))
     rows = -(-len(shown) // columns)
@@ -348,7 +349,7 @@ def _leakage(name: str, heading: str, frame: pd.DataFrame) -> Picture | None:
     if mine.empty:
         return None
     found = mine.pivot_table(index="setting", columns="target", values="value", sort=False)
-    found = found.reindex(columns=[one for one in TARGETS if one in found])
+    found = found.reindex(columns=[one for one in ALL_TARGETS if one in found])
     known = mine.groupby(["setting", "target"]).leaked_by.first()
     with style():
         figure = Figure(figsize=(10.5, 1.5 + 0.3 * len(found)), layout="constrained")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qc_jax.data import files
-from qc_jax.data.targets import PAIR_TARGETS, STRUCTURE_TARGETS
+from qc_jax.data.targets import ALL_TARGETS
 from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.statistics import skill
 
@@ -26,7 +26,6 @@ _KINDS = {
     **{"seconds": "number", "versions": "text", "commit": "text"},
 }
 COLUMNS = tuple(_KINDS)
-_TARGETS = PAIR_TARGETS | STRUCTURE_TARGETS
 BENCHMARK = "benchmark"  # the study that a training on its own is of
 FINISHED = "finished"  # the status of a training that has not failed
 
@@ -163,12 +162,12 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
             words = f"{frame.metric.iloc[row]} {frame.value.iloc[row]}"
             raise InputError(f"{path}: row {row + 1}: no error can be {words}")
         for name in frame.target[frame.target != ""].unique():
-            choose(f"target in {path}", name, _TARGETS)
+            choose(f"target in {path}", name, ALL_TARGETS)
         own = frame[(frame.study == BENCHMARK) & (frame.status == FINISHED)]
         for name in own.metric.unique():
             choose(f"metric in {path}", name, (*METRICS, P_AGAINST_SECOND))
         for name, unit in own[["target", "unit"]].drop_duplicates().itertuples(index=False):
-            expected = _TARGETS[name].unit
+            expected = ALL_TARGETS[name].unit
             if unit != expected:
                 raise InputError(f"{path}: expected {name} in {expected}, got {unit!r}")
         twice = frame.duplicated([*KEY, "metric"])

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard, page, source
 from qc_jax.runs import results
 from tests.report import planted
@@ -102,9 +103,9 @@ def test_settings_that_differ_are_told_in_the_label(tmp_path):
     assert labels == {"gcn, lr 0.001", "gcn, lr 0.0003", "vit"}
 
 
-def test_every_benchmark_target_has_a_family():
+def test_every_target_has_a_family():
     names = [name for family in leaderboard.FAMILIES.values() for name in family]
-    assert sorted(names) == sorted(leaderboard.PAIR_TARGETS)
+    assert sorted(names) == sorted(leaderboard.ALL_TARGETS)
     assert leaderboard.families(["i_ev"]) == {"Linear in HOMO and LUMO": ["i_ev"]}
 
 
@@ -137,3 +138,28 @@ def test_classes_have_a_table_of_their_own(tmp_path):
     assert by_model["egnn"][1] == "0.600" and by_model["training median"][1] == "–"
     shown = [one.title for one in report.pictures() if one.name.endswith("metal_like-parity")]
     assert shown == ["metal_like: probabilities"]
+
+
+def test_larger_structures(tmp_path):
+    """Of their forces there are errors alone: no predictions, and none at each epoch."""
+    targets = ["u0_ev", "force_ev_ang"]
+    planted.write(tmp_path, {"gcn": 0.2, "egnn": 0.9}, targets, data="qm9")
+    for path in (tmp_path / "trainings").iterdir():
+        kept = predictions.read(path / "predictions.npz")
+        names = np.array([f"qm9_{row}" for row in range(len(kept.names))])
+        kept._replace(names=names).write(path / "predictions.npz")
+        if "force_ev_ang" in kept.targets:
+            (path / "predictions.npz").unlink()
+            lines = (path / "metrics.jsonl").read_text()
+            (path / "metrics.jsonl").write_text(lines.replace("force_ev_ang", "u0_ev"))
+    found = planted.read(tmp_path)
+    assert leaderboard.targets(found.frame) == targets
+    assert leaderboard.verdicts(only(found.frame)).target.tolist() == targets
+    report = page.build(found, None)
+    tables = {table.name: table for table in report.tables()}
+    heads = [(one.name, one.unit) for one in tables["leaderboard-larger"].columns]
+    assert heads == [("model", ""), ("u0_ev", "eV"), ("force_ev_ang", "eV/Å")]
+    assert len(tables["leaderboard-detail"].rows) == 4
+    assert tables["leaderboard-u0_ev-worst"].rows[0][0].text == "qm9_19"
+    shown = [one.name for one in report.pictures() if "-u0_ev-" in one.name]
+    assert shown == ["leaderboard-u0_ev-parity"]  # there is no table of elements

@@ -72,6 +72,23 @@ def test_curves(name, column, values, x):
     assert list(line.get_xdata()) == x and list(line.get_ydata()) == pytest.approx([1.1, 2.1])
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "metric"),
+    [("transfer", "train_rows", "mae"), ("ood", "split", "mae"), ("leakage", "setting", "skill")],
+)
+def test_every_known_target_is_drawn(name, column, metric):
+    frame = rows(column, [20, 900], [metric]).assign(arm="scratch")
+    frame["target"] = frame.target.replace({"e_g_ev": "metal_like", "e_homo_ev": "u0_ev"})
+    picture = studies.picture(name, frame)
+    assert picture is not None
+    axes = picture.figure.axes
+    if name == "leakage":
+        assert [text.get_text() for text in axes[0].get_xticklabels()] == ["u0_ev", "metal_like"]
+    else:
+        titles = [axis.get_title(loc="left") for axis in axes]
+        assert titles == ["u0_ev (eV)", "metal_like (error rate)"]
+
+
 def test_times_are_drawn_by_batch_and_say_where():
     frame = rows("varied", [1, 16], ["ms_per_sample", "samples_per_s"])
     frame = frame.assign(target="", versions="jax 0.10.2; device 2 x cpu (cpu)")
