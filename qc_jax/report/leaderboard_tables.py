@@ -218,9 +218,13 @@ def _detail(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
 
 def _tests(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
     """Whether the best model of each target beats the second."""
-    rows = []
+    rows: list[list[Cell]] = []
+    tested = []  # targets of each part, which is corrected by itself
     for whose, frame in parts:
-        for line in leaderboard.verdicts(frame).to_dict("records"):
+        found = leaderboard.verdicts(frame)
+        count = int(found.p.notna().sum())
+        tested.append(f"{count} ({whose})" if len(parts) > 1 else str(count))
+        for line in found.to_dict("records"):
             word = "yes" if line["significant"] else "no"
             if not np.isfinite(line["p"]):
                 word = "not tested"
@@ -242,8 +246,8 @@ def _tests(name: str, parts: Sequence[tuple[str, pd.DataFrame]]) -> Table:
         rows,
         caption="Of the models whose inputs do not leak the target. p is that of a paired "
         "permutation test on the absolute errors of the same test pairs, averaged over the seeds; "
-        f"corrected for {len(rows)} targets by Holm's method; below "
-        f"{leaderboard.SIGNIFICANT} is significant.",
+        f"corrected by Holm's method for the targets that were tested: {' and '.join(tested)}; "
+        f"below {leaderboard.SIGNIFICANT} is significant.",
         folded=True,
     )
 

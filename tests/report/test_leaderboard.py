@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from qc_jax.evaluate import predictions
-from qc_jax.report import leaderboard, page, source
+from qc_jax.report import leaderboard, leaderboard_tables, page, source
+from qc_jax.report.layout import Table
 from qc_jax.runs import results
 from tests.report import planted
 
@@ -107,6 +108,20 @@ def test_every_target_has_a_family():
     names = [name for family in leaderboard.FAMILIES.values() for name in family]
     assert sorted(names) == sorted(leaderboard.ALL_TARGETS)
     assert leaderboard.families(["i_ev"]) == {"Linear in HOMO and LUMO": ["i_ev"]}
+
+
+def test_the_correction_is_for_the_targets_that_were_tested(clear):
+    """Each source by itself; without predictions there is no test."""
+
+    def caption(*parts):
+        found = [one for one in leaderboard_tables.tables(parts, "x") if isinstance(one, Table)]
+        return next(one.caption for one in found if one.name == "x-tests")
+
+    rows = only(clear.frame)
+    assert "for the targets that were tested: 2; below" in caption(("yours", rows))
+    one = rows[(rows.metric != results.P_AGAINST_SECOND) | (rows.target == "e_homo_ev")]
+    words = caption(("yours", one), ("project", rows))
+    assert "for the targets that were tested: 1 (yours) and 2 (project); below" in words
 
 
 def test_pair_errors(clear):
