@@ -34,7 +34,7 @@ def make(
 
     Raises:
       InputError: there are several models or none, a seed is missing, or the trainings are on other
-        data or another split than entries are compared on.
+        data or another split than entries are compared on; or one is no longer there.
     """
     own = source.read(path)
     frames = leaderboard.sections(own.frame).values()
@@ -51,6 +51,9 @@ def make(
     names = list(dict.fromkeys(rows.training))
     if not names:
         raise InputError(f"{path}: {label or labels[0]}: expected a training that did not fail")
+    for one in names:
+        if one not in own.workdirs:
+            raise InputError(f"{path}: expected trainings/{one}, as in results.csv, got none")
     configs = {one: Workdir(own.workdirs[one], writes=False).config() for one in names}
     first = configs[names[0]]
     found = {

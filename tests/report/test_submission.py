@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -186,6 +187,14 @@ def test_folders_and_files_that_are_none(entries, tmp_path):
     os.mkfifo(tmp_path / "b.json")
     with pytest.raises(InputError, match=r"b\.json: expected a file, got a named pipe"):
         submission.read_folder(tmp_path)
+
+
+def test_trainings_that_are_gone(tmp_path):
+    planted.write(tmp_path, {"gcn": 0.2}, [TARGET], [42, 123])
+    shutil.rmtree(tmp_path / "trainings" / "gcn-e_homo_ev-seed123")
+    words = "expected trainings/gcn-e_homo_ev-seed123, as in results.csv, got none"
+    with pytest.raises(InputError, match=words):
+        submit.make(tmp_path, "https://example.org")
 
 
 def test_the_fingerprint_of_a_split():
