@@ -208,6 +208,11 @@ def _for_latex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
+def counted(count: int, one: str) -> str:
+    """Return '1 training' or '2 trainings'."""
+    return f"{count:,} {one}" + ("" if count == 1 else "s")
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number with as many significant digits, a proper minus, and no needless exponent."""
     if not math.isfinite(value):

@@ -19,7 +19,7 @@ from qc_jax.report import (
     submission,
 )
 from qc_jax.report.gallery import draw_canvases
-from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, number
+from qc_jax.report.layout import Cell, Column, Group, Part, Picture, Report, Table, counted, number
 from qc_jax.report.source import Source
 from qc_jax.report.style import style
 from qc_jax.report.submission import Entry
@@ -264,9 +264,7 @@ def _studies(
     items: list[Table | Picture] = []
     words = []
     if aside := first.aside.training.nunique():
-        words.append(
-            f"{aside} trainings were made for studies only: they are shown here, not above."
-        )
+        words.append(f"{counted(aside, 'training')} made for studies only: shown here, not above.")
     shown = dict(first.studies)
     if project is not None and project is not first:
         more = {name: frame for name, frame in project.studies.items() if name not in shown}

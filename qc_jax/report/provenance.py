@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from qc_jax.report.layout import Cell, Column, Part, Table
+from qc_jax.report.layout import Cell, Column, Part, Table, counted
 from qc_jax.report.source import Source
 from qc_jax.runs import results
 
@@ -77,17 +77,18 @@ def _missing(source: Source) -> list[tuple[str, list[str]]]:
         # A command that adds to earlier ones leaves out what these have: its own words say so.
         if line.get("event") == "started" and line.get("left_out"):
             asked[str(line["command"])] = [str(words) for words in line["left_out"]]
-    failed = source.frame[source.frame.status != results.FINISHED]
-    reasons = {
-        f"{line.training}, {line.target}: {line.status}": None for line in failed.itertuples()
-    }
+    lost = source.trained[source.trained.status != results.FINISHED]
+    failed = [
+        f"{training}, {', '.join(rows.target.unique())}: {rows.status.iloc[0]}"
+        for training, rows in lost.groupby("training", sort=False)
+    ]
+    unfinished = list(source.unfinished)
     found = [(f"Not asked for by `{command}`", lines) for command, lines in asked.items()] + [
-        (f"{len(reasons)} trainings that failed", list(reasons)),
-        (f"{len(source.unfinished)} trainings that have not finished", list(source.unfinished)),
+        (f"{counted(len(failed), 'training')} that failed", failed),
+        (f"{counted(len(unfinished), 'training')} not finished", unfinished),
     ]
     for fingerprint, missing in source.left_out.items():
         lines = [f"{name}: {reason}" for name, reason in sorted(missing.items())]
-        found.append(
-            (f"{len(lines)} pairs left out of the data {fingerprint}, or of a target", lines)
-        )
+        count = counted(len(lines), "row")
+        found.append((f"{count} left out of the data {fingerprint}, or of a target", lines))
     return [(title, lines) for title, lines in found if lines]

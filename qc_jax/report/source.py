@@ -16,6 +16,7 @@ from qc_jax.data import files
 from qc_jax.errors import NUMBER, InputError, expect_fields
 from qc_jax.evaluate import predictions
 from qc_jax.report import leaderboard
+from qc_jax.report.layout import counted
 from qc_jax.runs import results, sweep
 from qc_jax.runs.workdir import EPOCH, Workdir
 
@@ -66,11 +67,11 @@ class Source:
         """Lines that say in what these results are not complete; none where they are."""
         lines = []
         if self.unfinished:
-            lines.append(f"{len(self.unfinished)} trainings begun and not finished")
+            lines.append(f"{counted(len(self.unfinished), 'training')} begun and not finished")
         trained = self.trained
         failed = trained[trained.status != results.FINISHED].training.nunique()
         if failed:
-            lines.append(f"{failed} trainings failed")
+            lines.append(f"{counted(failed, 'training')} failed")
         if self.commands and self.commands[-1].get("event") == "started":
             lines.append("the last command has not ended")
         return lines

@@ -37,8 +37,8 @@ def test_one_that_was_cut_short_is_read_and_says_so(tmp_path):
     assert found.unfinished == ("egnn-e_homo_ev-seed123",)
     assert set(found.frame.status) == {results.FINISHED, "not finite"}
     assert found.partial == [
-        "1 trainings begun and not finished",
-        "1 trainings failed",
+        "1 training begun and not finished",
+        "1 training failed",
         "the last command has not ended",
     ]
     assert found.epochs("egnn-e_homo_ev-seed42") == [json.loads(EPOCH)]
