@@ -18,6 +18,8 @@ of the published code, into studies/NAME-as_published.csv; `setting` names them.
 import time
 from collections.abc import Callable
 
+from qc_jax.data.structures import Structures
+from qc_jax.data.table import PairTable
 from qc_jax.data.targets import target
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building, cli, grids, sources
@@ -45,7 +47,8 @@ _USED_BY = {
     **dict.fromkeys(("pretrained", "sizes", "rates", "force_weight"), ("transfer",)),
     "curves": ("regularisation",),
     "members": ("uncertainty",),
-    "repeats": ("channels", "elements", "modality", "timing"),
+    "repeats": ("channels", "elements", "timing"),
+    "seeds": tuple(name for name in STUDIES if name != "timing"),
 }
 
 
@@ -70,9 +73,7 @@ def asked_of(name: str, stop: Callable[[], bool]) -> Asked:
     opened = sources.open_data if study.of_structures else sources.open_table
     table = opened(*data.values())
     names, targets, seeds = grid(name, workdir, GRID, "models" in FLAGS.given())
-    for key in targets:
-        target(key)
-        choose("target of this table", key, table.targets)
+    _check_targets(name, targets, table)
     fingerprint = table.fingerprint()
     workdir.claim({**data, "data_fingerprint": fingerprint})
     return Asked(
@@ -97,6 +98,20 @@ def asked_of(name: str, stop: Callable[[], bool]) -> Asked:
             else None
         ),
     )
+
+
+def _check_targets(name: str, targets: tuple[str, ...], table: PairTable | Structures) -> None:
+    """Raise InputError for targets that the study does not take or the data do not hold."""
+    for key in targets:
+        if target(key).is_class and not STUDIES[name].classes:
+            raise InputError(f"--targets: {name} is of numbers, got {key}, a class")
+    if isinstance(table, PairTable):
+        table.columns(targets)  # classes among them, which follow from others
+    else:
+        for key in targets:
+            choose("target of these structures", key, table.targets)
+    if name == "timing" and len(targets) > 1:
+        raise InputError(f"--targets: timing is of one target, got {', '.join(targets)}")
 
 
 def main(argv: list[str]) -> None:

@@ -14,6 +14,7 @@ from qc_jax import canvas
 from qc_jax.canvas import FEATURES, coefficients
 from qc_jax.canvas.orbitals import FORMS
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
+from qc_jax.data.scaling import decide
 from qc_jax.data.table import PairTable
 from qc_jax.data.targets import leaking_inputs
 from qc_jax.errors import InputError
@@ -130,17 +131,19 @@ class Linear:
         self._validation, self._test = scaled["validation"], scaled["test"]
         self._parameters = int(varies.sum()) + 1
 
-    def score(self, train: np.ndarray, validation: np.ndarray) -> Floor:
+    def score(self, train: np.ndarray, validation: np.ndarray, of_class: bool = False) -> Floor:
         """Fits labels and predicts the test rows.
 
         Of the median of the labels, linear models of the labels and, where all training labels are
         positive, linear models of their logarithms, that with the smallest mean absolute error on
-        the validation rows is taken.
+        the validation rows is taken; of classes the error is that of the likelier one.
 
         Args:
           train: [N] labels of the training rows, in the target's unit.
           validation: [V] of the validation rows.
+          of_class: whether the labels are classes, 0 or 1.
         """
+        judged = decide if of_class else np.asarray
         median = float(np.median(train))
         best = float(np.abs(validation - median).mean())
         found = Floor(np.full(len(self._test), median), 1, "the median")
@@ -155,7 +158,7 @@ class Linear:
                 coefficients = self._right.T @ (weights * projected)
                 with np.errstate(over="ignore"):  # an exponential that is too large loses
                     chosen = back(self._validation @ coefficients + centre)
-                    error = float(np.abs(chosen - validation).mean())
+                    error = float(np.abs(judged(chosen) - validation).mean())
                     if error < best:
                         predicted = back(self._test @ coefficients + centre)
                         what = f"linear in the {scale}, penalty {penalty:.0e}"

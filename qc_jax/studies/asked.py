@@ -97,6 +97,7 @@ class Study:
       trains: whether it makes those that are missing unless --notrain says otherwise.
       flaws: whether --as-published means anything here.
       of_structures: whether its data are larger structures, not pairs.
+      classes: whether its targets may be classes.
     """
 
     rows: Callable[[Asked], list[dict[str, Any]]]
@@ -109,3 +110,4 @@ class Study:
     trains: bool = True
     flaws: bool = True
     of_structures: bool = False
+    classes: bool = True

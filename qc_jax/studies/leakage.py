@@ -61,12 +61,13 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
                         fitted[key] = leakage.Linear(
                             {part: values[rows] for part, rows in parts.items()}
                         )
-                    floor = fitted[key].score(y["train"], y["validation"])
+                    of_class = target(name).is_class
+                    floor = fitted[key].score(y["train"], y["validation"], of_class)
                 except InputError as error:
                     made.append(shared | {"metric": "mae", "status": str(error)})
                     continue
                 median = baselines.training_median(labels[parts["train"]], len(y["test"]))
-                errors = metrics.regression(floor.predicted, y["test"])
+                errors = metrics.of_target(name, floor.predicted, y["test"])
                 errors["mae_training_median"] = float(np.abs(median[:, 0] - y["test"]).mean())
                 errors["skill"] = statistics.skill(errors["mae"], errors["mae_training_median"])
                 shared["parameters"] = floor.parameters

@@ -59,4 +59,12 @@ def show(frame: pd.DataFrame) -> None:
     tables.show_means(frame, METRICS, title, ("target", "model"), "metric")
 
 
-STUDY = Study(rows, show, models=("tight_binding",), targets=TARGETS, seeds=(42,), flaws=False)
+STUDY = Study(
+    rows,
+    show,
+    models=("tight_binding",),
+    targets=TARGETS,
+    seeds=(42,),
+    flaws=False,
+    classes=False,
+)

@@ -15,6 +15,7 @@ from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.studies import (
     elements,
+    leakage,
     learning_curve,
     modality,
     ood,
@@ -264,7 +265,15 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
         (("leakage", "--as-published"), "there is no published flaw to repeat"),
         (("ood", "--split=by_type"), "Unknown command line flag 'split'"),
         (("ood", "--pretrained=a=b"), "--pretrained is of transfer; ood does not use it"),
-        (("ood", "--repeats=3"), "--repeats is of channels, elements, modality, timing; ood"),
+        (("ood", "--repeats=3"), "--repeats is of channels, elements, timing; ood"),
+        (("modality", "--repeats=3"), "--repeats is of channels, elements, timing; modality"),
+        (("timing", "--seeds=1"), "uncertainty; timing does not use it"),
+        (("timing", "--targets=mu_ev,e_g_ev"), "timing is of one target, got mu_ev, e_g_ev"),
+        (
+            ("elements", "--models=gcn", "--targets=metal_like"),
+            "--targets: elements is of numbers, got metal_like, a class",
+        ),
+        (("ood", "--targets=u0_ev"), "unknown target of this table 'u0_ev'"),
         (("elements", "--workdir=nowhere"), "nowhere is not there"),
         (("elements", "--workdir=new", "--models=gcn", "--train"), "--targets: expected some"),
         (("channels",), "has no training of a model for channels"),
@@ -282,6 +291,37 @@ def test_bad_input(folder, arguments, words):
         study.FLAGS.parse(list(given))
         study.asked_of(name, lambda: False)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["leakage", "learning_curve", "modality", "ood", "regularisation", "resolution"]
+)
+def test_studies_take_a_class_that_follows_from_the_table(folder, name):
+    ask(folder, "ood")
+    study.FLAGS.reset()
+    study.FLAGS.parse(
+        [
+            *(f"--workdir={folder / 'run'}", f"--data={folder / 'table.npz'}"),
+            "--targets=metal_like,e_homo_ev",
+        ]
+    )
+    assert study.asked_of(name, lambda: False).targets == ("metal_like", "e_homo_ev")
+    study.FLAGS.reset()
+
+
+def test_numbers_of_a_class_are_error_rates(tmp_path, monkeypatch):
+    """Each is a number of wrong rows over that of all."""
+    open_table("gfn2_xtb").take(np.arange(0, 2671, 8)).save(tmp_path / "table.npz")
+    monkeypatch.setattr(ood, "SPLITS", ("random",))
+    asked = ask(tmp_path, "ood", targets=("metal_like",))
+    rows = ood.rows(asked)
+    (first, *_), (inside,) = rows, values(rows, "mae_in").values()
+    wrong = inside * first["validation_rows"]
+    assert wrong == pytest.approx(round(wrong), abs=1e-3) and 0 < inside < 1
+    rows += leakage.rows(asked._replace(study="leakage"))
+    accuracy = values(rows, "accuracy")
+    assert len(accuracy) > 5
+    assert values(rows, "mae") == pytest.approx({name: 1 - of for name, of in accuracy.items()})
 
 
 def test_studies_of_trainings_that_started_as_pytorch_does(folder):
