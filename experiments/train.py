@@ -7,8 +7,8 @@
 
 --config is the name of a card of experiments/configs, or a FILE.py of one's own. The same command
 goes on where an interrupted run stopped. The work directory gets config.json, metrics.jsonl,
-checkpoints/, result.json and parity.png; that of a sweep results.csv, and the work directory of
-each training in trainings/.
+checkpoints/, result.json, predictions.npz (of the test rows) and parity.png; that of a sweep
+results.csv, and the work directory of each training in trainings/.
 """
 
 from collections.abc import Callable

@@ -90,8 +90,9 @@ class Study:
       show: prints them.
       models: asked for where no flag says which; None are those that the directory has trainings of
         and that can do the study.
-      targets: likewise.
-      seeds: likewise.
+      targets: likewise; None are those of the directory's trainings, of larger structures the
+        card's.
+      seeds: likewise, whatever the directory has.
       check: raises InputError, without the model's name, for one that can't do the study.
       needs_trainings: whether it is about trainings.
       trains: whether it makes those that are missing unless --notrain says otherwise.

@@ -29,7 +29,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
 
 
 def show(frame: pd.DataFrame) -> None:
-    """Errors and seconds by size."""
+    """Errors by size."""
     title = "MAE on the test rows, by the canvas's size"
     tables.show_means(frame, ["mae"], title, ("target", "model"), "setting")
 
