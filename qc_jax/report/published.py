@@ -24,7 +24,7 @@ import pandas as pd
 from qc_jax.canvas import CHANNELS
 from qc_jax.evaluate.importance import NOTHING
 
-DATA = ("ptbp", "published")  # tables, and configurations of TFDS's quantum_canvas
+_CONFIGS = ("ptbp", "ptbp_densities", "published")  # of TFDS's quantum_canvas
 START = "init torch"  # the setting of trainings whose weights start as PyTorch's
 HEADLINES = "benchmark"  # the study of the abstract's numbers
 # The authors' 'egnn' reads no positions: it is what is called gcn here.
@@ -57,8 +57,11 @@ ALL_MODELS, _ALL_TARGETS = "modality checkpoints", "average of 5 targets"
 
 def is_their_data(data: str) -> bool:
     """Whether `config.data` names the authors' data, or the same recomputed."""
-    name = data.removeprefix("tfds:quantum_canvas/")
-    return data.startswith("published:") or name in DATA
+    if not data.startswith("tfds:"):
+        return data == "ptbp" or data.startswith("published:")
+    without_version = data.removeprefix("tfds:").split(":")[0]
+    name, _, config = without_version.partition("/")
+    return name == "quantum_canvas" and (config or "ptbp") in _CONFIGS
 
 
 def scores() -> pd.DataFrame:

@@ -56,7 +56,8 @@ def benchmark(
         return None
     rows = []
     for line in both.to_dict("records"):
-        notes = [line["whose"] if len(parts) > 1 else "", line["protocol"] if same else ""]
+        notes = [line["whose"] if len(parts) > 1 else "", line["departs"]]
+        notes += [line["protocol"]] if same else []
         numbers = _numbers(line, ", ".join(filter(None, notes)))
         cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *numbers]
         rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
@@ -84,19 +85,34 @@ def _scores_of_both(
 ) -> pd.DataFrame:
     """Return `published.scores` with ours, `whose` they are and by which `protocol`."""
     key = ["model", "target"]
-    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
-    # The published start of the weights goes before others: it is part of the published numbers.
-    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
-    ours = ours.sort_values("started", ascending=False, kind="stable").drop_duplicates(key)
+    ours = pd.concat([_ordered(frame).assign(whose=whose) for whose, frame in parts])
+    ours = ours.drop_duplicates(key)
     theirs = published.scores()
     headline = theirs.study == published.HEADLINES
     headlines = theirs[headline].merge(ours.assign(protocol=""), on=key, suffixes=("_theirs", ""))
     mine = ours.assign(protocol=_OTHER)
     if studied is not None:
         of_study = results.summary(studied, key).rename(columns={"mean": "mae"})
-        mine = pd.concat([of_study.assign(whose="", protocol=""), mine]).drop_duplicates(key)
+        of_study = of_study.assign(**dict.fromkeys(("whose", "protocol", "departs"), ""))
+        mine = pd.concat([of_study, mine]).drop_duplicates(key)
     others = theirs[~headline].merge(mine, on=key, suffixes=("_theirs", ""))
     return pd.concat([headlines, others], ignore_index=True)
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `leaderboard.scores`, and how each `departs`, what stands beside theirs first.
+
+    The published start of the weights goes before ours: it is part of the published numbers.
+    """
+    found = leaderboard.scores(frame)
+    departs = [
+        label.removeprefix(model).removeprefix(", ")
+        for label, model in zip(found.label, found.model, strict=True)
+    ]
+    order = {published.START: 0, "": 1}
+    found = found.assign(order=[order.get(one, len(order)) for one in departs])
+    found = found.assign(departs=["" if one in order else one for one in departs])
+    return found.sort_values("order", kind="stable").drop(columns="order")
 
 
 def _without_ours(both: pd.DataFrame) -> str:

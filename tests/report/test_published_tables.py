@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import pandas as pd
 import pytest
 
 from qc_jax.canvas import CHANNELS
@@ -121,6 +122,22 @@ def test_verdict_is_by_the_deviations_over_seeds(mae, std, std_theirs, verdict):
 def test_of_one_seed_their_deviation_counts_for_both(mae, std_theirs, verdict):
     line = {"mae": mae, "std": math.nan, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 1}
     assert published_tables._verdict(line) == verdict
+
+
+def test_what_departs_from_the_protocol_stands_last_and_says_so():
+    """The published start first, then ours; what else was trained only where there is neither."""
+    labels = ["gcn, train_fraction 0.1, lr 1e-06", "gcn", "gcn, init torch"]
+    made = [
+        results.table(rows("gcn", ["e_homo_ev"], [""], {"": {"mae": mae}})).assign(label=label)
+        for label, mae in zip(labels, (5.0, 0.5, 0.26), strict=True)
+    ]
+    for there, ours in (
+        (made, "0.260 ± 0.018"),
+        (made[:2], "0.500 ± 0.035"),
+        (made[:1], "5.00 ± 0.35 (train_fraction 0.1, lr 1e-06)"),
+    ):
+        table = published_tables.benchmark("one", [("yours", pd.concat(there))])
+        assert table is not None and [row[4] for row in texts(table)] == [ours]
 
 
 def test_numbers_of_the_published_study_go_before_those_of_the_benchmark():
