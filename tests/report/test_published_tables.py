@@ -80,7 +80,7 @@ def test_channels_are_a_mean_over_models_and_targets():
     made = []
     for model, change in (("qsn_v2", 0.1), ("film_cnn", 0.3)):
         values = {one: {"mae": 1 + change, "mae_change": change} for one in settings}
-        for target in ("a_ev", "e_g_ev"):
+        for target in ("a_ev", "e_g_ev", "chi_ev", "eta_ev", "i_ev"):
             made += rows(model, [target] * 3, settings, values)
     table = studies.published_beside("channels-as_published", results.table(made))
     assert table is not None
@@ -88,6 +88,16 @@ def test_channels_are_a_mean_over_models_and_targets():
     numbers = {row[2]: row[5:7] for row in texts(table)}
     ours = "20.0 ± 0.0 (film_cnn, qsn_v2)"
     assert numbers == {names[0]: ["15.9", ours], names[1]: ["9.67", ours]}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "note"), [((100, 100), ""), ((25, 60), "(25 to 60 epochs)"), ((3, 3), "(3 epochs)")]
+)
+def test_trainings_of_other_lengths_than_the_published_say_so(epochs, note):
+    made = rows("geometry_only", ["a_ev"], [""], {"": {"mae": 0.9}}, split="by_period")
+    frame = results.table([{**row, "epochs": n} for row, n in zip(made, epochs, strict=True)])
+    table = studies.published_beside("ood-as_published", frame)
+    assert table is not None and table.rows[0][5].note == note
 
 
 @pytest.mark.parametrize("name", ["ood", "timing-as_published", "leakage"])
