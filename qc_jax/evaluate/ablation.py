@@ -4,14 +4,16 @@
 channels stand in `qc_jax.evaluate.importance`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
+from qc_jax.data.targets import target
 from qc_jax.errors import InputError
+from qc_jax.evaluate import metrics
 from qc_jax.models import Architecture
 
 Predict = Callable[[Batch], np.ndarray]  # N structures → [N, T] in the targets' units
@@ -52,25 +54,29 @@ def errors(
     changes: Mapping[str, Change],
     repeats: int,
     seed: int = 0,
+    targets: Sequence[str] = (),
 ) -> dict[str, Errors]:
     """The errors on N rows under each of the changes.
 
     Args:
       predict: the model.
       structures: N rows; the test rows, or what comes out is no error of a test.
-      labels: [N, T] in the targets' units.
+      labels: [N, T] in the targets' units; a NaN is no label, and counts for nothing.
       changes: by name.
       repeats: of those that are random.
       seed: repeat r of a change draws the same numbers whichever model and whatever other change is
         asked for.
+      targets: the names of the T, where some are classes: of these the share that is wrong.
     """
+    classes = np.array([target(name).is_class for name in targets] or [False] * labels.shape[1])
     found = {}
     for name, change in changes.items():
         maes, wrong = [], 0
         for repeat in range(repeats if change.random else 1):
             generator = np.random.default_rng([seed, repeat])
             predicted = predict(change.apply(structures, generator)).astype(np.float64)
-            maes.append(np.abs(predicted - labels).mean(axis=0))
+            off = np.where(classes, metrics.decide(predicted) != labels, np.abs(predicted - labels))
+            maes.append(off.mean(axis=0, where=np.isfinite(labels)))
             wrong += int((~np.isfinite(predicted)).sum())
         found[name] = Errors(np.array(maes), wrong)
     return found
@@ -82,9 +88,15 @@ def unchanged(structures: Batch, generator: np.random.Generator) -> Batch:
     return structures
 
 
-def last_random(model: Architecture) -> int:
-    """The last element that 'random' draws for a model: 103, or the last of its own tables."""
-    return min(LAST_RANDOM, model.max_atomic_number or LAST_RANDOM)
+def random_elements(model: Architecture) -> np.ndarray:
+    """Return the elements that 'random' draws from for a model, in order.
+
+    Up to 103, or the last of the model's own tables, those that it can take.
+    """
+    last = min(LAST_RANDOM, model.max_atomic_number or LAST_RANDOM)
+    elements = np.arange(1, last + 1)
+    known = model.known_elements
+    return elements if known is None else elements[np.isin(elements, list(known))]
 
 
 def of_elements(model: Architecture) -> dict[str, Change]:
@@ -95,7 +107,7 @@ def of_elements(model: Architecture) -> dict[str, Change]:
     * swap: the atoms of a structure exchange their elements; nothing changes where they are equal.
     * mask: every element is 0, which stands for an atom that is not there. Tables of elements have
       a row for it, which no training has seen; sums over atoms are empty.
-    * random: each element is drawn from 1 to `last_random`; a table has no row for later ones, and
+    * random: each element is drawn from `random_elements`; a table has no row for later ones, and
       of those that it has most were never trained.
     * constant: every element is carbon.
 
@@ -107,7 +119,7 @@ def of_elements(model: Architecture) -> dict[str, Change]:
     """
     if "atomic_numbers" not in model.inputs:
         raise InputError("reads no elements: there is nothing to take away from it")
-    last = last_random(model)
+    drawn = random_elements(model)
 
     def with_numbers(make: Callable[[np.ndarray, np.random.Generator], np.ndarray]):
         def apply(structures: Batch, generator: np.random.Generator) -> Batch:
@@ -122,6 +134,8 @@ def of_elements(model: Architecture) -> dict[str, Change]:
         "shuffle": Change(with_numbers(lambda z, rng: z[rng.permutation(len(z))])),
         "swap": Change(with_numbers(lambda z, rng: z[:, ::-1]), random=False),
         "mask": Change(with_numbers(lambda z, rng: np.full_like(z, MASKED)), random=False),
-        "random": Change(with_numbers(lambda z, rng: rng.integers(1, last + 1, z.shape))),
+        "random": Change(
+            with_numbers(lambda z, rng: drawn[rng.integers(len(drawn), size=z.shape)])
+        ),
         "constant": Change(with_numbers(lambda z, rng: np.full_like(z, CONSTANT)), random=False),
     }

@@ -56,8 +56,8 @@ def benchmark(
         return None
     rows = []
     for line in both.to_dict("records"):
-        notes = [line["whose"] if len(parts) > 1 else "", line["protocol"] if same else ""]
-        numbers = _numbers(line, ", ".join(filter(None, notes)))
+        whose, protocol = line["whose"] * (len(parts) > 1), line["protocol"] * same
+        numbers = _numbers(line, _and(whose, line["departs"], protocol))
         cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *numbers]
         rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
     words = [Column(one, numeric=False) for one in ("model", "target", "unit")]
@@ -84,19 +84,54 @@ def _scores_of_both(
 ) -> pd.DataFrame:
     """Return `published.scores` with ours, `whose` they are and by which `protocol`."""
     key = ["model", "target"]
-    ours = pd.concat([leaderboard.scores(frame).assign(whose=whose) for whose, frame in parts])
-    # The published start of the weights goes before others: it is part of the published numbers.
-    ours = ours.assign(started=ours.label.str.endswith(f", {published.START}"))
-    ours = ours.sort_values("started", ascending=False, kind="stable").drop_duplicates(key)
+    ours = pd.concat([_ordered(frame).assign(whose=whose) for whose, frame in parts])
+    ours = ours.drop_duplicates(key)
     theirs = published.scores()
     headline = theirs.study == published.HEADLINES
     headlines = theirs[headline].merge(ours.assign(protocol=""), on=key, suffixes=("_theirs", ""))
     mine = ours.assign(protocol=_OTHER)
     if studied is not None:
-        of_study = results.summary(studied, key).rename(columns={"mean": "mae"})
-        mine = pd.concat([of_study.assign(whose="", protocol=""), mine]).drop_duplicates(key)
+        of_study = _of_studies(studied, key, "mae").assign(whose="", protocol="")
+        mine = pd.concat([of_study, mine]).drop_duplicates(key)
     others = theirs[~headline].merge(mine, on=key, suffixes=("_theirs", ""))
     return pd.concat([headlines, others], ignore_index=True)
+
+
+def _of_studies(frame: pd.DataFrame, key: list[str], metric: str) -> pd.DataFrame:
+    """Return `results.summary` of one metric as `mae`, and how the trainings `departs`, if any do.
+
+    By the published protocol each has the same number of epochs.
+    """
+    found = results.summary(frame, key, metric).rename(columns={"mean": "mae"})
+    epochs = frame[frame.metric == metric].groupby(key).epochs.agg(["min", "max"])
+    words = {
+        index: f"{least} to {most} epochs" if least < most else f"{most} epochs"
+        for index, least, most in epochs.itertuples()
+        if pd.notna(least) and not least == most == published.EPOCHS
+    }
+    rows = found[key].itertuples(index=False, name=None)
+    return found.assign(departs=[words.get(row, "") for row in rows])
+
+
+def _and(*words: str) -> str:
+    """Return the words that are there, parted by commas."""
+    return ", ".join(filter(None, words))
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `leaderboard.scores`, and how each `departs`, what stands beside theirs first.
+
+    The published start of the weights goes before ours: it is part of the published numbers.
+    """
+    found = leaderboard.scores(frame)
+    departs = [
+        label.removeprefix(model).removeprefix(", ")
+        for label, model in zip(found.label, found.model, strict=True)
+    ]
+    order = {published.START: 0, "": 1}
+    found = found.assign(order=[order.get(one, len(order)) for one in departs])
+    found = found.assign(departs=["" if one in order else one for one in departs])
+    return found.sort_values("order", kind="stable").drop(columns="order")
 
 
 def _without_ours(both: pd.DataFrame) -> str:
@@ -129,21 +164,19 @@ def study(name: str, base: str, title: str, frame: pd.DataFrame) -> Table | None
         return None
     key = ["model", "target", "place", "metric"]
     ours = published.in_their_terms(base, mine)
-    ours = pd.concat(
-        [results.summary(ours, key, metric) for metric in dict.fromkeys(ours.metric)]
-    ).rename(columns={"mean": "mae"})
+    ours = pd.concat([_of_studies(ours, key, metric) for metric in dict.fromkeys(ours.metric)])
     both = theirs.merge(ours, on=key, suffixes=("_theirs", ""))
     if both.empty:
         return None
     places = both.place.nunique() > 1
-    averaged = ", ".join(sorted(set(mine.model) - {published.ALONE}))
+    averaged = {published.ALL_MODELS: ", ".join(sorted(set(mine.model) - {published.ALONE}))}
     rows = [
         [
             *(_model(line), Cell(line["target"])),
             *([Cell(line["place"])] if places else []),
             Cell(_NUMBERS[line["metric"]]),
             Cell("%" if line["metric"] == published.INCREASE else line["unit"]),
-            *_numbers(line, averaged if line["model"] == published.ALL_MODELS else ""),
+            *_numbers(line, _and(averaged.get(line["model"], ""), line["departs"])),
             *_compared(line),
         ]
         for line in both.assign(study=published.name_of(base)).to_dict("records")

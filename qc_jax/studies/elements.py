@@ -24,11 +24,12 @@ def show(frame: pd.DataFrame) -> None:
     """Errors by setting."""
     title = "MAE with atomic numbers as they are, and changed"
     tables.show_means(frame, ["mae"], title, ("target", "model"), "setting")
-    limits: dict[int, list[str]] = {}
+    drawn: dict[str, list[str]] = {}
     for name in dict.fromkeys(frame.model):
-        limits.setdefault(ablation.last_random(create(name)), []).append(name)
-    words = (f"{last} ({', '.join(names)})" for last, names in limits.items())
-    print(f"random: from 1 to the last element of the model's tables, {'; '.join(words)}")
+        elements = ablation.random_elements(create(name))
+        drawn.setdefault(f"{len(elements)} up to {elements[-1]}", []).append(name)
+    words = (f"{which} ({', '.join(names)})" for which, names in drawn.items())
+    print(f"random: of the elements that the model takes, {'; '.join(words)}")
 
 
 STUDY = Study(rows, show, check=ablation.of_elements, trains=False, classes=False)

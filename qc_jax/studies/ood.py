@@ -32,12 +32,12 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
     there, made = trainings.find(asked, configs)
     for found in there:
         shared = found.shared(asked.study)
-        made += (of_training := found.rows(asked.study))
+        made += found.rows(asked.study)
         lines = found.workdir.history(found.result["epochs"])
         line = lines[found.result["best_epoch"] - 1]
         for target, inside in line["validation_mae"].items():
             own = shared | results.of_target(found.result, target)
-            tested = next(row["value"] for row in of_training if row["metric"] == "mae")
+            tested = found.result["test"][target]["mae"]
             values = {"mae_in": inside, "gap": tested - inside}
             made += [own | {"metric": metric, "value": value} for metric, value in values.items()]
     return made

@@ -135,8 +135,11 @@ def find(asked: Asked, configs: Mapping[str, Wanted]) -> tuple[list[Found], list
     rows = []
     for name, reason in missing.items():
         config = _of_data(asked, configs[name].config)
-        about = sweep.about(name, config) | {"study": asked.study, "target": config["target"]}
-        rows.append(about | {**configs[name].about, "metric": "mae", "status": reason})
+        about = sweep.about(name, config) | {"study": asked.study, **configs[name].about}
+        rows += [
+            about | {"target": target, "metric": "mae", "status": reason}
+            for target in RunConfig.from_dict(config).target_names
+        ]
     return there, rows
 
 
@@ -200,16 +203,18 @@ def evaluate(asked: Asked, configs: Mapping[str, Wanted], score: Score) -> list[
     there, rows = find(asked, configs)
     for found in track(there, "trainings", console=Console(stderr=True), transient=True):
         shared = found.shared(asked.study)
-        own = results.of_target(found.result, found.config["target"])
+        lost = [
+            shared | results.of_target(found.result, target) | {"metric": "mae"}
+            for target in found.result["targets"]
+        ]
         if asked.stop():
-            status = "not evaluated: asked to stop"
-            rows.append(shared | own | {"metric": "mae", "status": status})
+            rows += [row | {"status": "not evaluated: asked to stop"} for row in lost]
             continue
         run = building.from_config(found.config, asked.table)
         try:
             state = restore(found.workdir, run.model, run.config)
         except InputError as error:  # a damaged checkpoint is no reason to lose the others
-            rows.append(shared | own | {"metric": "mae", "status": str(error)})
+            rows += [row | {"status": str(error)} for row in lost]
             continue
         ask = functools.partial(predict, run.model, state.best_variables, state.scaler)
         rows += [shared | row for row in score(found, run, ask)]
@@ -230,32 +235,37 @@ def ablate(
     """
 
     def score(found: Found, run: building.Run, predict: ablation.Predict) -> list[dict[str, Any]]:
-        dataset = run.task.dataset
+        dataset, targets = run.task.dataset, run.task.targets
         if not asked.as_published:
             dataset = dataset.take(run.task.split.test)
-        errors = ablation.errors(
-            predict,
-            dataset.structures,
-            np.asarray(dataset.labels),
-            changes_of(run.model),
-            asked.repeats,
-        )
-        target = results.of_target(found.result, found.config["target"])
-        made = []
-        for name, of_change in errors.items():
-            mae = of_change.mae[:, 0]
-            values = {"mae": mae.mean()}
-            if name != plain:
-                values["mae_change"] = mae.mean() - errors[plain].mae.mean()
-            if len(mae) > 1:
-                values["mae_std"] = mae.std(ddof=1)
-            own = {**target, "setting": name}
+        labels = np.asarray(dataset.labels)
+        made, unchanged = [], np.full(len(targets), np.nan)
+        changes = changes_of(run.model)
+        for name in sorted(changes, key=lambda name: name != plain):
+            own = {"setting": name}
             if asked.as_published:
                 own["setting"] += f", {AS_PUBLISHED}: on all rows"
-            if of_change.not_finite:
-                own["status"] = f"{of_change.not_finite} predictions are not finite"
-                values = {"mae": np.nan}
-            made += [own | {"metric": metric, "value": value} for metric, value in values.items()]
+            change = {name: changes[name]}
+            try:
+                errors = ablation.errors(
+                    predict, dataset.structures, labels, change, asked.repeats, targets=targets
+                )[name]
+            except InputError as error:  # what a model cannot take is no reason to lose the others
+                errors = ablation.Errors(np.full((1, len(targets)), np.nan), 0)
+                own["status"] = str(error)
+            if errors.not_finite:
+                own["status"] = f"{errors.not_finite} predictions are not finite"
+            if name == plain:
+                unchanged = errors.mae.mean(axis=0)
+            for column, target in enumerate(targets):
+                of = results.of_target(found.result, target) | own
+                mae = errors.mae[:, column]
+                values = {"mae": np.nan if "status" in own else mae.mean()}
+                if name != plain and "status" not in own:
+                    values["mae_change"] = mae.mean() - unchanged[column]
+                if len(mae) > 1 and "status" not in own:
+                    values["mae_std"] = mae.std(ddof=1)
+                made += [of | {"metric": metric, "value": one} for metric, one in values.items()]
         return made
 
     return evaluate(asked, protocol(asked), score)
@@ -273,13 +283,12 @@ def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame
     whole = frame
     if path.exists():
         before = results.read(path)
-        keys = frame.set_index(key).index
-        whole = results.table(
-            [
-                *before[~before.set_index(key).index.isin(keys)].to_dict("records"),
-                *frame.to_dict("records"),
-            ]
-        )
+        # What was missing has its reason for a setting, and is there now under others.
+        of = ["training", "model", "target"]
+        there = before.set_index(of).index.isin(frame.set_index(of).index)
+        again = before.set_index(key).index.isin(frame.set_index(key).index)
+        kept = before[~(again | there & (before.status != results.FINISHED))]
+        whole = results.table([*kept.to_dict("records"), *frame.to_dict("records")])
     results.write(path, whole)
     results.write(path.with_suffix(".parquet"), whole)
     return frame, path

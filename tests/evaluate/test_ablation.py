@@ -83,15 +83,41 @@ def test_the_changes():
 def test_random_elements_stay_within_the_tables():
     """Nothing is clipped: what has no row is not drawn, and what is drawn reaches the last row."""
     model = models.create("dimenet")
-    assert ablation.last_random(model) == 94
-    assert ablation.last_random(models.create("faenet")) == 103
-    assert ablation.last_random(models.create("quantumshellnet")) == 103  # it has no table
+    assert ablation.random_elements(model).tolist() == list(range(1, 95))
+    assert ablation.random_elements(models.create("faenet"))[-1] == 103
+    assert len(ablation.random_elements(models.create("quantumshellnet"))) == 103  # it has no table
     numbers = jnp.ones((3000, 2), jnp.int32)
     batch = Batch(numbers, jnp.zeros((3000, 2, 3)), jnp.zeros((3000, 2, 1), jnp.int32))
     change = ablation.of_elements(model)["random"]
     drawn = change.apply(batch, np.random.default_rng(0))
     assert set(np.unique(drawn.atomic_numbers)) == set(range(1, 95))
     models.check(model, drawn)
+
+
+def test_random_elements_are_those_that_the_model_takes():
+    """Tight binding has none for elements without parameters, which lie between others."""
+    model = models.create("tight_binding")
+    elements = ablation.random_elements(model)
+    assert 58 not in elements and set(elements) <= model.known_elements
+    places = np.broadcast_to(np.eye(3)[:2], (500, 2, 3))
+    batch = Batch(jnp.ones((500, 2), jnp.int32), jnp.asarray(places), jnp.zeros((500, 2, 1), int))
+    drawn = ablation.of_elements(model)["random"].apply(batch, np.random.default_rng(0))
+    models.check(model, drawn)
+
+
+def test_what_has_no_label_counts_for_nothing_and_classes_by_what_is_wrong():
+    def ask(structures):
+        numbers = np.asarray(structures.atomic_numbers)
+        return np.stack([numbers[:, 0], numbers[:, 0] == 1], axis=1) * [1.0, 0.6]
+
+    batch = Batch(
+        jnp.array([[1, 8], [6, 8], [7, 8]]), jnp.zeros((3, 2, 3)), jnp.zeros((3, 2, 1), jnp.int32)
+    )
+    labels = np.array([[2.0, 1.0], [np.nan, 0.0], [9.0, 1.0]])
+    names = ("e_homo_ev", "metal_like")
+    changes = {"normal": ablation.Change(ablation.unchanged, random=False)}
+    got = ablation.errors(ask, batch, labels, changes, 1, targets=names)["normal"]
+    assert got.mae.tolist() == [[1.5, pytest.approx(1 / 3)]]
 
 
 def test_a_model_without_elements():

@@ -9,7 +9,7 @@ from experiments import study
 from qc_jax.data import dataset
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.evaluate import baselines
+from qc_jax.evaluate import ablation, baselines
 from qc_jax.runs import results
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
@@ -93,6 +93,48 @@ def test_elements_of_a_model_that_needs_them(folder, capsys):
     elements.show(frame)
     shown = capsys.readouterr().out
     assert "shuffle" in shown and "96 (pair_mean)" in shown
+
+
+def test_every_target_of_a_network_of_several(folder, monkeypatch):
+    """Each has its own errors: those that it has when it is learned alone."""
+    targets = (planted.ELEMENTS, planted.NOISE)
+    asked = ask(folder, "elements", targets=targets)
+    together = asked._replace(changes={**asked.changes, "targets": "several"})
+    key = ("target", "setting", "metric")
+    alone, both = (
+        {tuple(row[name] for name in key): row["value"] for row in elements.rows(one)}
+        for one in (asked, together)
+    )
+    assert both == pytest.approx(alone, rel=1e-4, abs=1e-6)
+    monkeypatch.setattr(ood, "SPLITS", ("by_type",))
+    frame = results.table(ood.rows(together._replace(study="ood")))
+    wide = frame.pivot_table(index=["split", "target"], columns="metric", values="value")
+    assert len(wide) == 2
+    np.testing.assert_allclose(wide.gap, wide.mae - wide.mae_in)
+
+
+def test_what_a_model_does_not_take_costs_that_setting_alone(folder):
+    asked = ask(folder, "elements", targets=(planted.NOISE,))
+
+    def refuse(structures, generator):
+        raise InputError("row 0: expected elements, got none")
+
+    def changes(model):
+        return {**ablation.of_elements(model), "swap": ablation.Change(refuse, random=False)}
+
+    rows = trainings.ablate(asked, changes, "normal")
+    assert values(rows, "mae")["shuffle"] > 0
+    (lost,) = [row for row in rows if row["setting"] == "swap"]
+    assert np.isnan(lost["value"]) and lost["status"] == "row 0: expected elements, got none"
+
+
+def test_what_was_missing_goes_when_it_is_there(folder):
+    asked = ask(folder, "elements", seeds=(7,), train=False)
+    trainings.write(asked, elements.rows(asked))
+    frame, path = trainings.write(asked, elements.rows(asked._replace(train=True)))
+    of_training = results.read(path)
+    of_training = of_training[of_training.training == frame.training[0]]
+    assert set(of_training.status) == {"finished"} and len(of_training) == len(frame)
 
 
 def test_elements_as_published_are_asked_of_all_rows(folder):

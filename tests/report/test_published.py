@@ -27,6 +27,10 @@ def test_scores():
         ("gfn2_xtb", False),
         ("ptbp", True),
         ("tfds:quantum_canvas/ptbp", True),
+        ("tfds:quantum_canvas", True),
+        ("tfds:quantum_canvas/ptbp:1.2.0", True),
+        ("tfds:quantum_canvas/ptbp_densities", True),
+        ("tfds:quantum_canvas/ptbp_exact", False),
         ("tfds:quantum_canvas/published", True),
         ("published:dataset_combined.npz", True),
         ("tfds:quantum_canvas/gfn2_xtb", False),
@@ -35,6 +39,9 @@ def test_scores():
 )
 def test_whose_data(data, theirs):
     assert published.is_their_data(data) == theirs
+
+
+FIVE = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "total_energy_ev", "dipole_mag_d")
 
 
 def channels(model: str, changes: dict[str, float]) -> pd.DataFrame:
@@ -49,11 +56,18 @@ def channels(model: str, changes: dict[str, float]) -> pd.DataFrame:
 
 def test_channels_of_networks_published_together_and_of_the_one_published_alone():
     alone = channels("quantumshellnet", {"Q+": 0.1, "Q−": -0.3, "all channels": 5.0})
-    frame = pd.concat([alone, channels("film_cnn", {"Q+": 0.2}), channels("qsn_v2", {"Q+": 0.6})])
+    others = [
+        channels(model, {"Q+": change}).assign(target=target, training=f"{model}-{target}-seed42")
+        for model, change in (("film_cnn", 0.2), ("qsn_v2", 0.6))
+        for target in FIVE
+    ]
+    frame = pd.concat([alone, *others])
     found = published.in_their_terms("channels", frame).set_index(["model", "place", "metric"])
     together = found.loc["modality checkpoints"]
     assert together.index.tolist() == [("Q+", published.INCREASE)]
     assert together.value.tolist() == pytest.approx([100 * (0.2 + 0.6) / 2 / 2.0])
+    fewer = published.in_their_terms("channels", pd.concat([alone, *others[1:]]))
+    assert "modality checkpoints" not in set(fewer.model)  # an average of other targets
     assert found.loc["quantumshellnet"].value.to_dict() == pytest.approx(
         {("nothing", "mae"): 2.0, ("mean of channels", published.CHANGE): 0.2}
     )

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import pandas as pd
 import pytest
 
 from qc_jax.canvas import CHANNELS
@@ -79,7 +80,7 @@ def test_channels_are_a_mean_over_models_and_targets():
     made = []
     for model, change in (("qsn_v2", 0.1), ("film_cnn", 0.3)):
         values = {one: {"mae": 1 + change, "mae_change": change} for one in settings}
-        for target in ("a_ev", "e_g_ev"):
+        for target in ("a_ev", "e_g_ev", "chi_ev", "eta_ev", "i_ev"):
             made += rows(model, [target] * 3, settings, values)
     table = studies.published_beside("channels-as_published", results.table(made))
     assert table is not None
@@ -87,6 +88,16 @@ def test_channels_are_a_mean_over_models_and_targets():
     numbers = {row[2]: row[5:7] for row in texts(table)}
     ours = "20.0 ± 0.0 (film_cnn, qsn_v2)"
     assert numbers == {names[0]: ["15.9", ours], names[1]: ["9.67", ours]}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "note"), [((100, 100), ""), ((25, 60), "(25 to 60 epochs)"), ((3, 3), "(3 epochs)")]
+)
+def test_trainings_of_other_lengths_than_the_published_say_so(epochs, note):
+    made = rows("geometry_only", ["a_ev"], [""], {"": {"mae": 0.9}}, split="by_period")
+    frame = results.table([{**row, "epochs": n} for row, n in zip(made, epochs, strict=True)])
+    table = studies.published_beside("ood-as_published", frame)
+    assert table is not None and table.rows[0][5].note == note
 
 
 @pytest.mark.parametrize("name", ["ood", "timing-as_published", "leakage"])
@@ -121,6 +132,22 @@ def test_verdict_is_by_the_deviations_over_seeds(mae, std, std_theirs, verdict):
 def test_of_one_seed_their_deviation_counts_for_both(mae, std_theirs, verdict):
     line = {"mae": mae, "std": math.nan, "mae_theirs": 0.265, "std_theirs": std_theirs, "seeds": 1}
     assert published_tables._verdict(line) == verdict
+
+
+def test_what_departs_from_the_protocol_stands_last_and_says_so():
+    """The published start first, then ours; what else was trained only where there is neither."""
+    labels = ["gcn, train_fraction 0.1, lr 1e-06", "gcn", "gcn, init torch"]
+    made = [
+        results.table(rows("gcn", ["e_homo_ev"], [""], {"": {"mae": mae}})).assign(label=label)
+        for label, mae in zip(labels, (5.0, 0.5, 0.26), strict=True)
+    ]
+    for there, ours in (
+        (made, "0.260 ± 0.018"),
+        (made[:2], "0.500 ± 0.035"),
+        (made[:1], "5.00 ± 0.35 (train_fraction 0.1, lr 1e-06)"),
+    ):
+        table = published_tables.benchmark("one", [("yours", pd.concat(there))])
+        assert table is not None and [row[4] for row in texts(table)] == [ours]
 
 
 def test_numbers_of_the_published_study_go_before_those_of_the_benchmark():
