@@ -25,4 +25,4 @@ def show(frame: pd.DataFrame) -> None:
     tables.show_means(frame, ["mae_change"], title, ("target", "setting"), "model")
 
 
-STUDY = Study(rows, show, check=importance.of_channels, trains=False, classes=False)
+STUDY = Study(rows, show, check=importance.of_channels, trains=False)

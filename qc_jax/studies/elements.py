@@ -32,4 +32,4 @@ def show(frame: pd.DataFrame) -> None:
     print(f"random: of the elements that the model takes, {'; '.join(words)}")
 
 
-STUDY = Study(rows, show, check=ablation.of_elements, trains=False, classes=False)
+STUDY = Study(rows, show, check=ablation.of_elements, trains=False)

@@ -312,8 +312,8 @@ def test_a_mate_of_an_interrupted_program_goes_on_too(folder):
         (("timing", "--seeds=1"), "uncertainty; timing does not use it"),
         (("timing", "--targets=mu_ev,e_g_ev"), "timing is of one target, got mu_ev, e_g_ev"),
         (
-            ("elements", "--models=gcn", "--targets=metal_like"),
-            "--targets: elements is of numbers, got metal_like, a class",
+            ("uncertainty", "--targets=metal_like"),
+            "--targets: uncertainty is of numbers, got metal_like, a class",
         ),
         (("ood", "--targets=u0_ev"), "unknown target of this table 'u0_ev'"),
         (("elements", "--workdir=nowhere"), "nowhere is not there"),
@@ -361,6 +361,8 @@ def test_numbers_of_a_class_are_error_rates(tmp_path, monkeypatch):
     wrong = inside * first["validation_rows"]
     assert wrong == pytest.approx(round(wrong), abs=1e-3) and 0 < inside < 1
     rows += leakage.rows(asked._replace(study="leakage"))
+    changed = values(elements.rows(asked._replace(study="elements")), "mae")
+    assert changed["normal"] == values(rows, "mae")[""]
     accuracy = values(rows, "accuracy")
     assert len(accuracy) > 5
     assert values(rows, "mae") == pytest.approx({name: 1 - of for name, of in accuracy.items()})
