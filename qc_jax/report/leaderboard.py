@@ -28,8 +28,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 # Their errors are divided by a gap near zero: the mean says little without the median beside it.
 WITH_MEDIAN = ("softness_evinv", "electrophilicity_ev")
-TRAINING_MEDIAN, PAIR_MEAN = "training median", "pair mean"
-BASELINES = {TRAINING_MEDIAN: "mae_training_median", PAIR_MEAN: "mae_pair_mean"}
+TRAINING_MEDIAN, PAIR_MEAN, ELEMENT_SUM = "training median", "pair mean", "element sum"
+BASELINES = {
+    TRAINING_MEDIAN: "mae_training_median",
+    PAIR_MEAN: "mae_pair_mean",
+    ELEMENT_SUM: "mae_element_sum",  # of structures what `PAIR_MEAN` is of pairs
+}
 SIGNIFICANT = 0.05  # p, corrected, below which the best model is called better than the second
 _SWEPT = ("lr", "weight_decay", "dropout")
 _AGAINST = "against "

@@ -274,7 +274,8 @@ def ablate(
 def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame, Path]:
     """Writes the study's table as CSV and Parquet, and gives these rows and the path.
 
-    Rows of other models, targets, … that an earlier run has written stay.
+    Rows of other models, targets, … that an earlier run has written stay. What was not done gives
+    way to what was, whichever came first.
     """
     name = asked.study + ("-as_published" if asked.as_published else "")
     path = asked.workdir.path / "studies" / f"{name}.csv"
@@ -283,12 +284,20 @@ def write(asked: Asked, rows: Iterable[Mapping[str, Any]]) -> tuple[pd.DataFrame
     whole = frame
     if path.exists():
         before = results.read(path)
-        # What was missing has its reason for a setting, and is there now under others.
-        of = ["training", "model", "target"]
-        there = before.set_index(of).index.isin(frame.set_index(of).index)
         again = before.set_index(key).index.isin(frame.set_index(key).index)
-        kept = before[~(again | there & (before.status != results.FINISHED))]
-        whole = results.table([*kept.to_dict("records"), *frame.to_dict("records")])
+        kept = before[~again & ~_lost_but_in(before, frame)]
+        new = frame[~_lost_but_in(frame, kept)]
+        whole = results.table([*kept.to_dict("records"), *new.to_dict("records")])
     results.write(path, whole)
     results.write(path.with_suffix(".parquet"), whole)
     return frame, path
+
+
+def _lost_but_in(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    """Return whether each row is of a training that has no number here, and some in `others`."""
+    key = ["training", "model", "target"]
+    done, there = (
+        frame.set_index(key).index[frame.status == results.FINISHED] for frame in (rows, others)
+    )
+    of = rows.set_index(key).index
+    return pd.Series(of.isin(there) & ~of.isin(done), index=rows.index)

@@ -6,6 +6,7 @@ Rows: the error of the mean beside that of a member, the share of test labels wi
 from the surest to the least sure.
 """
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -33,13 +34,19 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
         for k in range(1, asked.members):
             own = {**one.config, "seed": seed + _APART * k, "split_seed": seed}
             configs[f"{name}-member{k}"] = trainings.Wanted(own)
-    there, made = trainings.find(asked, configs)
+    there, missing = trainings.find(asked, configs)
     found = {one.name: one for one in there}
+    # One of an ensemble, by its name, so that those of the ensemble take its place later.
+    lost = {}
+    for row in missing:
+        name = re.sub(r"-member\d+$", "", row["training"])
+        lost.setdefault((name, row["target"]), row | {"training": name})
+    made = list(lost.values())
     for name in first:
         members = [found.get(name if k == 0 else f"{name}-member{k}") for k in range(asked.members)]
         whole = [one for one in members if one is not None]
         if len(whole) < asked.members:
-            continue  # `find` has told of those that are missing
+            continue
         shared = whole[0].shared(asked.study) | {"setting": f"ensemble of {asked.members}"}
         try:
             scored = Ensemble([load(one.workdir.path) for one in whole]).score()

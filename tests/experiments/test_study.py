@@ -132,9 +132,13 @@ def test_what_was_missing_goes_when_it_is_there(folder):
     asked = ask(folder, "elements", seeds=(7,), train=False)
     trainings.write(asked, elements.rows(asked))
     frame, path = trainings.write(asked, elements.rows(asked._replace(train=True)))
-    of_training = results.read(path)
-    of_training = of_training[of_training.training == frame.training[0]]
+    whole = results.read(path)
+    of_training = whole[whole.training == frame.training[0]]
     assert set(of_training.status) == {"finished"} and len(of_training) == len(frame)
+    stopped = asked._replace(stop=lambda: True)  # a later one that does less takes nothing away
+    lost, _ = trainings.write(stopped, elements.rows(stopped))
+    assert set(lost.status) == {"not evaluated: asked to stop"}
+    assert len(results.read(path)) == len(whole)
 
 
 def test_elements_as_published_are_asked_of_all_rows(folder):
@@ -251,6 +255,8 @@ def test_uncertainty(folder):
     assert (config["seed"], config["split_seed"]) == (1003, 3)
     left = uncertainty.rows(asked._replace(train=False, members=3))
     assert {row["status"] for row in left} == {"not trained"}
+    names = [f"pair_mean-{target}-seed3" for target in asked.targets]  # one row an ensemble
+    assert [row["training"] for row in left] == names
 
 
 def test_modality_marks_what_is_read(folder):
