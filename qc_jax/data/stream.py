@@ -40,6 +40,7 @@ class Stream:
       labels: [N, T] in natural units, finite.
       atoms: the most that a structure has.
       neighbors: finds them within a cutoff; None makes all atoms of a structure neighbours.
+      canvas_size: pixels along each side of a canvas.
 
     Attributes:
       labels: as given, on the device.
@@ -58,11 +59,12 @@ class Stream:
         labels: np.ndarray,
         atoms: int,
         neighbors: Neighbors | None = None,
+        canvas_size: int = 32,
     ):
         if len(source) != len(labels):
             raise InputError(f"expected a row of labels a record, {len(source)}, got {len(labels)}")
         self._source, self._read, self._atoms = source, read, atoms
-        self._finder = neighbors
+        self._finder, self._canvas_size = neighbors, canvas_size
         self._shape: _Shape | None = None  # of all structures, once they were looked at
         self._has: dict[str, bool] = {}  # what all records have, or none
         self.labels = jnp.asarray(labels, jnp.float32)
@@ -166,7 +168,7 @@ class Stream:
         neighbors: Any
         if self._finder is None:
             neighbors = all_neighbors(columns["atomic_numbers"])
-            return Batch(**columns, neighbors=neighbors)
+            return Batch(**columns, neighbors=neighbors, canvas_size=self._canvas_size)
         size = (len(records), self._atoms, shape.slots)
         neighbors = np.full(size, self._atoms, np.int32)
         shifts: Any = np.zeros((*size, 3), np.float32) if shape.periodic else None
@@ -176,7 +178,9 @@ class Stream:
             neighbors[at, :atoms, :slots] = record["neighbors"]
             if "shifts" in record:
                 shifts[at, :atoms, :slots] = record["shifts"]
-        return Batch(**columns, neighbors=neighbors, shifts=shifts)
+        return Batch(
+            **columns, neighbors=neighbors, shifts=shifts, canvas_size=self._canvas_size
+        )
 
 
 class _Shape(NamedTuple):

@@ -127,7 +127,7 @@ def prepare(
     dataset: Any
     if stream:
         finder = None if cutoff is None else Neighbors(cutoff)
-        dataset = _stream(structures, rows, kept, finder, drawn)
+        dataset = _stream(structures, rows, kept, finder, drawn, canvas_size)
     else:
         read, finder = _in_memory(structures, rows.tobytes(), cutoff)
         batch = read.structures.replace(
@@ -187,17 +187,18 @@ def _stream(
     labels: np.ndarray,
     finder: Neighbors | None,
     drawn: np.ndarray | None = None,
+    canvas_size: int = 32,
 ) -> Stream:
     """Return those rows, labels [M, T] and canvas features given, read as they are needed."""
     atoms = int(structures.sizes[rows].max())
     some = _Some(structures.source, rows)
     if drawn is None:
-        return Stream(some, structures.read, labels, atoms, finder)
+        return Stream(some, structures.read, labels, atoms, finder, canvas_size)
 
     def read(record: tuple[Any, np.ndarray]) -> Mapping[str, Any]:
         return {**structures.read(record[0]), "canvas_features": record[1]}
 
-    return Stream(_Beside(some, drawn), read, labels, atoms, finder)
+    return Stream(_Beside(some, drawn), read, labels, atoms, finder, canvas_size)
 
 
 @functools.lru_cache(maxsize=2)  # the trainings of a grid share them

@@ -57,6 +57,21 @@ def test_streams_hold_the_same():
     )
 
 
+@pytest.mark.parametrize("cutoff", [None, 2.0])
+def test_streams_draw_canvases_of_the_size_asked_for(cutoff):
+    task = prepare(
+        _made(),
+        ("e_homo_ev",),
+        seed=1,
+        cutoff=cutoff,
+        stream=True,
+        draw=lambda rows: np.ones((len(rows), 3)),
+        canvas_size=64,
+    )
+    (batch,) = task.dataset.batches(np.array([[5, 4]]))
+    assert batch.canvas_size == task.dataset.take(np.array([5])).structures.canvas_size == 64
+
+
 def test_fewer_training_rows_are_the_first_of_more():
     made = _made()
     whole, few, fewer = (prepare(made, ("e_homo_ev",), 1, train=n) for n in (None, 10, 5))
