@@ -95,10 +95,14 @@ def _of_training(run: building.Run) -> building.Run:
         raise InputError(f"--from={asked.source}: none of its weights fits the model")
     task = run.task
     if asked.scaling == "kept":
-        if targets != task.targets or any(task.offsets or ()):
+        theirs = _loaded(asked.source).record
+        ours_less = any(task.offsets or ()) or task.element_offsets
+        theirs_less = any(theirs.offsets) or theirs.element_offsets
+        if targets != task.targets or ours_less or theirs_less:
+            less = ", less constants that its data have" if theirs_less else ""
             raise InputError(
                 f"transfer.scaling=kept: expected labels as {asked.source} has them, "
-                f"{', '.join(targets)}; got {', '.join((*task.targets, *task.notes))}"
+                f"{', '.join(targets)}{less}; got {', '.join((*task.targets, *task.notes))}"
             )
         task = task._replace(scaler=state.scaler)
     assert asked.weights_sha256 == sha256, "`resolve` has read them"

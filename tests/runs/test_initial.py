@@ -2,9 +2,12 @@
 
 import json
 
+import ase
+import ase.io
 import numpy as np
 import pytest
 
+import qc_jax
 from experiments.configs import multimodal as card
 from experiments.configs import schnet
 from qc_jax.errors import InputError
@@ -112,6 +115,37 @@ def test_a_sweep_starts_from_them(files, tmp_path):
     assert one.initial is other.initial is not None
     for training in trainings.values():
         assert "image_weights_sha256" in training.observers[0].config()
+
+
+def test_scaling_is_kept_of_labels_alike_alone(small_table, tmp_path):
+    """Labels less constants of elements, of the one or of the other training, are others."""
+    frames, rng = [], np.random.default_rng(0)
+    for row in range(30):
+        atoms = ase.Atoms(("H2", "HO", "O2")[row % 3], [[0, 0, 0], [0, 0, 1 + rng.random()]])
+        atoms.info["REF_energy"] = float(atoms.numbers.sum() + rng.random())
+        frames.append(atoms)
+    ase.io.write(tmp_path / "frames.xyz", frames, format="extxyz")
+    small_table.save(tmp_path / "table.npz")
+    names = {"pairs": str(tmp_path / "table.npz")}
+    names["frames"] = f"extxyz:{tmp_path / 'frames.xyz'}?energy=REF_energy"
+    model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
+    for name, data in names.items():
+        task = qc_jax.prepare(qc_jax.open_data(data), "total_energy_ev")
+        assert bool(task.element_offsets) == (name == "frames") and not any(task.offsets or ())
+        qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=1)).save(tmp_path / name)
+
+    def read(source, data):
+        made = schnet.get_config().to_dict() | {"data": names[data], "target": "total_energy_ev"}
+        made["model"] |= {"hidden": 4, "filters": 4, "interactions": 1, "gaussians": 4}
+        made["transfer"] = {"source": str(tmp_path / source), "scaling": "kept"}
+        return initial.read(building.from_config(initial.resolve(made)))
+
+    kept = initial._pretrained(str(tmp_path / "pairs"))[0].scaler
+    assert read("pairs", "pairs").task.scaler.high == kept.high
+    with pytest.raises(InputError, match="total_energy_ev; got .*: less eV an atom: H "):
+        read("pairs", "frames")
+    with pytest.raises(InputError, match="total_energy_ev, less constants that its data have; got"):
+        read("frames", "pairs")
 
 
 @pytest.mark.slow
