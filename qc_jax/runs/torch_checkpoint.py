@@ -100,13 +100,20 @@ def write(path: str, run: SavedRun) -> None:
 
     Raises:
       InputError: the model has no reference, its labels are scaled by another rule than the
-        published one, PyTorch is missing, or the file cannot be written.
+        published one or less constants of elements, PyTorch is missing, or the file cannot be
+        written.
     """
     weights = models.to_torch(run.model, run.variables)
     if np.any(run.scaler.log):
         raise InputError("expected labels scaled by their range, got logarithms")
+    if run.record.element_offsets:
+        elements = ", ".join(run.record.element_offsets)
+        raise InputError(f"expected labels scaled by their range, got constants of {elements} off")
     hyper_parameters = run.config.model.hyper_parameters
-    low, high = (np.asarray(end, np.float64).tolist() for end in (run.scaler.low, run.scaler.high))
+    # The scaler is of labels less the offsets, of which the published format knows nothing.
+    offsets = np.array(run.record.offsets)
+    ends = (np.asarray(end, np.float64) for end in (run.scaler.low, run.scaler.high))
+    low, high = ((end + offsets).tolist() for end in ends)
     about = {
         "model_type": run.config.model.name,
         "model_config": {key: _plain(value) for key, value in hyper_parameters.items()},

@@ -1,5 +1,6 @@
 """What is read of a checkpoint, and what it says of its model and its labels."""
 
+import dataclasses
 import os
 import pickle
 import sys
@@ -11,7 +12,8 @@ from experiments.configs import schnet
 from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.runs import building
-from qc_jax.runs.torch_checkpoint import Checkpoint, configure, label_range, read
+from qc_jax.runs.torch_checkpoint import Checkpoint, configure, label_range, read, write
+from tests.dynamics import toys
 
 WEIGHTS = {"lin.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3)}
 
@@ -77,6 +79,18 @@ def test_bad_files(tmp_path, name, words):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:200])
     with pytest.raises(InputError, match=words):
         read(str(tmp_path / name))
+
+
+def test_what_is_written_has_the_offsets_in_its_range(tmp_path):
+    """Constants of elements have no place there."""
+    some = toys.trained(models.create("gcn"), offset=-4000.0)
+    some = dataclasses.replace(some, config=some.config.replace(model={"name": "gcn"}))
+    write(str(tmp_path / "gcn.npz"), some)
+    about = read(str(tmp_path / "gcn.npz")).about
+    assert about["normalization_stats"] == {"min": [-4001.0], "max": [-3999.0]}
+    record = dataclasses.replace(some.record, element_offsets={"H": (-13.0,), "O": (-400.0,)})
+    with pytest.raises(InputError, match="by their range, got constants of H, O off"):
+        write(str(tmp_path / "other.npz"), dataclasses.replace(some, record=record))
 
 
 def test_without_torch_it_says_how_to_install_it(tmp_path, monkeypatch):
