@@ -4,10 +4,11 @@
         --steps=2000 --dt_fs=0.5 --temperature=300 --seed=0 --float64 --out=runs/co
     python -m experiments.simulate --workdir=runs/curves --system=C_O --frequency
 
-The model is one of elements and positions that was trained on total_energy_ev or
-mermin_free_energy_ev, best at many bond lengths (`experiments.generate --curve`). --system is a
-pair, which starts at --distance or at the model's minimum, or an XYZ file, periodic in all
-directions where its comment has a Lattice. --out gets trajectory.xyz, log.csv and energies.png.
+The model is one of elements and positions that was trained on mermin_free_energy_ev of pairs, best
+at many bond lengths (`experiments.generate --curve`), or on total_energy_ev of larger structures:
+what their forces are slopes of. --system is a pair, which starts at --distance or at the model's
+minimum, or an XYZ file, periodic in all directions where its comment has a Lattice. --out gets
+trajectory.xyz, log.csv and energies.png.
 
 --frequency compares the harmonic wavenumber with GFN2-xTB's own, by tblite.
 """

@@ -22,6 +22,7 @@ from qc_jax.data.table import PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.errors import InputError
 
+OWN_FILE = "file"  # as the engine of a table's provenance: who computed it is not known
 _AXES = "xyz"
 _SAME_ANG = 1e-3  # between a distance that is given and that of the positions
 _NAMES = ("name", "element_0", "element_1")
@@ -103,7 +104,7 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
             charges=charges[at, order],
             dipole=np.full((rows, 3), np.nan) if dipole is None else dipole,
             targets=targets,
-            provenance={"engine": "file", "file": os.path.basename(where)},
+            provenance={"engine": OWN_FILE, "file": os.path.basename(where)},
             forces=None if forces is None else forces[at, order],
             extras={name: _extra(columns[name]) for name in others},
         )

@@ -178,9 +178,7 @@ class Stream:
             neighbors[at, :atoms, :slots] = record["neighbors"]
             if "shifts" in record:
                 shifts[at, :atoms, :slots] = record["shifts"]
-        return Batch(
-            **columns, neighbors=neighbors, shifts=shifts, canvas_size=self._canvas_size
-        )
+        return Batch(**columns, neighbors=neighbors, shifts=shifts, canvas_size=self._canvas_size)
 
 
 class _Shape(NamedTuple):

@@ -135,6 +135,20 @@ class Architecture(nn.Module):
         """Whether outputs are a smooth function of positions, so that forces exist."""
         return not self.not_smooth_reason
 
+    @property
+    def no_forces_reason(self) -> str:
+        """Say why outputs have no forces, in words after the model's name; '' where they have."""
+        if "positions" not in self.inputs:
+            return "reads no positions, so it has no forces"
+        others = sorted(set(self.inputs) - {"atomic_numbers", "positions"})
+        if others:
+            return (
+                f"reads the {', '.join(others)} too, which is not known where atoms move; "
+                "expected a model of elements and positions alone"
+            )
+        rough = self.not_smooth_reason
+        return f"is no smooth function of positions: {rough}" if rough else ""
+
     def check(self) -> None:
         """Raise InputError where hyper-parameters do not go together."""
 

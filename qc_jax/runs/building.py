@@ -26,6 +26,7 @@ from qc_jax.runs.config import COLLECTION, OF_PAIRS, OF_STRUCTURES, RunConfig
 from qc_jax.runs.progress import Bar
 from qc_jax.runs.sources import open_data, open_table
 from qc_jax.train.config import TrainConfig
+from qc_jax.train.forces import without_others
 from qc_jax.train.transfer import Matched
 
 # In the place of a model, on which rows do not depend: one that may have images.
@@ -173,7 +174,7 @@ def _prepare(
             curve_features=drawn.rows(curves) if seen and curves is not None else None,
             **{**{name: fields[name] for name in OF_PAIRS}, "curves": curves},
         )
-    return task._replace(table=table, spec={**fields, "seed": seed})
+    return without_others(task._replace(table=table, spec={**fields, "seed": seed}))
 
 
 @functools.lru_cache(maxsize=1)  # the trainings of a grid share them

@@ -32,10 +32,8 @@ from qc_jax.runs.record import Pairs, Record, claim
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train.checkpoint import Checkpoints
 from qc_jax.train.config import TrainConfig
+from qc_jax.train.forces import energies_of
 from qc_jax.train.state import State, add_replica_axis
-
-# What has forces: GFN2-xTB's are those of the first, which is taken where a model has both.
-_ENERGIES = ("mermin_free_energy_ev", "total_energy_ev")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -361,25 +359,15 @@ def energy_column(run: SavedRun) -> int:
     """Return which output of a model is the energy that its forces belong to.
 
     Raises:
-      InputError: none is, or the model is no smooth function of positions (`Architecture.smooth`).
+      InputError: none is, or the model has none (`Architecture.no_forces_reason`).
     """
-    name, model = run.config.model.name, run.model
-    if "positions" not in model.inputs:
-        raise InputError(f"{name} reads no positions, so it has no forces")
-    others = sorted(set(model.inputs) - {"atomic_numbers", "positions"})
-    if others:
-        raise InputError(
-            f"{name} reads the {', '.join(others)} too, which is not known where atoms move; "
-            "expected a model of elements and positions alone"
-        )
-    rough = model.not_smooth_reason
-    if rough:
-        raise InputError(f"{name} is no smooth function of positions: {rough}")
-    for energy in _ENERGIES:
+    if run.model.no_forces_reason:
+        raise InputError(f"{run.config.model.name} {run.model.no_forces_reason}")
+    energies = energies_of(run.pairs is not None, run.provenance)
+    for energy in energies:
         if energy in run.targets:
             return run.targets.index(energy)
     raise InputError(
         f"the model predicts {', '.join(run.targets)}; dynamics needs an energy that "
-        f"atoms move on: expected a training with --config.target={_ENERGIES[1]} "
-        f"(or {_ENERGIES[0]})"
+        f"atoms move on: expected a training with --config.target={' or '.join(energies)}"
     )

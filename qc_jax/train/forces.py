@@ -3,7 +3,7 @@
 Forces are −∂E/∂R, virials ∂E/∂ε of the strain ε of positions and cell, stress times volume.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +12,15 @@ from jaxtyping import Array, Float
 
 from qc_jax.data.batch import Batch
 from qc_jax.data.dataset import Dataset, Task
+from qc_jax.data.pairs import OWN_FILE
+from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture
 from qc_jax.train.config import TrainConfig
 
 # The names that errors are told under, of `data.targets`; those of virials are an atom's.
 FORCES, VIRIALS = "force_ev_ang", "virial_ev"
-ENERGY = "total_energy_ev"  # what forces are the slope of
+ENERGY, FREE_ENERGY = "total_energy_ev", "mermin_free_energy_ev"  # what has forces
 
 
 class Slopes(NamedTuple):
@@ -59,12 +61,58 @@ def with_slopes(
     return found, other, Slopes(*slopes)
 
 
-def reason_against(model: Architecture, targets: tuple[str, ...], known: Any) -> str | None:
-    """Return why a model of these targets has no slopes to be compared with `known`, if so."""
-    if targets != (ENERGY,):
-        return f"expected {ENERGY} as the only target, got {', '.join(targets)}"
-    if "positions" not in model.inputs or model.closed_form:
-        return "expected a model that reads positions and is trained by steps"
+def energies_of(pairs: bool, provenance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which energies the forces of data may be slopes of, the likeliest first.
+
+    Electrons of pairs are warm: what engines tell as forces are slopes of the free energy. A table
+    of pairs that no engine made does not say. Larger structures have one energy.
+
+    Args:
+      pairs: whether the data are a table of pairs.
+      provenance: of the data.
+    """
+    if not pairs:
+        return (ENERGY,)
+    own = provenance.get("engine", OWN_FILE) == OWN_FILE
+    return (FREE_ENERGY, ENERGY) if own else (FREE_ENERGY,)
+
+
+def without_others(task: Task) -> Task:
+    """Return the task without forces that are no slopes of its targets."""
+    dataset = task.dataset
+    if not isinstance(dataset, Dataset) or not {*task.targets}.isdisjoint(_energies(task)):
+        return task
+    return task._replace(dataset=dataset.replace(forces=None, virials=None))
+
+
+def _energies(task: Task) -> tuple[str, ...]:
+    table = task.table
+    return energies_of(isinstance(table, PairTable), {} if table is None else table.provenance)
+
+
+def reason_against(
+    model: Architecture,
+    targets: tuple[str, ...],
+    known: Any,
+    energies: tuple[str, ...] = (ENERGY, FREE_ENERGY),
+) -> str | None:
+    """Return why a model has no slopes to be compared with those of the data, if so.
+
+    Args:
+      model: the architecture.
+      targets: what it predicts.
+      known: slopes of the data; None where there are none of its targets.
+      energies: of `energies_of`; a task of others has no slopes.
+    """
+    if len(targets) != 1 or targets[0] not in energies:
+        return (
+            f"expected {' or '.join(energies)} as the only target, whose slopes forces of such "
+            f"data are; got {', '.join(targets)}"
+        )
+    if model.no_forces_reason:
+        return f"this model {model.no_forces_reason}"
+    if model.closed_form:
+        return "expected a model that is trained by steps"
     if known is None:
         return "these data have none"
     return None
@@ -85,7 +133,7 @@ def learned(model: Architecture, task: Task, settings: TrainConfig) -> Slopes:
         if not isinstance(dataset, Dataset):
             raise InputError(f"{weight}: expected structures in memory, got a stream of them")
         found[name] = getattr(dataset, name)
-        against = reason_against(model, task.targets, found[name])
+        against = reason_against(model, task.targets, found[name], _energies(task))
         if against:
             raise InputError(f"{weight}: {against}")
         sample = dataset.take(jnp.arange(1)).structures

@@ -12,6 +12,7 @@ from qc_jax.data.atoms import Structure
 from qc_jax.dynamics.potential import SKIN, Potential
 from qc_jax.errors import InputError
 from qc_jax.runs.config import ModelConfig
+from qc_jax.runs.record import Pairs
 from qc_jax.runs.saved import energy_column
 from tests.dynamics import toys
 
@@ -88,10 +89,21 @@ def test_lists_grow_and_reach_beyond_the_cutoff():
 
 
 def test_of_two_energies_the_one_with_the_forces_is_taken():
-    model = toys.Morse()
-    names = ("e_g_ev", "total_energy_ev", "mermin_free_energy_ev")
+    """Of pairs the free energy; who computed a table of one's own, only its owner knows."""
+    model, both = toys.Morse(), ("e_g_ev", "total_energy_ev", "mermin_free_energy_ev")
     assert energy_column(toys.trained(model)) == 0
-    assert energy_column(toys.trained(model, names)) == 2
+    assert energy_column(toys.trained(model, both)) == 1
+
+    def of_pairs(names, engine):
+        some = toys.trained(model, names)
+        kept = dataclasses.replace(some.record, provenance={"engine": engine})
+        pairs = Pairs(np.zeros(0, "U5"), np.zeros((0, 2, 3)), None, np.zeros((0, len(names))))
+        return dataclasses.replace(some, record=kept, pairs=pairs)
+
+    assert energy_column(of_pairs(both, "tblite")) == energy_column(of_pairs(both, "file")) == 2
+    assert energy_column(of_pairs(both[:2], "file")) == 1
+    with pytest.raises(InputError, match=r"predicts e_g_ev, total.*target=mermin_free_energy_ev$"):
+        energy_column(of_pairs(both[:2], "tblite"))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def train(folder: pathlib.Path, epochs: int = 300) -> pathlib.Path:
 def config(folder: pathlib.Path, epochs: int = 1) -> dict:
     """Of a training on the curve in the folder."""
     config = schnet.get_config().to_dict()
-    config |= {"data": str(folder / "curve.npz"), "target": "total_energy_ev", "lr": 5e-3}
+    config |= {"data": str(folder / "curve.npz"), "target": "mermin_free_energy_ev", "lr": 5e-3}
     config |= {"batch_size": 16, "epochs": epochs, "early_stopping_patience": epochs}
     config |= {"schedule": "cosine", "checkpoint_every": epochs}
     config["model"] |= {"hidden": 16, "filters": 16, "interactions": 2, "gaussians": 30}

@@ -142,7 +142,7 @@ def test_scaling_is_kept_of_labels_alike_alone(small_table, tmp_path):
 
     kept = initial._pretrained(str(tmp_path / "pairs"))[0].scaler
     assert read("pairs", "pairs").task.scaler.high == kept.high
-    with pytest.raises(InputError, match="total_energy_ev; got .*: less eV an atom: H "):
+    with pytest.raises(InputError, match=r"total_energy_ev; got .*: less eV an atom: H "):
         read("pairs", "frames")
     with pytest.raises(InputError, match="total_energy_ev, less constants that its data have; got"):
         read("frames", "pairs")

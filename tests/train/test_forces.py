@@ -13,6 +13,8 @@ import pytest
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
+import qc_jax
+from qc_jax import models
 from qc_jax.data import scaling
 from qc_jax.data.dataset import Dataset
 from qc_jax.data.structures import prepare
@@ -112,14 +114,36 @@ def test_what_has_no_forces_to_learn(task):
     without = made._replace(dataset=made.dataset.replace(forces=None))
     with pytest.raises(InputError, match="force_weight: these data have none"):
         forces.learned(Spring(), without, settings)
-    with pytest.raises(InputError, match="expected total_energy_ev as the only target, got e_homo"):
+    with pytest.raises(InputError, match=r"total_energy_ev as the only target.*; got e_homo_ev"):
         forces.learned(Spring(), made._replace(targets=("e_homo_ev",)), settings)
     with pytest.raises(InputError, match="a model without averages, got batch_stats"):
         forces.learned(Noisy(outputs=1), made, settings)
     blind = Spring()
     object.__setattr__(blind, "inputs", ("atomic_numbers",))
-    with pytest.raises(InputError, match="a model that reads positions"):
+    with pytest.raises(InputError, match="this model reads no positions, so it has no forces"):
         forces.learned(blind, made, settings)
+    for name, why in {"multimodal": "reads the canvas too", "faenet": "is no smooth"}.items():
+        with pytest.raises(InputError, match=f"force_weight: this model {why}"):
+            forces.learned(models.create(name), made, settings)
+        assert forces.reason_against(models.create(name), made.targets, made.dataset.forces)
+
+
+@pytest.mark.parametrize("engine", ["tblite", "file"])
+def test_forces_of_pairs_are_slopes_of_the_free_energy(small_table, engine):
+    """Who computed a table of one's own is not known: its owner says by the target."""
+    forces_of_rows = np.ones((len(small_table), 2, 3))
+    table = dataclasses.replace(small_table, forces=forces_of_rows, provenance={"engine": engine})
+    settings = TrainConfig(force_weight=1.0)
+    free = qc_jax.prepare(table, forces.FREE_ENERGY)
+    assert forces.learned(Spring(), free, settings).positions.shape == (len(free.names), 2, 3)
+    total = qc_jax.prepare(table, forces.ENERGY)
+    if engine == "file":
+        assert forces.learned(Spring(), total, settings).positions is not None
+        return
+    words = "expected mermin_free_energy_ev as the only target.*; got total_energy_ev"
+    with pytest.raises(InputError, match=words):
+        forces.learned(Spring(), total, settings)
+    assert total.dataset.forces is None  # so that nothing is scored on them
 
 
 class Bonds(Architecture):

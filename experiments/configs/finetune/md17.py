@@ -3,7 +3,8 @@
 python -m experiments.finetune --from=runs/schnet --data=md17:FILE.npz --workdir=runs/md17
 
 950 frames train, 50 validate, the rest tests. As published only energies are learned;
-`--config.force_weight=1` learns the forces, too. Published models: schnet, faenet, gotennet.
+`--config.force_weight=1` learns the forces, too, of a smooth model. Published models: schnet,
+faenet, gotennet; of these schnet is smooth.
 """
 
 from ml_collections import ConfigDict
