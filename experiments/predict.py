@@ -13,7 +13,8 @@ reference is the table's label, which is known at that bond length alone; the te
 the model was off on pairs that it had not seen. Several --workdir, of trainings that differ in
 their seed but not in their --config.split_seed, predict their mean and an interval about it that
 holds 80 % of labels, for pairs at the table's bond lengths. --workdir may also be the file of a
-packed model, or the name of one that comes with the package. The data are not opened.
+packed model, or the name of one that comes with the package. The data are opened for intervals of
+several trainings on larger structures alone, which are left out where the data are gone.
 """
 
 import csv

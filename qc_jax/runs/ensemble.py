@@ -117,6 +117,8 @@ class Ensemble:
     ) -> Float[np.ndarray, "structures targets"]:
         """Return half the width of intervals about the mean, in the targets' units.
 
+        Of members that were trained on larger structures the data are opened.
+
         Args:
           estimate: of `predict`.
           coverage: of intervals that hold the label, 0 to 1.
@@ -125,7 +127,7 @@ class Ensemble:
           Infinity where there are too few validation rows for the coverage.
 
         Raises:
-          InputError: coverage is none, or no validation row is known.
+          InputError: coverage is none, no validation row is known, or the data are gone.
         """
         self._check_numbers()
         if not 0 < coverage < 1:

@@ -1,6 +1,7 @@
 """Pairs that a user asks a trained model about, by words or in a CSV, and what it says."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -95,34 +96,46 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
         group = list(dict.fromkeys(one for one in asked if one.distance == distance))
         estimate = ensemble.predict([one.name for one in group], distance)
         run = ensemble.members[0]
-        rows = [_about(run, one, row) for one, row in zip(group, estimate.mean, strict=True)]
+        widths: Any = [None] * len(group)
         if len(ensemble.members) > 1:
             widths = ensemble.half_width(estimate)
-            for row, width in zip(rows, widths, strict=True):
-                known = "reference" in row
-                width = by_target(run, width if known else np.full(len(width), np.nan))
-                defined = row["predicted"]
-                row["half_width"] = {
-                    k: v if defined[k] is not None else None for k, v in width.items()
-                }
-        found |= zip(group, rows, strict=True)
+        for one, mean, width in zip(group, estimate.mean, widths, strict=True):
+            found[one] = _about(run, one, mean, width)
     return [found[one] for one in asked]
 
 
 def of_structure(ensemble: Ensemble, name: str, structure: Structure) -> dict[str, Any]:
     """Return the row of a molecule or crystal, as `answer` has those of pairs.
 
+    Without a reference: the order of a pair's atoms may be another than the table's. Intervals of
+    members that were trained on pairs are of these at the table's bond lengths; those of members
+    that were trained on larger structures need their data, and are left out with a warning where
+    these are gone.
+
     Raises:
       InputError: the members cannot take it.
     """
     run, estimate = ensemble.members[0], ensemble.predict(structure)
-    row: dict[str, Any] = {"name": name, "predicted": by_target(run, estimate.mean[0])}
+    batch = given.of_atoms([structure], run.record, run.model)
+    about: dict[str, Any] = {"name": name}
+    at, numbers = None, structure.atomic_numbers.tolist()
+    if len(numbers) == 2 and structure.cell is None:
+        distance = float(np.linalg.norm(structure.positions[1] - structure.positions[0]))
+        about["distance_ang"] = distance
+        at = _row_at(run, Asked(pair_name(*numbers), distance))
+    width: Any = None
     if len(ensemble.members) > 1:
-        row["half_width"] = by_target(run, ensemble.half_width(estimate)[0])
-    if len(structure.atomic_numbers) != 2:  # it has no bond length
-        for values in (row["predicted"], row.get("half_width", {})):
+        width = np.full(len(run.targets), np.nan)
+        if run.pairs is None or at is not None:
+            try:
+                (width,) = ensemble.half_width(estimate)
+            except InputError as error:
+                warnings.warn(f"no interval: {error}", stacklevel=2)
+    about |= _values(run, at, estimate.mean[0], width)
+    if len(numbers) != 2:  # it has no bond length
+        for values in (about["predicted"], about.get("half_width", {})):
             values |= dict.fromkeys({"distance_ang"} & values.keys())
-    return row
+    return {**about, "outside": run.outside(batch)}
 
 
 def by_target(run: SavedRun, values: Any) -> dict[str, float | None]:
@@ -131,22 +144,55 @@ def by_target(run: SavedRun, values: Any) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in pairs}
 
 
-def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
-    """Return the row of a pair, with the table's labels where it stands at its bond length."""
-    pairs, row = run.pairs, None
-    if pairs is not None and (one.distance is None or one.name in pairs.names):
-        row = pairs.row(one.name, run.record.left_out)
-    bond = pairs.distance(row) if pairs is not None and row is not None else None
-    if one.distance is not None and bond is not None and abs(one.distance - bond) > _SAME_ANG:
-        row = None
+def _row_at(run: SavedRun, one: Asked) -> int | None:
+    """Return the table's row of a pair that stands at its bond length there.
+
+    Raises:
+      InputError: no distance is given, and the pair is not in the table.
+    """
+    pairs = run.pairs
+    if pairs is None or (one.distance is not None and one.name not in pairs.names):
+        return None
+    row = pairs.row(one.name, run.record.left_out)
+    near = one.distance is None or abs(one.distance - pairs.distance(row)) <= _SAME_ANG
+    return row if near else None
+
+
+def _values(
+    run: SavedRun, at: int | None, predicted: Any, width: Any
+) -> dict[str, dict[str, float | None]]:
+    """Return predictions and half widths, None where they are not defined.
+
+    Args:
+      run: a member.
+      at: the row of its table whose labels tell what is defined; None for none.
+      predicted: [T].
+      width: [T] half widths, NaN where no interval was tested; None of one member.
+    """
     values = by_target(run, predicted)
     gap = values.get("e_g_ev")
     if gap is not None and abs(gap) < _NO_GAP_EV:
         values |= dict.fromkeys(OVER_GAP & values.keys())
+    if run.pairs is not None and at is not None:
+        reference = by_target(run, run.pairs.labels[at])
+        values |= dict.fromkeys(key for key, label in reference.items() if label is None)
+    if width is None:
+        return {"predicted": values}
+    widths = by_target(run, width)
+    half = {key: each if values[key] is not None else None for key, each in widths.items()}
+    return {"predicted": values, "half_width": half}
+
+
+def _about(run: SavedRun, one: Asked, predicted: Any, width: Any) -> dict[str, Any]:
+    """Return the row of a pair, with the table's labels where it stands at its bond length."""
+    pairs, row = run.pairs, _row_at(run, one)
+    bond = pairs.distance(row) if pairs is not None and row is not None else None
+    if width is not None and row is None:
+        width = np.full(len(width), np.nan)
     about: dict[str, Any] = {
         "name": one.name,
         "distance_ang": bond if one.distance is None else one.distance,
-        "predicted": values,
+        **_values(run, row, predicted, width),
         "outside": [],
     }
     if one.distance is not None:
@@ -155,8 +201,6 @@ def _about(run: SavedRun, one: Asked, predicted: Any) -> dict[str, Any]:
         seen = run.part_of(one.name)
         if run.config.imported is not None:
             seen += ", if the imported weights were trained on this split"
-        reference = by_target(run, pairs.labels[row])
-        values |= dict.fromkeys(key for key, label in reference.items() if label is None)
-        about |= {"reference": reference}
+        about |= {"reference": by_target(run, pairs.labels[row])}
         about |= {"reference_distance_ang": bond, "seen": seen}
     return about

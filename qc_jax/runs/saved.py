@@ -3,7 +3,7 @@
 Beside config.json and checkpoints/ a directory has run.json (targets, what was taken off the
 labels, the domain that training saw, the names of the split) and, of pairs, pairs.npz (positions,
 what images are drawn from, and labels by name). Nothing that uses a run opens the data that it was
-trained on, but for scoring.
+trained on, but for scoring, and for intervals of several that were trained on larger structures.
 """
 
 import dataclasses

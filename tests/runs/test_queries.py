@@ -1,10 +1,15 @@
 """What `predict` says of structures that are no pairs."""
 
+import contextlib
+
+import ase
+import ase.io
 import numpy as np
 import pytest
 
+import qc_jax
 from qc_jax.data.atoms import Structure
-from qc_jax.runs import queries
+from qc_jax.runs import packed, queries
 from qc_jax.runs.ensemble import Ensemble
 
 
@@ -16,3 +21,47 @@ def test_a_molecule_has_no_bond_length():
     row = queries.of_structure(Ensemble(["tight_binding/ptbp"]), "water", water)
     undefined = {name for name, value in row["predicted"].items() if value is None}
     assert undefined == {"distance_ang"}
+
+
+@pytest.mark.slow
+def test_a_pair_in_a_file_is_the_pair_by_name():
+    """Far apart it has no interval and no gap to divide by; at its bond length it has both."""
+    ensemble = Ensemble(packed.DEFAULT)
+    bond = queries.answer(ensemble, queries.of_words(["Ag", "C"], None))[0]["distance_ang"]
+    for distance in (3.5, bond):
+        (named,) = queries.answer(ensemble, queries.of_words(["Ag", "C"], distance))
+        atoms = Structure(np.array([47, 6]), np.array([[0, 0, 0], [0, 0, distance]]))
+        far = distance != bond
+        with pytest.warns(UserWarning, match="Ag-C at") if far else contextlib.nullcontext():
+            row = queries.of_structure(ensemble, "agc.xyz", atoms)
+        assert row["outside"] == named["outside"] and bool(row["outside"]) == far
+        assert row["distance_ang"] == pytest.approx(distance)
+        for kind in ("predicted", "half_width"):
+            defined = {key for key, value in named[kind].items() if value is not None}
+            assert {key for key, value in row[kind].items() if value is not None} == defined
+            assert bool(defined) or (kind == "half_width" and far)
+            for key in defined:
+                assert row[kind][key] == pytest.approx(named[kind][key], rel=1e-2, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:outside of what the model")
+def test_without_their_data_members_of_structures_give_no_interval(tmp_path):
+    frames = [ase.Atoms("CO", [[0, 0, 0], [0, 0, 1.1 + 0.005 * row]]) for row in range(60)]
+    for row, frame in enumerate(frames):
+        frame.info["REF_energy"] = 0.1 * (row - 7) ** 2
+    file, asked = tmp_path / "co.xyz", Structure(np.array([6, 8]), frames[3].positions)
+    ase.io.write(file, frames, format="extxyz")
+    data = qc_jax.open_data(f"extxyz:{file}?energy=REF_energy")
+    model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
+    for seed in (1, 2):
+        task = qc_jax.prepare(data, "total_energy_ev", seed=1)
+        settings = qc_jax.TrainConfig(epochs=1, seed=seed)
+        qc_jax.fit(model, task, settings).save(tmp_path / str(seed))
+    paths = [tmp_path / "1", tmp_path / "2"]
+    row = queries.of_structure(Ensemble(paths), "co", asked)
+    assert row["half_width"]["total_energy_ev"] > 0 and row["outside"] == []
+    file.unlink()
+    with pytest.warns(UserWarning, match="no interval: .*o such file"):
+        gone = queries.of_structure(Ensemble(paths), "co", asked)
+    assert gone["half_width"] == {"total_energy_ev": None}
+    assert gone["predicted"] == row["predicted"]
