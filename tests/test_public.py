@@ -64,7 +64,7 @@ calculator = qc_jax.Calculator(run)                     # ASE; energies, forces,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["e_homo_ev", "total_energy_ev"])
+@pytest.mark.parametrize("target", ["e_homo_ev", "mermin_free_energy_ev"])
 def test_the_documented_lines_run_as_they_stand(target, tmp_path, monkeypatch):
     """A calculator needs an energy, and says so of a model without one."""
     monkeypatch.chdir(tmp_path)
@@ -87,7 +87,7 @@ def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):
     table = qc_jax.open_table("gfn2_xtb")
     images = qc_jax.render(qc_jax.features(table)[:3], size=32)
     assert images.shape == (3, 32, 32, 10)
-    task = qc_jax.prepare(table, "total_energy_ev", split="random", seed=42, train_fraction=0.1)
+    task = qc_jax.prepare(table, "mermin_free_energy_ev", split="random", seed=42, train_fraction=0.1)
     model = qc_jax.create("schnet", hidden=8, filters=8, interactions=1, gaussians=8)
     run = qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=2))
     named = run.predict(["Ag_Al", "H_O"])
@@ -97,12 +97,12 @@ def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):
     np.testing.assert_allclose(run.predict(atoms), named[1:], rtol=1e-6)
     np.testing.assert_array_equal(run.predict(["O-H"]), run.predict("H_O"))
     scored = run.score()
-    assert set(scored.result["test"]) == {"total_energy_ev"}
+    assert set(scored.result["test"]) == {"mermin_free_energy_ev"}
 
     saved = run.save(tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     opened = qc_jax.load("run")
-    assert opened.config == saved.config and opened.targets == ("total_energy_ev",)
+    assert opened.config == saved.config and opened.targets == ("mermin_free_energy_ev",)
     np.testing.assert_array_equal(opened.predict(["Ag_Al", "H_O"]), named)
     assert opened.score().result["test"] == scored.result["test"]
     assert opened.split == run.split
