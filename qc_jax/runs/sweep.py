@@ -28,6 +28,11 @@ def is_swept(config: Mapping[str, Any]) -> bool:
     return any(config["sweep"][name] for name in SWEPT)
 
 
+def as_name(text: str) -> str:
+    """Return a value as names of trainings, which are those of directories, have it."""
+    return text.replace(":", ".").replace("/", "_")
+
+
 def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The configuration of each training of a sweep, by a name like 'e_homo_ev-seed42'.
 
@@ -45,9 +50,7 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
-            words.append(
-                value.replace(":", ".") if name in ("model", "target") else f"{name}{value:g}"
-            )
+            words.append(as_name(value) if name in ("model", "target") else f"{name}{value:g}")
             match name:
                 case "model":
                     one["model"] = {"name": value, **models.defaults(value)}
@@ -103,6 +106,9 @@ class Sweep:
     def __init__(
         self, configs: Mapping[str, Mapping[str, Any]], path: str | os.PathLike, stack: int = 0
     ):
+        for name in configs:
+            if "/" in name:
+                raise InputError(f"training {name}: expected a name without '/', of a directory")
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
         table = sources.open_data(*data.values())

@@ -52,6 +52,12 @@ def test_bad_input(changes, words):
         sweep.expand(config(**changes))
 
 
+def test_a_training_is_no_path(tmp_path):
+    with pytest.raises(InputError, match="training k_fold:1/5: expected a name without '/'"):
+        sweep.Sweep({"k_fold:1/5": config()}, tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()
+
+
 @pytest.fixture(scope="module")
 def swept(run_python, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sweep") / "run"
