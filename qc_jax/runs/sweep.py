@@ -50,7 +50,7 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
-            words.append(as_name(value) if name in ("model", "target") else f"{name}{value:g}")
+            words.append(_word(name, value))
             match name:
                 case "model":
                     one["model"] = {"name": value, **models.defaults(value)}
@@ -60,22 +60,34 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                     one["model"]["dropout"] = value
                 case _:
                     one[name] = value
-        expanded["-".join(words)] = one
+        own = "-".join(words)
+        if own in expanded:
+            raise InputError(f"sweep: expected different names of trainings, got {own} twice")
+        expanded[own] = one
     return expanded
+
+
+def _word(name: str, value: Any) -> str:
+    """Return what the name of a training says of a value, another word for each number."""
+    if isinstance(value, str):
+        return as_name(value)
+    short = f"{value:g}"
+    exact = isinstance(value, float) and float(short) == value
+    return f"{name}{short if exact else value}"
 
 
 def _values(name: str, text: str) -> list[Any]:
     words = [word.strip() for word in str(text).split(",")] if text else []
     if name == "target" and words == ["all"]:
         words = list(BENCHMARK_TARGETS)
-    if len(set(words)) < len(words):
-        raise InputError(f"sweep.{name}={text}: expected different values")
-    if name in ("model", "target"):
-        return words
+    kind = {"model": str, "target": str, "seed": int}.get(name, float)
     try:
-        return [int(word) if name == "seed" else float(word) for word in words]
+        values = [kind(word) for word in words]
     except ValueError:
         raise InputError(f"sweep.{name}={text}: expected numbers with commas between") from None
+    if len(set(values)) < len(values):
+        raise InputError(f"sweep.{name}={text}: expected different values")
+    return values
 
 
 class Sweep:

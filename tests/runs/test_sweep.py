@@ -38,11 +38,25 @@ def test_every_combination_has_a_name():
     assert models["egnn"]["model"]["name"] == "egnn" and "cutoff" in models["schnet"]["model"]
 
 
+def test_numbers_that_agree_to_six_digits_have_names_of_their_own():
+    expanded = sweep.expand(config(seed="42,20240101,20240102"))
+    assert {name: one["seed"] for name, one in expanded.items()} == {
+        f"seed{seed}": seed for seed in (42, 20240101, 20240102)
+    }
+    rates = {"lr0.001": 1e-3, "lr1e-05": 1e-5, "lr0.0012345671": 0.0012345671}
+    expanded = sweep.expand(config(lr="1e-3,0.00001,0.0012345671,0.0012345672"))
+    got = {name: one["lr"] for name, one in expanded.items()}
+    assert got == rates | {"lr0.0012345672": 0.0012345672}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"seed": "1,x"}, "sweep.seed=1,x: expected numbers with commas between"),
         ({"lr": "0.1,0.1"}, "sweep.lr=0.1,0.1: expected different values"),
+        ({"lr": "0.001,1e-3"}, "sweep.lr=0.001,1e-3: expected different values"),
+        ({"seed": "7,07"}, "sweep.seed=7,07: expected different values"),
+        ({"target": "a:b,a.b"}, r"sweep: expected different names of trainings, got a\.b twice"),
         ({"model": "egnn", "dropout": "0.1"}, "sweep.dropout: egnn has no dropout"),
         ({"model": "egn"}, "unknown model 'egn'"),
     ],
