@@ -285,7 +285,7 @@ def about(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Fields that the table has columns for, and those that say where and how often, not what.
-_TOLD = ("target", "targets", "seed", "lr", "weight_decay", "dropout", "epochs")
+_TOLD = ("target", "seed", "lr", "weight_decay", "dropout", "epochs")
 _ASIDE = ("checkpoint_every", "checkpoint_minutes", "parallel")
 
 
@@ -294,23 +294,33 @@ def setting(config: Mapping[str, Any]) -> str:
 
     A model without a card is held against the published protocol.
 
-    What the table has columns for is not named.
+    What the table has columns for is not named. Errors of a target depend on what else the model
+    learns: 'targets all' and 'targets alone' are of the benchmark's and of one.
     """
     model = dict(config["model"])
     usual = _usual(model.pop("name"), model.pop("source", ""))
-    source = [f"from {config['transfer']['source']}"] if config.get("transfer") else []
-    return ", ".join(
-        source
-        + [
-            f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
-            for key, value in {**config, **model}.items()
-            if key in usual and key not in (*_TOLD, *_ASIDE) and _plain(value) != _plain(usual[key])
-        ]
-    )
+    words = [f"from {config['transfer']['source']}"] if config.get("transfer") else []
+    for key, given in {**config, **model}.items():
+        if key not in usual or key in (*_TOLD, *_ASIDE):
+            continue
+        value = _plain(key, given)
+        if value != _plain(key, usual[key]):
+            words.append(f"{key} {' '.join(map(str, value)) if type(value) is tuple else value}")
+    return ", ".join(words)
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: str, value: Any) -> Any:
+    if key == "targets":
+        return _together(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _together(targets: str) -> tuple[str, ...]:
+    """Return the targets that a model learns at once; their order says nothing."""
+    names = {name.strip() for name in targets.split(",")}
+    if names in ({"all"}, set(BENCHMARK_TARGETS)):
+        return ("all",)
+    return ("alone",) if len(names) == 1 else tuple(sorted(names))
 
 
 @functools.cache
@@ -320,6 +330,7 @@ def _usual(name: str, source: str) -> dict[str, Any]:
     if not source and name in cards.names():
         usual |= cards.load(*cards.find(name)).to_dict()
     usual |= usual["model"]
-    keys = (*building.SPEC, "split_seed", *dataclasses.asdict(TrainConfig()), *usual["model"])
+    training = dataclasses.asdict(TrainConfig())
+    keys = (*building.SPEC, "targets", "split_seed", *training, *usual["model"])
     aside = ("data", "data_dir", "split", "name", "source")
     return {key: usual[key] for key in keys if key not in aside}

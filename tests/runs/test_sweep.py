@@ -160,3 +160,20 @@ def test_setting_is_where_a_training_departs_from_its_card():
     assert sweep.setting(changed) == "embedding_noise 0.3, described True"
     (plain,) = grids.trainings(["gcn"], ["e_g_ev"], (42,), init="torch").values()
     assert sweep.setting(plain) == "init torch"
+
+
+def test_setting_tells_targets_that_are_learned_together_from_those_learned_alone():
+    alone = {**config(), "epochs": 100, "model": {"name": "gcn"}}
+    assert sweep.setting(alone) == sweep.setting({**alone, "targets": "e_homo_ev"}) == ""
+    for targets in ("total_energy_ev,e_homo_ev", "e_homo_ev, total_energy_ev"):
+        together = sweep.setting({**alone, "targets": targets})
+        assert together == "targets e_homo_ev total_energy_ev"
+    assert sweep.setting({**alone, "targets": "all"}) == "targets all"
+
+
+def test_setting_of_a_card_of_all_targets():
+    """It is usual there; fewer of them are another training."""
+    (fewer,) = grids.trainings(["tight_binding"], ["e_homo_ev", "e_g_ev"], (42,)).values()
+    assert sweep.setting(fewer) == "targets e_g_ev e_homo_ev"
+    assert sweep.setting({**fewer, "targets": ",".join(reversed(BENCHMARK_TARGETS))}) == ""
+    assert sweep.setting({**fewer, "targets": ""}) == "targets alone"
