@@ -65,7 +65,7 @@ class Card:
 
     @functools.cached_property
     def value(self) -> dict[str, Any]:
-        """The configuration.
+        """The configuration, whole: what the card lacks has its default.
 
         Raises:
           InputError: no such card, or a field or value that it can't have.
@@ -78,7 +78,7 @@ class Card:
         config = cards.load(*cards.find(text))
         for field in sorted(self.changes, key=lambda field: field != "model"):
             cards.change(config, field, self.changes[field])
-        return config.to_dict()
+        return cards.whole(config.to_dict())
 
 
 class Flags:
