@@ -78,7 +78,18 @@ class Card:
         config = cards.load(*cards.find(text))
         for field in sorted(self.changes, key=lambda field: field != "model"):
             cards.change(config, field, self.changes[field])
-        return cards.whole(config.to_dict())
+        whole = cards.whole(config.to_dict())
+        self._check_swept(whole["model"]["name"], whole["sweep"]["model"])
+        return whole
+
+    def _check_swept(self, name: str, swept: str) -> None:
+        """Raise InputError where fields of a model are changed that the sweep leaves out."""
+        if swept and name not in [word.strip() for word in swept.split(",")]:
+            for field in self.changes:
+                if field.partition(".")[0] == "model":
+                    raise InputError(
+                        f"--config.{field}: expected {name} in sweep.model, got {swept}"
+                    )
 
 
 class Flags:

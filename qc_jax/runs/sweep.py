@@ -53,7 +53,8 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             words.append(_word(name, value))
             match name:
                 case "model":
-                    one["model"] = {"name": value, **models.defaults(value)}
+                    if value != config["model"]["name"]:
+                        one["model"] = {"name": value, **models.defaults(value)}
                 case "dropout":
                     if "dropout" not in one["model"]:
                         raise InputError(f"sweep.dropout: {one['model']['name']} has no dropout")

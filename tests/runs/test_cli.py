@@ -129,6 +129,22 @@ def test_cards_by_name_and_by_file_and_their_fields(run):
     assert model["name"] == "gcn" and model["hidden"] == 9
 
 
+def test_fields_of_a_model_that_is_not_swept_are_refused(run, tmp_path):
+    """They would change no training; those of a model that is swept change its trainings."""
+    card = (tmp_path / "own.py").read_text()
+    (tmp_path / "swept.py").write_text(
+        card.replace('"stream": False', '"sweep": {"model": "schnet, gcn"}')
+    )
+    for flag, name in (("model.hidden=9", "egnn"), ("model=vit", "vit")):
+        code, _, err = run("--config=swept.py", f"--config.{flag}", config=True)
+        field = flag.partition("=")[0]
+        assert code == 2
+        assert err == f"error: --config.{field}: expected {name} in sweep.model, got schnet, gcn\n"
+    swept = ("--config=swept.py", "--config.sweep.model=schnet,egnn")
+    assert run(*swept, "--config.model.hidden=9", config=True)[0] == 0
+    assert run("--config=swept.py", config=True)[0] == 0
+
+
 def test_a_card_of_ones_own_may_leave_out_what_has_a_default(run, tmp_path):
     def value(fields):
         (tmp_path / "few.py").write_text(

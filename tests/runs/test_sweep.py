@@ -10,6 +10,7 @@ import time
 import pytest
 
 from experiments.configs import gcn
+from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.runs import grids, sweep
@@ -34,8 +35,14 @@ def test_every_combination_has_a_name():
         *("e_g_ev", 2, 0.01, 0.5),
     )
     assert not sweep.is_swept(one)
-    models = sweep.expand(config(model="schnet,egnn"))
-    assert models["egnn"]["model"]["name"] == "egnn" and "cutoff" in models["schnet"]["model"]
+    swept = sweep.expand(config(model="schnet,egnn"))
+    assert swept["egnn"]["model"]["name"] == "egnn" and "cutoff" in swept["schnet"]["model"]
+
+
+def test_the_model_of_the_card_keeps_its_fields():
+    swept = sweep.expand(config(model="gcn,schnet"))
+    assert swept["gcn"]["model"] == config()["model"] != models.defaults("gcn")
+    assert swept["schnet"]["model"] == {"name": "schnet", **models.defaults("schnet")}
 
 
 def test_numbers_that_agree_to_six_digits_have_names_of_their_own():
