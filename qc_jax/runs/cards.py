@@ -130,7 +130,8 @@ def whole(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       InputError: a field is unknown, or its value wrong.
     """
-    known, left_open = dict(config), {}
+    known = dict(config)
+    left_open: dict[str, Any] = {}
     if known.get("transfer") is not None:
         model = known.get("model") or {"name": ""}
         if isinstance(model, Mapping) and not model.get("name"):
