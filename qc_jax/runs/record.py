@@ -6,7 +6,7 @@ pairs.npz, of runs on pairs, positions, what images are drawn from, and labels b
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ class Record:
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
             element_offsets=dict(task.element_offsets),
-            domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
+            domain=TrainingDomain.of_dataset(task.dataset, task.split.train, _cells(run)),
             split={part: task.names[of_part].tolist() for part, of_part in rows.items()},
             description=task.split.description,
             left_out={**undefined, **task.left_out},
@@ -229,6 +229,19 @@ class Record:
             )
         except TypeError as error:
             raise ValueError(str(error)) from error
+
+
+def _cells(run: Run) -> Callable[[int], bool] | None:
+    """Return what says of a row of the task whether it has a cell; None of pairs."""
+    table, names = run.table, run.task.names
+    if isinstance(table, PairTable):
+        return None
+    places = {str(name): place for place, name in enumerate(table.names)}
+
+    def has_cell(row: int) -> bool:
+        return table.read(table.source[places[str(names[row])]]).get("cell") is not None
+
+    return has_cell
 
 
 def claim(run: Run, workdir: Workdir) -> None:
