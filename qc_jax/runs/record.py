@@ -30,7 +30,7 @@ _ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as th
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """The pairs of a run's table that stand there once, as its model reads them.
+    """The pairs of a run's table that stand there once and have an image, as its model reads them.
 
     Attributes:
       names: [N], sorted.
@@ -46,11 +46,18 @@ class Pairs:
 
     @classmethod
     def of(cls, table: PairTable, targets: tuple[str, ...], features: np.ndarray | None) -> "Pairs":
-        """Return those of a table, whose images' features [rows, F] are given or not."""
+        """Return those of a table, whose images' features [rows, F] are given or not.
+
+        A row without an image has NaN for features: it is left out here, as it was of training,
+        which tells why (`Record.left_out`).
+        """
         names, first, counts = np.unique(table.names, return_index=True, return_counts=True)
-        rows = first[counts == 1]
+        kept = counts == 1
+        if features is not None:
+            kept &= np.isfinite(features[first]).all(axis=1)
+        rows = first[kept]
         return cls(
-            names[counts == 1],
+            names[kept],
             np.asarray(table.positions[rows], np.float64),
             None if features is None else np.asarray(features[rows], np.float32),
             table.columns(targets)[rows],
