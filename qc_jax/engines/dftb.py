@@ -20,13 +20,14 @@ from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
 from qc_jax.engines.record import CONTINUOUS, RATIO, ConvergenceDiagnostics, Record, Scan
 from qc_jax.engines.sanity import SanityChecks
-from qc_jax.errors import choose
+from qc_jax.errors import InputError, choose
 
 if TYPE_CHECKING:
     from qc_jax.dftb.parametrization import Parametrization
     from qc_jax.engines.scan import Grid, ScanConfig
 
 PTBP = "ptbp"
+PUBLISHED = "published"  # form and shells
 BATCH = 256  # pairs that are relaxed together, so that results come while others wait
 BESIDE_ANG = 0.02
 ROUNDING_E = 1e-15
@@ -66,7 +67,8 @@ class Options:
         metadata={
             "help": "shells of ptbp: 'published' (the default) leaves out d on Mg to Ar and Ga to "
             "Kr, 'main_group_p' on all main-group elements, 'all' keeps every shell; and the "
-            "highest shells of single elements, like Al:p,S:d"
+            "highest shells of single elements, like Al:p,S:d, which go before it; of a directory "
+            "these alone"
         },
     )
     temperature: float = dataclasses.field(
@@ -90,7 +92,8 @@ class Options:
         """Return the engine.
 
         Raises:
-          InputError: an option is wrong, or the directory holds no Slater-Koster files.
+          InputError: an option is wrong or does not go with the directory, or that holds no
+            Slater-Koster files.
         """
         from qc_jax.dftb import parametrization, skf_directory
         from qc_jax.dftb.convergence import kt_of
@@ -104,18 +107,26 @@ class Options:
         there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
         for symbol in symbols or ():
             choose("element of the parameters", symbol, there)
-        max_l = dict.fromkeys(CONVENTIONS["published"], "p") if ptbp else {}
-        for item in self.max_l:
+        conventions = [item for item in self.max_l if ":" not in item]
+        for item in conventions:
+            choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
+        if len(conventions) > 1:
+            raise InputError(f"max_l: expected one convention, got {', '.join(conventions)}")
+        if not ptbp and (conventions or self.form != PUBLISHED):
+            wrong = f"max_l={conventions[0]}" if conventions else f"form={self.form}"
+            raise InputError(f"{wrong}: expected parameters={PTBP}, got {self.parameters}")
+        (convention,) = conventions or [PUBLISHED]
+        max_l = dict.fromkeys(CONVENTIONS[convention], "p") if ptbp else {}
+        for item in self.max_l:  # single elements count whatever the convention says of them
             symbol, colon, letter = item.partition(":")
-            if not colon:
-                choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
-                max_l = dict.fromkeys(CONVENTIONS[item], "p") if ptbp else {}
-            else:
+            if colon:
                 choose("element of max_l", symbol, there)
                 choose(f"max_l of {symbol}", letter, "spd")
                 max_l[symbol] = letter
         sha256 = None
-        if not ptbp:
+        if ptbp:
+            parametrization.ptbp_shells(list(max_l), self.form, max_l)  # which checks them
+        else:
             wanted = list(symbols or there)
             own = {symbol: letter for symbol, letter in max_l.items() if symbol in wanted}
             sha256 = skf_directory.open_set(self.parameters, wanted, own).sha256
