@@ -14,7 +14,7 @@ import numpy as np
 
 from qc_jax.chem import units
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
-from qc_jax.data.labels import HOLDS, TAKES
+from qc_jax.data.labels import frontier_of_occupations
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
@@ -366,10 +366,7 @@ class DftbEngine:
     ) -> Record:
         levels = here["levels"][here["present"]] * units.HARTREE_EV
         filled = here["occupations"][here["present"]]
-        homo = float(levels[filled > HOLDS].max())
-        takers = levels[filled < TAKES]
-        # A level that is filled in part is both; of several HOMO and LUMO would cross.
-        lumo = max(homo, float(takers.min())) if len(takers) else float("nan")
+        homo, lumo = frontier_of_occupations(levels, filled)
         populations = np.zeros((2, len(ORBITAL_L)))
         populations[:, : here["populations"].shape[1]] = here["populations"]
         populations[np.abs(populations) < ROUNDING_E] = 0.0  # of orbitals that an element has not
@@ -383,7 +380,7 @@ class DftbEngine:
                 "fermi_level",
             )
         }
-        if not len(takers):
+        if np.isnan(lumo):
             energies["fermi_level_ev"] = float("nan")
         return Record(
             name=name,
