@@ -72,7 +72,8 @@ def _computation(target: chips.Target) -> list[programs.Compiled]:
 def _training() -> Callable[[chips.Target], list[programs.Compiled]]:
     """Return what compiles all trainings for a target."""
     configs = _configs()
-    most = max(config["sweep"]["stack"] for config in configs.values())
+    # That of the sweep: its trainings have none of their own.
+    most = _CONFIG.value["sweep"]["stack"] if _CONFIG.value else 0
     trainings = _trainings(configs)
     # Cards are trained one by one, not as a sweep.
     runs = [{name: each} for name, each in trainings.items()] if _MODELS.value else [trainings]

@@ -5,11 +5,13 @@
     python -m experiments.evaluate --workdir=runs/egnn --data=published:dataset_combined.npz
     python -m experiments.evaluate --workdir=runs/a,runs/b,runs/c
 
-The work directory is left as it is; with --out=DIR, result.json and parity.png go there. On other
-data or another split, test rows of pairs that the model was trained or chosen on are left out, and
-listed with the others; the baselines are fitted on the training rows of that split. Several work
-directories, of trainings that differ in their seed but not in their --config.split_seed, are scored
-as an ensemble: the error of their mean, and whether its intervals hold the labels; ensemble.json.
+The work directory is left as it is; with --out=DIR, result.json, predictions.npz and parity.png go
+there. On other data or another split, test rows of pairs that the model was trained or chosen on
+are left out, and listed with the others; the baselines are fitted on the training rows of that
+split, and what the model's own training took off its labels is what its predictions get back.
+Several work directories, of trainings that differ in their seed but not in their
+--config.split_seed, are scored as an ensemble: the error of their mean, and whether its intervals
+hold the labels; ensemble.json.
 """
 
 from qc_jax.data import files
@@ -28,7 +30,9 @@ _WORKDIR = FLAGS.strings(
 _DATA = FLAGS.string("data", None, "As --config.data; the run's own where not given.")
 _DATA_DIR = FLAGS.string("data_dir", "", "Of TFDS, where --data is 'tfds:…'.")
 _SPLIT = FLAGS.string("split", None, "As --config.split; the run's own where not given.")
-_OUT = FLAGS.string("out", None, "An empty or new directory for result.json and parity.png.")
+_OUT = FLAGS.string(
+    "out", None, "An empty or new directory for result.json, predictions.npz, parity.png."
+)
 
 
 def main(_: list[str]) -> None:

@@ -80,7 +80,7 @@ def main(_: list[str]) -> None:
             )
         run = load(_WORKDIR.value)
         if form == "csv":
-            print(f"{_write_predictions(run, out)} pairs: {out}")
+            print(_write_predictions(run, out))
             return
         if form == "model":
             run.pack(out, str(_WEIGHTS.value))
@@ -119,12 +119,20 @@ def _size(out: str) -> int:
     return sum(each.stat().st_size for each in paths if each.is_file())
 
 
-def _write_predictions(run: SavedRun, out: str) -> int:
-    """Write the pairs that a run knows, with labels and predictions; return how many."""
+def _write_predictions(run: SavedRun, out: str) -> str:
+    """Write the pairs that a run knows, with labels and predictions; say how many, and are not."""
     if run.pairs is None:
         raise InputError(f"{run.path}: expected a run on pairs; predict takes files of structures")
     names = run.pairs.names.tolist()
     parts = {name: part for part, rows in run.split.items() for name in rows}
+    known = set(names)
+    several = sum(name not in known for rows in run.split.values() for name in rows)
+    why = "of pairs that stand at several distances, of which a run keeps none"
+    if not names:
+        raise InputError(
+            f"{run.path}: expected pairs that stand once in the run's table, got {several} rows "
+            f"{why}; predict takes them with --distance"
+        )
     columns = [f"{name}{end}" for name in run.targets for end in ("", "_predicted")]
     with files.atomic_write(out) as partial, open(partial, "w", newline="") as file:
         lines = csv.writer(file)
@@ -132,7 +140,8 @@ def _write_predictions(run: SavedRun, out: str) -> int:
         for row, (name, predicted) in enumerate(zip(names, run.predict(names), strict=True)):
             both = np.stack([run.pairs.labels[row], predicted], axis=1).ravel().tolist()
             lines.writerow([name, parts.get(name, ""), run.pairs.distance(row), *both])
-    return len(names)
+    left_out = f"; {several} rows are left out, {why}" if several else ""
+    return f"{len(names)} pairs: {out}{left_out}"
 
 
 if __name__ == "__main__":

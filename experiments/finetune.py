@@ -47,7 +47,7 @@ def main(_: list[str]) -> None:
         raise InputError("--config: expected a card of configs/finetune")
     config |= {"data": _DATA.value, "data_dir": _DATA_DIR.value}
     if _TARGET.value is not None:
-        config["target"] = _TARGET.value
+        config |= {"target": _TARGET.value, "targets": ""}
     config["transfer"] |= {"source": _FROM.value}
     train.run(initial.resolve(config), _WORKDIR.value, _GROUP)
 

@@ -20,18 +20,18 @@ import pathlib
 
 import numpy as np
 
-from qc_jax.canvas import CHANNELS
+from qc_jax.canvas import CHANNELS, features
 from qc_jax.chem.elements import pair_name
-from qc_jax.data.table import DEFAULT, open_table
+from qc_jax.data.table import DEFAULT
 from qc_jax.engines.scan import Grid
 from qc_jax.errors import InputError, choose
 from qc_jax.report.gallery import plot_canvases
-from qc_jax.runs import cli
+from qc_jax.runs import cli, sources
 
 FLAGS = cli.Flags(__doc__)
 _PAIRS = FLAGS.strings("pairs", "Ag_Al,C_O,H_H,Cs_F", "Pairs, in the order of the rows.")
 _OUT = FLAGS.string("out", None, "The picture, .png; or .gif, or .cube.", required=True)
-_DATA = FLAGS.string("data", DEFAULT, "A shipped table, or a path to an .npz; of densities whose.")
+_DATA = FLAGS.string("data", DEFAULT, "The table, as in --config.data; of densities whose.")
 _ENDINGS = {"canvas": ".png", "densities": ".png", "stretch": ".gif or .png", "cube": ".cube"}
 _IMAGES = FLAGS.enum("images", "canvas", tuple(_ENDINGS), "What is drawn.")
 _CHANNEL = FLAGS.string("channel", "density", "Of --images=cube; a wrong one is answered by all.")
@@ -67,9 +67,16 @@ def main(_: list[str]) -> None:
         _write_cube(out, pairs, size)
         return
     if _IMAGES.value == "canvas":
-        table = open_table(_DATA.value)
+        table = sources.open_table(str(_DATA.value))
         rows = [table.row(pair_name(*pair)) for pair in pairs]
-        plot_canvases(out, table.take(np.array(rows)), size)
+        shown = table.take(np.array(rows))
+        drawn = np.isfinite(features(shown)).all(axis=1)
+        for name in shown.names[~drawn][:1]:
+            raise InputError(
+                f"--data: expected populations of {name}, which canvases are drawn from, got none "
+                f"in {_DATA.value}"
+            )
+        plot_canvases(out, shown, size)
     else:
         from qc_jax.report.densities import plot_densities  # tight binding comes with it
 

@@ -32,9 +32,8 @@ from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show
-from qc_jax.runs import cli
+from qc_jax.runs import cli, sources
 from qc_jax.runs.progress import Bar
-from qc_jax.runs.sources import account
 
 from .engine_flags import EngineFlags
 
@@ -71,13 +70,13 @@ def _generate(out: str) -> None:
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on from {out}.answers", file=sys.stderr)
         sys.exit(130)
-    print("\n".join([*account(table), f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
+    print("\n".join([*sources.account(table), f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
 
 
 def _table() -> tuple[str, PairTable]:
     """Return the table that --verify checks, with its name."""
     if _TABLE.value is not None:
-        return _TABLE.value, open_table(_TABLE.value)
+        return _TABLE.value, sources.open_table(_TABLE.value)
     name = _ENGINE.engine.value
     for shipped in SHIPPED:
         table = open_table(shipped)

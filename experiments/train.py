@@ -6,9 +6,10 @@
     python -m experiments.train --distributed …   # on each of several hosts, see experiments/launch
 
 --config is the name of a card of experiments/configs, or a FILE.py of one's own. The same command
-goes on where an interrupted run stopped. The work directory gets config.json, metrics.jsonl,
-checkpoints/, result.json, predictions.npz (of the test rows) and parity.png; that of a sweep
-results.csv, and the work directory of each training in trainings/.
+goes on where an interrupted run stopped. The work directory gets config.json, run.json and
+pairs.npz (what predicting needs of the data), metrics.jsonl, checkpoints/, result.json,
+predictions.npz (of the test rows) and parity.png; that of a sweep results.csv, and the work
+directory of each training, which draws no parity.png, in trainings/.
 """
 
 from collections.abc import Callable

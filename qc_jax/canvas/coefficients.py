@@ -98,6 +98,8 @@ def check(table: PairTable) -> str:
     method = methods.method_of(table.provenance)
     if method is None:
         made = table.provenance.get("engine", "an engine that they do not tell")
+        if made in ("dftb", "tblite"):
+            made += " with other options"
         raise InputError(
             "images=densities: expected data that have eigenvectors (ptbp, gfn2_xtb, or what "
             f"generate --engine=dftb or tblite makes with its defaults), got data made by {made}"

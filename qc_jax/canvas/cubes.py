@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qc_jax.canvas import densities, methods
+from qc_jax.canvas import densities, methods, xtb_orbitals
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG, HARTREE_EV
 from qc_jax.data import files
@@ -24,6 +24,10 @@ ATOMIC = {
 }
 
 
+# As comments of files name those of `methods.METHODS`.
+_NAMES = {methods.PTBP: "PTBP", methods.GFN2_XTB: xtb_orbitals.METHOD}
+
+
 class Cube(NamedTuple):
     """A channel of `densities.CHANNELS` on an even grid, atomic units.
 
@@ -35,6 +39,7 @@ class Cube(NamedTuple):
       numbers: of the atoms.
       positions: bohr.
       electrons: valence electrons of all atoms, of which the grid holds nearly all.
+      parameters: of `methods.METHODS`, what it was computed with.
     """
 
     channel: str
@@ -44,6 +49,7 @@ class Cube(NamedTuple):
     numbers: tuple[int, ...]
     positions: Float[np.ndarray, "atoms 3"]
     electrons: float
+    parameters: str = methods.PTBP
 
     @property
     def integral(self) -> float:
@@ -108,6 +114,7 @@ def cube(
         numbers=tuple(element(symbol).atomic_number for symbol in symbols),
         positions=np.array([[0, 0, -half], [0, 0, half]]),
         electrons=sum(methods.valence_electrons(symbol, parameters) for symbol in symbols),
+        parameters=parameters,
     )
 
 
@@ -123,6 +130,7 @@ def write(path: str | os.PathLike, found: Cube) -> None:
 
     sides = np.array(found.values.shape) * found.spacing * Bohr
     atoms = Atoms(found.numbers, positions=found.positions * Bohr, cell=sides)
-    comment = f"{found.channel} of {atoms.symbols} by tight binding with PTBP, atomic units"
+    method = _NAMES[found.parameters]
+    comment = f"{found.channel} of {atoms.symbols} by tight binding with {method}, atomic units"
     with files.atomic_write(path) as partial, open(partial, "w") as file:
         write_cube(file, atoms, found.values, found.origin * Bohr, comment)

@@ -17,7 +17,7 @@ from qc_jax.data.labels import HOLDS, TAKES
 from qc_jax.dftb import convergence, relax, scan, scc, spectrum
 from qc_jax.dftb import pairs as two
 from qc_jax.dftb.hamiltonian import ABSENT, Tables
-from qc_jax.dftb.parameters import CONVENTIONS
+from qc_jax.dftb.parameters import CONVENTIONS, covered_symbols
 from qc_jax.dftb.parameters import parameters as element_of
 from qc_jax.dftb.parametrization import SHORTEST, Parametrization
 from qc_jax.dftb.pseudo import pseudo_atoms
@@ -162,9 +162,12 @@ def are_of(made: Mapping[str, Any]) -> bool:
         **{"engine": "dftb", "parameters": "ptbp", "minimum": "downhill"},
         "temperature_k": TEMPERATURE,
     }
-    shells = made.get("max_l", {})
-    return all(made.get(key) == value for key, value in known.items()) and all(
-        shells.get(symbol) == "p" for symbol in CONVENTIONS["published"]
+    covered = covered_symbols()
+    shells = {symbol: top for symbol, top in made.get("max_l", {}).items() if symbol in covered}
+    return (
+        all(made.get(key) == value for key, value in known.items())
+        and made.get("form", "published") == "published"
+        and shells == published_shells(covered)
     )
 
 

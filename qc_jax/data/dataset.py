@@ -155,7 +155,9 @@ def prepare(
             table.atomic_numbers[keep][scaled] if scale_by == "residual" else None,
         ),
         left_out={
-            str(table.names[row]): _reason(np.isfinite(labels[row]), drawn[row], targets, split)
+            str(table.names[row]): _reason(
+                np.isfinite(labels[row]), drawn[row], targets, split, missing_labels
+            )
             for row in np.setdiff1d(np.arange(len(table)), keep)
         },
     )
@@ -211,8 +213,10 @@ def _with_curves(
     )
 
 
-def _reason(finite: np.ndarray, drawn: bool, targets: tuple[str, ...], split: str) -> str:
+def _reason(
+    finite: np.ndarray, drawn: bool, targets: tuple[str, ...], split: str, missing_labels: str
+) -> str:
     """Return why a row is left out that has these finite labels [T], and a canvas or not."""
-    if not finite.all():
+    if not (finite.any() if missing_labels == "mask" else finite.all()):
         return f"{targets[int(np.argmin(finite))]} is undefined"
     return f"in no part of the split {split}" if drawn else "its canvas is none of a pair"

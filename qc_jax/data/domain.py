@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -60,20 +61,30 @@ class TrainingDomain:
         )
 
     @classmethod
-    def of_dataset(cls, dataset: Any, rows: np.ndarray) -> "TrainingDomain":
-        """Return the domain of some rows of a `Dataset` or a `Stream`."""
-        starts = range(0, len(rows), _CHUNK)
-        parts = [
-            cls.of_structures(dataset.take(rows[start : start + _CHUNK]).structures)
-            for start in starts
-        ]
+    def of_dataset(
+        cls, dataset: Any, rows: np.ndarray, has_cell: Callable[[int], bool] | None = None
+    ) -> "TrainingDomain":
+        """Return the domain of some rows of a `Dataset` or a `Stream`.
+
+        Args:
+          dataset: with the structures.
+          rows: of it.
+          has_cell: says of a row whether it has a cell, which a batch of free and of periodic
+            structures does not; all of such a batch unless given.
+        """
+        parts, found = [], set[bool]()
+        for start in range(0, len(rows), _CHUNK):
+            some = rows[start : start + _CHUNK]
+            structures = dataset.take(some).structures
+            parts.append(cls.of_structures(structures))
+            found |= _cells(structures, some, has_cell, found)
         return cls(
             low=np.min([part.low for part in parts], axis=0),
             high=np.max([part.high for part in parts], axis=0),
             isolation=np.max([part.isolation for part in parts], axis=0),
             atoms=(min(part.atoms[0] for part in parts), max(part.atoms[1] for part in parts)),
-            free=any(part.free for part in parts),
-            periodic=any(part.periodic for part in parts),
+            free=False in found,
+            periodic=True in found,
         )
 
     @property
@@ -132,6 +143,24 @@ class TrainingDomain:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"not a training domain: {type(error).__name__}: {error}") from error
         return cls(low, high, isolation, (fewest, most), *flags)
+
+
+def _cells(
+    structures: Batch, rows: np.ndarray, has_cell: Callable[[int], bool] | None, known: set[bool]
+) -> set[bool]:
+    """Return whether some of a batch's rows have a cell, and some none, beside what is known."""
+    if structures.shifts is None:
+        return {False}
+    if has_cell is None:
+        return {True}
+    # A neighbour that is an image tells a cell; without any the record is asked.
+    shifted = np.any(np.asarray(structures.shifts) != 0, axis=(1, 2, 3))
+    found = known | ({True} if shifted.any() else set())
+    for row in rows[~shifted].tolist():
+        if len(found) == 2:
+            break
+        found.add(has_cell(row))
+    return found
 
 
 def _or_none(number: float) -> float | None:

@@ -12,7 +12,7 @@ HOLDS, TAKES = 1e-3, 2 - 1e-3
 
 
 def frontier_levels(energies: np.ndarray, electrons: npt.ArrayLike) -> tuple[float, float]:
-    """Return HOMO and LUMO of orbitals filled from below.
+    """Return HOMO and LUMO of orbitals filled from below, at 0 K.
 
     HOMO is the highest level that holds electrons, LUMO the lowest that can take one. A partly
     filled level, degenerate partners within `DEGENERATE_EV` included, is both: the gap is then 0.
@@ -48,6 +48,32 @@ def _frontier_of_channel(levels: np.ndarray, filled: float) -> tuple[float, floa
     homo = float(levels[full - 1]) if full else -np.inf
     lumo = float(levels[full]) if full < len(levels) else np.inf
     return homo, homo if lumo - homo < DEGENERATE_EV else lumo
+
+
+def frontier_of_occupations(energies: np.ndarray, occupations: np.ndarray) -> tuple[float, float]:
+    """Return HOMO and LUMO of orbitals that are filled at a temperature, as in the published data.
+
+    HOMO is the highest level that holds electrons (`HOLDS`), LUMO the lowest that can take one
+    (`TAKES`). A level that is filled in part is both, and of several the highest one. Spin channels
+    are taken together as by `frontier_levels`.
+
+    Args:
+      energies: orbital energies in eV, any order: [M], [1, M], or [2, M], the two spin channels.
+      occupations: their electrons, up to 2 in one channel, up to 1 in two.
+
+    Returns:
+      HOMO and LUMO in eV; LUMO is NaN where every orbital is full.
+    """
+    channels = np.atleast_2d(energies)
+    frontiers = []
+    for levels, held in zip(channels, len(channels) * np.atleast_2d(occupations), strict=True):
+        homo = levels[held > HOLDS].max(initial=-np.inf)
+        frontiers.append((homo, max(homo, levels[held < TAKES].min(initial=np.inf))))
+    homo = float(max(homo for homo, _ in frontiers))
+    lumo = float(min(lumo for _, lumo in frontiers))
+    if not np.isfinite(lumo):
+        return homo, float("nan")
+    return homo, homo if len(channels) > 1 and abs(lumo - homo) < DEGENERATE_EV else lumo
 
 
 # Undefined at zero gap; near it, little sure.

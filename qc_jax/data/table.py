@@ -312,8 +312,7 @@ def open_table(name: str) -> PairTable:
         return PairTable.load(name)
     if name not in SHIPPED:
         raise InputError(
-            f"unknown data {name!r}; choose one of: {', '.join(SHIPPED)}, or a path to a .csv or "
-            ".npz file"
+            f"unknown data {name!r}; choose one of: {', '.join(SHIPPED)}, or a path to an .npz file"
         )
     with importlib.resources.as_file(
         importlib.resources.files("qc_jax.data") / f"{name}.npz"

@@ -3,8 +3,8 @@
 ASE reads the file: energies (eV) and the stress of cells (eV/Å³, with ASE's sign) from the comment
 lines, forces (eV/Å) from columns, cells from `Lattice` and `pbc`. Keys are `energy`, `forces` and
 `stress` unless told otherwise; every other key of a comment that is the name of a target, like
-`e_homo_ev`, is a label too. Energies of several compositions are learned less a constant an atom of
-each element.
+`e_homo_ev`, is a label too, and `total_energy_ev` is the energy of a frame without `energy`.
+Energies of several compositions are learned less a constant an atom of each element.
 """
 
 import pathlib
@@ -98,15 +98,16 @@ def _energies(path: str, frames: list[Any], asked: str | None) -> np.ndarray:
     """Return the energies [N] in eV, NaN where a frame has none and none was asked for."""
     column = np.full(len(frames), np.nan)
     for at, frame in enumerate(frames):
-        value = _lookup(frame, asked or "energy")
+        key, value = asked or "energy", _lookup(frame, asked or "energy")
+        if value is None and not asked:
+            key, value = ENERGY, frame.info.get(ENERGY)
         if value is None:
             if asked:
                 raise InputError(f"{path}: frame {at}: expected the key {asked!r}, an energy in eV")
             continue
         if not isinstance(value, int | float | np.number) or not np.isfinite(value):
             raise InputError(
-                f"{path}: frame {at}: {asked or 'energy'}: expected a finite energy in eV, "
-                f"got {value}"
+                f"{path}: frame {at}: {key}: expected a finite energy in eV, got {value}"
             )
         column[at] = float(value)
     return column

@@ -73,10 +73,9 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
     directory = Path(directory)
     (directory / "data").mkdir()
     license_name = license_name or _license_of(table)
-    split = splits.random_split(len(table), SPLIT_SEED)
     sizes, written = {}, {}
-    for part, rows in split.parts().items():
-        columns = _columns(table.take(np.sort(rows)), np.sort(rows))
+    for part, rows in _parts(table).items():
+        columns = _columns(table.take(rows), rows)
         name = f"data/{part}-00000-of-00001.parquet"
         with files.atomic_write(directory / name) as partial:
             parquet.write_table(_arrow(columns), partial, compression="zstd", row_group_size=_ROWS)
@@ -91,6 +90,17 @@ def write(table: PairTable, directory: str | os.PathLike, license_name: str = ""
     files.write_json(directory / CROISSANT, croissant)
     _write_card(table, directory, sizes, described, license_name, name)
     return license_name
+
+
+def _parts(table: PairTable) -> dict[str, np.ndarray]:
+    """Return the rows of each part: all of a pair stand in one, as in TFDS's curves."""
+    _, first, pair_of = np.unique(table.names, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # of the pairs, as they come in the table
+    split = splits.random_split(len(order), SPLIT_SEED)
+    return {
+        part: np.flatnonzero(np.isin(pair_of, order[pairs]))
+        for part, pairs in split.parts().items()
+    }
 
 
 def _license_of(table: PairTable) -> str:
@@ -280,6 +290,8 @@ def _text(
         leaks = ", ".join(target.leaked_by) or "–"
         labels.append((f"`{key}`", target.unit, target.definition, str(undefined), leaks))
     counts = ", ".join(f"{size['num_examples']} {part}" for part, size in sizes.items())
+    pairs = len(set(table.names.tolist()))
+    drawn = "all rows" if pairs == len(table) else f"the {pairs} pairs, each with all of its rows"
     told = [
         f"* `{key}`: {json.dumps(value, ensure_ascii=False)}"
         for key, value in table.provenance.items()
@@ -319,7 +331,7 @@ the three charge labels are equal.
 
 ## Splits
 
-{counts}: the published rule, `torch.randperm` with seed {SPLIT_SEED}, of all rows, whether or not
+{counts}: the published rule, `torch.randperm` with seed {SPLIT_SEED}, of {drawn}, whether or not
 a label is NaN. `row` is the place in the table.
 
 ## Where the numbers come from

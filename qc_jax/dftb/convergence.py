@@ -46,8 +46,8 @@ def load(
     """Return the parameters of some elements: 'ptbp', or a directory of Slater-Koster files.
 
     Raises:
-      InputError: an element is not covered, a file is damaged, or `max_l` asks for too much; or
-        the device has no float64.
+      InputError: an element is not covered, a file is damaged, or `max_l` asks for too much or too
+        little; or the device has no float64.
     """
     check_device()
     for symbol in symbols:

@@ -122,7 +122,7 @@ def from_directory(
 
     Raises:
       InputError: files are missing, damaged or of the extended format with f shells, or do not have
-        what `max_l` says.
+        what `max_l` says, or electrons above it.
     """
     directory = os.fspath(directory)
     check_max_l(max_l)
@@ -153,7 +153,7 @@ def from_directory(
         )
         top = highest(symbol, _LETTERS.index(available), max_l)
         atom = file.atom
-        shells[symbol] = _shells(top, atom.energies, atom.hubbards, atom.occupations)
+        shells[symbol] = _shells(symbol, top, atom.energies, atom.hubbards, atom.occupations)
     return Parametrization(
         directory,
         shells,
@@ -168,11 +168,19 @@ def from_directory(
 
 
 def _shells(
+    symbol: str,
     top: int,
     energies: Mapping[str, float],
     hubbards: Mapping[str, float],
     electrons: Mapping[str, float],
 ) -> Shells:
+    for letter in reversed(skf.LETTERS[top + 1 :]):
+        if electrons.get(letter, 0.0) > 0:  # it would lose them without a word
+            raise InputError(
+                f"max_l of {symbol}: expected at least {letter!r}, where its free atom has "
+                f"{electrons[letter]:g} electrons, got {_LETTERS[top]!r}"
+            )
+
     def of(values: Mapping[str, float]) -> tuple[float, float, float]:
         s, p, d = (float(values.get(x, 0.0)) if k <= top else 0.0 for k, x in enumerate(_LETTERS))
         return s, p, d
@@ -205,7 +213,8 @@ def from_ptbp(
         meV; otherwise they have every row of the published files, which are jagged.
 
     Raises:
-      InputError: an element has no parameters, or not the shells that `max_l` says; no such form.
+      InputError: an element has no parameters, not the shells that `max_l` says, or electrons above
+        them; no such form.
     """
     from qc_jax.dftb import tables
 
@@ -234,7 +243,7 @@ def ptbp_shells(
     form: str = "published",
     max_l: MaxL = None,
 ) -> dict[str, Shells]:
-    """Return the free atoms of PTBP; arguments as of `from_ptbp`."""
+    """Return the free atoms of PTBP; arguments and errors as of `from_ptbp`."""
     shells = {}
     for symbol in sorted(set(symbols)):
         atom = parameters.parameters(symbol)
@@ -246,5 +255,5 @@ def ptbp_shells(
             onsite, hubbard = (
                 {x: round(v, _DECIMALS) for x, v in one.items()} for one in (onsite, hubbard)
             )
-        shells[symbol] = _shells(top, onsite, hubbard, electrons)
+        shells[symbol] = _shells(symbol, top, onsite, hubbard, electrons)
     return shells

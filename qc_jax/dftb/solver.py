@@ -193,6 +193,8 @@ def solve_all(
     if relax == "global" and (shell_resolved or any(len(symbols) != 2 for symbols in named)):
         raise InputError("relax: 'global' is for two atoms, with charges of atoms")
     kt = kt_of(temperature)
+    if not named:
+        return []
     bonds = {
         (min(pair), max(pair)) for symbols in named for pair in itertools.combinations(symbols, 2)
     }

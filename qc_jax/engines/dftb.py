@@ -14,19 +14,20 @@ import numpy as np
 
 from qc_jax.chem import units
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
-from qc_jax.data.labels import HOLDS, TAKES
+from qc_jax.data.labels import frontier_of_occupations
 from qc_jax.data.table import ORBITAL_L
 from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
 from qc_jax.engines.record import CONTINUOUS, RATIO, ConvergenceDiagnostics, Record, Scan
 from qc_jax.engines.sanity import SanityChecks
-from qc_jax.errors import choose
+from qc_jax.errors import InputError, choose
 
 if TYPE_CHECKING:
     from qc_jax.dftb.parametrization import Parametrization
     from qc_jax.engines.scan import Grid, ScanConfig
 
 PTBP = "ptbp"
+PUBLISHED = "published"  # form and shells
 BATCH = 256  # pairs that are relaxed together, so that results come while others wait
 BESIDE_ANG = 0.02
 ROUNDING_E = 1e-15
@@ -66,7 +67,8 @@ class Options:
         metadata={
             "help": "shells of ptbp: 'published' (the default) leaves out d on Mg to Ar and Ga to "
             "Kr, 'main_group_p' on all main-group elements, 'all' keeps every shell; and the "
-            "highest shells of single elements, like Al:p,S:d"
+            "highest shells of single elements, like Al:p,S:d, which go before it; of a directory "
+            "these alone"
         },
     )
     temperature: float = dataclasses.field(
@@ -90,7 +92,8 @@ class Options:
         """Return the engine.
 
         Raises:
-          InputError: an option is wrong, or the directory holds no Slater-Koster files.
+          InputError: an option is wrong or does not go with the directory, or that holds no
+            Slater-Koster files.
         """
         from qc_jax.dftb import parametrization, skf_directory
         from qc_jax.dftb.convergence import kt_of
@@ -104,18 +107,26 @@ class Options:
         there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
         for symbol in symbols or ():
             choose("element of the parameters", symbol, there)
-        max_l = dict.fromkeys(CONVENTIONS["published"], "p") if ptbp else {}
-        for item in self.max_l:
+        conventions = [item for item in self.max_l if ":" not in item]
+        for item in conventions:
+            choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
+        if len(conventions) > 1:
+            raise InputError(f"max_l: expected one convention, got {', '.join(conventions)}")
+        if not ptbp and (conventions or self.form != PUBLISHED):
+            wrong = f"max_l={conventions[0]}" if conventions else f"form={self.form}"
+            raise InputError(f"{wrong}: expected parameters={PTBP}, got {self.parameters}")
+        (convention,) = conventions or [PUBLISHED]
+        max_l = dict.fromkeys(CONVENTIONS[convention], "p") if ptbp else {}
+        for item in self.max_l:  # single elements count whatever the convention says of them
             symbol, colon, letter = item.partition(":")
-            if not colon:
-                choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
-                max_l = dict.fromkeys(CONVENTIONS[item], "p") if ptbp else {}
-            else:
+            if colon:
                 choose("element of max_l", symbol, there)
                 choose(f"max_l of {symbol}", letter, "spd")
                 max_l[symbol] = letter
         sha256 = None
-        if not ptbp:
+        if ptbp:
+            parametrization.ptbp_shells(list(max_l), self.form, max_l)  # which checks them
+        else:
             wanted = list(symbols or there)
             own = {symbol: letter for symbol, letter in max_l.items() if symbol in wanted}
             sha256 = skf_directory.open_set(self.parameters, wanted, own).sha256
@@ -355,10 +366,7 @@ class DftbEngine:
     ) -> Record:
         levels = here["levels"][here["present"]] * units.HARTREE_EV
         filled = here["occupations"][here["present"]]
-        homo = float(levels[filled > HOLDS].max())
-        takers = levels[filled < TAKES]
-        # A level that is filled in part is both; of several HOMO and LUMO would cross.
-        lumo = max(homo, float(takers.min())) if len(takers) else float("nan")
+        homo, lumo = frontier_of_occupations(levels, filled)
         populations = np.zeros((2, len(ORBITAL_L)))
         populations[:, : here["populations"].shape[1]] = here["populations"]
         populations[np.abs(populations) < ROUNDING_E] = 0.0  # of orbitals that an element has not
@@ -372,7 +380,7 @@ class DftbEngine:
                 "fermi_level",
             )
         }
-        if not len(takers):
+        if np.isnan(lumo):
             energies["fermi_level_ev"] = float("nan")
         return Record(
             name=name,

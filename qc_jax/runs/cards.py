@@ -16,9 +16,9 @@ from ml_collections import ConfigDict
 
 from qc_jax import models
 from qc_jax.errors import InputError, choose
-from qc_jax.runs.config import OF_PAIRS, published
+from qc_jax.runs.config import OF_PAIRS, RunConfig, published
 
-__all__ = ["change", "find", "load", "names", "published", "published_structures"]
+__all__ = ["change", "find", "load", "names", "published", "published_structures", "whole"]
 
 _HERE = pathlib.Path(__file__).parents[1]
 _CLONE, _INSTALLED = (each / "experiments/configs" for each in (_HERE.parent, _HERE))
@@ -120,6 +120,27 @@ def load(path: pathlib.Path, preset: str = "") -> ConfigDict:
             f"--config={path}: expected a ConfigDict of get_config, got {type(config).__name__}"
         )
     return config
+
+
+def whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with the defaults of what it lacks, as `train` runs it.
+
+    With `transfer` the model's name may stay '' and the learning rate 0, for `initial.resolve`.
+
+    Raises:
+      InputError: a field is unknown, or its value wrong.
+    """
+    known = dict(config)
+    left_open: dict[str, Any] = {}
+    if known.get("transfer") is not None:
+        model = known.get("model") or {"name": ""}
+        if isinstance(model, Mapping) and not model.get("name"):
+            left_open["model"] = dict(model)
+            known["model"] = "vit"  # the checks of other fields refuse nothing to it
+        if not known.get("lr"):
+            left_open["lr"] = 0.0
+            known["lr"] = 1.0  # likewise
+    return RunConfig.from_dict(known).to_dict() | left_open
 
 
 def _fields(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -65,7 +65,7 @@ class Card:
 
     @functools.cached_property
     def value(self) -> dict[str, Any]:
-        """The configuration.
+        """The configuration, whole: what the card lacks has its default.
 
         Raises:
           InputError: no such card, or a field or value that it can't have.
@@ -78,7 +78,18 @@ class Card:
         config = cards.load(*cards.find(text))
         for field in sorted(self.changes, key=lambda field: field != "model"):
             cards.change(config, field, self.changes[field])
-        return config.to_dict()
+        whole = cards.whole(config.to_dict())
+        self._check_swept(whole["model"]["name"], whole["sweep"]["model"])
+        return whole
+
+    def _check_swept(self, name: str, swept: str) -> None:
+        """Raise InputError where fields of a model are changed that the sweep leaves out."""
+        if swept and name not in [word.strip() for word in swept.split(",")]:
+            for field in self.changes:
+                if field.partition(".")[0] == "model":
+                    raise InputError(
+                        f"--config.{field}: expected {name} in sweep.model, got {swept}"
+                    )
 
 
 class Flags:

@@ -50,7 +50,7 @@ class SweepConfig:
 
     Attributes:
       model, target, seed, lr, weight_decay, dropout: '' varies nothing; 'all' targets are the
-        benchmark's.
+        benchmark's. The model of the configuration has its hyper-parameters, others their defaults.
       stack: Trainings in one program, at most; 0 takes as many as memory holds.
     """
 

@@ -79,7 +79,8 @@ def trainings(
     Raises:
       InputError: an unknown model.
     """
-    suffix = "" if changed.get("split", "random") == "random" else f"-{changed['split']}"
+    split = changed.get("split", "random")
+    suffix = "" if split == "random" else f"-{sweep.as_name(split)}"
     found, targets = {}, tuple(targets)
     for name in names:
         config = {**card(name), **changed}

@@ -6,7 +6,7 @@ pairs.npz, of runs on pairs, positions, what images are drawn from, and labels b
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ _ASIDE = ("left_out", "disagreements")  # of a table's provenance, as long as th
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """The pairs of a run's table that stand there once, as its model reads them.
+    """The pairs of a run's table that stand there once and have an image, as its model reads them.
 
     Attributes:
       names: [N], sorted.
@@ -46,11 +46,18 @@ class Pairs:
 
     @classmethod
     def of(cls, table: PairTable, targets: tuple[str, ...], features: np.ndarray | None) -> "Pairs":
-        """Return those of a table, whose images' features [rows, F] are given or not."""
+        """Return those of a table, whose images' features [rows, F] are given or not.
+
+        A row without an image has NaN for features: it is left out here, as it was of training,
+        which tells why (`Record.left_out`).
+        """
         names, first, counts = np.unique(table.names, return_index=True, return_counts=True)
-        rows = first[counts == 1]
+        kept = counts == 1
+        if features is not None:
+            kept &= np.isfinite(features[first]).all(axis=1)
+        rows = first[kept]
         return cls(
-            names[counts == 1],
+            names[kept],
             np.asarray(table.positions[rows], np.float64),
             None if features is None else np.asarray(features[rows], np.float32),
             table.columns(targets)[rows],
@@ -157,7 +164,7 @@ class Record:
         return cls(
             offsets=tuple(map(float, task.offsets or np.zeros(len(task.targets)))),
             element_offsets=dict(task.element_offsets),
-            domain=TrainingDomain.of_dataset(task.dataset, task.split.train),
+            domain=TrainingDomain.of_dataset(task.dataset, task.split.train, _cells(run)),
             split={part: task.names[of_part].tolist() for part, of_part in rows.items()},
             description=task.split.description,
             left_out={**undefined, **task.left_out},
@@ -229,6 +236,19 @@ class Record:
             )
         except TypeError as error:
             raise ValueError(str(error)) from error
+
+
+def _cells(run: Run) -> Callable[[int], bool] | None:
+    """Return what says of a row of the task whether it has a cell; None of pairs."""
+    table, names = run.table, run.task.names
+    if isinstance(table, PairTable):
+        return None
+    places = {str(name): place for place, name in enumerate(table.names)}
+
+    def has_cell(row: int) -> bool:
+        return table.read(table.source[places[str(names[row])]]).get("cell") is not None
+
+    return has_cell
 
 
 def claim(run: Run, workdir: Workdir) -> None:

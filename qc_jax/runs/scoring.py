@@ -1,7 +1,7 @@
 """What a model is worth on the test rows: the one evaluation of every script here."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -122,6 +122,7 @@ def score(
     run: building.Run,
     state: State,
     seconds: Mapping[str, float],
+    offsets: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Scored:
     """Errors of the best weights on the test rows, with the baselines beside them.
 
@@ -129,10 +130,17 @@ def score(
       run: the test rows are its task's.
       state: of its model, as trained or restored.
       seconds: what training took, 'compile' and 'train'; {} where nobody knows.
+      offsets: atomic numbers [M, A] → [M, T], what the predictions of a model that was trained on
+        other data get back; None is what the task's labels had taken off.
     """
     task = run.task
     train, test = (task.dataset.take(rows) for rows in (task.own_train, task.split.test))
     predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
+    if offsets is not None:
+        numbers = np.asarray(test.structures.atomic_numbers)
+        taken = np.array(task.offsets if task.offsets is not None else [0.0] * len(task.targets))
+        asked = total_offsets(taken, task.element_offsets, numbers)
+        predicted = np.asarray(predicted, np.float64) + (offsets(numbers) - asked)
     is_pairs = isinstance(run.table, PairTable)
     undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
     judged = judge(task, train, test, predicted, "pair_mean" if is_pairs else "element_sum")
@@ -266,7 +274,7 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
             drawn.check(other_table, drawn.method_of(run.provenance))
         other = building.from_config(fields, other_table)
         asked = other._replace(task=unseen(other.task, known=parts.task))
-    scored = score(asked, run.state, run.seconds)
+    scored = score(asked, run.state, run.seconds, run.offsets if changes else None)
     if changes:
         scored.result["trained_on"] = about_data(parts)
     return scored

@@ -71,9 +71,15 @@ def open_table(name: str, data_dir: str = "") -> PairTable:
 
             with Bar() as bar:
                 table = dftbplus.read_tree(rest, progress=bar)
+        case _ if name.endswith((".csv", ".npz")):
+            table = pairs.read(name)
+        case _ if name in tables.SHIPPED:
+            table = tables.open_table(name)
         case _:
-            known = name.endswith((".csv", ".npz"))
-            table = pairs.read(name) if known else tables.open_table(name)
+            raise InputError(
+                f"unknown data {name!r}; choose one of: {', '.join(tables.SHIPPED)}, or a path to "
+                "a .csv or .npz file"
+            )
     if kind in ("published", "dftbplus"):
         print("\n".join(account(table, most=5)), file=sys.stderr)
     return dataclasses.replace(table, opened_as=name)

@@ -28,6 +28,11 @@ def is_swept(config: Mapping[str, Any]) -> bool:
     return any(config["sweep"][name] for name in SWEPT)
 
 
+def as_name(text: str) -> str:
+    """Return a value as names of trainings, which are those of directories, have it."""
+    return text.replace(":", ".").replace("/", "_")
+
+
 def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The configuration of each training of a sweep, by a name like 'e_homo_ev-seed42'.
 
@@ -45,34 +50,45 @@ def expand(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         one = {**config, "model": dict(config["model"]), "sweep": nothing}
         words = []
         for name, value in chosen:
-            words.append(
-                value.replace(":", ".") if name in ("model", "target") else f"{name}{value:g}"
-            )
+            words.append(_word(name, value))
             match name:
                 case "model":
-                    one["model"] = {"name": value, **models.defaults(value)}
+                    if value != config["model"]["name"]:
+                        one["model"] = {"name": value, **models.defaults(value)}
                 case "dropout":
                     if "dropout" not in one["model"]:
                         raise InputError(f"sweep.dropout: {one['model']['name']} has no dropout")
                     one["model"]["dropout"] = value
                 case _:
                     one[name] = value
-        expanded["-".join(words)] = one
+        own = "-".join(words)
+        if own in expanded:
+            raise InputError(f"sweep: expected different names of trainings, got {own} twice")
+        expanded[own] = one
     return expanded
+
+
+def _word(name: str, value: Any) -> str:
+    """Return what the name of a training says of a value, another word for each number."""
+    if isinstance(value, str):
+        return as_name(value)
+    short = f"{value:g}"
+    exact = isinstance(value, float) and float(short) == value
+    return f"{name}{short if exact else value}"
 
 
 def _values(name: str, text: str) -> list[Any]:
     words = [word.strip() for word in str(text).split(",")] if text else []
     if name == "target" and words == ["all"]:
         words = list(BENCHMARK_TARGETS)
-    if len(set(words)) < len(words):
-        raise InputError(f"sweep.{name}={text}: expected different values")
-    if name in ("model", "target"):
-        return words
+    kind = {"model": str, "target": str, "seed": int}.get(name, float)
     try:
-        return [int(word) if name == "seed" else float(word) for word in words]
+        values = [kind(word) for word in words]
     except ValueError:
         raise InputError(f"sweep.{name}={text}: expected numbers with commas between") from None
+    if len(set(values)) < len(values):
+        raise InputError(f"sweep.{name}={text}: expected different values")
+    return values
 
 
 class Sweep:
@@ -103,6 +119,9 @@ class Sweep:
     def __init__(
         self, configs: Mapping[str, Mapping[str, Any]], path: str | os.PathLike, stack: int = 0
     ):
+        for name in configs:
+            if "/" in name:
+                raise InputError(f"training {name}: expected a name without '/', of a directory")
         first = next(iter(configs.values()))
         data = {name: first[name] for name in ("data", "data_dir")}
         table = sources.open_data(*data.values())
@@ -267,7 +286,7 @@ def about(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Fields that the table has columns for, and those that say where and how often, not what.
-_TOLD = ("target", "targets", "seed", "lr", "weight_decay", "dropout", "epochs")
+_TOLD = ("target", "seed", "lr", "weight_decay", "dropout", "epochs")
 _ASIDE = ("checkpoint_every", "checkpoint_minutes", "parallel")
 
 
@@ -276,23 +295,33 @@ def setting(config: Mapping[str, Any]) -> str:
 
     A model without a card is held against the published protocol.
 
-    What the table has columns for is not named.
+    What the table has columns for is not named. Errors of a target depend on what else the model
+    learns: 'targets all' and 'targets alone' are of the benchmark's and of one.
     """
     model = dict(config["model"])
     usual = _usual(model.pop("name"), model.pop("source", ""))
-    source = [f"from {config['transfer']['source']}"] if config.get("transfer") else []
-    return ", ".join(
-        source
-        + [
-            f"{key} {' '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
-            for key, value in {**config, **model}.items()
-            if key in usual and key not in (*_TOLD, *_ASIDE) and _plain(value) != _plain(usual[key])
-        ]
-    )
+    words = [f"from {config['transfer']['source']}"] if config.get("transfer") else []
+    for key, given in {**config, **model}.items():
+        if key not in usual or key in (*_TOLD, *_ASIDE):
+            continue
+        value = _plain(key, given)
+        if value != _plain(key, usual[key]):
+            words.append(f"{key} {' '.join(map(str, value)) if type(value) is tuple else value}")
+    return ", ".join(words)
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: str, value: Any) -> Any:
+    if key == "targets":
+        return _together(value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _together(targets: str) -> tuple[str, ...]:
+    """Return the targets that a model learns at once; their order says nothing."""
+    names = {name.strip() for name in targets.split(",")}
+    if names in ({"all"}, set(BENCHMARK_TARGETS)):
+        return ("all",)
+    return ("alone",) if len(names) == 1 else tuple(sorted(names))
 
 
 @functools.cache
@@ -302,6 +331,7 @@ def _usual(name: str, source: str) -> dict[str, Any]:
     if not source and name in cards.names():
         usual |= cards.load(*cards.find(name)).to_dict()
     usual |= usual["model"]
-    keys = (*building.SPEC, "split_seed", *dataclasses.asdict(TrainConfig()), *usual["model"])
+    training = dataclasses.asdict(TrainConfig())
+    keys = (*building.SPEC, "targets", "split_seed", *training, *usual["model"])
     aside = ("data", "data_dir", "split", "name", "source")
     return {key: usual[key] for key in keys if key not in aside}

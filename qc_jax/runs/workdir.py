@@ -1,4 +1,8 @@
-"""The work directory of one training: config.json, metrics.jsonl, checkpoints/, result.json."""
+"""The work directory of one training.
+
+config.json, metrics.jsonl, checkpoints/ and result.json; `qc_jax.runs.record` adds run.json and
+pairs.npz, `qc_jax.runs.scoring` predictions.npz.
+"""
 
 import json
 import os

@@ -25,6 +25,11 @@ def test_rows_of_another_length():
         coefficients.draw(jnp.zeros((2, 14)), 8)
 
 
+def test_data_of_other_options_have_none():
+    with pytest.raises(InputError, match="got data made by dftb with other options"):
+        coefficients.check(open_table("ptbp_exact"))
+
+
 @pytest.mark.slow
 def test_images_are_those_of_render():
     rows = coefficients.of_pairs(PAIRS, [1.2, 0.8])

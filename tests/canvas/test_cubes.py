@@ -46,6 +46,18 @@ def test_the_file_is_read_by_ase(hydrogen, tmp_path):
     np.testing.assert_allclose(found["origin"], hydrogen.origin * 0.529177211, atol=1e-5)
 
 
+def test_the_comment_names_the_method(hydrogen, tmp_path):
+    for parameters, words in (("ptbp", "PTBP"), ("gfn2_xtb", "GFN2-xTB")):
+        cubes.write(tmp_path / "h2.cube", hydrogen._replace(parameters=parameters))
+        comment = (tmp_path / "h2.cube").read_text().splitlines()[0]
+        assert comment == f"density of H2 by tight binding with {words}, atomic units"
+
+
+def test_cubes_of_another_method():
+    pytest.importorskip("tblite", reason="tblite is not installed")
+    assert cubes.cube("H_H", size=8, distance=0.75, parameters="gfn2_xtb").parameters == "gfn2_xtb"
+
+
 def test_bad_input(tmp_path, hydrogen):
     for words, arguments in {
         "unknown channel 'x'": {"channel": "x"},

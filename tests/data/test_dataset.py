@@ -53,6 +53,11 @@ def test_rows_in_no_part_are_left_out_and_listed(table):
         "in no part of the split held_out_elements": unused,
         "softness_evinv is undefined": undefined,
     }
+    # A label that is missing is no reason where it is masked and others are there.
+    targets = ("e_homo_ev", "softness_evinv")
+    with jax.debug_nans(False):
+        masked = prepare(table, targets, 42, split="held_out_elements", missing_labels="mask")
+    assert set(masked.left_out.values()) == {"in no part of the split held_out_elements"}
     assert len(task.names) + len(unused) + len(undefined) == len(table)
     assert sum(map(len, task.split.parts().values())) == len(task.names) == len(task.dataset)
 

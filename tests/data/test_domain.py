@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qc_jax.data.batch import from_arrays
-from qc_jax.data.dataset import prepare
+from qc_jax.data.dataset import Dataset, prepare
 from qc_jax.data.domain import TrainingDomain, describe_outside, is_outside, warn_outside
 from qc_jax.errors import InputError
 
@@ -85,6 +85,28 @@ def test_a_cell_where_none_was_trained(domain):
     assert describe_outside(crystals, periodic) == []
     free = describe_outside(crystals, line([6, 8], 0, 1.5))
     assert free == ["no cell, trained on periodic structures"]
+
+
+def test_a_batch_of_free_and_periodic_structures():
+    """Which of them have a cell, the batch does not say where no neighbour is an image."""
+    places = np.array([[[0, 0, 0], [0, 0, 1.5]]] * 3)
+    shifts = np.zeros((3, 2, 1, 3))
+    shifts[0, 0, 0, 2] = 4.0
+    mixed = from_arrays(np.array([[6, 8]] * 3), places).replace(shifts=shifts)
+    dataset, rows = Dataset(mixed, np.zeros((3, 1))), np.arange(3)
+    asked = []
+
+    def has_cell(row):
+        asked.append(row)
+        return row < 2
+
+    found = TrainingDomain.of_dataset(dataset, rows, has_cell)
+    assert (found.free, found.periodic) == (True, True) and asked == [1, 2]
+    assert describe_outside(found, line([6, 8], 0, 1.5)) == []
+    found = TrainingDomain.of_dataset(dataset, rows[:2], has_cell)
+    assert (found.free, found.periodic) == (False, True)
+    found = TrainingDomain.of_dataset(dataset, rows[2:], has_cell)
+    assert (found.free, found.periodic) == (True, False)
 
 
 def test_padding_is_not_there(domain):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from qc_jax.data import targets
-from qc_jax.data.labels import DEGENERATE_EV, derive, frontier_levels, metal_like
+from qc_jax.data.labels import (
+    DEGENERATE_EV,
+    derive,
+    frontier_levels,
+    frontier_of_occupations,
+    metal_like,
+)
 from qc_jax.data.table import SHIPPED, open_table
 
 
@@ -29,8 +35,29 @@ def test_frontier_levels(energies, electrons, homo, lumo):
 
 
 def test_a_full_basis_has_no_lumo():
-    homo, lumo = frontier_levels(np.array([-24.0, -23.0]), 4)  # He2 in a minimal basis
-    assert homo == -23 and np.isnan(lumo)
+    levels = np.array([-24.0, -23.0])  # He2 in a minimal basis
+    for homo, lumo in (
+        frontier_levels(levels, 4),
+        frontier_of_occupations(levels, np.array([2.0, 2.0])),
+    ):
+        assert homo == -23 and np.isnan(lumo)
+
+
+@pytest.mark.parametrize(
+    ("occupations", "homo", "lumo"),
+    [
+        ([2.0, 2.0, 0.0, 0.0], -5, -4.8),
+        ([2.0, 1.9995, 0.0005, 0.0], -5, -4.8),
+        ([2.0, 1.959, 0.041, 0.0], -4.8, -4.8),  # both in part: the highest one is both
+        ([2.0, 1.0, 0.0, 0.0], -5, -5),
+    ],
+)
+def test_frontier_levels_at_a_temperature(occupations, homo, lumo):
+    levels, held = np.array([-9.0, -5.0, -4.8, 1.0]), np.array(occupations)
+    assert frontier_of_occupations(levels, held) == (homo, lumo)
+    assert frontier_of_occupations(levels[::-1], held[::-1]) == (homo, lumo)
+    # Of two equal channels each has half of them.
+    assert frontier_of_occupations(np.stack([levels] * 2), np.stack([held / 2] * 2)) == (homo, lumo)
 
 
 @pytest.mark.parametrize(

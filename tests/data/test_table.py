@@ -357,7 +357,7 @@ def test_missing_files_and_folders(tmp_path):
 def test_open_table_by_path_and_unknown_name(saved, table):
     assert open_table(str(saved)).fingerprint() == table.fingerprint()
     with pytest.raises(
-        InputError, match="'gfn3_xtb'; choose one of: ptbp, gfn2_xtb, ptbp_exact, or a path"
+        InputError, match="'gfn3_xtb'; choose one of: ptbp, gfn2_xtb, ptbp_exact, or a path to an "
     ):
         open_table("gfn3_xtb")
 

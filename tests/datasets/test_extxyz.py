@@ -81,6 +81,24 @@ def test_keys_of_ones_own_and_targets_of_comments(tmp_path):
             open_structures(f"extxyz:{tmp_path / 'co.xyz'}{options}")
 
 
+def test_the_energy_by_its_name_as_a_target(tmp_path):
+    """Where a frame has no `energy`, and none was asked for."""
+    path = tmp_path / "co.xyz"
+    frame = "2\n{} Properties=species:S:1:pos:R:3\nC 0 0 0\nO 0 0 1.1\n"
+    path.write_text(
+        frame.format("total_energy_ev=-1.5 e_homo_ev=-13")
+        + frame.format("total_energy_ev=-2.5 energy=-3.5")
+    )
+    found = open_structures(f"extxyz:{path}").targets
+    np.testing.assert_array_equal(found["total_energy_ev"], [-1.5, -3.5])
+    np.testing.assert_array_equal(found["e_homo_ev"], [-13, np.nan])
+    with pytest.raises(InputError, match="frame 0: expected the key 'energy', an energy in eV"):
+        open_structures(f"extxyz:{path}?energy=energy")
+    path.write_text(frame.format("total_energy_ev=many"))
+    with pytest.raises(InputError, match="frame 0: total_energy_ev: expected a finite energy"):
+        open_structures(f"extxyz:{path}")
+
+
 def test_energies_of_several_compositions_lose_a_constant_an_element(tmp_path):
     rng = np.random.default_rng(0)
     frames, extra = [], rng.normal(size=24)

@@ -3,10 +3,11 @@
 import os
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from qc_jax.data import files
+from qc_jax.data import files, splits
 from qc_jax.data.table import open_table
 from qc_jax.data.targets import TARGETS
 from qc_jax.datasets import huggingface
@@ -85,6 +86,20 @@ def test_the_card_says_what_the_files_hold(folder, small_table, tmp_path):
         "| canvas, densities, populations, charges |" in text and small_table.fingerprint() in text
     )
     assert "@article{polat2025quantumcanvas" in text
+
+
+def test_all_rows_of_a_pair_stand_in_one_part(small_table, tmp_path):
+    """Of curves pairs are split, as TFDS does, and the card says so."""
+    curves = small_table.take(np.tile(np.arange(len(small_table)), 3))
+    huggingface.write(curves, tmp_path)
+    parts = splits.random_split(len(small_table), 42).parts()
+    for part, rows in parts.items():
+        found = parquet.read_table(tmp_path / "data" / f"{part}-00000-of-00001.parquet")
+        names, expected = found["name"].to_pylist(), set(small_table.names[rows].tolist())
+        assert len(names) == 3 * len(rows) and set(names) == expected
+        np.testing.assert_array_equal(curves.names[found["row"].to_numpy()], names)
+    text = " ".join((tmp_path / "README.md").read_text(encoding="utf-8").split())
+    assert f"of the {len(small_table)} pairs, each with all of its rows, whether" in text
 
 
 def test_croissant_is_valid_and_reads_the_rows(folder, small_table):

@@ -9,6 +9,8 @@ import pytest
 
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
 from qc_jax.dftb import NotConverged, convergence, solve, solve_all
+from qc_jax.dftb.parameters import CONVENTIONS, covered_symbols, parameters
+from qc_jax.dftb.parametrization import ptbp_shells
 from qc_jax.errors import InputError
 from tests.dftb import reference
 from tests.engines.dftbplus import skf
@@ -175,6 +177,7 @@ def test_no_minimum(files):
         ({"positions": "near"}, "positions: expected"),
         ({"max_l": {"O": "d"}}, "max_l of O: expected at most 'p', .* got 'd'"),
         ({"max_l": {"O": 7}}, "max_l of O: expected 0, 1, 2 or 's', 'p', 'd', got 7"),
+        ({"max_l": {"O": "s"}}, "max_l of O: expected at least 'p', .* has 4 electrons, got 's'"),
         ({"max_l": {"Xx": 1}}, "unknown element symbol 'Xx'"),
         ({"temperature": -1}, "temperature: expected 0 or more kelvin, got -1"),
         ({"temperature": np.nan}, "temperature: expected 0 or more"),
@@ -191,12 +194,28 @@ def test_no_minimum(files):
             {"parameters": "ptbp", "max_l": {"H": "p"}},
             "max_l of H: expected at most 's', the highest shell that it has parameters for, got",
         ),
+        (
+            {"symbols": ["Fe", "Fe"], "positions": 2.0, "parameters": "ptbp", "max_l": "p"},
+            "max_l of Fe: expected at least 'd', where its free atom has .* electrons, got 'p'",
+        ),
         ({"relax": "global", "symbols": ["O"] * 3}, "relax: 'global' is for two atoms"),
     ],
 )
 def test_bad_input(files, arguments, message):
     with pytest.raises(InputError, match=message):
         solve(**{"symbols": ["O", "H"], "positions": 1.0, "parameters": files} | arguments)
+
+
+def test_published_shells_hold_all_electrons():
+    for convention, symbols in CONVENTIONS.items():
+        shells = ptbp_shells(covered_symbols(), max_l=dict.fromkeys(symbols, "p"))
+        for symbol, found in shells.items():
+            expected = parameters(symbol).valence_electrons
+            assert sum(found.electrons) == pytest.approx(expected), (convention, symbol)
+
+
+def test_no_molecules():
+    assert solve_all([]) == []
 
 
 def test_damaged_files_are_refused(files, tmp_path):

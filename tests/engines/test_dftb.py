@@ -115,6 +115,8 @@ def test_scans(files):
         ),
         ({"max_l": ("Al:f",)}, "unknown max_l of Al 'f'; choose one of: d, p, s"),
         ({"max_l": ("Fm:p",)}, "unknown element of max_l 'Fm'"),
+        ({"max_l": ("O:s",)}, "max_l of O: expected at least 'p', where its free atom has 4 elec"),
+        ({"max_l": ("all", "published")}, "max_l: expected one convention, got all, published"),
         ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
     ],
 )
@@ -129,6 +131,22 @@ def test_provenance(files):
     assert len(theirs.provenance()["parameters"]["slater_koster_sha256"]) == 64
     assert create_engine("dftb", max_l=("all",)).provenance()["max_l"] == {}
     assert len(ours.symbols) == 75
+
+
+def test_shells_of_elements_go_before_the_convention():
+    for given in (("S:d", "main_group_p"), ("main_group_p", "S:d")):
+        found = create_engine("dftb", max_l=given).provenance()["max_l"]
+        assert (found["S"], found["P"], found["Te"]) == ("d", "p", "p")
+
+
+def test_options_of_ptbp_alone(files):
+    for options, message in (
+        ({"max_l": ("main_group_p",)}, "max_l=main_group_p: expected parameters=ptbp, got /"),
+        ({"form": "exact"}, "form=exact: expected parameters=ptbp, got /"),
+    ):
+        with pytest.raises(InputError, match=message):
+            create_engine("dftb", parameters=files, **options)
+    assert create_engine("dftb", parameters=files, max_l=("O:p",)).max_l == {"O": "p"}
 
 
 _KILLED = """

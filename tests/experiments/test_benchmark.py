@@ -24,6 +24,12 @@ def test_every_training_is_that_of_its_card():
     ]
 
 
+def test_folds_have_names_that_directories_can_have():
+    names = [*(f"k_fold:{fold}/5" for fold in (1, 2)), "k_fold:1/52"]
+    made = [list(grids.trainings(("gcn",), ("e_g_ev",), (1,), split=name)) for name in names]
+    assert made == [[f"gcn-e_g_ev-seed1-k_fold.{fold}"] for fold in ("1_5", "2_5", "1_52")]
+
+
 def test_the_published_benchmark_has_480_trainings():
     assert len(grids.PUBLISHED) * len(BENCHMARK_TARGETS) * len(grids.SEEDS) == 480
     assert set(grids.PUBLISHED) <= set(cards.names())

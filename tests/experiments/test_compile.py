@@ -1,8 +1,11 @@
 """Flags of the script; `tests/accelerators` has what it prints."""
 
+import textwrap
+
 import pytest
 
-from qc_jax.accelerators import topology
+from experiments import compile as script
+from qc_jax.accelerators import chips, programs, topology
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,44 @@ def test_bad_input(flags, words, run_python):
 def test_the_missing_compiler_is_named(run_python):
     done = run_python("-m", "experiments.compile", "--config=egnn:quick", "--device=tpu:v5e:2x2")
     assert done.returncode == 2 and "`pip install 'qc-jax[tpu]'` brings it" in done.stderr
+
+
+CARD = """
+    from ml_collections import ConfigDict
+
+    def get_config():
+        return ConfigDict({"model": {"name": "gcn", "hidden": 8}, "epochs": 5, "data": DATA})
+"""
+
+
+@pytest.fixture
+def asked(small_table, tmp_path, monkeypatch):
+    """Returns which programs the script would compile for flags: names, and the largest stack."""
+    small_table.save(tmp_path / "table.npz")
+    card = textwrap.dedent(CARD).replace("DATA", repr(str(tmp_path / "table.npz")))
+    (tmp_path / "few.py").write_text(card)
+    seen = []
+    monkeypatch.setattr(
+        programs, "compile_for", lambda _, run, most, bar: seen.append((list(run), most)) or []
+    )
+
+    def ask(*flags):
+        script.FLAGS.reset()
+        script.FLAGS.parse([f"--config={tmp_path / 'few.py'}", "--device=gpu:h100:1", *flags])
+        script._training()(chips.parse("gpu:h100:1"))
+        return seen.pop()
+
+    yield ask
+    script.FLAGS.reset()
+
+
+def test_the_configuration_is_that_of_train(asked):
+    """What the card leaves out has its default, and a sweep its stack."""
+    assert asked() == ([""], 0)
+
+
+def test_the_stack_is_that_of_the_sweep(asked, tmp_path):
+    with (tmp_path / "few.py").open("a") as card:
+        card.write("\n\nfew = get_config\n\n\ndef get_config():\n    config = few()\n")
+        card.write('    config.sweep = {"seed": "1,2,3,4", "stack": 2}\n    return config\n')
+    assert asked() == ([f"seed{seed}" for seed in (1, 2, 3, 4)], 2)

@@ -7,8 +7,11 @@ import pathlib
 import numpy as np
 import pytest
 
+import qc_jax
+from experiments import export
 from qc_jax import canvas
 from qc_jax.engines import published
+from qc_jax.errors import InputError
 
 SCRIPT = ("-m", "qc_jax", "export")  # also outside of a clone
 FIXTURE = pathlib.Path(__file__).parents[1] / "fixtures" / "published_numpy1.npz"
@@ -69,6 +72,26 @@ def test_extxyz_is_read_by_ase(saved, run_python, tmp_path, small_table):
     assert done.returncode == 0, done.stderr
     frames = ase_io.read(out, ":")
     assert [atoms.info["name"] for atoms in frames] == small_table.names.tolist()
+
+
+def test_predictions_of_pairs_that_stand_once(small_table, tmp_path, capsys):
+    """Others are told of; a table without any is refused."""
+    out, count = tmp_path / "predicted.csv", len(small_table)
+    for rows, more in ((np.r_[0:count, 0, 1], 2), (np.tile(np.arange(count), 2), count)):
+        task = qc_jax.prepare(small_table.take(rows), "total_energy_ev")
+        run = qc_jax.fit(qc_jax.create("pair_mean"), task, qc_jax.TrainConfig(epochs=1))
+        path = run.save(tmp_path / f"run_{more}").path
+        export.FLAGS.reset()
+        export.FLAGS.parse(["--format=csv", f"--workdir={path}", f"--out={out}", "--overwrite"])
+        if more == count:
+            words = f"expected pairs that stand once in the run's table, got {2 * count} rows of"
+            with pytest.raises(InputError, match=words):
+                export.main([])
+            break
+        export.main([])
+        said = f"{count - more} pairs: {out}; {2 * more} rows are left out, of pairs that stand at"
+        assert said in capsys.readouterr().out
+        assert len(out.read_text().splitlines()) == 1 + count - more
 
 
 def test_folders_for_the_hub(saved, run_python, tmp_path):

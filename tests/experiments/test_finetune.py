@@ -11,7 +11,8 @@ from experiments import finetune
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
-from qc_jax.runs import building, initial, record, results, scoring, sources
+from qc_jax.runs import building, cards, initial, record, results, scoring, sources
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.loading import load
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
@@ -110,7 +111,17 @@ def test_bad_input(folder):
 def test_the_card_follows_from_the_data(kind):
     finetune.FLAGS.reset()
     finetune.FLAGS.parse(["--from=scratch", f"--data={kind}:x", "--workdir=w", "--config.lr=1"])
-    assert finetune._CONFIG.value == card(kind) | {"lr": 1.0}
+    assert finetune._CONFIG.value == cards.whole(card(kind) | {"lr": 1.0})
+
+
+def test_the_target_goes_before_the_cards_targets(monkeypatch):
+    got = []
+    monkeypatch.setattr(finetune.train, "run", lambda config, *_: got.append(config))
+    finetune.FLAGS.reset()
+    flags = ["--from=scratch", f"--data={DATA}", "--workdir=w", "--target=e_g_ev"]
+    finetune.FLAGS.parse([*flags, "--config.targets=e_homo_ev,e_lumo_ev"])
+    finetune.main([])
+    assert RunConfig.from_dict(got[0]).target_names == ("e_g_ev",)
 
 
 @pytest.mark.slow

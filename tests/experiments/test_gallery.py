@@ -4,6 +4,8 @@ from ase.io.cube import read_cube
 from matplotlib.image import imread
 from PIL import Image
 
+from qc_jax.data import exchange
+
 
 def test_picture_of_named_pairs(run_python, small_table, tmp_path):
     table, out = tmp_path / "table.npz", tmp_path / "canvas.png"
@@ -64,6 +66,14 @@ def test_animation(run_python, tmp_path):
     ):
         done = run_python("-m", "experiments.gallery", *given, *flags)
         assert done.returncode == 2 and message in done.stderr.splitlines()[-1]
+
+
+def test_a_csv_has_no_canvases(run_python, small_table, tmp_path):
+    exchange.write_csv(small_table, tmp_path / "mine.csv")
+    given = [f"--data={tmp_path / 'mine.csv'}", "--pairs=C_O", f"--out={tmp_path / 'c.png'}"]
+    done = run_python("-m", "experiments.gallery", *given)
+    assert done.returncode == 2 and not (tmp_path / "c.png").exists()
+    assert "error: --data: expected populations of C_O, which" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_workers_end_with_their_parent(tmp_path):
         (("--out=t.npz", "--timeout=nan"), "timeout: expected a finite number of seconds"),
         (("--out=taken.npz", "--elements=H"), "taken.npz: exists already; add --overwrite"),
         (("--verify=2", "--table=taken.npz"), "taken.npz: not a PairTable"),
+        (("--verify=2", "--table=none.csv"), "none.csv: "),
         (("--verify=2", "--out=t.npz"), "or --verify=COUNT, got both"),
         (("--out=t.npz", "--curve=0.7:2.5"), "curve '0.7:2.5': expected LOW:HIGH:COUNT"),
         (("--verify=2", "--curve=0.7:2.5:40"), "--curve belongs to --out"),

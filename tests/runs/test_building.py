@@ -138,6 +138,11 @@ def test_wrong_values(changes, words):
         building.from_config(config() | changes)
 
 
+def test_data_that_are_not_there():
+    with pytest.raises(InputError, match=r"unknown data 'gfn3_xtb'; .* a \.csv or \.npz file"):
+        sources.open_table("gfn3_xtb")
+
+
 def test_what_is_wrong_with_a_file_is_told(capsys):
     """By kind with the number of rows, and the first rows with their reasons."""
     table = sources.open_table(f"published:{FIXTURE}", "")

@@ -10,6 +10,7 @@ import pytest
 
 from qc_jax.errors import InputError
 from qc_jax.runs import cards, cli
+from qc_jax.runs.config import RunConfig
 from qc_jax.train import loop
 
 CARD = """
@@ -19,7 +20,8 @@ CARD = """
     def get_config(preset=""):
         choose("preset", preset, ("", "quick"))
         model = {"name": "egnn", "hidden": 8}
-        return ml_collections.ConfigDict({"rate": 0.1, "steps": 3, "on": False, "model": model})
+        fields = {"lr": 0.1, "epochs": 3, "stream": False, "model": model}
+        return ml_collections.ConfigDict(fields)
 """
 
 
@@ -79,14 +81,17 @@ def test_a_good_run(run):
         (["--count"], ["count"]),
         (["config.epochs=3"], ["got 'config.epochs=3'; did you mean --config.epochs=3?"]),
         (["more"], ["expected flags only, got 'more'\n"]),
-        (["--config=own.py", "--config.rat=0.2"], ["'rat'", "choose one of: model, model.hidden"]),
+        (["--config=own.py", "--config.lrr=0.2"], ["'lrr'", "choose one of: epochs, lr, model, "]),
         (["--config=own.py:slow"], ["own.py: unknown preset 'slow'; choose one of: '', quick\n"]),
-        (["--config=own.py", "--confg.rate=0.2"], ["confg.rate"]),
-        (["--config=own.py", "--config.steps=many"], ["--config.steps: expected a whole", "many"]),
-        (["--config=own.py", "--config.steps=1.5"], ["expected a whole number, got '1.5'"]),
-        (["--config=own.py", "--config.on=maybe"], ["expected true or false, got 'maybe'"]),
-        (["--config=own.py", "--config.rate=fast"], ["expected a number, got 'fast'"]),
-        (["--config.rate=1"], ["--config.rate: expected --config=CARD, too"]),
+        (["--config=own.py", "--confg.lr=0.2"], ["confg.lr"]),
+        (
+            ["--config=own.py", "--config.epochs=many"],
+            ["--config.epochs: expected a whole", "many"],
+        ),
+        (["--config=own.py", "--config.epochs=1.5"], ["expected a whole number, got '1.5'"]),
+        (["--config=own.py", "--config.stream=maybe"], ["expected true or false, got 'maybe'"]),
+        (["--config=own.py", "--config.lr=fast"], ["expected a number, got 'fast'"]),
+        (["--config.lr=1"], ["--config.lr: expected --config=CARD, too"]),
         (["--config=none.py"], ["none.py: no such file; expected a card's name"]),
         (["--config=README.md"], ["expected FILE.py or the name of a card: known\n"]),
         (["--config=egn"], ["--config=egn: expected FILE.py or the name of a card: known\n"]),
@@ -103,21 +108,63 @@ def test_a_wrong_flag_is_one_line(run, args, words):
 
 
 def test_cards_by_name_and_by_file_and_their_fields(run):
-    whole = {"rate": 0.1, "steps": 3, "on": False, "model": {"name": "egnn", "hidden": 8}}
+    def fields(*args):
+        """Return those that the card has."""
+        got = json.loads(run(*args, config=True)[1])
+        assert got == json.loads(json.dumps(RunConfig.from_dict(got).to_dict()))
+        return [got["lr"], got["epochs"], got["stream"], got["model"]["hidden"]]
+
     for name in ("known", "own.py", "known:quick"):
-        assert json.loads(run(f"--config={name}", config=True)[1]) == whole
+        assert fields(f"--config={name}") == [0.1, 3, False, 8]
     changed = (
-        "--config.rate",
+        "--config.lr",
         "1e-3",
-        "--config.on",
-        "--config.steps=4",
+        "--config.stream",
+        "--config.epochs=4",
         "--config.model.hidden=16",
     )
-    expected = {"rate": 1e-3, "steps": 4, "on": True, "model": {"name": "egnn", "hidden": 16}}
-    assert json.loads(run(*changed, "--config=known", config=True)[1]) == expected
+    assert fields(*changed, "--config=known") == [1e-3, 4, True, 16]
     _, out, _ = run("--config=known", "--config.model.hidden=9", "--config.model=gcn", config=True)
     model = json.loads(out)["model"]
     assert model["name"] == "gcn" and model["hidden"] == 9
+
+
+def test_fields_of_a_model_that_is_not_swept_are_refused(run, tmp_path):
+    """They would change no training; those of a model that is swept change its trainings."""
+    card = (tmp_path / "own.py").read_text()
+    (tmp_path / "swept.py").write_text(
+        card.replace('"stream": False', '"sweep": {"model": "schnet, gcn"}')
+    )
+    for flag, name in (("model.hidden=9", "egnn"), ("model=vit", "vit")):
+        code, _, err = run("--config=swept.py", f"--config.{flag}", config=True)
+        field = flag.partition("=")[0]
+        assert code == 2
+        assert err == f"error: --config.{field}: expected {name} in sweep.model, got schnet, gcn\n"
+    swept = ("--config=swept.py", "--config.sweep.model=schnet,egnn")
+    assert run(*swept, "--config.model.hidden=9", config=True)[0] == 0
+    assert run("--config=swept.py", config=True)[0] == 0
+
+
+def test_a_card_of_ones_own_may_leave_out_what_has_a_default(run, tmp_path):
+    def value(fields):
+        (tmp_path / "few.py").write_text(
+            "import ml_collections\n"
+            f"def get_config():\n    return ml_collections.ConfigDict({fields})\n"
+        )
+        return run("--config=few.py", config=True)
+
+    usual = RunConfig.from_dict({"model": "egnn", "epochs": 5}).to_dict()
+    _, out, _ = value({"model": {"name": "egnn"}, "epochs": 5})
+    assert json.loads(out) == json.loads(json.dumps(usual))
+    # What a transfer leaves open stays so.
+    for fields in ({}, {"model": {"name": ""}, "lr": 0.0, "min_lr": 0.01}):
+        got = json.loads(value({**fields, "transfer": {"source": "a"}})[1])
+        assert (got["model"], got["lr"]) == ({"name": ""}, 0.0)
+        assert got["transfer"]["head"] == "new" and got["sweep"]["seed"] == ""
+    assert (
+        value({"epochs": 5})[2]
+        == "error: model: expected its name and hyper-parameters, got none\n"
+    )
 
 
 def test_a_required_flag_is_one_line(run):

@@ -41,6 +41,30 @@ def test_pairs_count_not_rows(small_table):
     assert len(tested) and not seen & set(other.names[tested])
 
 
+def test_a_shift_of_other_energies_is_an_error(tmp_path):
+    """What was taken off the labels of training stays what predictions get back, atoms or none."""
+    sizes = {"one": ["CO"], "several": ["CO", "OC", "OO", "CC"]}
+    for kind, symbols in sizes.items():
+        for name, shift in (("a", 0.0), ("b", 5.0)):
+            lines = []
+            for row in range(24):
+                energy = -1000.0 + shift + 0.01 * (row % 5)
+                z = 1.1 + 0.01 * row + (0.003 if name == "b" else 0)
+                first, second = symbols[row % len(symbols)]
+                lines += ["2", f"Properties=species:S:1:pos:R:3 energy={energy}"]
+                lines += [f"{first} 0 0 0", f"{second} 0 0 {z}"]
+            (tmp_path / f"{kind}_{name}.xyz").write_text("\n".join(lines) + "\n")
+        data = {name: f"extxyz:{tmp_path / kind}_{name}.xyz?energy=energy" for name in "ab"}
+        cache = str(tmp_path / "tfds")
+        task = qc_jax.prepare(qc_jax.open_data(data["a"], cache), "total_energy_ev", seed=1)
+        run = qc_jax.fit(qc_jax.create("pair_mean"), task, qc_jax.TrainConfig(epochs=1, seed=1))
+        assert run.score().result["test"]["total_energy_ev"]["mae"] < 0.1
+        scored = run.score(data=data["b"], data_dir=cache)
+        assert scored.result["test"]["total_energy_ev"]["mae"] == pytest.approx(5, abs=0.1)
+        assert scored.predictions.predicted.mean() == pytest.approx(-1000, abs=0.1)
+        assert scored.predictions.true.mean() == pytest.approx(-995, abs=0.1)
+
+
 def test_its_own_test_rows_stay_and_may_be_all(small_table):
     known = dataset.prepare(small_table, ("e_homo_ev",), 42)
     assert scoring.unseen(known, known) is known

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from experiments.configs import gcn
+from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.runs import grids, sweep
@@ -34,8 +35,25 @@ def test_every_combination_has_a_name():
         *("e_g_ev", 2, 0.01, 0.5),
     )
     assert not sweep.is_swept(one)
-    models = sweep.expand(config(model="schnet,egnn"))
-    assert models["egnn"]["model"]["name"] == "egnn" and "cutoff" in models["schnet"]["model"]
+    swept = sweep.expand(config(model="schnet,egnn"))
+    assert swept["egnn"]["model"]["name"] == "egnn" and "cutoff" in swept["schnet"]["model"]
+
+
+def test_the_model_of_the_card_keeps_its_fields():
+    swept = sweep.expand(config(model="gcn,schnet"))
+    assert swept["gcn"]["model"] == config()["model"] != models.defaults("gcn")
+    assert swept["schnet"]["model"] == {"name": "schnet", **models.defaults("schnet")}
+
+
+def test_numbers_that_agree_to_six_digits_have_names_of_their_own():
+    expanded = sweep.expand(config(seed="42,20240101,20240102"))
+    assert {name: one["seed"] for name, one in expanded.items()} == {
+        f"seed{seed}": seed for seed in (42, 20240101, 20240102)
+    }
+    rates = {"lr0.001": 1e-3, "lr1e-05": 1e-5, "lr0.0012345671": 0.0012345671}
+    expanded = sweep.expand(config(lr="1e-3,0.00001,0.0012345671,0.0012345672"))
+    got = {name: one["lr"] for name, one in expanded.items()}
+    assert got == rates | {"lr0.0012345672": 0.0012345672}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +61,9 @@ def test_every_combination_has_a_name():
     [
         ({"seed": "1,x"}, "sweep.seed=1,x: expected numbers with commas between"),
         ({"lr": "0.1,0.1"}, "sweep.lr=0.1,0.1: expected different values"),
+        ({"lr": "0.001,1e-3"}, "sweep.lr=0.001,1e-3: expected different values"),
+        ({"seed": "7,07"}, "sweep.seed=7,07: expected different values"),
+        ({"target": "a:b,a.b"}, r"sweep: expected different names of trainings, got a\.b twice"),
         ({"model": "egnn", "dropout": "0.1"}, "sweep.dropout: egnn has no dropout"),
         ({"model": "egn"}, "unknown model 'egn'"),
     ],
@@ -50,6 +71,12 @@ def test_every_combination_has_a_name():
 def test_bad_input(changes, words):
     with pytest.raises(InputError, match=words):
         sweep.expand(config(**changes))
+
+
+def test_a_training_is_no_path(tmp_path):
+    with pytest.raises(InputError, match="training k_fold:1/5: expected a name without '/'"):
+        sweep.Sweep({"k_fold:1/5": config()}, tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +167,20 @@ def test_setting_is_where_a_training_departs_from_its_card():
     assert sweep.setting(changed) == "embedding_noise 0.3, described True"
     (plain,) = grids.trainings(["gcn"], ["e_g_ev"], (42,), init="torch").values()
     assert sweep.setting(plain) == "init torch"
+
+
+def test_setting_tells_targets_that_are_learned_together_from_those_learned_alone():
+    alone = {**config(), "epochs": 100, "model": {"name": "gcn"}}
+    assert sweep.setting(alone) == sweep.setting({**alone, "targets": "e_homo_ev"}) == ""
+    for targets in ("total_energy_ev,e_homo_ev", "e_homo_ev, total_energy_ev"):
+        together = sweep.setting({**alone, "targets": targets})
+        assert together == "targets e_homo_ev total_energy_ev"
+    assert sweep.setting({**alone, "targets": "all"}) == "targets all"
+
+
+def test_setting_of_a_card_of_all_targets():
+    """It is usual there; fewer of them are another training."""
+    (fewer,) = grids.trainings(["tight_binding"], ["e_homo_ev", "e_g_ev"], (42,)).values()
+    assert sweep.setting(fewer) == "targets e_g_ev e_homo_ev"
+    assert sweep.setting({**fewer, "targets": ",".join(reversed(BENCHMARK_TARGETS))}) == ""
+    assert sweep.setting({**fewer, "targets": ""}) == "targets alone"

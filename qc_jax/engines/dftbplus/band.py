@@ -25,9 +25,9 @@ class Bands:
     energies: np.ndarray
     occupations: np.ndarray
 
-    def frontier_levels(self, electrons: list[float]) -> tuple[float, float]:
-        """Return HOMO and LUMO (eV) at 0 K of so many electrons a channel; no LUMO is NaN."""
-        return labels.frontier_levels(self.energies, electrons)
+    def frontier_levels(self) -> tuple[float, float]:
+        """Return HOMO and LUMO (eV) at the electronic temperature; no LUMO is NaN."""
+        return labels.frontier_of_occupations(self.energies, self.occupations)
 
 
 def parse(text: str) -> Bands:

@@ -44,7 +44,8 @@ def read_pair(directory: str | os.PathLike) -> Record:
     results.tag gives most digits and is taken.
 
     Of two spin channels the populations, band energies and entropies are added; the Fermi level is
-    the mean of the two; HOMO is the higher and LUMO the lower one (`labels.frontier_levels`).
+    the mean of the two; HOMO is the higher and LUMO the lower one, by the occupations
+    (`labels.frontier_of_occupations`).
 
     Args:
       directory: called like 'Ag_Al' or, for one of several calculations, 'Ag_Al_spin'. Atoms that
@@ -97,7 +98,7 @@ def read(directory: str | os.PathLike, labels: Mapping[str, float] | None = None
     tag = read_text(os.path.join(directory, "results.tag"))
     if tag is not None:
         out, bands = results_tag.refine(results_tag.parse(tag, len(out.electrons)), out, bands)
-    levels, from_labels = _levels(bands, out, labels)
+    levels, from_labels = _levels(bands, labels)
     order = slice(None) if where.symbols == name.split("_") else slice(None, None, -1)
     positions = where.positions[order]
     targets = {
@@ -199,7 +200,7 @@ def _bands(directory: str | os.PathLike, out: detailed.Detailed) -> band.Bands |
 
 
 def _levels(
-    bands: band.Bands | None, out: detailed.Detailed, labels: Mapping[str, float] | None
+    bands: band.Bands | None, labels: Mapping[str, float] | None
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return `OF_BANDS` by name, and which of them come from the labels."""
     if bands is None:
@@ -208,7 +209,7 @@ def _levels(
         return {label: labels.get(label, np.nan) for label in OF_BANDS}, tuple(
             label for label in OF_BANDS if label in labels
         )
-    homo, lumo = bands.frontier_levels(out.electrons)
+    homo, lumo = bands.frontier_levels()
     return {
         "e_homo_ev": homo,
         "e_lumo_ev": lumo,

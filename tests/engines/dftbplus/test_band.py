@@ -26,6 +26,16 @@ def test_polarised():
     assert bands.occupations.sum(axis=1).tolist() == [6, 5]
 
 
+def test_frontier_levels_are_by_the_occupations():
+    """As in the published data and of the engine dftb: at 300 K levels near each other are one."""
+    levels, held = np.array([[-9.0, -5.0, -4.8, 1.0]]), np.array([[2.0, 1.959, 0.041, 0.0]])
+    assert band.Bands(levels, held).frontier_levels() == (-4.8, -4.8)
+    assert band.Bands(levels, np.array([[2.0, 2.0, 0.0, 0.0]])).frontier_levels() == (-5, -4.8)
+    two = np.concatenate([levels, levels + 0.5])
+    filled = np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    assert band.Bands(two, filled).frontier_levels() == (-5, -4.8)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

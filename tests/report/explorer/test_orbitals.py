@@ -58,6 +58,7 @@ def test_which_tables_have_orbitals():
     table = made.table()
     assert orbitals.why_not(table) == ""
     assert "tblite" in orbitals.why_not(sources.open_table("gfn2_xtb"))
+    assert "other options" in orbitals.why_not(sources.open_table("ptbp_exact"))
     other = table.take(np.arange(len(table)))
     object.__setattr__(other, "provenance", {**table.provenance, "max_l": {}})
     assert "other options" in orbitals.why_not(other)
