@@ -37,7 +37,7 @@ class Calculator(calculator.Calculator):
     Example:
       >>> import ase, qc_jax
       >>> table = qc_jax.open_table("gfn2_xtb")
-      >>> task = qc_jax.prepare(table, "total_energy_ev", train_fraction=0.05)
+      >>> task = qc_jax.prepare(table, "mermin_free_energy_ev", train_fraction=0.05)
       >>> model = qc_jax.create("schnet", hidden=4, filters=4, interactions=1, gaussians=4)
       >>> run = qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=1))
       >>> atoms = ase.Atoms("CO", [(0, 0, 0), (0, 0, 1.13)], calculator=Calculator(run))

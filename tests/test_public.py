@@ -87,7 +87,9 @@ def test_from_a_table_to_a_calculator(tmp_path, monkeypatch):
     table = qc_jax.open_table("gfn2_xtb")
     images = qc_jax.render(qc_jax.features(table)[:3], size=32)
     assert images.shape == (3, 32, 32, 10)
-    task = qc_jax.prepare(table, "mermin_free_energy_ev", split="random", seed=42, train_fraction=0.1)
+    task = qc_jax.prepare(
+        table, "mermin_free_energy_ev", split="random", seed=42, train_fraction=0.1
+    )
     model = qc_jax.create("schnet", hidden=8, filters=8, interactions=1, gaussians=8)
     run = qc_jax.fit(model, task, qc_jax.TrainConfig(epochs=2))
     named = run.predict(["Ag_Al", "H_O"])
