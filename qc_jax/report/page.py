@@ -190,8 +190,8 @@ def _pictures(
             continue
         what = "error rate" if about(target).is_class else "MAE"
         title = f"{target}: {best.label}, {what} {number(best.mae)} {best.unit}".rstrip()
-        drawn = _of_target(prefix, target, str(best.label), errors, table, of_pairs)
-        groups.append(Group(title, drawn))
+        shown = _of_target(prefix, target, str(best.label), errors, table, of_pairs)
+        groups.append(Group(title, shown))
     if groups:
         parts.append(Part(f"{prefix}-pairs", f"Target by target{where}", groups, words))
     return parts

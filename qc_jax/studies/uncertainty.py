@@ -37,7 +37,7 @@ def rows(asked: Asked) -> list[dict[str, Any]]:
     there, missing = trainings.find(asked, configs)
     found = {one.name: one for one in there}
     # One of an ensemble, by its name, so that those of the ensemble take its place later.
-    lost = {}
+    lost: dict[tuple[str, str], dict[str, Any]] = {}
     for row in missing:
         name = re.sub(r"-member\d+$", "", row["training"])
         lost.setdefault((name, row["target"]), row | {"training": name})
