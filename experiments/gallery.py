@@ -71,10 +71,10 @@ def main(_: list[str]) -> None:
         rows = [table.row(pair_name(*pair)) for pair in pairs]
         shown = table.take(np.array(rows))
         drawn = np.isfinite(features(shown)).all(axis=1)
-        for name in shown.names[~drawn][:1]:
+        if not drawn.all():
             raise InputError(
-                f"--data: expected populations of {name}, which canvases are drawn from, got none "
-                f"in {_DATA.value}"
+                f"--data: expected populations of {shown.names[~drawn][0]}, which canvases are "
+                f"drawn from, got none in {_DATA.value}"
             )
         plot_canvases(out, shown, size)
     else:

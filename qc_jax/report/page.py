@@ -32,7 +32,7 @@ _WHOSE = (
 )
 _SHADES = 24  # of a canvas
 _CANVASES = 2  # of the best and of the worst pairs
-_MODALITY = "modality-as_published"  # the study whose published numbers stand above
+_MODALITY = f"modality{studies.AS_PUBLISHED}"  # the study whose published numbers stand above
 
 
 def build(own: Source | None, project: Source | None, submitted: Sequence[Entry] = ()) -> Report:

@@ -21,7 +21,6 @@ _VERDICTS = (
 )
 _OTHER = "by the benchmark's protocol"  # of a number beside what was published of a study
 _SAME, _LOWER, _HIGHER, _UNKNOWN = "reproduced", "lower", "higher", "one seed"
-_DIFFERENT = (_LOWER, _HIGHER, _UNKNOWN)
 # What the numbers of studies are, by metric.
 _NUMBERS = {
     "mae": "MAE",
@@ -56,7 +55,8 @@ def benchmark(
         return None
     rows = []
     for line in both.to_dict("records"):
-        whose, protocol = line["whose"] * (len(parts) > 1), line["protocol"] * same
+        whose = line["whose"] if len(parts) > 1 else ""
+        protocol = line["protocol"] if same else ""
         numbers = _numbers(line, _and(whose, line["departs"], protocol))
         cells = [_model(line), Cell(line["target"]), Cell(line["unit"]), *numbers]
         rows.append([*cells, *_compared(line), Cell(line["study"])] if same else cells)
@@ -214,7 +214,7 @@ def _compared(line: dict[str, Any]) -> tuple[Cell, Cell, Cell]:
     shown = Cell(number(ratio, 2), ratio) if np.isfinite(ratio) else Cell("–", np.inf)
     verdict = _verdict(line)
     note = "one seed" if line["seeds"] < 2 and verdict != _UNKNOWN else ""
-    reason = published.reason(line, verdict) if verdict in _DIFFERENT else ""
+    reason = "" if verdict == _SAME else published.reason(line, verdict)
     return shown, Cell(verdict, note=note), Cell(reason)
 
 

@@ -54,7 +54,7 @@ _METRICS = {
     "ms_per_sample": "ms a structure",
     "samples_per_s": "structures/s",
 }
-_AS_PUBLISHED = "-as_published"  # ends the names of those with the flaws of the published code
+AS_PUBLISHED = "-as_published"  # ends the names of those with the flaws of the published code
 
 
 def ordered(names: Sequence[str]) -> list[str]:
@@ -62,7 +62,7 @@ def ordered(names: Sequence[str]) -> list[str]:
     known = list(_TITLES)
 
     def key(name: str) -> tuple[int, str]:
-        base = name.removesuffix(_AS_PUBLISHED)
+        base = name.removesuffix(AS_PUBLISHED)
         return (known.index(base) if base in known else len(known), name)
 
     return sorted(names, key=key)
@@ -70,7 +70,7 @@ def ordered(names: Sequence[str]) -> list[str]:
 
 def title(name: str) -> str:
     """What a study is called above its tables."""
-    base = name.removesuffix(_AS_PUBLISHED)
+    base = name.removesuffix(AS_PUBLISHED)
     flaws = ", with the flaws of the published code" if base != name else ""
     return _TITLES.get(base, base) + flaws
 
@@ -110,15 +110,15 @@ def table(name: str, frame: pd.DataFrame) -> Table:
         [*heads, *(Column(_METRICS[one]) for one in metrics)],
         rows,
         caption="Mean ± deviation over the seeds.",
-        folded=name.removesuffix(_AS_PUBLISHED) in _PICTURES,
+        folded=name.removesuffix(AS_PUBLISHED) in _PICTURES,
     )
 
 
 def published_beside(name: str, frame: pd.DataFrame) -> Table | None:
     """The published numbers beside those of a study with the published flaws; None without."""
-    if not name.endswith(_AS_PUBLISHED):
+    if not name.endswith(AS_PUBLISHED):
         return None
-    base = name.removesuffix(_AS_PUBLISHED)
+    base = name.removesuffix(AS_PUBLISHED)
     return published_tables.study(f"study-{base}-published", base, title(base), _finished(frame))
 
 
@@ -139,7 +139,7 @@ def missing(name: str, frame: pd.DataFrame) -> list[str]:
 
 def picture(name: str, frame: pd.DataFrame) -> Picture | None:
     """The figure of a study; None where it has none, or nothing to draw."""
-    draw = _PICTURES.get(name.removesuffix(_AS_PUBLISHED))
+    draw = _PICTURES.get(name.removesuffix(AS_PUBLISHED))
     finished = _finished(frame)
     return draw(f"study-{name}", title(name), finished) if draw and len(finished) else None
 

@@ -101,7 +101,7 @@ def judge(
 
     true, shown = np.asarray(test_labels), predicted
     if task.offsets is not None and (any(task.offsets) or task.element_offsets):
-        offsets = total_offsets(np.array(task.offsets), task.element_offsets, test_numbers)
+        offsets = _taken_off(task, test_numbers)
         true, shown = (np.asarray(values, np.float64) + offsets for values in (true, predicted))
     predictions = Predictions(task.targets, task.names[task.split.test], true, shown)
     tested = errors(predicted)
@@ -116,6 +116,12 @@ def judge(
         if np.ptp(shown[:, column]) < _CONSTANT * np.ptp(labels):
             tested[name]["constant"] = float(np.median(shown[:, column]))
     return Judged(tested, {rule: errors(found) for rule, found in by_rule.items()}, predictions)
+
+
+def _taken_off(task: Task, numbers: np.ndarray) -> np.ndarray:
+    """Return [M, T] what the labels of structures with atomic numbers [M, A] had taken off."""
+    constant = np.array(task.offsets or np.zeros(len(task.targets)))
+    return total_offsets(constant, task.element_offsets, numbers)
 
 
 def score(
@@ -138,9 +144,8 @@ def score(
     predicted = predict(run.model, state.best_variables, state.scaler, test.structures)
     if offsets is not None:
         numbers = np.asarray(test.structures.atomic_numbers)
-        taken = np.array(task.offsets if task.offsets is not None else [0.0] * len(task.targets))
-        asked = total_offsets(taken, task.element_offsets, numbers)
-        predicted = np.asarray(predicted, np.float64) + (offsets(numbers) - asked)
+        shift = offsets(numbers) - _taken_off(task, numbers)
+        predicted = np.asarray(predicted, np.float64) + shift
     is_pairs = isinstance(run.table, PairTable)
     undefined = run.table.left_out if isinstance(run.table, PairTable) else {}
     judged = judge(task, train, test, predicted, "pair_mean" if is_pairs else "element_sum")
