@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from qc_jax.data.batch import Batch
 from qc_jax.errors import InputError
 from qc_jax.models._layers import Dropout
-from qc_jax.models._start import dense, layer_norm
+from qc_jax.models._start import dense, layer_norm, zero_bias
 from qc_jax.models._torch import Tensor
 
 
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         scores = jnp.einsum("bqhd,bkhd->bhqk", heads(queries / root), heads(keys))
         weights = Dropout(self.dropout)(nn.softmax(scores), batch, train)
         mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, heads(values))
-        return dense(width, name="out")(mixed.reshape(asking.shape))
+        return dense(width, bias_init=zero_bias, name="out")(mixed.reshape(asking.shape))
 
 
 class EncoderLayer(nn.Module):

@@ -93,6 +93,9 @@ class Architecture(nn.Module):
     """
 
     closed_form: ClassVar[bool] = False  # solved at once by `solve`, not trained by steps
+    # Whether it takes every structure of a batch two atoms wide for a pair: `check` then refuses an
+    # atom alone among them.
+    as_pairs: ClassVar[bool] = False
     # Why outputs are no smooth function of positions, in words: nothing can then move on them.
     not_smooth_reason: ClassVar[str] = ""
     # Hyper-parameters of the published network that are not the defaults.

@@ -15,16 +15,20 @@ from qc_jax.models._base import Architecture
 def check(model: Architecture, structures: Batch, names: np.ndarray | None = None) -> None:
     """Raise InputError unless `model` can take every one of the N `structures`.
 
-    What it reads must be there and finite, and each atom in its tables. Not for use inside jit.
+    What it reads must be there and finite, each atom in its tables, and both atoms of what it takes
+    for pairs there. Not for use inside jit.
 
     Args:
-      model: with its `inputs`, and its `max_atomic_number` and `known_elements` where it has tables
-        of elements.
+      model: with its `inputs` and `as_pairs`, and its `max_atomic_number` and `known_elements`
+        where it has tables of elements.
       structures: N of them.
       names: [N], to tell structures by; their row where there are none.
     """
     inputs = model.inputs
     numbers = np.asarray(structures.atomic_numbers)
+    if model.as_pairs and numbers.shape[1] == 2:
+        count = (numbers > 0).sum(axis=1)
+        _require(count == 2, "two atoms in a batch of pairs", count, names, str)
     largest = model.max_atomic_number
     if "atomic_numbers" in inputs and largest is not None:
         above = numbers.max(axis=1, initial=0)

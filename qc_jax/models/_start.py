@@ -22,6 +22,8 @@ dense = functools.partial(Dense, kernel_init=kernel_init)
 embed = functools.partial(nn.Embed, embedding_init=nn.initializers.normal(1))
 # The fast variance, a difference of squares, loses digits.
 layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
+# Biases are left open where their kernels are, unless a layer says that they are not, or are.
+zero_bias, open_bias = nn.initializers.constant(0), nn.initializers.constant(0)
 
 _glorot = nn.initializers.xavier_uniform()
 _LEFT_OPEN = (nn.linear.default_kernel_init, kernel_init)
@@ -49,19 +51,21 @@ def as_torch(model: Architecture) -> Iterator[None]:
         if isinstance(module, nn.Embed):
             if module.embedding_init is nn.linear.default_embed_init:
                 put("embedding", nn.initializers.normal(1))
-        elif getattr(module, "kernel_init", getattr(module, "start", None)) in _LEFT_OPEN:
-            path = "/".join(module.path)
-            if any(fnmatch.fnmatch(path, pattern) for pattern in model.glorot_layers):
-                put("kernel", _glorot)
-                return made
-            put("kernel", kernel_init)
-            if module.has_variable("params", "bias"):
-                kernel = module.get_variable("params", "kernel")
-                reach = (kernel.size // kernel.shape[-1]) ** -0.5
-                put(
-                    "bias",
-                    lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -reach, reach),
-                )
+            return made
+        kernel_open = getattr(module, "kernel_init", getattr(module, "start", None)) in _LEFT_OPEN
+        path = "/".join(module.path)
+        glorot = any(fnmatch.fnmatch(path, pattern) for pattern in model.glorot_layers)
+        if kernel_open:
+            put("kernel", _glorot if glorot else kernel_init)
+        start = getattr(module, "bias_init", None)
+        with_kernel = kernel_open and not glorot and start is not zero_bias
+        if (with_kernel or start is open_bias) and module.has_variable("params", "bias"):
+            kernel = module.get_variable("params", "kernel")
+            reach = (kernel.size // kernel.shape[-1]) ** -0.5
+            put(
+                "bias",
+                lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -reach, reach),
+            )
         return made
 
     with nn.intercept_methods(intercept):

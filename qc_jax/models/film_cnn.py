@@ -38,6 +38,7 @@ class Model(Architecture):
     """
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
+    as_pairs: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1

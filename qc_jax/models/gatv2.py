@@ -4,6 +4,7 @@ As published it reads elements and who is whose neighbour, no positions: a pair'
 same whatever its bond length.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.models import _radial
 from qc_jax.models._base import Architecture, field
 from qc_jax.models._layers import Dropout
-from qc_jax.models._start import dense, embed
+from qc_jax.models._start import dense, embed, open_bias
 from qc_jax.models._torch import Tensor
 
 _SLOPE = 0.2  # of the leaky ReLU
@@ -48,11 +49,12 @@ class Attention(nn.Module):
         The K neighbours in `batch` are those that are attended to, the atom itself among them.
         """
         wide = self.heads * self.hidden
-        # PyTorch Geometric starts these as Glorot did.
+        # PyTorch Geometric starts these as Glorot did, but for their biases.
         glorot = nn.initializers.xavier_uniform()
-        sent = dense(wide, kernel_init=glorot, name="source")(h)
+        of_atoms = functools.partial(dense, wide, kernel_init=glorot, bias_init=open_bias)
+        sent = of_atoms(name="source")(h)
         sent = batch.of_neighbors(sent)  # [B, A, K, heads · H]
-        met = sent + dense(wide, kernel_init=glorot, name="target")(h)[:, :, None]
+        met = sent + of_atoms(name="target")(h)[:, :, None]
         if edges is not None:
             met = met + dense(wide, use_bias=False, kernel_init=glorot, name="edge")(edges)
         vectors = self.param("attention", glorot, (self.heads, self.hidden))

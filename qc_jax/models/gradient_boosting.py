@@ -107,6 +107,7 @@ class Model(Architecture):
     """
 
     closed_form: ClassVar[bool] = True
+    as_pairs: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions")
     not_smooth_reason: ClassVar[str] = "trees are piecewise constant"
     max_atomic_number: ClassVar[int] = MAX_ATOMIC_NUMBER

@@ -40,6 +40,9 @@ class Model(Architecture):
     """
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
+    glorot_layers: ClassVar[tuple[str, ...]] = tuple(
+        f"schnet/{pattern}" for pattern in schnet.Model.glorot_layers
+    )
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1

@@ -31,6 +31,7 @@ class Model(Architecture):
     """
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
+    as_pairs: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "canvas")
 
     outputs: int = 1

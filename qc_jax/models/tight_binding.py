@@ -9,7 +9,7 @@ give charges. The matrix of a molecule is made of those of its pairs (`_molecula
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -54,6 +54,8 @@ class Model(Architecture):
     alone. Targets that it does not know by name are read off the network's last layer and some of
     the others.
     """
+
+    as_pairs: ClassVar[bool] = True
 
     outputs: int = 1
     hidden: int = 256
@@ -140,9 +142,13 @@ class Model(Architecture):
     def _atomic_energies(
         self, structures: Batch, labels: Float[np.ndarray, "rows outputs"], name: str
     ) -> Float[np.ndarray, " elements"]:
-        """One energy an element, eV: of its free atom where it is described, else fitted."""
-        if self.described:
-            return _shells.of(self.basis).energy
+        """One energy an element, eV: of its free atom where it is described, else fitted.
+
+        Also fitted where the basis does not say the free atoms' energies.
+        """
+        of_free_atoms = _shells.of(self.basis).energy
+        if self.described and of_free_atoms.any():
+            return of_free_atoms
         numbers = np.asarray(structures.atomic_numbers)
         column = labels[:, self.targets.index(name), None].astype(np.float64)
         constants, mean = additive_constants(numbers, column)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qc_jax import models
+from qc_jax import models, testing
 from qc_jax.errors import InputError
 from tests.models import structures
 
@@ -17,6 +17,7 @@ class Reader:
         self.inputs = inputs
         self.max_atomic_number = max_atomic_number
         self.known_elements = None
+        self.as_pairs = False
 
 
 def changed(array, where, value):
@@ -40,6 +41,18 @@ def test_elements_beyond_the_table():
     with pytest.raises(InputError, match=r"row 2: expected atomic numbers up to 94, got 99$"):
         models.check(models.create("egnn", max_atomic_number=94), batch)
     models.check(Reader("positions"), batch)
+
+
+@pytest.mark.parametrize("name", ["tight_binding", "gradient_boosting"])
+def test_an_atom_alone_is_no_pair(name):
+    """Of two atoms' width; in a wider batch one model sees atoms alone, too."""
+    batch = testing._eight_pairs()[0]
+    alone = batch.replace(atomic_numbers=batch.atomic_numbers.at[3, 1].set(0))
+    words = "pair_3: expected two atoms in a batch of pairs, got 1$"
+    with pytest.raises(InputError, match=words):
+        models.check(models.create(name), alone, NAMES)
+    models.check(models.create("schnet"), alone, NAMES)
+    models.check(models.create(name), testing.pad(alone, 1, 1), NAMES)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -1,5 +1,7 @@
 """What models of two atoms read of a Batch."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,12 @@ def test_elements_and_distance(small_table):
 def test_a_molecule_is_no_pair():
     with pytest.raises(InputError, match="reads pairs: expected 2 atoms a structure, got 8"):
         _pair.pair(structures.crowd())
+
+
+def test_models_that_read_pairs_say_so():
+    for name in models.available():
+        model = models.create(name)
+        assert model.as_pairs == hasattr(sys.modules[type(model).__module__], "pair"), name
 
 
 @pytest.mark.parametrize("channels", [tuple(range(10)), (7,), (4, 0, 9)])

@@ -8,10 +8,11 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from qc_jax import models
+from qc_jax.models._attention import EncoderLayer
 
 
-def start(name, torch):
-    model = models.create(name)
+def start(name, torch, **hyper):
+    model = models.create(name, **hyper)
     with models.as_torch(model) if torch else contextlib.nullcontext():
         variables = jax.jit(lambda: model.init(jax.random.key(0), models.sample()))()
     return {k: np.asarray(v) for k, v in flatten_dict(variables["params"], sep="/").items()}
@@ -19,7 +20,7 @@ def start(name, torch):
 
 @pytest.fixture(scope="module")
 def schnet():
-    return start("schnet", torch=True)
+    return start("schnet", torch=True, interactions=1)
 
 
 def test_schnet_as_pytorch_geometric(schnet):
@@ -50,6 +51,39 @@ def test_gcn_as_pytorch_geometric():
             assert np.abs(gcn["out_0/kernel"]).max() * np.sqrt(inputs) <= 1
 
 
+def test_gatv2_as_pytorch_geometric():
+    """GATv2Conv: Glorot-uniform kernels; biases of its two Linear layers within 1/√inputs."""
+    gatv2 = start("gatv2", torch=True, hidden=16, layers=1)
+    for name in ("source", "target"):
+        kernel, bias = (gatv2[f"layer_0/{name}/{part}"] for part in ("kernel", "bias"))
+        assert 0.9 < np.abs(kernel).max() / np.sqrt(6 / sum(kernel.shape)) <= 1
+        assert 0.8 < np.abs(bias).max() * np.sqrt(16) <= 1
+    assert not gatv2["layer_0/bias"].any() and gatv2["out/bias"].any()
+
+
+def test_the_fusions_schnet_starts_as_schnet():
+    fusion = start(
+        "multimodal", torch=True, widths=(2, 2, 2, 2), hidden=8, filters=8, interactions=1
+    )
+    for name, values in fusion.items():
+        if name.endswith("bias") and name.startswith(("schnet/", "fusion_")):
+            assert values.any() == name.startswith("fusion_"), name
+    kernel = fusion["schnet/interaction_0/filter_0/kernel"]
+    assert 0.97 < np.abs(kernel).max() / np.sqrt(6 / sum(kernel.shape)) <= 1
+
+
+def test_attention_as_pytorch():
+    """MultiheadAttention: the last layer's kernel within 1/√inputs, all biases 0."""
+    layer, tokens = EncoderLayer(heads=2, mlp=8, dropout=0.0), np.zeros((1, 2, 16), np.float32)
+    with models.as_torch(models.create("vit")):
+        batch = models.sample()
+        params = jax.jit(lambda: layer.init(jax.random.key(0), tokens, batch, False))()["params"]
+    attention = params["attention"]
+    assert not attention["bias"].any() and not attention["out"]["bias"].any()
+    assert 0.9 < np.abs(attention["out"]["kernel"]).max() * np.sqrt(16) <= 1
+    assert params["mlp_0"]["bias"].any()
+
+
 @pytest.mark.slow
 def test_what_a_file_says_itself_stays():
     """DimeNet++ starts its last layer at zero, and glorot-orthogonal ones by their own rule."""
@@ -61,7 +95,7 @@ def test_what_a_file_says_itself_stays():
 
 
 def test_layers_in_flax_are_left_alone_outside(schnet):
-    assert start("schnet", torch=False)["elements/embedding"].std() < 0.2
+    assert start("schnet", torch=False, interactions=1)["elements/embedding"].std() < 0.2
 
 
 def test_init_is_part_of_how_a_run_is_trained(small_table):

@@ -11,6 +11,7 @@ import qc_jax
 from qc_jax import models, testing
 from qc_jax.chem.elements import element
 from qc_jax.data import labels
+from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import open_table
 from qc_jax.data.targets import TARGETS
 from qc_jax.models import _pair_blocks, _shells, tight_binding
@@ -127,6 +128,19 @@ def test_described_elements_need_no_weights_of_their_own():
     variables = jax.eval_shape(model.init, jax.random.key(0), batch)
     rows = model.max_atomic_number + 1
     assert all(rows not in leaf.shape for leaf in jax.tree.leaves(variables["params"]))
+
+
+def test_described_energies_are_the_free_atoms_or_fitted_where_no_basis_says_them():
+    structures = models.sample()
+    energy, found = np.array([[-100.0]]), {}
+    scaler = Scaler(energy[0] - 1, energy[0] + 1, np.zeros(1, bool))
+    for basis in ("ptbp", "gfn2_xtb"):
+        model = models.create("tight_binding", described=True, basis=basis)
+        model = model.for_targets(("total_energy_ev",))
+        started = model.start(structures, energy, scaler)
+        found[basis] = started["constants"]["atomic_energy"][[1, 8]]
+    np.testing.assert_allclose(found["ptbp"], _shells.of("ptbp").energy[[1, 8]], rtol=1e-6)
+    assert found["gfn2_xtb"].sum() == pytest.approx(-100, abs=1)
 
 
 @pytest.mark.slow
