@@ -35,7 +35,7 @@ class Dataset(flax.struct.PyTreeNode):
         return self.labels.shape[0]
 
     def take(self, rows: jax.Array | np.ndarray) -> "Dataset":
-        """Return the rows [M], as a Dataset of M; works inside jit, outside of it in host memory."""
+        """Return the rows [M], as a Dataset of M: in host memory, or traced inside jit."""
         return jax.tree.map(lambda leaf: _on_host(leaf)[rows], self)
 
 

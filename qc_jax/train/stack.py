@@ -184,7 +184,7 @@ class Stack:
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """Return the states [R, ...], in host memory, before the first epoch, each as if it were alone.
+        """Return the states [R, ...] before the first epoch, in host memory; each as if alone.
 
         Raises:
           InputError: initial variables do not fit the model, or it is solved at once.
