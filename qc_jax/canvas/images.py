@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from qc_jax.canvas.basis import CHANNELS, FEATURES, check_size
+from qc_jax.canvas.basis import CHANNELS, FEATURES, MOLECULES, PAIRS, Layout, check_size
 from qc_jax.canvas.features import features, features_of_atoms
 from qc_jax.canvas.render import render
 from qc_jax.chem.elements import element
@@ -29,14 +29,20 @@ KINDS = (CANVAS, DENSITIES)
 
 AUGMENTATIONS = ("exchange", "reflect", "rotate")
 
-# Where the features of a canvas are in that of the pair with its atoms exchanged.
-_NAMES = [feature.name for feature in FEATURES]
-_EXCHANGED = np.array(
-    [
-        index if feature.atom is None else _NAMES.index(f"{feature.name[:-1]}{1 - feature.atom}")
-        for index, feature in enumerate(FEATURES)
-    ]
-)
+
+def _exchanged(layout: Layout) -> Int[np.ndarray, " features"]:
+    """Return where the features of a canvas are in that of the atoms in the other order."""
+    places = {(one.channel, one.atom): index for index, one in enumerate(layout.features)}
+    last = len(layout.columns) - 1
+    return np.array(
+        [
+            index if one.atom is None else places[one.channel, last - one.atom]
+            for index, one in enumerate(layout.features)
+        ]
+    )
+
+
+_EXCHANGED = {len(one.features): _exchanged(one) for one in (PAIRS, MOLECULES)}
 
 # The symmetries of a square as matrices of (z, x): quarter turns, and those of its mirror image.
 _QUARTERS = [np.array([[c, s], [-s, c]]) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
@@ -274,7 +280,7 @@ def augment(batch: Batch, key: jax.Array, text: str) -> Batch:
         batch = batch.replace(atomic_numbers=numbers)
         if flat and batch.canvas_features is not None:
             mine = batch.canvas_features
-            theirs = mine[:, _EXCHANGED]
+            theirs = mine[:, _EXCHANGED[mine.shape[1]]]
             batch = batch.replace(canvas_features=jnp.where(other[:, None], theirs, mine))
         turns = turns @ _diagonal(jnp.where(other, -1.0, 1.0), jnp.ones(len(rows)))
     if "reflect" in words:

@@ -20,7 +20,7 @@ from qc_jax.errors import InputError
 BATCH = 256  # structures between two of which a killed run goes on
 Progress = Callable[[int, int], None]
 
-_SCHEMA = 1  # of what is kept
+_SCHEMA = 2  # of what is kept
 
 
 class Electrons(NamedTuple):
@@ -124,7 +124,8 @@ def _of_batch(batch: Sequence[Atoms]) -> Electrons:
         atoms = len(one.symbols)
         found.present[row, :atoms] = True
         if isinstance(solution, NotConverged):
-            found.charges[row, :atoms] = np.nan
+            found.populations[row, :atoms] = found.charges[row, :atoms] = np.nan
+            found.dipole[row] = np.nan
             continue
         found.populations[row, :atoms] = solution.populations
         found.charges[row, :atoms] = solution.charges_e

@@ -229,8 +229,8 @@ def potential_at(
 ) -> Float[Array, "*pairs points"]:
     """Return the potential (V) of charges (e) that are spread out as exp(−3.2 U r), at r bohr."""
     decay = 3.2 * hubbards[..., None]
-    near = jnp.exp(-decay * r)
-    one = -jnp.expm1(-decay * r) / jnp.maximum(r, 1e-6) - decay / 2 * near
+    r = jnp.maximum(r, 1e-6)  # the first term has a limit at a nucleus, but 0 / 0 there
+    one = -jnp.expm1(-decay * r) / r - decay / 2 * jnp.exp(-decay * r)
     return HARTREE_EV * jnp.sum(charges[..., None] * one, axis=-2)
 
 

@@ -20,11 +20,15 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 from etils import epath
 from tensorflow_datasets.core import file_adapters
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
+from qc_jax.data.files import one_line
 from qc_jax.errors import InputError
 
 ATOMS = ("atomic_numbers", "positions")  # features that all larger structures have
 ARRAY_RECORD = tfds.core.FileFormat.ARRAY_RECORD
+# No such files; the disk or the network; a server; another file than the published one.
+_FAILURES = (AssertionError, OSError, tfds.download.DownloadError, NonMatchingChecksumError)
 
 
 def _records(path: bytes) -> Iterator[bytes]:
@@ -86,7 +90,11 @@ class ArrayRecordBuilder(tfds.core.GeneratorBasedBuilder):
 def prepared_builder(
     builder: Any, data_dir: str, manual: str, files: Iterable[pathlib.Path], **options: Any
 ) -> Any:
-    """Return the builder, prepared from files in `manual`, or downloaded where it is ''."""
+    """Return the builder, prepared from files in `manual`, or downloaded where it is ''.
+
+    Raises:
+      InputError: it cannot be prepared: the files, the disk or the download.
+    """
     if manual:
         data_dir = os.path.join(data_dir, f"files_{_key(files)}")
     made = builder(data_dir=data_dir, **options)
@@ -95,8 +103,10 @@ def prepared_builder(
         made.download_and_prepare(download_config=config)
     except InputError:
         raise
-    except (AssertionError, OSError) as error:  # no such files; the disk, or the network
-        raise InputError(f"{made.name}: cannot be prepared: {error}") from error
+    except _FAILURES as error:
+        if not made.is_prepared():  # else another process was first
+            said = one_line(error)
+            raise InputError(f"{made.name}: cannot be prepared: {said}") from error
     return builder(data_dir=data_dir, **options)
 
 

@@ -7,6 +7,7 @@ labels are of a phase at a temperature: all its rotations share them.
 """
 
 import collections
+import hashlib
 import io
 import math
 import os
@@ -217,8 +218,11 @@ class Builder(ArrayRecordBuilder):
     """Build `crysmtm`; its README has files, features and splits."""
 
     name = "crysmtm"
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012 (TFDS reads a plain attribute)
+    VERSION = tfds.core.Version("1.0.1")
+    RELEASE_NOTES = {  # noqa: RUF012 (TFDS reads a plain attribute)
+        "1.0.1": "The provenance has a digest of the files.",
+        "1.0.0": "Initial release.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Extract CrysMTM (DOI 10.6084/m9.figshare.29497604) so that this directory holds `labels.csv` and
     the folders `anatase`, `brookite` and `rutile` with files like anatase/300K/xyz/rot_0.xyz.
@@ -259,6 +263,7 @@ class Builder(ArrayRecordBuilder):
         samples, left_out = find(manual, labels)
         self.info.metadata.update(
             provenance={
+                "sha256": _digest(manual / _LABELS_FILE, samples),
                 "samples": len(samples),
                 "labelled": len(labels),
                 "left_out": left_out,
@@ -293,6 +298,13 @@ class Builder(ArrayRecordBuilder):
             )
 
 
+def _digest(labels: pathlib.Path, samples: list[Sample]) -> str:
+    """Return the SHA-256 of a list: that of the labels, then name and that of each structure."""
+    lines = [files.sha256(labels)]
+    lines += [f"{sample.name} {files.sha256(sample.path('xyz'))}" for sample in samples]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _image(path: Any) -> Any:
     """Return the picture as RGB, without the transparency that it may have."""
     content = io.BytesIO(files.read_bytes(path))
@@ -316,15 +328,20 @@ def open_structures(name: DataName, data_dir: str) -> Structures:
     targets = tuple(PARAMETERS.values())
     used = ("name", "temperature", *ATOMS, "cell", *targets)
     rows = records(made, tuple(made.info.splits), used)
-    all_rows = list(rows)
-    columns = {key: np.array([record[key] for record in all_rows]) for key in targets}
+    kept = ("name", "temperature", *targets)  # of a record, which has its image, too
+    columns: dict[str, list] = {key: [] for key in kept}
+    sizes = []
+    for record in rows:
+        sizes.append(len(record["atomic_numbers"]))
+        for key, column in columns.items():
+            column.append(record[key])
     return Structures(
-        names=np.array([record["name"].decode() for record in all_rows]),
+        names=np.array([name.decode() for name in columns["name"]]),
         source=rows,
         read=_of_crystal,
-        targets=columns,
-        sizes=np.array([len(record["atomic_numbers"]) for record in all_rows]),
-        split=split_by_temperature(np.array([record["temperature"] for record in all_rows])),
+        targets={name: np.array(columns[name]) for name in targets},
+        sizes=np.array(sizes),
+        split=split_by_temperature(np.array(columns["temperature"])),
         provenance=made.info.metadata["provenance"],
         periodic=True,
     )

@@ -21,6 +21,7 @@ from qc_jax.data.table import SHIPPED, PairTable
 from qc_jax.data.targets import TARGETS
 from qc_jax.datasets.features import examples, features
 from qc_jax.datasets.quantum_canvas import SPLIT_SEED, Builder
+from qc_jax.engines.published import PUBLISHED_DOI
 from qc_jax.errors import InputError
 
 CROISSANT = "croissant.json"
@@ -104,10 +105,13 @@ def _parts(table: PairTable) -> dict[str, np.ndarray]:
 
 
 def _license_of(table: PairTable) -> str:
-    """Return the licence of a table, as the hub calls it; 'unknown' of one's own."""
+    """Return the licence of a table, as the hub calls it; 'unknown' of one's own.
+
+    The authors' file is told by the DOI that its reader gives it alone, whichever way it came.
+    """
     if table.opened_as in SHIPPED:
         return "apache-2.0"
-    return "cc-by-4.0" if table.opened_as.startswith("published:") else "unknown"
+    return "cc-by-4.0" if table.provenance.get("doi") == PUBLISHED_DOI else "unknown"
 
 
 def _columns(table: PairTable, rows: np.ndarray) -> dict[str, np.ndarray]:

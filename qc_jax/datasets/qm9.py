@@ -8,12 +8,13 @@ Hartree is then known to 0.8 meV, the atomization energies, which it takes in fl
 import contextlib
 import pathlib
 import re
+import shutil
 import socket
 import tarfile
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,23 +181,26 @@ class Builder(ArrayRecordBuilder, qm9_dataset_builder.Builder):
 
 def _files(dl_manager: Any) -> dict[str, pathlib.Path]:
     """Return the three files: of the manual directory, else downloaded, with TFDS's checksums."""
-    try:
-        manual = pathlib.Path(dl_manager.manual_dir)
-    except AssertionError:  # not there, or empty
-        urls = {
-            "atomref": qm9_dataset_builder._ATOMREF_URL,
-            "uncharacterized": qm9_dataset_builder._UNCHARACTERIZED_URL,
-            "dsgdb9nsd": qm9_dataset_builder._MOLECULES_URL,
-        }
-        _check_network({str(urllib.parse.urlsplit(url).hostname) for url in urls.values()})
-        found = dl_manager.download(urls)
-        return {name: pathlib.Path(path) for name, path in found.items()}
-    missing = [name for name in FILES.values() if not (manual / name).exists()]
-    if missing:
-        raise InputError(
-            f"manual directory {manual}: expected QM9's files, {missing[0]} is missing"
-        )
-    return {name: manual / file for name, file in FILES.items()}
+    here: dict[str, pathlib.Path] = {}
+    with contextlib.suppress(AssertionError):  # the directory is not there, or empty
+        manual = pathlib.Path(dl_manager.manual_dir)  # may hold files of other datasets alone
+        paths = {name: manual / file for name, file in FILES.items()}
+        here = {name: path for name, path in paths.items() if path.exists()}
+        missing = [path.name for name, path in paths.items() if name not in here]
+        if here and missing:
+            raise InputError(
+                f"manual directory {manual}: expected QM9's files, {missing[0]} is missing"
+            )
+    if here:
+        return here
+    urls = {
+        "atomref": qm9_dataset_builder._ATOMREF_URL,
+        "uncharacterized": qm9_dataset_builder._UNCHARACTERIZED_URL,
+        "dsgdb9nsd": qm9_dataset_builder._MOLECULES_URL,
+    }
+    _check_network({str(urllib.parse.urlsplit(url).hostname) for url in urls.values()})
+    found = dl_manager.download(urls)
+    return {name: pathlib.Path(path) for name, path in found.items()}
 
 
 def _check_network(hosts: set[str]) -> None:
@@ -234,20 +238,47 @@ def _extract(archive: pathlib.Path, folder: pathlib.Path) -> int:
                     f"{archive}: expected dsgdb9nsd_000001.xyz and on without a gap, got "
                     f"{len(members)} such files"
                 )
-            if not folder.exists():  # whole or not at all
-                partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
-                partial.mkdir(parents=True)
-                for index, member in members.items():
-                    content: Any = file.extractfile(member)
-                    text = content.read().replace(b"*^", b"e")
-                    (partial / f"dsgdb9nsd_{index:06d}.xyz").write_bytes(text)
-                partial.rename(folder)
+            if not folder.exists():
+                _write(folder, ((index, file.extractfile(each)) for index, each in members.items()))
     except InputError:
         raise
     except (*DAMAGE, tarfile.TarError) as error:
         said = one_line(error)
         raise InputError(f"{archive}: not a tar archive, or cut short: {said}") from error
     return len(members)
+
+
+def _write(folder: pathlib.Path, molecules: Iterable[tuple[int, Any]]) -> None:
+    """Write a file for each molecule, by its number and open file: all of them or none.
+
+    Raises:
+      InputError: the folder cannot be written; what reading raises is left as it is.
+    """
+    partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+    try:
+        with _writing(folder):
+            partial.mkdir(parents=True)
+        for index, content in molecules:
+            text = content.read().replace(b"*^", b"e")
+            with _writing(folder):
+                (partial / f"dsgdb9nsd_{index:06d}.xyz").write_bytes(text)
+        with _writing(folder):
+            try:
+                partial.rename(folder)
+            except OSError:
+                if not folder.exists():  # else another process was first
+                    raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing(folder: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or error
+        raise InputError(f"{folder}: cannot be written: {said}") from error
 
 
 def _uncharacterized(path: pathlib.Path) -> int:

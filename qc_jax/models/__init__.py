@@ -191,13 +191,17 @@ def apply_training(
     return outputs, dict(updated)
 
 
-def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
+def from_torch(
+    name: str, state_dict: Mapping[str, Any], like: Batch | None = None, **overrides: Any
+) -> dict[str, Any]:
     """Return the variables of `create(name, **overrides)` with its PyTorch reference's weights.
 
     Args:
       name: of an architecture.
       state_dict: NumPy arrays or PyTorch tensors by name; torch itself is not needed. A first
         component that all names share, like 'module.', is taken off.
+      like: a structure with an image like those that the weights were trained on; `sample()`
+        where None.
       **overrides: the hyper-parameters that the weights are of.
 
     Raises:
@@ -208,7 +212,8 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
     names = model.torch_names
     if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
+    example = sample() if like is None else like
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), example))
     weights = _torch.rename(state_dict, model.torch_aliases)
     return _torch.convert(name, shapes, names, model.torch_constants(), weights)
 

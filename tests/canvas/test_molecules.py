@@ -1,4 +1,5 @@
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,11 @@ from qc_jax.canvas import (
 )
 from qc_jax.canvas import features as features_of
 from qc_jax.canvas.basis import MOLECULES
+from qc_jax.canvas.features import features_of_atoms
 from qc_jax.canvas.reference import encode
 from qc_jax.data.splits import Split
 from qc_jax.data.structures import Structures, prepare
+from qc_jax.dftb.convergence import NotConverged
 from qc_jax.errors import InputError
 from tests.canvas.helpers import encode_all, random_pairs
 
@@ -157,6 +160,27 @@ def test_electrons_are_kept(monkeypatch, tmp_path):
             np.testing.assert_array_equal(ours, theirs)
     list(molecules.electrons([atoms[0], atoms[2]], 2))
     assert asked[2:] == [["0", "2"]]
+
+
+def test_electrons_of_charges_that_do_not_settle_are_nan(monkeypatch, tmp_path):
+    monkeypatch.setenv("QC_JAX_CACHE", str(tmp_path))
+    settled = types.SimpleNamespace(
+        populations=np.ones((2, 16)), charges_e=np.array([0.1, -0.1]), dipole_d=np.ones(3)
+    )
+    solved = [settled, NotConverged("no charges settle")]
+    monkeypatch.setattr(molecules.solver, "solve_all", lambda *given, **options: solved)
+    atoms = [
+        molecules.Atoms("a", ("H", "H"), np.eye(3)[:2]),
+        molecules.Atoms("b", ("H",), np.eye(3)[:1]),
+    ]
+    (found,) = molecules.electrons(atoms, 2)
+    assert found.present.sum(axis=1).tolist() == [2, 1]
+    for values in (found.populations, found.charges):
+        np.testing.assert_array_equal(np.isnan(values[1, 0]), True)
+        assert np.isfinite(values[0]).all()
+    assert np.isnan(found.dipole[1]).all() and np.isfinite(found.dipole[0]).all()
+    drawn = features_of_atoms(atoms, 2)
+    assert np.isfinite(drawn[0]).all() and np.isnan(drawn[1]).all()
 
 
 def test_structures_are_made_ready_with_canvases():

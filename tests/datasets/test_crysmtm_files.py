@@ -1,7 +1,11 @@
 """CrysMTM's files: labels, samples, and what is said of those that are wrong."""
 
+import types
+
+import numpy as np
 import pytest
 
+from qc_jax.data.names import DataName
 from qc_jax.datasets import crysmtm
 from qc_jax.errors import InputError
 
@@ -74,3 +78,55 @@ def test_samples_and_what_they_lack(tmp_path):
     assert samples[0].path("images") == tmp_path / "anatase" / "300K" / "images" / "rot_0.png"
     with pytest.raises(InputError, match=r"expected files like .* \(7 lack something\)"):
         crysmtm.find(tmp_path, {("brookite", 0): {}})
+
+
+def test_the_digest_is_of_labels_and_structures(tmp_path):
+    """Pictures and texts are in no structure."""
+    (labels := tmp_path / "labels.csv").touch()
+    samples = []
+    for rotation in (0, 1):
+        _sample(tmp_path, "anatase", 300, rotation)
+        samples.append(crysmtm.Sample("anatase", 300, rotation, tmp_path / "anatase" / "300K"))
+    found = [crysmtm._digest(labels, samples), crysmtm._digest(labels, samples[:1])]
+    samples[1].path("images").write_bytes(b"other")
+    assert crysmtm._digest(labels, samples) == found[0]
+    for path in (samples[1].path("xyz"), labels):
+        path.write_text("other")
+        found.append(crysmtm._digest(labels, samples))
+    assert len(set(found)) == 4
+
+
+def test_pictures_are_not_held(tmp_path, monkeypatch):
+    held: set[int] = set()
+
+    class Picture:
+        def __init__(self):
+            held.add(id(self))
+
+        def __del__(self):
+            held.discard(id(self))
+
+    class Records:
+        def __iter__(self):
+            for row in range(8):
+                yield self[row]
+                assert len(held) < 3
+
+        def __getitem__(self, row):
+            return {
+                "name": f"rutile_{50 * row}K_0".encode(),
+                "temperature": 50 * row,
+                "atomic_numbers": np.full(3 + row, 8),
+                "image": Picture(),
+                **{name: np.float64(row) for name in crysmtm.PARAMETERS.values()},
+            }
+
+    info = types.SimpleNamespace(splits=("train",), metadata={"provenance": {}})
+    made = types.SimpleNamespace(info=info)
+    monkeypatch.setattr(crysmtm, "prepared_builder", lambda *given: made)
+    monkeypatch.setattr(crysmtm, "records", lambda *given: Records())
+    found = crysmtm.open_structures(DataName("crysmtm", str(tmp_path), {}), "")
+    assert not held and found.names.tolist() == [f"rutile_{50 * k}K_0" for k in range(8)]
+    assert found.sizes.tolist() == list(range(3, 11))
+    np.testing.assert_array_equal(found.targets["e_homo_ev"], range(8))
+    assert found.split(np.arange(8), 0).test.tolist() == [0, 1, 2, 5]  # 0, 50, 100 and 250 K

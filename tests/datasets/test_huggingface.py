@@ -11,6 +11,7 @@ from qc_jax.data import files, splits
 from qc_jax.data.table import open_table
 from qc_jax.data.targets import TARGETS
 from qc_jax.datasets import huggingface
+from qc_jax.engines import published
 from qc_jax.errors import InputError
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when `datasets` is imported
@@ -118,6 +119,21 @@ def test_croissant_is_valid_and_reads_the_rows(folder, small_table):
         np.testing.assert_array_equal(np.array(row["test/positions"], np.float32), expected)
         assert np.shape(row["test/canvas"]) == (32, 32, 10)
     assert rows
+
+
+def test_the_authors_licence_is_of_their_file_alone(small_table):
+    import dataclasses
+
+    theirs = {"md5": published.PUBLISHED_MD5, "doi": published.PUBLISHED_DOI}
+    for name, provenance, expected in (
+        ("published:dataset_combined.npz", theirs, "cc-by-4.0"),
+        ("tfds:quantum_canvas/published", theirs, "cc-by-4.0"),
+        ("published:mine.npz", {"md5": "0", "doi": None}, "unknown"),
+        ("mine.csv", {}, "unknown"),
+        ("ptbp", {}, "apache-2.0"),
+    ):
+        table = dataclasses.replace(small_table, opened_as=name, provenance=provenance)
+        assert huggingface._license_of(table) == expected
 
 
 def test_a_table_without_a_label_is_refused(small_table, tmp_path):

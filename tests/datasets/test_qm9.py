@@ -1,5 +1,6 @@
 """TFDS's own qm9 builder on files in QM9's format, without a network."""
 
+import errno
 import functools
 import http.server
 import io
@@ -135,6 +136,34 @@ def test_wrong_files_are_refused(tmp_path, texts):
     assert not tfds.builder("qm9_files", data_dir=tmp_path / "data").is_prepared()
 
 
+def test_molecules_that_cannot_be_written_are_told_as_such(tmp_path, monkeypatch):
+    archive = FIXTURE / FILES["dsgdb9nsd"]
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file/qm9: cannot be written: Not a directory"):
+        qm9._extract(archive, tmp_path / "file" / "qm9")
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(InputError, match="qm9: cannot be written: No space left on device"):
+        qm9._extract(archive, tmp_path / "qm9")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]  # no partial folder
+
+
+def test_another_process_may_extract_first(tmp_path, monkeypatch):
+    rename = pathlib.Path.rename
+
+    def late(self, target):
+        shutil.copytree(self, target)
+        rename(self, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", late)
+    assert qm9._extract(FIXTURE / FILES["dsgdb9nsd"], tmp_path / "qm9") == 60
+    assert [path.name for path in tmp_path.iterdir()] == ["qm9"]
+    assert len(list((tmp_path / "qm9").iterdir())) == 60
+
+
 def test_what_it_would_download_is_what_tfds_does():
     """Sizes and checksums of the true files are TFDS's own."""
     from tensorflow_datasets.datasets.qm9 import qm9_dataset_builder
@@ -143,8 +172,8 @@ def test_what_it_would_download_is_what_tfds_does():
     assert len(Builder.url_infos) == 3
 
 
-def test_without_a_manual_directory_the_files_are_downloaded(tmp_path, monkeypatch, prepared):
-    """From a server on this machine, in place of the true one."""
+def test_files_that_are_not_there_are_downloaded(tmp_path, monkeypatch, prepared):
+    """From a server on this machine, beside another dataset's file in the manual directory."""
     from tensorflow_datasets.datasets.qm9 import qm9_dataset_builder
 
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=FIXTURE)
@@ -157,6 +186,8 @@ def test_without_a_manual_directory_the_files_are_downloaded(tmp_path, monkeypat
         for constant, name in zip(constants, FILES.values(), strict=True):
             url = f"http://127.0.0.1:{server.server_port}/{name}"
             monkeypatch.setattr(qm9_dataset_builder, constant, url)
+        (manual := tmp_path / "downloads" / "manual").mkdir(parents=True)
+        (manual / "dataset_combined.npz").touch()
         builder = tfds.builder("qm9_files", data_dir=tmp_path)
         builder.download_and_prepare()
     finally:
