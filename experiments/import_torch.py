@@ -34,7 +34,7 @@ from qc_jax.train.state import add_replica_axis
 FLAGS = cli.Flags(__doc__)
 _CHECKPOINT = FLAGS.string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
 _MODEL = FLAGS.string("model", None, "Its architecture; --config's where not given.")
-_TARGET = FLAGS.string("target", None, "Its target; the checkpoint's or --config's else.")
+_TARGET = FLAGS.string("target", None, "Its targets; the checkpoint's or --config's else.")
 _WORKDIR = FLAGS.string("workdir", None, "Where it is put.", required=True)
 _CONFIG = FLAGS.card(
     "Experiment card: its name or FILE.py; published values where not given.", required=False
@@ -53,18 +53,8 @@ def main(_: list[str]) -> None:
     config = torch_checkpoint.configure(checkpoint, card, _MODEL.value, _TARGET.value)
     if config.get("image_weights"):
         raise InputError("image_weights: expected none, a checkpoint brings all weights")
-    hyper_parameters = dict(config["model"])
-    name = hyper_parameters.pop("name")
     run = building.from_config(config)
-    targets = run.task.targets
-    try:
-        variables = models.from_torch(
-            name, checkpoint.weights, **hyper_parameters, outputs=len(targets)
-        )
-    except InputError as error:
-        other = torch_checkpoint.PUBLISHED_AS.get(name)
-        hint = f"; what is published as {name} is {other} here" if other else ""
-        raise InputError(f"{checkpoint.path}: {error}{hint}") from error
+    variables = torch_checkpoint.variables_of(checkpoint, run)
     labels = torch_checkpoint.label_range(
         checkpoint, run, _LABEL_MIN.value, _LABEL_MAX.value, _FROM_DATA.value
     )
@@ -81,16 +71,17 @@ def main(_: list[str]) -> None:
         scored.write(workdir)
         result = scored.result
     show_result(result)
+    name, hyper_parameters = run.config.model.known_as, run.config.model.hyper_parameters
     for key, value in models.resolve(name).published.items():
-        if hyper_parameters.get(key) != value:
+        if hyper_parameters[key] != value:
             print(
                 f"WARNING: the published {name} has {key}={value}, here it is "
-                f"{hyper_parameters.get(key, models.defaults(name)[key])}"
+                f"{hyper_parameters[key]}"
             )
         else:
             print(f"{key}={value}, as published; the default here is {models.defaults(name)[key]}")
     if "model_config" in checkpoint.about:  # of which not all shows in the weights
-        print(f"{name} as imported: {hyper_parameters}")
+        print(f"{name} as imported: {dict(hyper_parameters)}")
         print(f"as the checkpoint says: {checkpoint.about['model_config']}")
     for line in torch_checkpoint.range_warnings(run, labels):
         print(f"WARNING: {line}")

@@ -259,7 +259,7 @@ def _levels(calculator: "Calculator", result: "Result", where: str) -> tuple[np.
     first = np.searchsorted(shells, shells)  # orbital of each shell, which go by m = −l … l
     m = np.arange(len(shells)) - first - momenta
     place = {key: k for k, key in enumerate(zip(atoms, momenta, m, strict=True))}
-    orbitals, levels = np.zeros((12, 12)), np.full(12, ABSENT)
+    orbitals, levels = np.zeros((12, 12)), np.full(12, np.inf)
     copies = np.where(M > 0, 2, 1)
     for turns in range(3):
         block = np.flatnonzero(turns == M)
@@ -277,7 +277,7 @@ def _levels(calculator: "Calculator", result: "Result", where: str) -> tuple[np.
         levels[own], c = eigh((f_cos + f_sin) / 2, (s_cos + s_sin) / 2)
         orbitals[np.ix_(there, own)] = c
     at = np.repeat(np.arange(12), copies)
-    at = at[levels[at] < ABSENT / 2]
+    at = at[np.isfinite(levels[at])]
     at = at[np.argsort(levels[at], kind="stable")]
     occupations = np.sort(result.get("orbital-occupations"))[::-1]
     held = np.zeros(12)
@@ -286,4 +286,6 @@ def _levels(calculator: "Calculator", result: "Result", where: str) -> tuple[np.
     electrons = round(float(occupations.sum()))
     homo, lumo = frontier_levels(levels[at] * HARTREE_EV, electrons)
     frontier = [homo / HARTREE_EV, np.inf if np.isnan(lumo) else lumo / HARTREE_EV]
+    # Of atoms that nearly coincide empty levels lie higher still, and are no frontier.
+    levels = np.minimum(levels, ABSENT)
     return orbitals, levels, (orbitals * held) @ orbitals.T, *map(np.array, frontier)

@@ -35,8 +35,13 @@ class Dataset(flax.struct.PyTreeNode):
         return self.labels.shape[0]
 
     def take(self, rows: jax.Array | np.ndarray) -> "Dataset":
-        """Return the rows [M], as a Dataset of M; works inside jit."""
-        return jax.tree.map(lambda leaf: leaf[rows], self)
+        """Return the rows [M], as a Dataset of M: in host memory, or traced inside jit."""
+        return jax.tree.map(lambda leaf: _on_host(leaf)[rows], self)
+
+
+def _on_host(leaf: jax.Array) -> Any:
+    """Return what is no tracer as NumPy's: JAX would compile a program for each array."""
+    return leaf if isinstance(leaf, jax.core.Tracer) else np.asarray(leaf)
 
 
 class Task(NamedTuple):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import numbers
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from qc_jax.dftb import parametrization as parametrizations
 from qc_jax.dftb.arrays import Array, check_device
 from qc_jax.dftb.hamiltonian import Molecule, Repulsion, Tables
 from qc_jax.dftb.parametrization import MaxL, Parametrization
-from qc_jax.errors import InputError
+from qc_jax.errors import InputError, choose
 
 _ROWS = (4, 16, 64, 256, 1024, 4096)  # of the tables
 ONE = (1.0,)  # one block, once
@@ -31,8 +32,8 @@ _KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are 
 _LEAST_KELVIN = 0.1  # stands for 0 K: filled in part are then only levels equal to 1e-8 eV
 
 
-class NotConverged(RuntimeError):
-    """No self-consistent charges, or no minimum, was found; the message says which."""
+class NotConverged(InputError):
+    """No self-consistent charges, or no minimum, was found for what was given; says which."""
 
 
 def load(
@@ -47,15 +48,22 @@ def load(
 
     Raises:
       InputError: an element is not covered, a file is damaged, or `max_l` asks for too much or too
-        little; or the device has no float64.
+        little; a form other than 'published' is not of 'ptbp'; `form` or `max_l` is given with
+        parameters that are loaded already; or the device has no float64.
     """
     check_device()
     for symbol in symbols:
         elements.element(symbol)
+    choose("form", form, parametrizations.FORMS)
     if isinstance(parameters, Parametrization):
+        for name, value, usual in (("form", form, "published"), ("max_l", max_l, None)):
+            if value != usual:
+                raise InputError(f"{name}: {parameters.name} is loaded already, got {value!r}")
         return parameters
     if parameters == "ptbp":
         found = parametrizations.from_ptbp(symbols, form, max_l, pairs, smooth)
+    elif form != "published":
+        raise InputError(f"form={form}: expected parameters=ptbp, got {os.fspath(parameters)}")
     else:
         found = parametrizations.from_directory(parameters, symbols, max_l, pairs)
     rows = len(found.rows)
@@ -72,7 +80,7 @@ def kt_of(temperature: float) -> float:
     Raises:
       InputError: the temperature is below 0, or no number.
     """
-    if not (isinstance(temperature, (int, float, np.integer)) and 0 <= temperature < math.inf):
+    if not (isinstance(temperature, numbers.Real) and 0 <= temperature < math.inf):
         raise InputError(f"temperature: expected 0 or more kelvin, got {temperature!r}")
     return max(float(temperature), _LEAST_KELVIN) * units.KELVIN_HARTREE
 

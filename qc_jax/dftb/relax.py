@@ -26,6 +26,7 @@ PULL = 1e-4  # hartree/bohr: where DFTB+, unless told otherwise, calls a geometr
 SHALLOW = 1.0  # bohr of weaker pull than that which lead to a minimum that is none
 NARROW = 1e-7  # bohr: a bracket taken for a minimum, where the gradient jumps
 REACH = 14.0  # bohr beyond the start where a walk outwards is given up
+RATIOS = np.linspace(0.4, 2.5, 201)  # of a scan to the sum of the covalent radii: 0.1 bohr or less
 ROWS_ABOUT = 24  # published rows that are computed about a minimum
 TIMES = 8  # that they are moved to follow a walk
 # How a walk goes on.
@@ -88,7 +89,8 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
     good = here.charges.converged & jnp.isfinite(g)
     first = walk.step == 0.0
     walking = walk.status == WALKING
-    direction = jnp.where(first, -jnp.sign(g), jnp.sign(walk.step))
+    # Outwards from a gradient of zero, as of atoms beyond the tables' reach.
+    direction = jnp.where(first, jnp.where(g > 0, -1.0, 1.0), jnp.sign(walk.step))
     # Turned: the minimum lies between the last distance, kept in ends[0], and this one.
     turned = walking & ~first & (g * direction > 0)
     pair_ends = jnp.stack([walk.ends[0], walk.distance])
@@ -123,7 +125,6 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
     status = jnp.where(~bracketed & (following > walk.limits[1]), NO_MINIMUM, status)
     status = jnp.where(~bracketed & (following < walk.limits[0]), TOO_CLOSE, status)
     status = jnp.where(found, FOUND, status)
-    status = jnp.where(good, status, NOT_CONVERGED)
     better = jnp.abs(g) < jnp.abs(walk.gradient)
     new = Walk(
         status=status.astype(walk.status.dtype),
@@ -133,11 +134,13 @@ def _advance_one(walk: Walk, pair: Pairs, tables: Tables, repulsion: Repulsion, 
         gradients=jnp.where(bracketed, gradients, jnp.stack([g, walk.gradients[1]])),
         gradient=jnp.where(better, g, walk.gradient),
         best=jnp.where(better, walk.distance, walk.best),
-        excess=jnp.where(good, here.charges.excess, walk.excess),
+        excess=here.charges.excess,
         limits=walk.limits,
         kept=jnp.where(turned, 0, side).astype(walk.kept.dtype),
     )
     active = (walk.status == WALKING) | (walk.status == BRACKETED)
+    failed = walk._replace(status=jnp.full_like(walk.status, NOT_CONVERGED))
+    new = jax.tree.map(lambda a, b: jnp.where(good, a, b), new, failed)
     return jax.tree.map(lambda a, b: jnp.where(active, a, b), new, walk)
 
 
@@ -192,15 +195,30 @@ def _walk(
     kt: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> Walk:
-    """Finish walks, changing their arrays."""
+    """Finish walks, changing their arrays.
+
+    Where charges do not settle, `scan` leads them there once, and the walk goes on.
+    """
     pairs = two.build(list(names), parametrization)
     tables, repulsion = jax.device_put((parametrization.tables, parametrization.repulsion))
+    scanned = np.full(len(names), np.nan)  # distance where that was last done
     while len(active := np.flatnonzero(walks.status <= BRACKETED)):
         rows = active[:LANES]
         lanes = padded(rows)
         new = _advance(take(walks, lanes), take(pairs, lanes), tables, repulsion, kt)
         for old, fresh in zip(walks, new, strict=True):
             old[rows] = np.asarray(fresh)[: len(rows)]
+        stuck = rows[
+            (walks.status[rows] == NOT_CONVERGED) & (walks.distance[rows] != scanned[rows])
+        ]
+        if len(stuck):
+            scanned[stuck] = walks.distance[stuck]
+            some = [names[k] for k in stuck]
+            seen = scan(some, parametrization, kt, scanned[stuck, None])
+            settled = seen["residual"][:, 0] < scc.TOLERANCE
+            back = stuck[settled]
+            walks.excess[back] = seen["excess"][settled, 0]
+            walks.status[back] = np.where(walks.ends[back, 1] > 0, BRACKETED, WALKING)
         if progress is not None:
             progress(int(np.sum(walks.status > BRACKETED)), len(names))
     return walks
@@ -300,31 +318,43 @@ def lowest(
     names: Sequence[tuple[str, str]],
     parametrization: Parametrization,
     kt: float,
-    step: float = 0.1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Walk:
-    """Return the lowest minimum of each pair along the bond: a scan, then `relax` from its best.
+    """Return the lowest minimum of each pair along the bond.
+
+    Of a scan from 0.4 to 2.5 times the sum of the covalent radii every minimum is relaxed that may
+    be the lowest, so that the answer for a pair does not depend on the others.
 
     Args:
       names: pairs of symbols.
       parametrization: of their elements.
       kt: electronic temperature, hartree.
-      step: bohr, of the scan from 0.4 to 2.5 times the sum of the covalent radii.
-      progress: see `relax`.
+      progress: see `relax`; of all minima.
     """
-    sums = default_start(names)
-    points = int(np.ceil(2.1 * sums.max() / step)) + 1
-    distances = sums[:, None] * np.linspace(0.4, 2.5, points)
+    distances = default_start(names)[:, None] * RATIOS
     pairs = two.build(list(names), parametrization)
     distances = np.maximum(distances, parametrization.shortest[pairs.row][:, None])
     seen = scan(names, parametrization, kt, distances)
     settled = seen["residual"] < scc.TOLERANCE
     energies = np.where(settled, seen["mermin_free_energy"], np.inf)
-    inner = energies[:, 1:-1]
-    is_minimum = (inner <= energies[:, :-2]) & (inner <= energies[:, 2:])
-    best = np.where(is_minimum.any(axis=1), np.where(is_minimum, inner, np.inf).argmin(axis=1), 0)
-    start = distances[np.arange(len(names)), best + 1]
-    return relax(names, parametrization, kt, start, progress)
+    before, inner, after = energies[:, :-2], energies[:, 1:-1], energies[:, 2:]
+    apart = distances[:, 1:-1] > distances[:, :-2]  # not where the tables begin
+    is_minimum = (inner < before) & (inner <= after) & apart
+    # A parabola through three such points falls below them by an eighth of this; twice is safe.
+    with np.errstate(invalid="ignore"):
+        bend = before - inner + after - inner
+    lowest_seen = np.where(is_minimum, inner, np.inf).min(axis=1, keepdims=True)
+    candidate = is_minimum & (inner - bend / 4 <= lowest_seen)
+    candidate[~candidate.any(axis=1), 0] = True
+    row, at = np.nonzero(candidate)
+    some = [names[k] for k in row]
+    walks = relax(some, parametrization, kt, distances[row, at + 1], progress)
+    depths = np.where(walks.status == FOUND, 0.0, np.inf)
+    if len(row) > len(names):
+        seen = scan(some, parametrization, kt, walks.distance[:, None], walks.excess[:, None])
+        depths += seen["mermin_free_energy"][:, 0]
+    best = np.lexsort((depths, row))[np.searchsorted(row, np.arange(len(names)))]
+    return take(walks, best)
 
 
 def failure(walk: Walk, row: int) -> str | None:

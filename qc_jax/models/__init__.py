@@ -25,6 +25,7 @@ from qc_jax.models import _torch
 from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
 from qc_jax.models._layers import noisy_embeddings
+from qc_jax.models._pair import pair
 from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
 from qc_jax.models._start import as_torch
 
@@ -45,6 +46,7 @@ __all__ = [
     "from_torch",
     "hyper_parameters",
     "origin",
+    "pair",
     "register",
     "registered",
     "resolve",
@@ -179,7 +181,7 @@ def apply_training(
       embedding_noise: standard deviation of what is added to the atoms' element embeddings.
 
     Raises:
-      InputError: noise is asked for, and the model embeds no elements.
+      InputError: noise is asked for, and the model has no layer `elements`.
     """
     others = [name for name in variables if name != "params"]
     with noisy_embeddings(key, batch, embedding_noise) as noisy:
@@ -187,17 +189,21 @@ def apply_training(
             variables, batch, train=True, rngs={"dropout": key}, mutable=others
         )
     if embedding_noise and not noisy:
-        raise InputError("embedding_noise: expected a model that embeds elements, got another")
+        raise InputError("embedding_noise: expected a model with a layer 'elements', got none")
     return outputs, dict(updated)
 
 
-def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> dict[str, Any]:
+def from_torch(
+    name: str, state_dict: Mapping[str, Any], like: Batch | None = None, **overrides: Any
+) -> dict[str, Any]:
     """Return the variables of `create(name, **overrides)` with its PyTorch reference's weights.
 
     Args:
       name: of an architecture.
       state_dict: NumPy arrays or PyTorch tensors by name; torch itself is not needed. A first
         component that all names share, like 'module.', is taken off.
+      like: a structure with an image like those that the weights were trained on; `sample()`
+        where None.
       **overrides: the hyper-parameters that the weights are of.
 
     Raises:
@@ -208,7 +214,8 @@ def from_torch(name: str, state_dict: Mapping[str, Any], **overrides: Any) -> di
     names = model.torch_names
     if not names:
         raise InputError(f"{name} has no PyTorch reference to take weights from")
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), sample()))
+    example = sample() if like is None else like
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), example))
     weights = _torch.rename(state_dict, model.torch_aliases)
     return _torch.convert(name, shapes, names, model.torch_constants(), weights)
 

@@ -73,7 +73,7 @@ class TransferConfig:
 
     Attributes:
       source: The directory of a finished training, or 'scratch'.
-      head: 'new' or 'kept': the layers called out, out_0, output_1, ….
+      head: 'new' or 'kept': the layers that make outputs of features.
       embeddings: Of the elements, likewise.
       scaling: Of the labels: 'new', fitted on these training rows, or 'kept'.
       lr_scratch: Learning rate of a training that starts from random weights.
@@ -232,14 +232,7 @@ class RunConfig:
         Raises:
           InputError: One is named twice.
         """
-        if not self.targets:
-            return (self.target,)
-        if self.targets == "all":
-            return BENCHMARK_TARGETS
-        names = tuple(name.strip() for name in self.targets.split(","))
-        if len(set(names)) < len(names):
-            raise InputError(f"targets {self.targets!r} name a target twice")
-        return names
+        return names_of(self.targets) if self.targets else (self.target,)
 
     def architecture(self) -> models.Architecture:
         """Return the untrained model, an output a target."""
@@ -352,6 +345,20 @@ def _typed(cls: Any, given: Mapping[str, Any], prefix: str = "") -> dict[str, An
             raise InputError(f"{prefix}{key}: expected {_WORDS[kind]}, got {value!r:.60}")
         found[key] = value
     return found
+
+
+def names_of(targets: str) -> tuple[str, ...]:
+    """Return the targets by their names, of 'e_homo_ev,e_lumo_ev' or 'all' of the benchmark.
+
+    Raises:
+      InputError: One is named twice.
+    """
+    if targets == "all":
+        return BENCHMARK_TARGETS
+    names = tuple(name.strip() for name in targets.split(","))
+    if len(set(names)) < len(names):
+        raise InputError(f"targets {targets!r} name a target twice")
+    return names
 
 
 # Fields that cards of pairs do not show, as they are of larger structures or of saved runs.

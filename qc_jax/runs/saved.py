@@ -223,6 +223,7 @@ class SavedRun:
 
         Raises:
           InputError: A pair or an element is not known, or atoms are none that the model can take.
+          NotConverged: The charges of densities do not settle; an InputError as well.
         """
         if batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")

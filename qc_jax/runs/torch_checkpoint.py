@@ -19,7 +19,7 @@ from qc_jax.data.scaling import Scaler
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose, expect_fields
 from qc_jax.runs import building
-from qc_jax.runs.config import published
+from qc_jax.runs.config import names_of, published
 from qc_jax.runs.saved import SavedRun
 from qc_jax.train.state import State, init
 
@@ -27,7 +27,8 @@ from qc_jax.train.state import State, init
 _STATE_DICTS = ("model_state_dict", "state_dict", "model")
 _ABOUT = "about"  # the array of an .npz that says as JSON what the published trainer's files say
 # What is published under a name that is another model's here.
-PUBLISHED_AS = {"egnn": "gcn"}
+_PUBLISHED_AS = {"egnn": "gcn"}
+_OF_IMAGES = ("images", "canvas_size")  # fields of a configuration that tell shapes of weights
 
 
 class Checkpoint(NamedTuple):
@@ -37,7 +38,7 @@ class Checkpoint(NamedTuple):
       path: of the file.
       weights: arrays or tensors by name.
       about: the other things in the file, by name; of the published trainer's 'model_type',
-        'model_config', 'target' and 'normalization_stats' are understood.
+        'model_config', 'target' and 'normalization_stats' are understood, and what `write` adds.
       sha256: of the file.
     """
 
@@ -93,19 +94,23 @@ def write(path: str, run: SavedRun) -> None:
     """Write a run's weights by the names of its model's PyTorch reference.
 
     Args:
-      path: ends in '.npz', arrays by name, and as JSON in 'about' the model, its target and the
-        range of the labels; or in '.pt', then PyTorch writes the dict of the published trainer,
-        which says the same.
+      path: ends in '.npz', arrays by name, and as JSON in 'about' the model, its target, the range
+        of the labels and the images that it reads; or in '.pt', then PyTorch writes the dict of
+        the published trainer, which says the same.
       run: a trained model.
 
     Raises:
-      InputError: the model has no reference, its labels are scaled by another rule than the
-        published one or less constants of elements, PyTorch is missing, or the file cannot be
+      InputError: the model has no reference, its labels are classes, scaled by another rule than
+        the published one or less constants of elements, PyTorch is missing, or the file cannot be
         written.
     """
     weights = models.to_torch(run.model, run.variables)
     if np.any(run.scaler.log):
         raise InputError("expected labels scaled by their range, got logarithms")
+    if any(run.scaler.binary):
+        raise InputError(
+            "expected labels scaled by their range, got classes, whose outputs are logits"
+        )
     if run.record.element_offsets:
         elements = ", ".join(run.record.element_offsets)
         raise InputError(f"expected labels scaled by their range, got constants of {elements} off")
@@ -120,6 +125,8 @@ def write(path: str, run: SavedRun) -> None:
         "target": ",".join(run.targets),
         "normalization_stats": {"min": low, "max": high},
     }
+    if "canvas" in run.model.inputs:
+        about |= {key: getattr(run.config, key) for key in _OF_IMAGES}
     if path.endswith(".npz"):
         files.write_npz(path, {**weights, _ABOUT: np.array(json.dumps(about))})
         return
@@ -199,41 +206,70 @@ def configure(
         if model not in (None, config["model"]["name"]):
             raise InputError(f"--model is {model}, --config is a card of {config['model']['name']}")
         if target is not None:
-            config |= {"target": target, "targets": ""}
+            config |= _fields_of(target)
     else:
         if model is None:
             raise InputError("expected --model or --config")
         choose("model", model, models.available())
         config = published(model, "", quick={}).to_dict()
         config["model"] |= models.resolve(model).published
-        config["target"] = target or about.get("target")
-        if not config["target"]:
+        target = target or about.get("target")
+        if not target:
             raise InputError(f"{path} does not say which target it predicts; give --target")
+        config |= _fields_of(target)
     name = config["model"]["name"]
     said = about.get("model_type")
     # Of other words the weights decide.
-    if said in models.available() and name not in (said, PUBLISHED_AS.get(said)):
+    if said in models.available() and name not in (said, _PUBLISHED_AS.get(said)):
         raise InputError(f"{path} says that it is of {said}, not of {name}")
     asked = config["targets"] or config["target"]
-    if (about.get("target") or asked) != asked:
+    if names_of(about.get("target") or asked) != names_of(asked):
         raise InputError(f"{path} says that it predicts {about['target']}, not {asked}")
+    _compare(path, "", {key: about[key] for key in _OF_IMAGES if key in about}, config)
     hyper_parameters = about.get("model_config")
-    if not isinstance(hyper_parameters, Mapping):
-        return config
-    for key in hyper_parameters.keys() & config["model"].keys():
-        there, here = hyper_parameters[key], config["model"][key]
-        if _plain(there) != _plain(here):
-            raise InputError(
-                f"{path} says that {key} is {there}, not {here}; "
-                f"give --config with --config.model.{key}={there}"
-            )
+    if isinstance(hyper_parameters, Mapping):
+        _compare(path, "model.", hyper_parameters, config["model"])
     return config
+
+
+def _fields_of(target: str) -> dict[str, str]:
+    """Return the fields of a configuration that say one target, several or 'all'."""
+    if target == "all" or "," in target:
+        return {"targets": target}
+    return {"target": target, "targets": ""}
+
+
+def _compare(path: str, prefix: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise InputError where a checkpoint says another value of a field than a configuration."""
+    for key in there.keys() & here.keys():
+        if _plain(there[key]) != _plain(here[key]):
+            raise InputError(
+                f"{path} says that {key} is {there[key]}, not {here[key]}; "
+                f"give --config with --config.{prefix}{key}={there[key]}"
+            )
 
 
 def _plain(value: Any) -> Any:
     """Numbers and lists for tensors, arrays and tuples."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return list(value) if isinstance(value, tuple) else value
+
+
+def variables_of(checkpoint: Checkpoint, run: building.Run) -> dict[str, Any]:
+    """Return the weights of a checkpoint as variables of a run's model.
+
+    Raises:
+      InputError: they are of another model.
+    """
+    model = run.config.model
+    hyper_parameters = {**model.hyper_parameters, "outputs": len(run.task.targets)}
+    like = models.sample(run.config.canvas_size, run.config.images)
+    try:
+        return models.from_torch(model.known_as, checkpoint.weights, like, **hyper_parameters)
+    except InputError as error:
+        other = _PUBLISHED_AS.get(model.name)
+        hint = f"; what is published as {model.name} is {other} here" if other else ""
+        raise InputError(f"{checkpoint.path}: {error}{hint}") from error
 
 
 def label_range(
@@ -330,7 +366,7 @@ def as_imported(run: building.Run, checkpoint: Checkpoint, labels: LabelRange) -
         "label_max": labels.high.tolist(),
         "scaled_by": labels.source,
         "presumed": "trained and chosen on the training and validation rows of split "
-        f"{config.split}, seed {config.train.seed}, of {config.data}",
+        f"{config.split}, seed {config.seed_of_split}, of {config.data}",
     }
     return run._replace(config=config.replace(imported=imported))
 
@@ -345,7 +381,8 @@ def state_of(run: building.Run, variables: models.Variables, labels: LabelRange)
     )
     statistics = dict(variables)
     params = statistics.pop("params")
-    state = jax.jit(lambda: init(run.model, models.sample(), scaler, run.settings))()
+    sample = models.sample(run.config.canvas_size, run.config.images)
+    state = jax.jit(lambda: init(run.model, sample, scaler, run.settings))()
     return state.replace(
         params=params, best_params=params, statistics=statistics, best_statistics=statistics
     )

@@ -152,7 +152,7 @@ def fit_stack(
             return ended
 
         program = _program(stack, devices, states, cache)
-        epoch, saved = int(np.max(states.epoch)), time.monotonic()
+        epoch, saved = int(np.asarray(states.epoch).max()), time.monotonic()
         del states
         while active.any():
             start, running = time.perf_counter(), np.flatnonzero(active).tolist()

@@ -158,7 +158,8 @@ class Devices:
     def get_one(self, stack: T, index: int) -> T:
         """Return one training's part of what `put` gave."""
         device, place = np.argwhere(self._places == index)[0]
-        return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(device)[0, place]), stack)
+        mine = jax.tree.map(lambda leaf: leaf.addressable_data(device), stack)
+        return jax.tree.map(np.asarray, _first_of(mine, place))
 
     def compile(
         self, function: Callable[..., Any], *args: Any, donate: bool = True
@@ -183,6 +184,12 @@ class Devices:
         mesh = jax.sharding.Mesh(self._together, (AXIS,))
         sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
         return jax.make_array_from_process_local_data(sharding, array)
+
+
+@jax.jit
+def _first_of(stack: T, place: int) -> T:
+    """Return what a device [1, trainings, ...] has of the training at a place."""
+    return jax.tree.map(lambda leaf: leaf[0, place], stack)
 
 
 class Described(Devices):

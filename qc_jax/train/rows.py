@@ -46,10 +46,8 @@ def filled(rows: Sequence[np.ndarray], size: int, room: int = 0) -> Rows:
     """Return rows [R, ...] of R trainings in batches of `size`, with room for so many at least."""
     length = size * max(room, *(num_batches(each, size) for each in rows))
     return Rows(
-        jnp.asarray(
-            [np.pad(each, (0, length - len(each)), mode="edge") for each in rows], jnp.int32
-        ),
-        jnp.asarray([len(each) for each in rows], jnp.int32),
+        np.asarray([np.pad(each, (0, length - len(each)), mode="edge") for each in rows], np.int32),
+        np.asarray([len(each) for each in rows], np.int32),
     )
 
 

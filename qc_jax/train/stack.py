@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
@@ -145,12 +144,12 @@ class Stack:
             return filled(rows, size, room)
 
         self.replicas = Replica(
-            labels=jnp.stack([_spread(task, where, len(self.names)) for task, where in placed]),
+            labels=np.stack([_spread(task, where, len(self.names)) for task, where in placed]),
             train_rows=rows_of("train"),
             validation_rows=rows_of("validation"),
-            lr=jnp.asarray([training.settings.lr for training in trainings], jnp.float32),
+            lr=np.asarray([training.settings.lr for training in trainings], np.float32),
             # A rate that is the same for all stays a constant of the program.
-            dropout=jnp.asarray(rates, jnp.float32) if len(set(rates)) > 1 else None,
+            dropout=np.asarray(rates, np.float32) if len(set(rates)) > 1 else None,
         )
 
     def __len__(self) -> int:
@@ -185,7 +184,7 @@ class Stack:
         return self.trainings[0].settings
 
     def first_states(self) -> State:
-        """Return the states [R, ...] before the first epoch, each as if it were alone.
+        """Return the states [R, ...] before the first epoch, in host memory; each as if alone.
 
         Raises:
           InputError: initial variables do not fit the model, or it is solved at once.
@@ -202,7 +201,7 @@ class Stack:
                 _calibrated(training, functools.reduce(start_from, parts, state))
                 for training, parts, state in zip(self.trainings, self._initial, each, strict=True)
             ]
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
     def state_shapes(self) -> State:
         """Return the shapes of `first_states`, [R, ...]."""
@@ -216,10 +215,10 @@ class Stack:
         shared = TrainConfig(**{name: getattr(own, name) for name in _OF_THE_START})
         sample = training.task.dataset.take(np.arange(1)).structures
         rates = {
-            "learning_rate": jnp.float32(own.lr),
-            "weight_decay": jnp.float32(own.weight_decay),
+            "learning_rate": np.float32(own.lr),
+            "weight_decay": np.float32(own.weight_decay),
         }
-        return model, shared, sample, training.task.scaler, jnp.uint32(own.seed), rates
+        return model, shared, sample, training.task.scaler, np.uint32(own.seed), rates
 
 
 def _first_state(
@@ -260,19 +259,21 @@ def _joined(trainings: Sequence[Training]) -> tuple[Batch, np.ndarray, list[np.n
     fill = (0, size * num_batches(first.table.names, size) - len(rows))
     rows = np.pad(rows, fill, mode="edge")
     structures = jax.tree.map(
-        lambda *leaves: jnp.concatenate(leaves)[rows],
+        lambda *leaves: np.concatenate(leaves)[rows],
         *(task.dataset.structures for task in different.values()),
     )
     places = [np.searchsorted(names, task.names) for task in tasks]
     return structures, np.pad(names, fill, mode="edge"), places
 
 
-def _spread(task: Task, places: np.ndarray, count: int) -> jax.Array:
+def _spread(task: Task, places: np.ndarray, count: int) -> np.ndarray:
     """Return the labels [N, T] at their places among `count` rows, which else are zeros."""
-    labels = task.dataset.labels
+    labels = np.asarray(task.dataset.labels)
     if np.array_equal(places, np.arange(count)):
         return labels
-    return jnp.zeros((count, labels.shape[1]), labels.dtype).at[places].set(labels)
+    spread = np.zeros((count, labels.shape[1]), labels.dtype)
+    spread[places] = labels
+    return spread
 
 
 def _known_start(training: Training) -> Mapping[str, Any] | None:

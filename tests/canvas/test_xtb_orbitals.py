@@ -12,7 +12,9 @@ from qc_jax.canvas import coefficients, densities, orbitals, xtb_orbitals
 from qc_jax.chem.elements import element
 from qc_jax.chem.units import BOHR_ANG
 from qc_jax.data.table import open_table
+from qc_jax.dftb import NotConverged
 from qc_jax.errors import InputError
+from qc_jax.runs import cli
 from qc_jax.xtb import basis, solutions
 from tests.canvas.test_densities import PIXEL, points_about
 
@@ -188,6 +190,20 @@ def test_bad_input_is_one_line(given, message):
     assert message in str(error.value) and "\n" not in str(error.value)
     if given["pairs"] == ["As_Lu"]:
         assert str(error.value).endswith("; give its distance")
+
+
+def test_atoms_that_nearly_coincide():
+    """La_Lu at 0.6 Å has an empty level at 15 hartree."""
+    _, state = xtb_orbitals.solve(["La_Lu"], [0.6])
+    density = state.forms[0, orbitals.FORMS.index("density")]
+    assert np.isfinite(state.forms).all() and np.abs(density).max() > 0.1
+
+
+def test_charges_that_do_not_settle_are_one_line(monkeypatch):
+    monkeypatch.setattr(xtb_orbitals, "all_solutions", lambda calculator: iter(()))
+    with pytest.raises(NotConverged) as error:
+        xtb_orbitals.solve(["C_O"], [1.2])
+    assert cli.explain(error.value) == "C_O at 1.200 Å: no charges settle"
 
 
 def test_data_whose_energy_tblite_does_not_find():

@@ -190,6 +190,8 @@ def test_no_minimum(files):
             "no PTBP parameters for element 'U'; expected one of: H, He, .*, Th",
         ),
         ({"parameters": "ptbp", "form": "best"}, "unknown form 'best'; choose one of: exact"),
+        ({"form": "best"}, "unknown form 'best'; choose one of: exact"),
+        ({"form": "exact"}, "form=exact: expected parameters=ptbp, got /"),
         (
             {"parameters": "ptbp", "max_l": {"H": "p"}},
             "max_l of H: expected at most 's', the highest shell that it has parameters for, got",
@@ -204,6 +206,21 @@ def test_no_minimum(files):
 def test_bad_input(files, arguments, message):
     with pytest.raises(InputError, match=message):
         solve(**{"symbols": ["O", "H"], "positions": 1.0, "parameters": files} | arguments)
+
+
+def test_parameters_that_are_loaded_have_form_and_shells(files):
+    found = convergence.load(files, ["H"])
+    assert convergence.load(found, ["H"]) is found
+    for given in ({"form": "exact"}, {"max_l": {"H": "s"}}):
+        (name,) = given
+        with pytest.raises(InputError, match=f"{name}: .*published is loaded already, got"):
+            solve(["H", "H"], 0.8, found, **given)
+
+
+def test_temperatures_of_numpy():
+    assert convergence.kt_of(np.float32(300)) == convergence.kt_of(np.int32(300))
+    with pytest.raises(InputError, match="temperature: expected 0 or more kelvin, got '300'"):
+        convergence.kt_of("300")
 
 
 def test_published_shells_hold_all_electrons():

@@ -5,14 +5,26 @@ import os
 import pickle
 import sys
 
+import jax
 import numpy as np
 import pytest
 
-from experiments.configs import schnet
+from experiments.configs import schnet, vision_only
 from qc_jax import models
+from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
+from qc_jax.models import gcn
 from qc_jax.runs import building
-from qc_jax.runs.torch_checkpoint import Checkpoint, configure, label_range, read, write
+from qc_jax.runs.config import RunConfig
+from qc_jax.runs.torch_checkpoint import (
+    Checkpoint,
+    as_imported,
+    configure,
+    label_range,
+    read,
+    variables_of,
+    write,
+)
 from tests.dynamics import toys
 
 WEIGHTS = {"lin.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3)}
@@ -39,6 +51,18 @@ def published(**changes):
 
 def checkpoint(**about):
     return Checkpoint("best_model.pt", WEIGHTS, about, "0" * 64)
+
+
+class Mine(gcn.Model):
+    """A model of one's own."""
+
+
+class Imported:
+    """Stands for a run: its configuration and targets."""
+
+    def __init__(self, config):
+        self.config, self.task = config, self
+        self.targets = config.target_names
 
 
 @pytest.fixture
@@ -81,9 +105,14 @@ def test_bad_files(tmp_path, name, words):
         read(str(tmp_path / name))
 
 
-def test_what_is_written_has_the_offsets_in_its_range(tmp_path):
+@pytest.fixture(scope="module")
+def some():
+    """A run of one target, whose labels have a constant taken off."""
+    return toys.trained(models.create("gcn", hidden=8, layers=1), offset=-4000.0)
+
+
+def test_what_is_written_has_the_offsets_in_its_range(some, tmp_path):
     """Constants of elements have no place there."""
-    some = toys.trained(models.create("gcn"), offset=-4000.0)
     some = dataclasses.replace(some, config=some.config.replace(model={"name": "gcn"}))
     write(str(tmp_path / "gcn.npz"), some)
     about = read(str(tmp_path / "gcn.npz")).about
@@ -91,6 +120,50 @@ def test_what_is_written_has_the_offsets_in_its_range(tmp_path):
     record = dataclasses.replace(some.record, element_offsets={"H": (-13.0,), "O": (-400.0,)})
     with pytest.raises(InputError, match="by their range, got constants of H, O off"):
         write(str(tmp_path / "other.npz"), dataclasses.replace(some, record=record))
+
+
+def test_classes_have_no_range(some, tmp_path):
+    scaler = some.state.scaler.replace(binary=(True,))
+    some = dataclasses.replace(some, state=some.state.replace(scaler=scaler))
+    with pytest.raises(InputError, match="by their range, got classes, whose outputs are logits"):
+        write(str(tmp_path / "gcn.npz"), some)
+
+
+def test_the_images_that_weights_are_of(some, tmp_path):
+    """The size of a canvas and the channels of densities tell shapes: they are in the file."""
+    small = {"patch": 4, "hidden": 4, "heads": 1, "layers": 1, "mlp_ratio": 1}
+    images = {"images": "densities:density,homo", "canvas_size": 8}
+    model = models.create("vision_only", **small)
+    like = models.sample(8, images["images"])
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), like))
+    variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+    config = RunConfig.from_dict({"model": {"name": "vision_only", **small}, **images})
+    state = some.state.replace(best_params=variables["params"], best_statistics={})
+    write(
+        str(tmp_path / "vit.npz"),
+        dataclasses.replace(some, model=model, config=config, state=state),
+    )
+    got = read(str(tmp_path / "vit.npz"))
+    card = vision_only.get_config()
+    card.model.update(small)
+    with pytest.raises(InputError, match="images is densities:density,homo, not canvas; give --co"):
+        configure(got, card, None, None)
+    card.images = images["images"]
+    with pytest.raises(InputError, match="8, not 32; give --config with"):
+        configure(got, card, None, None)
+    card.canvas_size = 8
+    run = Imported(RunConfig.from_dict(configure(got, card, None, None)))
+    jax.tree.map(np.testing.assert_array_equal, variables_of(got, run), variables)
+
+
+def test_a_registered_model(monkeypatch):
+    """Its configuration says where it comes from, beside its hyper-parameters."""
+    monkeypatch.setattr("qc_jax.models._registry._registered", {})
+    models.register("mine", Mine)
+    config = RunConfig.from_dict({"model": {"name": "mine", "layers": 1}})
+    assert "source" in config.to_dict()["model"]
+    with pytest.raises(InputError, match="these weights are not of mine: missing: "):
+        variables_of(checkpoint(), Imported(config))
 
 
 def test_without_torch_it_says_how_to_install_it(tmp_path, monkeypatch):
@@ -207,6 +280,27 @@ def test_target_and_model_of_a_checkpoint():
 def test_contradictions(about, arguments, words):
     with pytest.raises(InputError, match=words):
         configure(checkpoint(**about), *arguments)
+
+
+def test_several_targets():
+    """However they are written: with spaces, or as 'all'."""
+    said = checkpoint(target="e_homo_ev,e_lumo_ev")
+    for target in (None, "e_homo_ev, e_lumo_ev"):
+        config = RunConfig.from_dict(configure(said, None, "schnet", target))
+        assert config.target_names == ("e_homo_ev", "e_lumo_ev")
+    card = schnet.get_config()
+    card.targets = "all"
+    assert configure(checkpoint(target=",".join(BENCHMARK_TARGETS)), card, None, None)
+    assert configure(said, card, None, "e_homo_ev,e_lumo_ev")["targets"] == "e_homo_ev,e_lumo_ev"
+    with pytest.raises(InputError, match="it predicts e_homo_ev,e_lumo_ev, not e_lumo_ev,e_homo"):
+        configure(said, None, "schnet", "e_lumo_ev,e_homo_ev")
+
+
+def test_the_rows_that_are_presumed_are_those_of_the_splits_seed(run):
+    seeds = dataclasses.replace(run.config, split_seed=7)
+    labels = label_range(checkpoint(), run, ["-20", "0.1"], ["-3", "2.5"], False)
+    imported = as_imported(run._replace(config=seeds), checkpoint(), labels).config.imported
+    assert ", seed 7, of " in imported["presumed"]
 
 
 # Ranges of labels.

@@ -242,6 +242,14 @@ def test_compiles_once(model, task, tmp_path):
     assert 0 < counts[1] == counts[2]
 
 
+def test_what_is_no_epoch_is_a_handful_of_programs(model, task):
+    """A program for each weight and each column, as JAX makes them one by one, took seconds."""
+    jax.clear_caches()
+    with testing.count_compilations() as programs:
+        loop.fit(model, task, TrainConfig(epochs=1, batch_size=32))
+    assert 0 < len(programs) <= 5, programs
+
+
 def test_loss_that_is_not_finite_stops_the_run(model, task, workdir):
     labels = task.dataset.labels.at[task.split.train[5], 1].set(np.inf)
     broken = task._replace(dataset=task.dataset.replace(labels=labels))
