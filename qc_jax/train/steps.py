@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
@@ -42,11 +43,11 @@ class Replica(flax.struct.PyTreeNode):
       dropout: () the model's rate where a sweep varies it, else None.
     """
 
-    labels: jax.Array
+    labels: jax.Array | np.ndarray
     train_rows: Rows
     validation_rows: Rows
-    lr: jax.Array
-    dropout: jax.Array | None = None
+    lr: jax.Array | np.ndarray
+    dropout: jax.Array | np.ndarray | None = None
 
 
 # Forces are an argument only where they are learned.
@@ -61,7 +62,7 @@ class Shares(NamedTuple):
       weights: [room, batch_size / devices], 0 for what fills the last batch, and behind it.
     """
 
-    rows: jax.Array
+    rows: jax.Array | np.ndarray
     weights: jax.Array
 
 
