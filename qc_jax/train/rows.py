@@ -21,8 +21,8 @@ class Rows(flax.struct.PyTreeNode):
       count: () int32, of those that are no filling.
     """
 
-    numbers: jax.Array | np.ndarray
-    count: jax.Array | np.ndarray
+    numbers: jax.Array
+    count: jax.Array
 
 
 class Batches(NamedTuple):
