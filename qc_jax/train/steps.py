@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
@@ -43,11 +42,11 @@ class Replica(flax.struct.PyTreeNode):
       dropout: () the model's rate where a sweep varies it, else None.
     """
 
-    labels: jax.Array | np.ndarray
+    labels: jax.Array
     train_rows: Rows
     validation_rows: Rows
-    lr: jax.Array | np.ndarray
-    dropout: jax.Array | np.ndarray | None = None
+    lr: jax.Array
+    dropout: jax.Array | None = None
 
 
 # Forces are an argument only where they are learned.
@@ -62,7 +61,7 @@ class Shares(NamedTuple):
       weights: [room, batch_size / devices], 0 for what fills the last batch, and behind it.
     """
 
-    rows: jax.Array | np.ndarray
+    rows: jax.Array
     weights: jax.Array
 
 
