@@ -34,7 +34,7 @@ from qc_jax.train.state import add_replica_axis
 FLAGS = cli.Flags(__doc__)
 _CHECKPOINT = FLAGS.string("checkpoint", None, "A .pt, .pth or .npz file.", required=True)
 _MODEL = FLAGS.string("model", None, "Its architecture; --config's where not given.")
-_TARGET = FLAGS.string("target", None, "Its targets, with commas between; the checkpoint's else.")
+_TARGET = FLAGS.string("target", None, "Its targets; the checkpoint's or --config's else.")
 _WORKDIR = FLAGS.string("workdir", None, "Where it is put.", required=True)
 _CONFIG = FLAGS.card(
     "Experiment card: its name or FILE.py; published values where not given.", required=False

@@ -6,8 +6,11 @@ import pathlib
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
+from qc_jax import testing
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "docs" / "notebooks"
@@ -62,6 +65,14 @@ def test_what_the_guides_import_is_there():
                 place.exists()
                 for place in (path, path.with_suffix(".py"), inside.with_suffix(".py"), inside)
             ), f"{page.name}: {module}"
+
+
+def test_the_guides_model_keeps_the_contract():
+    text = (ROOT / "docs" / "guides" / "own_model.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r'```python title="bonds.py"\n(.*?)```', text, re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(code, made)
+    testing.check_architecture(made["Bonds"], hidden=8)
 
 
 def test_contributing_names_files_that_are_there():

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 import qc_jax
-from qc_jax.models import Architecture
+from qc_jax.models import Architecture, pair
 
 
 class Bonds(Architecture):
@@ -16,17 +16,18 @@ class Bonds(Architecture):
     max_atomic_number: int = 96
     outputs: int = 1
     hidden: int = 64
+    as_pairs = True  # an atom alone among pairs is an error
 
     @nn.compact
     def __call__(self, batch, train=False):
-        elements = nn.Embed(self.max_atomic_number + 1, self.hidden)(batch.atomic_numbers)
-        bond = batch.positions[:, 1] - batch.positions[:, 0]
-        distance = jnp.sqrt((bond**2).sum(-1, keepdims=True))  # [B, 1] Å
+        numbers, distance = pair(batch)  # [B, 2], [B, 1] Å; of other structures an error
+        embed = nn.Embed(self.max_atomic_number + 1, self.hidden, name="elements")
+        elements = embed(numbers)  # [B, 2, H]
         radial = jnp.exp(-((distance - jnp.linspace(0.5, 5.5, 16)) ** 2))
-        pair = jnp.concatenate([elements.sum(1), elements.prod(1), radial], axis=-1)
+        x = jnp.concatenate([elements.sum(1), elements.prod(1), radial], axis=-1)
         for _ in range(2):
-            pair = nn.silu(nn.Dense(self.hidden)(pair))
-        return nn.Dense(self.outputs)(pair)
+            x = nn.silu(nn.Dense(self.hidden)(x))
+        return nn.Dense(self.outputs)(x)
 
 
 qc_jax.register("bonds", Bonds)

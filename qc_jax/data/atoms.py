@@ -56,8 +56,7 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
 
     Raises:
       InputError: there is no atom, a number is no element's, a coordinate is not finite or far too
-        large, two atoms
-        stand at one place, or the cell spans no volume.
+        large, the cell spans no volume, or two atoms stand at one place, of a cell with its images.
     """
     start = f"{where}: " if where else ""
     numbers, positions = np.asarray(structure.atomic_numbers), np.asarray(structure.positions)
@@ -83,8 +82,14 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
             f"{start}atom {atom}: expected finite coordinates up to {FARTHEST_ANG:.0e} Å, "
             f"got {positions[atom].tolist()}"
         )
+    if structure.cell is not None:
+        cell = np.asarray(structure.cell)
+        if cell.shape != (3, 3) or not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 0:
+            raise InputError(
+                f"{start}cell: expected three vectors that span a volume, got {cell.tolist()}"
+            )
     _, first, count = np.unique(
-        np.round(positions / SAME_PLACE_ANG), axis=0, return_index=True, return_counts=True
+        _places(positions, structure.cell), axis=0, return_index=True, return_counts=True
     )
     if (count > 1).any():
         atom = int(first[count > 1].min())
@@ -92,13 +97,17 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
             f"{start}{count[first == atom][0]} atoms stand at one place, "
             f"{positions[atom].tolist()} Å; atom {atom} is the first"
         )
-    if structure.cell is not None:
-        cell = np.asarray(structure.cell)
-        if cell.shape != (3, 3) or not np.isfinite(cell).all() or not abs(np.linalg.det(cell)) > 0:
-            raise InputError(
-                f"{start}cell: expected three vectors that span a volume, got {cell.tolist()}"
-            )
     return structure
+
+
+def _places(
+    positions: Float[np.ndarray, "atoms 3"], cell: Float[np.ndarray, "3 3"] | None
+) -> Float[np.ndarray, "atoms 3"]:
+    """Return positions in whole steps of `SAME_PLACE_ANG`; in a cell along its vectors, from 0."""
+    if cell is None:
+        return np.round(positions / SAME_PLACE_ANG)
+    steps = np.maximum(np.round(np.linalg.norm(cell, axis=1) / SAME_PLACE_ANG), 1)
+    return np.round(np.linalg.solve(np.transpose(cell), positions.T).T * steps) % steps
 
 
 def from_ase(atoms: Any, where: str = "") -> Structure:
@@ -162,11 +171,14 @@ def read_frames(path: str | os.PathLike) -> list[Any]:
 def _check_frames(name: str, text: str) -> None:
     """Raise InputError where a frame has no atoms or lacks some, or says a key twice.
 
-    ASE takes the last of two keys, and counts to any number of atoms.
+    Likewise where an empty line stands before a frame. ASE reads up to that line, takes the last of
+    two keys, and counts to any number of atoms.
     """
-    lines = text.splitlines()
+    lines = text.rstrip().splitlines()
     at = 0
-    while at + 1 < len(lines) and lines[at].strip():
+    while at + 1 < len(lines):
+        if not lines[at].strip():
+            raise InputError(f"{name}: line {at + 1}: expected no empty line before a frame")
         if not re.fullmatch(r"\s*\d+\s*", lines[at]):
             break  # ASE says so
         if not 1 <= int(lines[at]) <= len(lines) - at - 2:

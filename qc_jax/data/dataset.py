@@ -123,8 +123,8 @@ def prepare(
       average_symmetries: as `Batch.average_symmetries`.
 
     Raises:
-      InputError: a target is unknown or not in the table, no row has them all, too few have, or
-        they cannot be split like this.
+      InputError: a target is unknown or not in the table, no row has them all, too few have, they
+        cannot be split like this, or none has a canvas.
     """
     choose("scale_on", scale_on, ("train", "all"))
     choose("scale_by", scale_by, ("range", "residual"))
@@ -133,6 +133,11 @@ def prepare(
     drawn = np.ones(len(table), dtype=bool)
     if canvas_features is not None:  # the split is the same for every model, whatever it reads
         drawn = np.isfinite(canvas_features).all(axis=1)
+        if not drawn.any():
+            raise InputError(
+                f"none of {len(table)} pairs has a canvas: their populations, charges or dipoles "
+                "are not known"
+            )
     rows = {part: given[drawn[given]] for part, given in chosen.parts().items()}
     # Tables and TFDS records then give the same numbers, scaling included.
     labels = table.columns(targets).astype(np.float32)

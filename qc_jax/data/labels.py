@@ -104,14 +104,16 @@ def of_levels(homo: Any, lumo: Any, gap: Any, divisor: Any) -> dict[str, Any]:
     }
 
 
-def metal_like(homo: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Return [N] 1 where the gap is 0, else 0, also where there is no LUMO; NaN without a HOMO.
+def metal_like(homo: np.ndarray, gap: np.ndarray, no_lumo: npt.ArrayLike) -> np.ndarray:
+    """Return [N] 1 where the gap is 0, else 0, also where there is no LUMO; NaN where not known.
 
     Args:
-      homo: [N] eV.
-      gap: [N] eV, NaN where there is no LUMO.
+      homo: [N] eV, NaN where not known.
+      gap: [N] eV, NaN where there is no LUMO, or where not known.
+      no_lumo: [N] whether there is no LUMO.
     """
-    return np.where(np.isfinite(homo), (gap == 0).astype(np.float64), np.nan)
+    known = np.isfinite(homo) & (np.isfinite(gap) | no_lumo)
+    return np.where(known, (gap == 0).astype(np.float64), np.nan)
 
 
 def derive(

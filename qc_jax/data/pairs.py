@@ -5,9 +5,12 @@
 | `name`, or `element_0` and `element_1` | like Ag_Al; symbols |
 | `distance_ang`, or `x_0_ang` … `z_1_ang` | Å |
 | a target, like `e_homo_ev` | in the unit of the target table; empty or NaN where undefined |
+| `metal_like` | 0 or 1, false or true; empty or NaN where not known |
 | `charge_0_e`, `charge_1_e`; `dipole_x_debye` …; `force_x_0_ev_ang` … | optional |
 
-`exchange.write_csv` writes this form. Every other column is kept as an extra, and told of.
+Where only the distance is given, vectors are along a z axis from the first atom to the second, as
+the row names them. `exchange.write_csv` writes this form. Every other column is kept as an extra,
+and told of.
 """
 
 import os
@@ -19,11 +22,17 @@ import numpy as np
 from qc_jax.chem.elements import element
 from qc_jax.data import files
 from qc_jax.data.table import PairTable
-from qc_jax.data.targets import TARGETS
+from qc_jax.data.targets import CLASS_TARGETS, TARGETS
 from qc_jax.errors import InputError
 
 OWN_FILE = "file"  # as the engine of a table's provenance: who computed it is not known
 _AXES = "xyz"
+_PLACES = [f"{axis}_{atom}_ang" for atom in (0, 1) for axis in _AXES]
+_CLASSES = {
+    **dict.fromkeys(("0", "0.0", "false"), 0.0),
+    **dict.fromkeys(("1", "1.0", "true"), 1.0),
+    **dict.fromkeys(("", "nan"), np.nan),
+}
 _SAME_ANG = 1e-3  # between a distance that is given and that of the positions
 _NAMES = ("name", "element_0", "element_1")
 _DERIVED = ("atomic_number_0", "atomic_number_1")  # of the elements; `write_csv` writes them
@@ -54,15 +63,16 @@ def _read_csv(path: str) -> dict[str, np.ndarray]:
 def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
     """Return the table of named columns [N]; see the module.
 
-    Atoms are put in the order of their symbols, as a pair's name has them.
+    Atoms are put in the order of their symbols, as a pair's name has them. Where only the distance
+    is given, the z axis still points from the first to the second.
 
     Args:
       columns: Numbers, or text that says numbers.
       where: The file that errors name.
 
     Raises:
-      InputError: a column is missing, of another length or no numbers, a row names no elements, or
-        a distance is not above 0.
+      InputError: a column is missing, of another length or no numbers, a row names no elements, a
+        distance is not above 0, or a class is none.
     """
     sizes = {name: np.shape(column) for name, column in columns.items()}
     if len(set(sizes.values())) != 1 or len(next(iter(sizes.values()))) != 1:
@@ -76,20 +86,30 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
     if not rows:
         raise InputError(f"{where}: expected at least one row, got none")
     numbers = _atomic_numbers(columns, where, rows)
-    positions, given = _positions(columns, where, rows)
+    positions = _positions(columns, where, rows)
     charges = _group(columns, where, ["charge_0_e", "charge_1_e"])
     dipole = _group(columns, where, [f"dipole_{axis}_debye" for axis in _AXES])
     names = [f"force_{axis}_{atom}_ev_ang" for atom in (0, 1) for axis in _AXES]
     forces = _group(columns, where, names)
     charges = np.full((rows, 2), np.nan) if charges is None else charges
+    dipole = np.full((rows, 3), np.nan) if dipole is None else dipole
     forces = None if forces is None else forces.reshape(rows, 2, 3)
     symbols = np.array([[element(int(z)).symbol for z in pair] for pair in numbers])
     _check_elements(columns, symbols, numbers, where)
-    order = np.where((symbols[:, :1] > symbols[:, 1:]), [1, 0], [0, 1])
+    swapped = symbols[:, 0] > symbols[:, 1]
+    order = np.where(swapped[:, None], [1, 0], [0, 1])
     at = np.arange(rows)[:, None]
     targets = {name: _numbers(columns, name, where) for name in TARGETS if name in columns}
+    classes = {name: _classes(columns, name, where) for name in CLASS_TARGETS if name in columns}
     targets["distance_ang"] = np.linalg.norm(positions[:, 1] - positions[:, 0], axis=1)
-    used = {*_NAMES, *_DERIVED, *given, *targets, *names, "charge_0_e", "charge_1_e"}
+    if _PLACES[0] not in columns:  # swapped rows are mirrored, so that z keeps its meaning
+        positions[swapped] = positions[swapped, ::-1]
+        dipole[swapped, 2] *= -1
+        if forces is not None:
+            forces[swapped, :, 2] *= -1
+        if "dipole_z_d" in targets:
+            targets["dipole_z_d"][swapped] *= -1
+    used = {*_NAMES, *_DERIVED, *_PLACES, *targets, *classes, *names, "charge_0_e", "charge_1_e"}
     used |= {f"dipole_{axis}_debye" for axis in _AXES}
     others = [name for name in columns if name not in used]
     if others:
@@ -102,11 +122,11 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> PairTable:
             positions=positions[at, order],
             populations=np.full((rows, 2, 16), np.nan),
             charges=charges[at, order],
-            dipole=np.full((rows, 3), np.nan) if dipole is None else dipole,
+            dipole=dipole,
             targets=targets,
             provenance={"engine": OWN_FILE, "file": os.path.basename(where)},
             forces=None if forces is None else forces[at, order],
-            extras={name: _extra(columns[name]) for name in others},
+            extras={name: _extra(columns[name]) for name in others} | classes,
         )
         table.check_labels()
         return table
@@ -157,16 +177,13 @@ def _check_elements(
             raise InputError(f"{where}: row {row + 1}: {key}: expected that of {pair}, got {got!r}")
 
 
-def _positions(
-    columns: Mapping[str, np.ndarray], where: str, rows: int
-) -> tuple[np.ndarray, list[str]]:
-    """Return positions [N, 2, 3] in Å, and the columns that they stand in."""
-    names = [f"{axis}_{atom}_ang" for atom in (0, 1) for axis in _AXES]
-    found = _group(columns, where, names)
+def _positions(columns: Mapping[str, np.ndarray], where: str, rows: int) -> np.ndarray:
+    """Return positions [N, 2, 3] in Å; along z where only the distance is given."""
+    found = _group(columns, where, _PLACES)
     distance = _numbers(columns, "distance_ang", where) if "distance_ang" in columns else None
     if found is None and distance is None:
         raise InputError(
-            f"{where}: expected a column distance_ang, or {', '.join(names)}, "
+            f"{where}: expected a column distance_ang, or {', '.join(_PLACES)}, "
             f"got {', '.join(columns)}"
         )
     if found is None:
@@ -184,7 +201,7 @@ def _positions(
             f"{where}: row {row + 1}: expected a bond length above 0 Å that fits the positions, "
             f"got atoms {far[row]:.4f} Å apart{told}"
         )
-    return positions, [*names, "distance_ang"]
+    return positions
 
 
 def _group(columns: Mapping[str, np.ndarray], where: str, names: list[str]) -> np.ndarray | None:
@@ -211,6 +228,17 @@ def _numbers(columns: Mapping[str, np.ndarray], name: str, where: str) -> np.nda
                 f"{where}: row {row + 1}: {name}: expected a number, got {text!r}"
             ) from None
     return numbers
+
+
+def _classes(columns: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
+    """Return a column of 0 and 1, or false and true, as float64; NaN where not known."""
+    found = np.full(len(columns[name]), np.nan)
+    for row, given in enumerate(columns[name].tolist()):
+        text = str(given).strip().lower()
+        if text not in _CLASSES:
+            raise InputError(f"{where}: row {row + 1}: {name}: expected 0 or 1, got {given!r}")
+        found[row] = _CLASSES[text]
+    return found
 
 
 def _extra(column: np.ndarray) -> np.ndarray:

@@ -226,7 +226,9 @@ class PairTable:
             if name in self.extras and self.extras[name].dtype.kind != "U":
                 return self.extras[name]
             if {"e_homo_ev", "e_g_ev"} <= self.targets.keys():
-                return labels.metal_like(self.targets["e_homo_ev"], self.targets["e_g_ev"])
+                homo, gap = self.targets["e_homo_ev"], self.targets["e_g_ev"]
+                no_lumo = np.isnan(self.targets.get("e_lumo_ev", np.zeros(len(self))))
+                return labels.metal_like(homo, gap, no_lumo)
         choose("target of this table", name, self.targets)
         return self.targets[name]
 

@@ -22,15 +22,16 @@ def predict(
 ) -> np.ndarray:
     """Labels of N structures: [N, T] float32, in the targets' units.
 
-    Rows are taken `batch_size` at a time, so that one compilation serves any N and a row's numbers
-    do not depend on how many others are asked for.
+    Rows are taken `batch_size` at a time, so that of pairs one compilation serves any N and a row's
+    numbers do not depend on how many others are asked for. Of few larger structures it is a smaller
+    power of two: one alone is not computed 256 times.
 
     Args:
       model: of these outputs.
       variables: its weights, like `State.best_variables`.
       scaler: of the labels that it was trained on.
       structures: N of them.
-      batch_size: rows at a time.
+      batch_size: rows at a time, at most.
 
     Raises:
       InputError: a structure that the model cannot take.
@@ -56,6 +57,8 @@ def _in_batches(function, model, variables, scaler, structures, batch_size) -> n
     models.check(model, structures)
     structures = jax.tree.map(np.asarray, structures)  # whose rows are taken without a compilation
     n = structures.positions.shape[0]
+    if not structures.is_pairs:
+        batch_size = min(batch_size, 1 << (n - 1).bit_length())
     parts = []
     for rows in batches_of(n, batch_size):
         chosen = jax.tree.map(operator.itemgetter(rows), structures)

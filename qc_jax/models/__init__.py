@@ -25,6 +25,7 @@ from qc_jax.models import _torch
 from qc_jax.models._base import Architecture, build, field, hyper_parameters
 from qc_jax.models._check import check
 from qc_jax.models._layers import noisy_embeddings
+from qc_jax.models._pair import pair
 from qc_jax.models._registry import GROUP, available, origin, register, registered, resolve
 from qc_jax.models._start import as_torch
 
@@ -45,6 +46,7 @@ __all__ = [
     "from_torch",
     "hyper_parameters",
     "origin",
+    "pair",
     "register",
     "registered",
     "resolve",
@@ -179,7 +181,7 @@ def apply_training(
       embedding_noise: standard deviation of what is added to the atoms' element embeddings.
 
     Raises:
-      InputError: noise is asked for, and the model embeds no elements.
+      InputError: noise is asked for, and the model has no layer `elements`.
     """
     others = [name for name in variables if name != "params"]
     with noisy_embeddings(key, batch, embedding_noise) as noisy:
@@ -187,7 +189,7 @@ def apply_training(
             variables, batch, train=True, rngs={"dropout": key}, mutable=others
         )
     if embedding_noise and not noisy:
-        raise InputError("embedding_noise: expected a model that embeds elements, got another")
+        raise InputError("embedding_noise: expected a model with a layer 'elements', got none")
     return outputs, dict(updated)
 
 

@@ -79,17 +79,18 @@ class Architecture(nn.Module):
     them. `outputs: int = 1` is how many targets T it has. What follows are the other parts of the
     contract, each with the value that it has unless a subclass says otherwise; a subclass may make
     a class variable a field (`max_atomic_number: int = 99`) or a property.
-    `qc_jax.testing.check_architecture` tests that a model keeps it.
+    A layer called `elements` that embeds the batch's atomic numbers is what `embedding_noise` acts
+    on. `qc_jax.testing.check_architecture` tests that a model keeps the contract.
 
     Example:
       >>> class Bonds(Architecture):
       ...     outputs: int = 1
+      ...     as_pairs = True
       ...
       ...     @nn.compact
       ...     def __call__(self, batch, train=False):
-      ...         bond = batch.positions[:, 1] - batch.positions[:, 0]
-      ...         length = jnp.linalg.norm(bond, axis=-1, keepdims=True)
-      ...         return nn.Dense(self.outputs)(length)
+      ...         numbers, distance = pair(batch)  # [B, 2], [B, 1] Å
+      ...         return nn.Dense(self.outputs)(distance)
     """
 
     closed_form: ClassVar[bool] = False  # solved at once by `solve`, not trained by steps
@@ -132,6 +133,14 @@ class Architecture(nn.Module):
     def dropout(self) -> float | None:
         """Return the dropout rate, which a sweep may vary; None where there is no dropout."""
         return None
+
+    @property
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the layers that make outputs of features, by patterns; a transfer may renew them.
+
+        Of the layers of the model itself, not of their parts.
+        """
+        return ("out", "out_*", "output_*")
 
     @property
     def smooth(self) -> bool:

@@ -60,8 +60,9 @@ class Dropout(nn.Module):
 def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator[list[str]]:
     """Add Gaussian noise to what layers called `elements` make of the batch, in the `with` block.
 
-    What is added follows from the key and from the place in the whole batch. Yields a list that
-    the layers' names are added to as they are called.
+    What is added follows from the key and from the place in the whole batch. What they make of
+    other elements, which have no place in it, stays as it is. Yields a list that the layers' names
+    are added to as they are called.
     """
     called: list[str] = []
     if not deviation:
@@ -72,6 +73,8 @@ def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator
     def intercept(call: Callable[..., jax.Array], args: Any, options: Any, context: Any) -> Any:
         embedded, module = call(*args, **options), context.module
         if module.name != "elements" or context.method_name != "__call__":
+            return embedded
+        if embedded.shape[0] != batch.atomic_numbers.shape[0]:
             return embedded
         called.append(module.name)
         row = embedded.size // embedded.shape[0]

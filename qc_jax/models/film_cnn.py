@@ -39,6 +39,7 @@ class Model(Architecture):
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
     as_pairs: ClassVar[bool] = True
+    head_layers: ClassVar[tuple[str, ...]] = ("head_*",)
     inputs: ClassVar[tuple[str, ...]] = ("atomic_numbers", "positions", "canvas")
 
     outputs: int = 1

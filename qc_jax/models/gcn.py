@@ -38,6 +38,7 @@ class Model(Architecture):
 
     torch_names: ClassVar[Mapping[str, Any]] = TORCH
     glorot_layers: ClassVar[tuple[str, ...]] = ("layer_*",)
+    not_smooth_reason: ClassVar[str] = "its ReLUs make forces jump"
 
     # QuantumCanvas calls the head so, with its dropouts and, in weights that are about, without.
     torch_aliases: ClassVar[Mapping[str, str]] = {

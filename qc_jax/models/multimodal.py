@@ -64,6 +64,11 @@ class Model(Architecture):
                 f"multimodal: expected {_resnet.STAGES} widths, one a stage, got {self.widths}"
             )
 
+    @property
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the last layer, by its name."""
+        return (f"fusion_{3 * len(self.fusion)}",)
+
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
         """Return the outputs of B pairs."""
@@ -86,7 +91,7 @@ class Model(Architecture):
         for i, width in enumerate(self.fusion):
             x = nn.relu(dense(width, name=f"fusion_{3 * i}")(x))
             x = Dropout(self.dropout)(x, batch, train)
-        return dense(self.outputs, name=f"fusion_{3 * len(self.fusion)}")(x)
+        return dense(self.outputs, name=self.head_layers[0])(x)
 
     def torch_constants(self) -> dict[str, Any]:
         """Return the centres of SchNet's Gaussians, which tell the cutoff."""

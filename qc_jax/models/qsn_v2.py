@@ -58,6 +58,11 @@ class Model(Architecture):
         """Raise InputError where the heads cannot share the last convolution's channels."""
         check_heads("qsn_v2", self.convolutions[-1], self.heads)
 
+    @property
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the last layer, by its name."""
+        return (f"fusion_{4 * len(self.hidden)}",)
+
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
         """Return the outputs of B pairs.
@@ -89,4 +94,4 @@ class Model(Architecture):
         for i, width in enumerate(self.hidden):
             x = dense(width, name=f"fusion_{4 * i}")(x)
             x = activate(layer_norm(name=f"fusion_{4 * i + 1}")(x))
-        return dense(self.outputs, name=f"fusion_{4 * len(self.hidden)}")(x)
+        return dense(self.outputs, name=self.head_layers[0])(x)

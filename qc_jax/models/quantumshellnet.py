@@ -40,6 +40,11 @@ class Model(Architecture):
     hidden: tuple[int, ...] = (200, 100, 50)
     dropout: float = field(0.3, at_least=0, below=1)
 
+    @property
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the last layer, by its name."""
+        return (f"dense_{len(self.hidden) + 1}",)
+
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
         """Return the outputs of B pairs.

@@ -34,6 +34,11 @@ class Model(Architecture):
     dropout: float = field(0.2, at_least=0, below=1)
     max_atomic_number: int = 103
 
+    @property
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the last layer, by its name."""
+        return (f"mlp_{4 * len(self.hidden)}",)
+
     @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> Float[Array, "batch outputs"]:
         """Return the outputs of B pairs.
@@ -50,4 +55,4 @@ class Model(Architecture):
         for i, width in enumerate(self.hidden):
             x = layer_norm(name=f"mlp_{4 * i + 1}")(dense(width, name=f"mlp_{4 * i}")(x))
             x = Dropout(self.dropout)(nn.relu(x), batch, train)
-        return dense(self.outputs, name=f"mlp_{4 * len(self.hidden)}")(x)
+        return dense(self.outputs, name=self.head_layers[0])(x)

@@ -211,15 +211,15 @@ def neighbor_cutoff(
 ) -> float | None:
     """Return the distance (Å) within which atoms of larger structures are neighbours.
 
-    It is `neighbor_cutoff` or, of crystals, the model's own; None where all atoms are, and of
-    crystals for a model that reads no positions.
+    It is `neighbor_cutoff` or, of crystals, the model's own; None where all atoms are, and for a
+    model of canvases, which no structure in a cell has.
 
     Raises:
       InputError: Crystals, and neither is there.
     """
     own = (model.cutoff if model is not None else None) or 0.0
     cutoff = config.neighbor_cutoff or (own if periodic else 0.0)
-    if periodic and not cutoff and (model is None or "positions" in model.inputs):
+    if periodic and not cutoff and not reads_canvas(model):
         raise InputError("neighbor_cutoff: expected a length in Å for crystals and a model without")
     return cutoff or None
 

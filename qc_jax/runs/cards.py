@@ -54,7 +54,7 @@ def published_structures(
     config.transfer = ConfigDict(
         {
             "source": "scratch",  # or the work directory of a finished training
-            "head": "new",  # or 'kept': the layers called out, out_0, output_1, …
+            "head": "new",  # or 'kept': the layers that make outputs of features
             "embeddings": "kept",  # of the elements, or 'new'
             "scaling": "new",  # of the labels: fitted on these training rows, or 'kept'
             "lr_scratch": lr_scratch,

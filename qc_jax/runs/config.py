@@ -73,7 +73,7 @@ class TransferConfig:
 
     Attributes:
       source: The directory of a finished training, or 'scratch'.
-      head: 'new' or 'kept': the layers called out, out_0, output_1, ….
+      head: 'new' or 'kept': the layers that make outputs of features.
       embeddings: Of the elements, likewise.
       scaling: Of the labels: 'new', fitted on these training rows, or 'kept'.
       lr_scratch: Learning rate of a training that starts from random weights.

@@ -90,7 +90,9 @@ def _of_training(run: building.Run) -> building.Run:
     state, targets, sha256 = _pretrained(asked.source)
     sample = run.task.dataset.take(np.arange(1)).structures
     shapes = jax.eval_shape(lambda: run.model.init(jax.random.key(0), sample))
-    matched = transfer.match(state.best_variables, shapes, asked.head, asked.embeddings)
+    matched = transfer.match(
+        state.best_variables, shapes, run.model.head_layers, asked.head, asked.embeddings
+    )
     if not matched.taken:
         raise InputError(f"--from={asked.source}: none of its weights fits the model")
     task = run.task

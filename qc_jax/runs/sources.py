@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 import sys
 
 from qc_jax.data import pairs
@@ -16,7 +17,7 @@ from qc_jax.runs.progress import Bar
 TFDS_PREFIX = "tfds:"
 
 
-def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
+def open_data(name: str | os.PathLike, data_dir: str = "") -> PairTable | Structures:
     """Open pairs or larger structures by a name of `--data`, prefixes included.
 
     Raises:
@@ -26,6 +27,7 @@ def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
       >>> open_data("gfn2_xtb").opened_as
       'gfn2_xtb'
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not (isinstance(name, str) and is_structures(name)):
         return open_table(name, data_dir)
     from qc_jax.datasets import open_structures  # imports TFDS
@@ -33,7 +35,7 @@ def open_data(name: str, data_dir: str = "") -> PairTable | Structures:
     return dataclasses.replace(open_structures(name, data_dir), opened_as=name)
 
 
-def open_table(name: str, data_dir: str = "") -> PairTable:
+def open_table(name: str | os.PathLike, data_dir: str = "") -> PairTable:
     """Open a table of pairs by a name of `--data`, prefixes included.
 
     Args:
@@ -49,6 +51,7 @@ def open_table(name: str, data_dir: str = "") -> PairTable:
       >>> len(qc_jax.open_table("gfn2_xtb"))
       2671
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str) or not name:
         raise InputError(f"data: expected a name or a path, got {name!r}")
     if data_dir and not name.startswith(TFDS_PREFIX):

@@ -45,9 +45,11 @@ def num_batches(rows: np.ndarray, size: int) -> int:
 def filled(rows: Sequence[np.ndarray], size: int, room: int = 0) -> Rows:
     """Return rows [R, ...] of R trainings in batches of `size`, with room for so many at least."""
     length = size * max(room, *(num_batches(each, size) for each in rows))
+    numbers = [np.pad(each, (0, length - len(each)), mode="edge") for each in rows]
+    counts = [len(each) for each in rows]
+    # Of NumPy's arrays of the type: JAX would compile a conversion.
     return Rows(
-        np.asarray([np.pad(each, (0, length - len(each)), mode="edge") for each in rows], np.int32),
-        np.asarray([len(each) for each in rows], np.int32),
+        jnp.asarray(np.asarray(numbers, np.int32)), jnp.asarray(np.asarray(counts, np.int32))
     )
 
 

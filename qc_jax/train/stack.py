@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
@@ -143,13 +144,14 @@ class Stack:
             rows = [where[getattr(task.split, part)] for task, where in placed]
             return filled(rows, size, room)
 
+        labels = [_spread(task, where, len(self.names)) for task, where in placed]
         self.replicas = Replica(
-            labels=np.stack([_spread(task, where, len(self.names)) for task, where in placed]),
+            labels=jnp.asarray(np.stack(labels)),
             train_rows=rows_of("train"),
             validation_rows=rows_of("validation"),
-            lr=np.asarray([training.settings.lr for training in trainings], np.float32),
+            lr=jnp.asarray(np.float32([training.settings.lr for training in trainings])),
             # A rate that is the same for all stays a constant of the program.
-            dropout=np.asarray(rates, np.float32) if len(set(rates)) > 1 else None,
+            dropout=jnp.asarray(np.float32(rates)) if len(set(rates)) > 1 else None,
         )
 
     def __len__(self) -> int:

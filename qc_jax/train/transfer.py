@@ -1,6 +1,7 @@
 """Transfer: the weights of one training as the start of another, matched by name and shape."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from qc_jax.errors import choose
 
-HEAD = "head"  # layers called out, out_0, output_3, …: they make outputs of features
+HEAD = "head"  # layers that make outputs of features (`Architecture.head_layers`)
 EMBEDDING = "embedding"  # tables with a row an element
 
 
@@ -27,10 +28,10 @@ class Matched(NamedTuple):
     left: dict[str, str]
 
 
-def kind(name: str) -> str:
+def kind(name: str, head_layers: Sequence[str]) -> str:
     """Return `HEAD`, `EMBEDDING` or '', by the name of a variable like 'params/out_1/kernel'."""
     parts = name.split("/")
-    if parts[1] == "out" or parts[1].startswith(("out_", "output_")):
+    if any(fnmatch.fnmatch(parts[1], pattern) for pattern in head_layers):
         return HEAD
     return EMBEDDING if parts[-1] == "embedding" else ""
 
@@ -38,6 +39,7 @@ def kind(name: str) -> str:
 def match(
     given: Mapping[str, Any],
     variables: Mapping[str, Any],
+    head_layers: Sequence[str],
     head: str = "new",
     embeddings: str = "kept",
 ) -> Matched:
@@ -46,6 +48,7 @@ def match(
     Args:
       given: variables of a training, 'params' and other collections, nested dicts of arrays.
       variables: of the model that is to be trained; shapes are enough.
+      head_layers: patterns of their names in the model (`Architecture.head_layers`).
       head: 'kept', or 'new': as its seed gives it.
       embeddings: likewise.
     """
@@ -64,8 +67,8 @@ def match(
             left[name] = f"new: of shape {here[name].shape}, {np.shape(there[name])} there"
         elif name.partition("/")[0] not in ("params", "batch_stats"):
             left[name] = "new: the training rows tell it"
-        elif asked.get(kind(name)) == "new":
-            left[name] = f"new, as the {kind(name)} is asked to be"
+        elif asked.get(part := kind(name, head_layers)) == "new":
+            left[name] = f"new, as the {part} is asked to be"
         else:
             taken[name] = np.asarray(there[name])
     return Matched(unflatten_dict(taken, sep="/"), tuple(taken), left)

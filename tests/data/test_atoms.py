@@ -65,6 +65,8 @@ def test_cells_as_ase_writes_them(tmp_path):
         (WATER[:-20], "line 1: not an extended XYZ file: "),
         (WATER.replace("water", "e=1 f='e=2' e=2"), "line 2: the key 'e' stands twice"),
         (WATER + WATER, "expected one frame, got 2"),
+        (WATER + "\n" + WATER, "line 6: expected no empty line before a frame"),
+        ("\n" + WATER, "line 1: expected no empty line before a frame"),
         (WATER.replace("O 0 0 0", "O 0 0"), "not an extended XYZ file: "),
         (WATER.replace("O 0 0 0", "Q 0 0 0"), "not an extended XYZ file: "),
         (
@@ -89,6 +91,10 @@ def test_wrong_files(tmp_path, text, message):
     assert "\n" not in str(found.value)
 
 
+def test_empty_lines_that_are_none_between_frames(tmp_path):
+    assert len(read_frames(write(tmp_path, 2 * WATER.replace("water", "") + "\n \n"))) == 2
+
+
 def test_no_file(tmp_path):
     for path, said in ((tmp_path / "none.xyz", "no such file"), (tmp_path, "got a directory")):
         with pytest.raises(InputError, match=said):
@@ -102,11 +108,23 @@ def test_no_file(tmp_path):
         (ase.Atoms("CX", [[0, 0, 0], [0, 0, 1]]), "atom 1: expected an element"),
         (ase.Atoms("CO", [[0, 0, 0], [0, 0, np.nan]]), "atom 1: expected finite coordinates"),
         (ase.Atoms("CO", pbc=(0, 0, 1), positions=np.eye(2, 3)), "none, got F F T"),
+        (ase.Atoms("Cu2", [[0, 0, 0], [2.5 - 1e-5, 0, 0]], cell=[2.5] * 3, pbc=True), "2 atoms"),
+        (
+            ase.Atoms(
+                "Cu2", [[0, 0, 0], [7, 2, 0]], cell=[[3, 0, 0], [1, 2, 0], [0, 0, 3]], pbc=True
+            ),
+            "2 atoms stand at one place",
+        ),
     ],
 )
 def test_wrong_atoms(atoms, message):
     with pytest.raises(InputError, match=message):
         from_ase(atoms)
+
+
+def test_atoms_of_a_cell_may_stand_near_its_edge():
+    near = ase.Atoms("Cu2", [[0, 0, 0], [2.45, 0, 0]], cell=[2.5] * 3, pbc=True)
+    assert len(from_ase(near).atomic_numbers) == 2
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,12 @@ def test_a_row_without_a_canvas_is_left_out_of_its_part(small_table):
     assert len(prepare(small_table, ("e_homo_ev",), 42).names) == len(small_table)
 
 
+def test_pairs_without_any_canvas(small_table):
+    features = np.full_like(canvas.features(small_table), np.nan)
+    with pytest.raises(InputError, match=r"none of \d+ pairs has a canvas: their populations"):
+        prepare(small_table, ("e_homo_ev",), 42, features)
+
+
 def test_a_part_of_the_training_rows(table):
     """The dataset is the same, so that trainings on parts of it can be stacked."""
     whole = prepare(table, ("softness_evinv",), 42)

@@ -171,9 +171,13 @@ def test_labels_of_the_shipped_tables_follow_from_each_other(name):
 def test_a_zero_gap_is_metal_like_and_no_lumo_is_not():
     homo = np.array([-5.0, -5.0, -20.0, np.nan])
     gap = np.array([0.0, 1e-3, np.nan, 0.0])
-    np.testing.assert_array_equal(metal_like(homo, gap), [1, 0, 0, np.nan])
+    no_lumo = np.array([False, False, True, False])
+    np.testing.assert_array_equal(metal_like(homo, gap, no_lumo), [1, 0, 0, np.nan])
+    # A gap that is merely not known gives no class.
+    np.testing.assert_array_equal(metal_like(homo, gap, False), [1, 0, np.nan, np.nan])
     table = open_table("ptbp")  # whose engine told it
     engine = table.extras["metal_like"]
-    derived = metal_like(table.targets["e_homo_ev"], table.targets["e_g_ev"])
+    homo, gap, lumo = (table.targets[name] for name in ("e_homo_ev", "e_g_ev", "e_lumo_ev"))
+    derived = metal_like(homo, gap, np.isnan(lumo))
     np.testing.assert_array_equal(derived, engine)
     assert derived.mean() == pytest.approx(0.74, abs=0.02)  # as published

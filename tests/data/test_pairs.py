@@ -55,6 +55,44 @@ def test_atoms_swap_with_all_that_is_theirs():
     np.testing.assert_array_equal(table.forces[:, :, 0], [[1, -1], [-2, 2]])
 
 
+def test_without_positions_z_is_from_the_first_atom_to_the_second(tmp_path):
+    """One pair by its two names is the same pair."""
+    forces = [f"force_{axis}_{atom}_ev_ang" for atom in (0, 1) for axis in "xyz"]
+    dipole = [f"dipole_{axis}_debye" for axis in "xyz"]
+    header = ["name", "distance_ang", "charge_0_e", "charge_1_e", *dipole, "dipole_z_d", *forces]
+    table = pairs.read(
+        write(
+            tmp_path,
+            f"{','.join(header)}\nC_O,1.13,0.2,-0.2,0,0,-0.1,-0.1,0,0,3,0,0,-3\n"
+            "O_C,1.13,-0.2,0.2,0,0,0.1,0.1,0,0,3,0,0,-3\n",
+        )
+    )
+    for column in (table.names, table.positions, table.charges, table.dipole, table.forces):
+        np.testing.assert_array_equal(column[0], column[1])
+    assert table.positions[0, :, 2].tolist() == [0, 1.13]
+    assert table.targets["dipole_z_d"].tolist() == [-0.1, -0.1]
+
+
+def test_a_class_is_read_as_programs_write_it(tmp_path):
+    """And is not an extra to be told of."""
+    text = "name,distance_ang,metal_like\nC_O,1,True\nC_O,1,false\nC_O,1,\nC_O,1,1.0\nC_O,1,0\n"
+    (read,) = pairs.read(write(tmp_path, text)).columns(("metal_like",)).T
+    np.testing.assert_array_equal(read, [1, 0, np.nan, 1, 0])
+    one = {"name": np.array(["C_O", "C_O"]), "distance_ang": np.ones(2)}
+    for given in ([True, False], [1, 0], [1.0, 0.0], [b"1", b"0"]):
+        table = pairs.from_columns(one | {"metal_like": np.array(given)}, "my")
+        assert table.columns(("metal_like",)).tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize(("lumo", "expected"), [(False, [1, np.nan]), (True, [1, 0])])
+def test_a_gap_that_is_not_known_gives_a_class_where_the_lumo_lacks(lumo, expected):
+    levels = {"e_homo_ev": np.array([-5.0, -5.0]), "e_g_ev": np.array([0.0, np.nan])}
+    levels |= {"e_lumo_ev": np.array([-5.0, np.nan])} if lumo else {}
+    one = {"name": np.array(["C_O", "C_O"]), "distance_ang": np.ones(2)}
+    (column,) = pairs.from_columns(one | levels, "my").columns(("metal_like",)).T
+    np.testing.assert_array_equal(column, expected)
+
+
 def test_npz_of_columns_and_of_a_table(small_table, tmp_path):
     np.savez(tmp_path / "my.npz", name=["C_O"], distance_ang=[1.1], e_homo_ev=[-13.0])
     assert pairs.read(tmp_path / "my.npz").targets["e_homo_ev"].tolist() == [-13.0]
@@ -78,6 +116,8 @@ def test_npz_of_columns_and_of_a_table(small_table, tmp_path):
         ("name,distance_ang\nC_O,1e9\n", r"positions: row 0 \(C_O\) has an atom beyond 1e\+06 Å"),
         ("name,distance_ang\nC_O,nan\n", "row 1: expected a bond length above 0 Å"),
         ("name,distance_ang,e_homo_ev\nC_O,1,low\n", "row 1: e_homo_ev: expected a number, got 'l"),
+        ("name,distance_ang,metal_like\nC_O,1,yes\n", "row 1: metal_like: expected 0 or 1, got 'y"),
+        ("name,distance_ang,metal_like\nC_O,1,2\n", "row 1: metal_like: expected 0 or 1, got '2'"),
         ("name,distance_ang,charge_0_e\nC_O,1,0\n", "missing: charge_1_e"),
         ("name,distance_ang\nC\0_O,1\n", "line 2: no CSV: a NUL"),
         ("name,element_0,element_1,distance_ang\nC_O,C,N,1\n", "row 1: name: expected that of C_N"),

@@ -1,11 +1,14 @@
 """Predictions do not depend on how rows are batched."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from qc_jax import models
 from qc_jax.data import scaling
-from qc_jax.data.batch import from_table
+from qc_jax.data.batch import from_arrays, from_table
+from qc_jax.evaluate import predict as predicting
 from qc_jax.evaluate.predict import predict
 
 
@@ -22,3 +25,21 @@ def test_batches_change_nothing(small_table):
     np.testing.assert_allclose(
         predict(model, variables, scaler, structures, batch_size=7), whole, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "atoms", "expected"), [(1, 3, [1]), (5, 3, [8]), (300, 3, [256, 256]), (5, 2, [256])]
+)
+def test_few_larger_structures_are_not_filled_up(count, atoms, expected, monkeypatch):
+    """But pairs are, of which one compilation serves any number."""
+    sizes = []
+
+    def forward(model, variables, scaler, rows):
+        sizes.append(len(rows.positions))
+        return jnp.arange(len(rows.positions))[:, None]
+
+    monkeypatch.setattr(predicting, "_forward", forward)
+    places = np.arange(3.0 * atoms).reshape(atoms, 3)
+    some = from_arrays(np.full((count, atoms), 6), np.broadcast_to(places, (count, atoms, 3)))
+    found = predict(models.create("schnet"), {}, None, some)
+    assert sizes == expected and found.shape == (count, 1)

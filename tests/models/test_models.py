@@ -10,6 +10,7 @@ from qc_jax import models
 from qc_jax.data.targets import INPUTS
 from qc_jax.errors import InputError
 from qc_jax.models._base import Range, channels, hyper_parameters
+from qc_jax.train import transfer
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,19 @@ def test_description(name):
     )
 
 
+@pytest.mark.parametrize("name", ["multimodal", "film_cnn", "qsn_v2", "quantumshellnet", "vit"])
+def test_the_heads_layers(name):
+    """Whatever has a number an output is of them."""
+    model = models.create(name)
+    one, two = (
+        jax.eval_shape(lambda of=of: of.init(jax.random.key(0), models.sample()))["params"]
+        for of in (model, model.clone(outputs=2))
+    )
+    last = {key for key in one if one[key] != two[key]}
+    assert last == {key for key in last if transfer.kind(f"params/{key}", model.head_layers)}
+    assert last and any(not transfer.kind(f"params/{key}", model.head_layers) for key in one)
+
+
 def test_what_a_description_says():
     got = models.describe("schnet")
     assert got.title == "SchNet" and "1712.06113" in got.paper
@@ -141,7 +155,9 @@ def test_what_a_description_says():
     assert got.leaked_targets == ("repulsive_energy_ev", "distance_ang")
     assert got.options == models.defaults("schnet")
     assert models.describe("gcn").leaked_targets == ()
-    assert models.create("gcn", edge_features="distance").inputs == got.inputs
+    distances = models.create("gcn", edge_features="distance")
+    assert distances.inputs == got.inputs
+    assert distances.no_forces_reason.endswith("of positions: its ReLUs make forces jump")
     with pytest.raises(InputError, match="unknown model 'foo'"):
         models.describe("foo")
 

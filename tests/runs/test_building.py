@@ -138,6 +138,12 @@ def test_wrong_values(changes, words):
         building.from_config(config() | changes)
 
 
+def test_a_table_by_its_path(small_table, tmp_path):
+    small_table.save(tmp_path / "my.npz")
+    for opener in (sources.open_table, sources.open_data):
+        assert opener(tmp_path / "my.npz").opened_as == str(tmp_path / "my.npz")
+
+
 def test_data_that_are_not_there():
     with pytest.raises(InputError, match=r"unknown data 'gfn3_xtb'; .* a \.csv or \.npz file"):
         sources.open_table("gfn3_xtb")

@@ -63,6 +63,15 @@ class Embedded(Architecture):
         return nn.Embed(20, self.outputs, name="elements")(batch.atomic_numbers[:, 0])
 
 
+class Compared(Embedded):
+    """Elements as they differ from carbon."""
+
+    @nn.compact
+    def __call__(self, batch, train=False):
+        elements = nn.Embed(20, self.outputs, name="elements")
+        return elements(batch.atomic_numbers[:, 0]) - elements(jnp.array([6]))
+
+
 def test_noise_is_normal_and_follows_from_the_place_in_the_batch(task):
     model, structures = Embedded(), task.dataset.structures
     variables = model.init(jax.random.key(0), structures)
@@ -86,8 +95,19 @@ def test_noise_is_normal_and_follows_from_the_place_in_the_batch(task):
     np.testing.assert_allclose(shared.reshape(200, 2), noise(structures)[:200], atol=1e-6)
 
 
+def test_what_is_no_part_of_the_batch_has_no_noise(task):
+    structures = task.dataset.structures
+    variables = Embedded().init(jax.random.key(0), structures)
+    plain, compared = (
+        models.apply_training(model, variables, structures, jax.random.key(1), 0.5)[0]
+        for model in (Embedded(), Compared())
+    )
+    carbon = variables["params"]["elements"]["embedding"][6]
+    np.testing.assert_allclose(compared, plain - carbon, atol=1e-6)
+
+
 def test_a_model_without_elements_takes_no_noise(model, task):
-    with pytest.raises(InputError, match="embeds elements"):
+    with pytest.raises(InputError, match="expected a model with a layer 'elements', got none"):
         loop.fit(model, task, dataclasses.replace(WHOLE, embedding_noise=0.1))
 
 

@@ -26,8 +26,11 @@ HERE = {
 }
 
 
+HEAD = ("out_*",)
+
+
 def test_all_that_fits_is_taken_and_the_rest_is_listed():
-    got = match(GIVEN, HERE, head="kept")
+    got = match(GIVEN, HERE, HEAD, head="kept")
     assert got.taken == (
         "params/elements/embedding",
         "params/layer_0/kernel",
@@ -43,10 +46,10 @@ def test_all_that_fits_is_taken_and_the_rest_is_listed():
 
 
 def test_head_and_embeddings_as_asked():
-    got = match(GIVEN, HERE)
+    got = match(GIVEN, HERE, HEAD)
     assert got.left["params/out_1/kernel"] == "new, as the head is asked to be"
     assert "params/elements/embedding" in got.taken
-    got = match(GIVEN, HERE, embeddings="new")
+    got = match(GIVEN, HERE, HEAD, embeddings="new")
     assert got.left["params/elements/embedding"] == "new, as the embedding is asked to be"
     with pytest.raises(InputError, match="unknown way of the head 'old'; choose one of: kept, new"):
-        match(GIVEN, HERE, head="old")
+        match(GIVEN, HERE, HEAD, head="old")

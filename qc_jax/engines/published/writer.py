@@ -113,7 +113,7 @@ def _derived(table: PairTable) -> dict[str, np.ndarray]:
         homo, gap = table.targets["e_homo_ev"], table.targets["e_g_ev"]
         known = np.isfinite(homo)
         full = np.isnan(table.targets["e_lumo_ev"])
-        derived["metal_like"] = labels.metal_like(homo, gap)
+        derived["metal_like"] = labels.metal_like(homo, gap, full)
         derived["no_virtual_in_basis"] = np.where(known, full, np.nan)
     return derived
 
