@@ -90,7 +90,7 @@ def test_models_of_pairs_refuse_molecules(waters):
 def test_images_of_crystals_need_no_neighbours():
     config = building.RunConfig.from_dict(_config("crysmtm:."))
     assert building.neighbor_cutoff(config, config.architecture(), periodic=True) is None
-    # Other models see neighbours, those that read no positions too.
-    for model in (None, qc_jax.create("gcn", cutoff=None)):
+    # Other models see neighbours, also those that read no positions.
+    for model in (None, qc_jax.create("pair_mean")):
         with pytest.raises(InputError, match="neighbor_cutoff: expected a length"):
             building.neighbor_cutoff(config, model, periodic=True)
