@@ -13,8 +13,9 @@ row behind a jump to another solution of the equations has `extras["continuous"]
 
     python -m experiments.generate --engine=tblite --verify=50 [--table=FILE.npz] [--seed=0]
 
-computes 50 random pairs of a table (the shipped one unless given) again, prints the largest
-difference of each quantity, and exits with 1 where one is more than two runs may differ.
+computes 50 random pairs of a table (the shipped one of these settings unless given) again, prints
+the largest difference of each quantity, and exits with 1 where one is more than two runs may
+differ.
 
     python -m experiments.generate --engine=dftbplus --skf=DIR --out=FILE.npz [--raw=DIR]
 
@@ -30,6 +31,7 @@ import tempfile
 
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.engines import generate
+from qc_jax.engines.engine import Engine
 from qc_jax.errors import InputError
 from qc_jax.report.tables import show
 from qc_jax.runs import cli, sources
@@ -49,7 +51,9 @@ _VERIFY = FLAGS.integer(
     "verify", None, "Compute so many pairs of --table again and compare.", lower_bound=1
 )
 _TABLE = FLAGS.string(
-    "table", None, "What --verify checks: a name or an .npz; the engine's own where not given."
+    "table",
+    None,
+    "What --verify checks: a name or an .npz; the shipped one of the settings unless given.",
 )
 _SEED = FLAGS.integer("seed", 0, "Which pairs --verify chooses.", lower_bound=0)
 
@@ -73,28 +77,40 @@ def _generate(out: str) -> None:
     print("\n".join([*sources.account(table), f"wrote {out}, {os.path.getsize(out) / 1e6:.2f} MB"]))
 
 
-def _table() -> tuple[str, PairTable]:
-    """Return the table that --verify checks, with its name."""
-    if _TABLE.value is not None:
-        return _TABLE.value, sources.open_table(_TABLE.value)
+def _tables() -> dict[str, PairTable]:
+    """Return the tables that --verify may check, by name: --table, or all shipped of the engine."""
     name = _ENGINE.engine.value
-    for shipped in SHIPPED:
-        table = open_table(shipped)
-        if table.provenance["engine"] == name:
-            return shipped, table
-    raise InputError(f"--verify: expected --table=FILE.npz; no shipped table is of engine {name!r}")
+    if _TABLE.value is not None:
+        table = sources.open_table(_TABLE.value)
+        generate.check_maker(table, name)
+        return {_TABLE.value: table}
+    shipped = {one: open_table(one) for one in SHIPPED}
+    own = {one: table for one, table in shipped.items() if table.provenance["engine"] == name}
+    if not own:
+        raise InputError(
+            f"--verify: expected --table=FILE.npz; no shipped table is of engine {name!r}"
+        )
+    return own
 
 
-def _verify(count: int) -> None:
-    shown, table = _table()
-    generate.check_maker(table, _ENGINE.engine.value)
-    made = table.provenance
-    with tempfile.TemporaryDirectory() as workspace, Bar() as bar:
+def _chosen(workspace: str) -> tuple[str, PairTable, Engine]:
+    """Return what --verify checks, with its name, and the engine: the first with its settings."""
+    choices = []
+    for name, table in _tables().items():
+        made = table.provenance
         engine = _ENGINE.create(made.get("elements"), workspace)
         if "curve" in made:
             engine = generate.scanning(engine, made["curve"])
+        choices.append((name, table, engine))
+    same = (one for one in choices if not generate.other_settings(one[2], one[1]))
+    return next(same, choices[0])
+
+
+def _verify(count: int) -> None:
+    with tempfile.TemporaryDirectory() as workspace, Bar() as bar:
+        shown, table, engine = _chosen(workspace)
         found = generate.verify(engine, table, count, seed=_SEED.value, progress=bar)
-    pairs = len(set(table.names))
+    pairs, made = len(set(table.names)), table.provenance
     title = (
         f"{min(count, pairs)} of {pairs} pairs of {shown}, made with {made.get('engine')} "
         f"{made.get('version')}, again with {engine.name} {engine.provenance()['version']}"

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators import calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from qc_jax.data.atoms import from_ase
+from qc_jax.data.atoms import from_ase, refuse_settings
 from qc_jax.dynamics.potential import NO_SLOPES, Potential
 from qc_jax.runs.loading import load
 from qc_jax.runs.saved import SavedRun, energy_column
@@ -26,13 +26,13 @@ class Calculator(calculator.Calculator):
     Args:
       run: A trained model, or its directory; the data that it was trained on are not needed.
       double: Whether to calculate in float64.
-      **kwargs: Of ASE's calculators.
+      **kwargs: Of ASE's calculators: atoms, directory, label.
 
     Attributes:
       outside: How the atoms that were calculated last leave the training domain, a line each.
 
     Raises:
-      InputError: the directory holds no model that can do it.
+      InputError: the directory holds no model that can do it, or a keyword is unknown.
 
     Example:
       >>> import ase, qc_jax
@@ -60,6 +60,15 @@ class Calculator(calculator.Calculator):
         self._run = run if isinstance(run, SavedRun) else load(run)
         energy_column(self._run)
         self._potential: Potential | None = None
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Refuse what it was not made with; ASE calls this with keywords that are not its own.
+
+        Raises:
+          InputError: there is one.
+        """
+        refuse_settings(kwargs, "run, double")
+        return {}
 
     def calculate(
         self,

@@ -116,6 +116,11 @@ def test_bad_input(morse, tmp_path):
     atoms.calc = morse
     with pytest.raises(InputError, match="periodic in all three directions or none"):
         atoms.get_potential_energy()
+    for given in ({"precision": "float32"}, {"run": "runs/other"}):
+        with pytest.raises(InputError, match="cannot be set; a calculator is made with run, doub"):
+            morse.set(**given)
+    with pytest.raises(InputError, match="charge: cannot be set"):
+        Calculator(morse._run, charge=1)
     with pytest.raises(InputError, match="is not the directory of a training"):
         Calculator(tmp_path)
     with pytest.raises(InputError, match="predicts e_g_ev; dynamics needs an energy"):

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,20 @@ from qc_jax.errors import InputError, expect
 SAME_PLACE_ANG = 1e-3  # atoms whose coordinates differ by no more stand at one place
 FARTHEST_ANG = 1e6  # from the origin; the squares of what is far beyond overflow float32
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]""")
+
+
+def refuse_settings(names: Iterable[str], own: str) -> None:
+    """Raise InputError where a calculator of ASE, which takes any keyword, is given another.
+
+    Args:
+      names: of what is given beside ASE's own, or set later.
+      own: keywords that the calculator is made with.
+    """
+    for name in names:
+        raise InputError(
+            f"{name}: cannot be set; a calculator is made with {own}, and ASE's atoms, directory, "
+            "label"
+        )
 
 
 class Structure(NamedTuple):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from qc_jax.chem import units
 from qc_jax.chem.units import DFTBPLUS_BOHR_ANG as BOHR_ANG
+from qc_jax.data.atoms import refuse_settings
 from qc_jax.dftb import convergence, scc, solver
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.parametrization import MaxL, Parametrization
@@ -35,10 +36,11 @@ class Calculator(calculator.Calculator):
       form: of PTBP, 'published' or 'exact'.
       max_l: highest shells; see `solve`.
       temperature: of the electrons, K.
-      **kwargs: of ASE's calculators.
+      **kwargs: of ASE's calculators: atoms, directory, label.
 
     Raises:
-      InputError: the temperature is below 0; in use: see `solve`, and atoms in a periodic cell.
+      InputError: the temperature is below 0, or a keyword is unknown; in use: see `solve`, and
+        atoms in a periodic cell.
     """
 
     implemented_properties = [  # noqa: RUF012  (ASE's own is no class variable either)
@@ -58,6 +60,15 @@ class Calculator(calculator.Calculator):
         self._given = parameters, form, max_l
         self._temperature = temperature
         self._loaded: dict[frozenset[str], Parametrization] = {}
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Refuse what it was not made with; ASE calls this with keywords that are not its own.
+
+        Raises:
+          InputError: there is one.
+        """
+        refuse_settings(kwargs, "parameters, form, max_l, temperature")
+        return {}
 
     def calculate(
         self,
@@ -114,7 +125,8 @@ def energy_function(
 
     `energy(positions, **kwargs)`: [N, 3] Å → eV, the Mermin free energy, of which forces are the
     gradient; keywords are not read. It runs under jit, vmap, grad and hessian. Inside it is float64
-    whatever the caller's precision is, and the result has the dtype of the positions. It is NaN
+    whatever the caller's precision is, and the result has the dtype of the positions, of whole
+    numbers that of JAX's floats. It is NaN
     where the charges do not settle.
 
     Args:
@@ -151,10 +163,8 @@ def energy_function(
 
     def in_double(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
         def call(positions: Array) -> Array:
-            positions = jnp.asarray(positions)
-            dtype = positions.dtype
             with jax.enable_x64(True):
-                return function(positions.astype(jnp.float64)).astype(dtype)
+                return function(positions.astype(jnp.float64)).astype(positions.dtype)
 
         return call
 
@@ -177,6 +187,7 @@ def energy_function(
 
     def function(positions: Float[Array, "atoms 3"], **kwargs: Any) -> Float[Array, ""]:
         del kwargs
-        return energy(positions)
+        positions = jnp.asarray(positions)
+        return energy(positions.astype(jnp.result_type(positions, float)))
 
     return function

@@ -7,6 +7,7 @@ number of every element at about the price of another evaluation.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,7 +19,17 @@ from jaxtyping import Float, Int
 
 from qc_jax.chem import units
 from qc_jax.data.labels import HOLDS, TAKES
-from qc_jax.dftb import convergence, exact_atom, integrals, pseudo, radial, solver, system, tables
+from qc_jax.dftb import (
+    convergence,
+    exact_atom,
+    integrals,
+    pseudo,
+    radial,
+    scc,
+    solver,
+    system,
+    tables,
+)
 from qc_jax.dftb import repulsion as repulsions
 from qc_jax.dftb.arrays import Array
 from qc_jax.dftb.hamiltonian import ABSENT
@@ -98,10 +109,18 @@ def parameter_function(
     Raises:
       InputError: an element has no parameters, or something else given is wrong; see `solve`.
     """
+    function, numbers = _function_from(symbols, positions, max_l)
+    kt, start = convergence.kt_of(temperature), np.zeros(len(symbols))
+    return lambda numbers: function(numbers, kt, start), numbers
+
+
+def _function_from(
+    symbols: Sequence[str], positions: Any, max_l: MaxL
+) -> tuple[Callable[[dict[str, ElementNumbers], Any, Any], Electrons], dict[str, ElementNumbers]]:
+    """Return `parameter_function` by temperature (hartree) and trial charges [N], too."""
     symbols = [str(symbol) for symbol in symbols]
     if len(symbols) < 2:
         raise InputError(f"symbols: expected two atoms or more, got {len(symbols)}")
-    kt = convergence.kt_of(temperature)
     kinds = sorted(set(symbols))
     shells = ptbp_shells(kinds, "exact", max_l)
     pairs = list(itertools.combinations_with_replacement(kinds, 2))
@@ -122,7 +141,7 @@ def parameter_function(
             for r, scale in zip(lengths, scales, strict=True)
         ]
 
-    def electrons(numbers: dict[str, ElementNumbers]) -> Electrons:
+    def electrons(numbers: dict[str, ElementNumbers], kt: Any, start: Any) -> Electrons:
         splines = {s: atoms[s](numbers[s].r0_wave, numbers[s].r0_density) for s in kinds}
         columns = []
         for bond, (one, other) in enumerate(bonded):
@@ -164,7 +183,7 @@ def parameter_function(
             repulsion,
             jnp.asarray(places),
             jnp.float64(kt),
-            jnp.zeros(len(symbols)),
+            jnp.asarray(start),
         )
         levels = rest["levels"] * units.HARTREE_EV
         return Electrons(
@@ -199,15 +218,35 @@ def parameter_gradient(
 
     Raises:
       InputError: see `parameter_function`; or an unknown quantity.
+      NotConverged: the charges do not settle.
 
     Example:
       >>> by = parameter_gradient(["H", "F"], 0.93)["F"].r0_wave  # doctest: +SKIP
     """
     choose("quantity", quantity, ("gap_ev", "mermin_free_energy_ev"))
-    function, numbers = parameter_function(symbols, positions, max_l, temperature)
+    kt = convergence.kt_of(temperature)
+    function, numbers = _function_from(symbols, positions, max_l)
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def slopes(numbers: dict[str, ElementNumbers], kt: Any, start: Any) -> tuple[Array, Electrons]:
+        found = function(numbers, kt, start)
+        return getattr(found, quantity), found
+
+    def run(kt: float, guess: np.ndarray) -> tuple[Any, dict[str, Any], np.ndarray]:
+        gradient, found = jax.tree.map(np.asarray, slopes(numbers, kt, guess[0]))
+        residual = found.residual[None]
+        rest = {"excess": -found.charges_e[None], "residual": residual}
+        return (gradient, residual[0]), rest, residual < scc.TOLERANCE
+
     with jax.enable_x64(True), jax.debug_nans(False):
-        of = jax.jit(jax.grad(lambda numbers: getattr(function(numbers), quantity)))
-        return jax.tree.map(np.asarray, of(numbers))
+        guess = np.zeros((1, len(symbols)))
+        (gradient, residual), _, settled = run(kt, guess)
+        if not settled[0]:
+            gradient, residual = convergence.cool(run, guess, kt)
+    if not residual < scc.TOLERANCE:
+        raise convergence.NotConverged(f"the charges do not settle: {residual:.1e} e are left")
+    return gradient
 
 
 def _numbers(atom: ElementParameters, shells: Shells) -> ElementNumbers:

@@ -149,7 +149,9 @@ def from_directory(
         available = (
             max((x for x in _LETTERS if x * 2 in file.shells), key=_LETTERS.index, default="s")
             if asked is not None
-            else skf_directory.highest_shell(file.atom, file.shells, symbol, path)
+            else skf_directory.highest_shell(
+                file.atom, file.shells, symbol, path, "max_l={{{!r}: {!r}}}"
+            )
         )
         top = highest(symbol, _LETTERS.index(available), max_l)
         atom = file.atom

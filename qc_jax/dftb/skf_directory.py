@@ -53,10 +53,26 @@ def symbols_in(directory: str) -> tuple[str, ...]:
     return found
 
 
+def parse_momenta(words: Iterable[str], option: str) -> dict[str, str]:
+    """Return the letters of highest shells by element, of words like 'O:p'.
+
+    Raises:
+      InputError: one is no such word, or names an element again; it names the option.
+    """
+    momenta: dict[str, str] = {}
+    for word in words:
+        symbol, colon, letter = word.strip().partition(":")
+        if not colon or symbol in momenta:
+            raise InputError(f"{option}: expected each element once, like S:d,O:p, got {word!r}")
+        momenta[symbol] = letter
+    return momenta
+
+
 def open_set(
     directory: str,
     symbols: Sequence[str] | None = None,
     angular_momenta: Mapping[str, str] | None = None,
+    remedy: str = "--angular_momenta={}:{}",
 ) -> ParameterSet:
     """Return the parameters for all pairs of `symbols`, each file read once and checked.
 
@@ -64,6 +80,7 @@ def open_set(
       directory: where the files are.
       symbols: elements; all that have a homonuclear file unless given.
       angular_momenta: 's', 'p', 'd' or 'f' for the elements where `highest_shell` is not to decide.
+      remedy: how messages give them, with places for an element and a letter.
 
     Raises:
       InputError: files are missing or damaged, a shell has no integrals, or nothing says which
@@ -91,7 +108,7 @@ def open_set(
     for symbol, atom in atoms.items():
         path = os.path.join(directory, skf.file_name(symbol, symbol))
         momenta[symbol] = given.get(symbol) or highest_shell(
-            atom, shells[symbol, symbol], symbol, path
+            atom, shells[symbol, symbol], symbol, path, remedy
         )
     for (first, second), present in shells.items():
         lost = _needed(momenta[first], momenta[second]) - present
@@ -99,8 +116,8 @@ def open_set(
             raise InputError(
                 f"{os.path.join(directory, skf.file_name(first, second))}: no integrals between "
                 f"the shells {', '.join(sorted(lost))}, expected them for {first} up to "
-                f"{momenta[first]} and {second} up to {momenta[second]}; the flag "
-                "--angular_momenta sets that"
+                f"{momenta[first]} and {second} up to {momenta[second]}, as "
+                f"{remedy.format(second, momenta[second])} says it"
             )
     return ParameterSet(directory, momenta, len(names), sha256)
 
@@ -131,7 +148,7 @@ def _needed(first: str, second: str) -> set[str]:
     return {a + b for i, a in enumerate(lower) for b in upper[i:]}
 
 
-def highest_shell(atom: Atom, shells: frozenset[str], symbol: str, path: str) -> str:
+def highest_shell(atom: Atom, shells: frozenset[str], symbol: str, path: str, remedy: str) -> str:
     """Return the letter of the highest shell of an element, read off its homonuclear file.
 
     A file does not say which shells belong to the basis. Taken is the highest one that overlaps or
@@ -139,7 +156,7 @@ def highest_shell(atom: Atom, shells: frozenset[str], symbol: str, path: str) ->
     integrals too, it has an energy or electrons, and no shell above it has electrons. Hubbard
     parameters decide nothing, since many sets write them for shells that they do not have; nor do
     energies of shells without integrals. Where the authors of a set mean fewer shells than its
-    files hold, only `angular_momenta` can say so.
+    files hold, only `angular_momenta` can say so. `remedy` is as of `open_set`.
 
     Raises:
       InputError: the file contradicts itself.
@@ -162,6 +179,6 @@ def highest_shell(atom: Atom, shells: frozenset[str], symbol: str, path: str) ->
     if why:
         raise InputError(
             f"{path}: does not tell which shells {symbol} has: {why}; say it, like "
-            f"--angular_momenta={symbol}:{letters[-1] if letters else 's'}"
+            f"{remedy.format(symbol, letters[-1] if letters else 's')}"
         )
     return letters[-1]

@@ -20,6 +20,7 @@ from qc_jax.engines import occupations
 from qc_jax.engines.engine import Answer, EngineError, Failure, FailureKind, Progress
 from qc_jax.engines.record import CONTINUOUS, RATIO, ConvergenceDiagnostics, Record, Scan
 from qc_jax.engines.sanity import SanityChecks
+from qc_jax.engines.scan import place_of
 from qc_jax.errors import InputError, choose
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Options:
         there = covered_symbols() if ptbp else skf_directory.symbols_in(self.parameters)
         for symbol in symbols or ():
             choose("element of the parameters", symbol, there)
-        conventions = [item for item in self.max_l if ":" not in item]
+        conventions = [item.strip() for item in self.max_l if ":" not in item]
         for item in conventions:
             choose("max_l: convention, or shell like Al:p,", item, CONVENTIONS)
         if len(conventions) > 1:
@@ -117,19 +118,18 @@ class Options:
             raise InputError(f"{wrong}: expected parameters={PTBP}, got {self.parameters}")
         (convention,) = conventions or [PUBLISHED]
         max_l = dict.fromkeys(CONVENTIONS[convention], "p") if ptbp else {}
-        for item in self.max_l:  # single elements count whatever the convention says of them
-            symbol, colon, letter = item.partition(":")
-            if colon:
-                choose("element of max_l", symbol, there)
-                choose(f"max_l of {symbol}", letter, "spd")
-                max_l[symbol] = letter
+        single = skf_directory.parse_momenta((x for x in self.max_l if ":" in x), "max_l")
+        for symbol, letter in single.items():
+            choose("element of max_l", symbol, there)
+            choose(f"max_l of {symbol}", letter, "spd")
+        max_l |= single  # which count whatever the convention says of them
         sha256 = None
         if ptbp:
             parametrization.ptbp_shells(list(max_l), self.form, max_l)  # which checks them
         else:
             wanted = list(symbols or there)
             own = {symbol: letter for symbol, letter in max_l.items() if symbol in wanted}
-            sha256 = skf_directory.open_set(self.parameters, wanted, own).sha256
+            sha256 = skf_directory.open_set(self.parameters, wanted, own, "--max_l={}:{}").sha256
         return DftbEngine(
             tuple(there),
             self.parameters,
@@ -324,7 +324,7 @@ class DftbEngine:
             shortest = parametrization.shortest[parametrization.row(*pairs[row])[0]]
             for k, ratio in enumerate(grid.ratios):
                 here = {key: values[row, k] for key, values in points.items()}
-                label = f"{name} at {distances[row, k] * BOHR_ANG:.3f} Å"
+                label = place_of(name, distances[row, k] * BOHR_ANG)
                 if distances[row, k] < shortest:
                     reach = f"closer than the tables reach, {shortest * BOHR_ANG:.2f} Å"
                     left_out[label] = str(Failure(FailureKind.EDGE, reach))

@@ -216,9 +216,7 @@ def verify(
       InputError: the table is of another engine or of other settings.
     """
     check_maker(table, engine.name)
-    settings = _settings(engine)
-    differ = [key for key in settings if table.provenance.get(key) != settings[key]]
-    if differ:
+    if differ := other_settings(engine, table):
         raise InputError(f"the table was made with other {', '.join(differ)} than the engine has")
     # A pair may stand in several rows; which come first decides nothing where each stands in one.
     pairs = table.names[np.sort(np.unique(table.names, return_index=True)[1])]
@@ -249,11 +247,10 @@ def made_by(engine: Engine) -> dict[str, Any]:
     return {**engine.provenance(), "gates": {k: v for k, v in gates.items() if math.isfinite(v)}}
 
 
-def _settings(engine: Engine) -> dict[str, Any]:
-    """Return what decides the numbers, but for the version of the program, as a table keeps it."""
-    run = made_by(engine)
-    del run["version"]
-    return json.loads(json.dumps(run))
+def other_settings(engine: Engine, table: PairTable) -> list[str]:
+    """Return what decides the numbers and differs from a table's, whatever the version."""
+    run = json.loads(json.dumps(made_by(engine)))  # as a table keeps it
+    return [key for key in run if key != "version" and table.provenance.get(key) != run[key]]
 
 
 def _differences(table: PairTable, name: str, answer: Answer) -> Iterator[tuple[str, str, float]]:

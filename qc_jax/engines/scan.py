@@ -48,7 +48,8 @@ class Grid:
             )
 
     def __str__(self) -> str:
-        return f"{self.low:g}:{self.high:g}:{self.count}"
+        low, high = (repr(float(x)).removesuffix(".0") for x in (self.low, self.high))
+        return f"{low}:{high}:{self.count}"
 
     @classmethod
     def parse(cls, text: str) -> "Grid":
@@ -158,6 +159,11 @@ def _step(
     return end and Point(end.state, middle.continuous and end.continuous)
 
 
+def place_of(name: str, length: float) -> str:
+    """Return how reasons name a point of a scan, by its length in Å, whatever its neighbours."""
+    return f"{name} at {length:.6f} Å"
+
+
 def judge(
     name: str,
     relaxed: float,
@@ -179,7 +185,7 @@ def judge(
     kept = []
     left_out = {}
     for ratio, point in zip(ratios, points, strict=True):
-        place = f"{name} at {ratio * relaxed:.3f} Å"
+        place = place_of(name, ratio * relaxed)
         if point is None:
             left_out[place] = str(Failure(FailureKind.SCF, "nothing converges"))
             continue

@@ -47,10 +47,8 @@ def filled(rows: Sequence[np.ndarray], size: int, room: int = 0) -> Rows:
     length = size * max(room, *(num_batches(each, size) for each in rows))
     numbers = [np.pad(each, (0, length - len(each)), mode="edge") for each in rows]
     counts = [len(each) for each in rows]
-    # Of NumPy's arrays of the type: JAX would compile a conversion.
-    return Rows(
-        jnp.asarray(np.asarray(numbers, np.int32)), jnp.asarray(np.asarray(counts, np.int32))
-    )
+    # Not `jnp.asarray`, of which JAX compiles a program for each shape.
+    return Rows(*(jax.device_put(np.asarray(each, np.int32)) for each in (numbers, counts)))
 
 
 def shuffled(key: jax.Array, rows: Rows) -> Rows:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qc_jax.data.batch import Batch
@@ -146,12 +145,14 @@ class Stack:
 
         labels = [_spread(task, where, len(self.names)) for task, where in placed]
         self.replicas = Replica(
-            labels=jnp.asarray(np.stack(labels)),
+            labels=jax.device_put(np.stack(labels)),
             train_rows=rows_of("train"),
             validation_rows=rows_of("validation"),
-            lr=jnp.asarray(np.float32([training.settings.lr for training in trainings])),
+            lr=jax.device_put(
+                np.asarray([training.settings.lr for training in trainings], np.float32)
+            ),
             # A rate that is the same for all stays a constant of the program.
-            dropout=jnp.asarray(np.float32(rates)) if len(set(rates)) > 1 else None,
+            dropout=jax.device_put(np.asarray(rates, np.float32)) if len(set(rates)) > 1 else None,
         )
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from qc_jax.dftb import Calculator, energy_function
+from qc_jax.dftb import Calculator, convergence, energy_function
 from qc_jax.errors import InputError
 from tests.dftb import reference
 
@@ -36,6 +36,26 @@ def test_ase(files):
         if message:
             with pytest.raises(InputError, match=message):
                 atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("name", ["shell_resolved", "charge", "temprature"])
+def test_unknown_keywords_are_refused(name):
+    words = f"^{name}: cannot be set; a calculator is made with parameters, form, max_l, temper"
+    with pytest.raises(InputError, match=words):
+        Calculator(**{name: 1})
+    with pytest.raises(InputError, match=words):
+        Calculator().set(**{name: 1})
+    assert Calculator(label="water", directory="of", atoms=Atoms("H")).label == "of/water"
+
+
+def test_an_energy_of_whole_numbers_is_none(files, monkeypatch):
+    def free_energy(molecule, tables, repulsion, places, kt, start):
+        return jnp.sum(places) / 7, {"residual": 0.0}
+
+    monkeypatch.setattr(convergence, "free_energy", free_energy)
+    energy = energy_function(["H", "H"], files)
+    whole = energy(np.array([[0, 0, 0], [0, 0, 1]]))
+    assert whole == energy(np.array([[0.0, 0, 0], [0, 0, 1]])) and whole % 1 > 0.1
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from qc_jax.dftb import convergence
 from qc_jax.dftb import differentiable as of_parameters
 from qc_jax.errors import InputError
 
@@ -49,6 +50,39 @@ def test_all_by_all_parameters():
                 # The repulsion is in the energy alone; nothing else is without an effect.
                 still = field == "sigma_repulsion" and name != "mermin_free_energy_ev"
                 assert np.any(exact) != still, (name, symbol, field)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function that puts electrons which settle, from 1, where `settles` says so."""
+
+    def put(settles) -> list[tuple[float, float]]:
+        seen = []
+
+        def electrons(numbers, kt, start):
+            jax.debug.callback(lambda *now: seen.append(tuple(map(float, now))), kt, start[0])
+            residual = jax.numpy.where(settles(kt, start[0]), 0.0, 1.0)
+            return of_parameters.Electrons(*[2 * kt * numbers] * 3, 0 * start - 1, residual)
+
+        made = electrons, np.float64(1.0)
+        monkeypatch.setattr(of_parameters, "_function_from", lambda *given: made)
+        return seen
+
+    return put
+
+
+def test_charges_that_settle_by_falling_temperatures(failing):
+    seen = failing(lambda kt, start: (kt > 1e-2) | (start > 0))
+    kt = convergence.kt_of(300)
+    assert of_parameters.parameter_gradient(["H", "H"], 0.75) == pytest.approx(2 * kt)
+    jax.effects_barrier()
+    assert [start for _, start in seen] == [0, 0, 1, 1, 1] and seen[-1][0] == pytest.approx(kt)
+
+
+def test_charges_that_do_not_settle_have_no_gradient(failing):
+    failing(lambda kt, start: False)
+    with pytest.raises(convergence.NotConverged, match=r"do not settle: 1.0e\+00 e are left"):
+        of_parameters.parameter_gradient(["H", "H"], 0.75)
 
 
 def test_bad_input():

@@ -10,13 +10,14 @@ import pytest
 
 from qc_jax.chem import units
 from qc_jax.data.table import ORBITAL_L, ORBITAL_M
-from qc_jax.dftb import relax, scan
+from qc_jax.dftb import relax, scan, solve
 from qc_jax.dftb.convergence import kt_of, load
 from qc_jax.engines.dftb import Options
 from qc_jax.engines.generate import create_engine, judged, scanning
 from qc_jax.engines.record import CONTINUOUS, Record
 from qc_jax.errors import InputError
 from tests.dftb import reference
+from tests.engines.dftbplus import skf
 
 _, PAIRS, _ = reference.of_fixture()
 RELAXED = {run["pair"]: run for run in PAIRS if run["relaxed"]}
@@ -115,6 +116,10 @@ def test_scans(files):
         ),
         ({"max_l": ("Al:f",)}, "unknown max_l of Al 'f'; choose one of: d, p, s"),
         ({"max_l": ("Fm:p",)}, "unknown element of max_l 'Fm'"),
+        (
+            {"max_l": ("Al:p", " Al:d")},
+            "max_l: expected each element once, like S:d,O:p, got ' Al:d'",
+        ),
         ({"max_l": ("O:s",)}, "max_l of O: expected at least 'p', where its free atom has 4 elec"),
         ({"max_l": ("all", "published")}, "max_l: expected one convention, got all, published"),
         ({"parameters": "/nowhere"}, "/nowhere: expected a directory of Slater-Koster files"),
@@ -134,9 +139,25 @@ def test_provenance(files):
 
 
 def test_shells_of_elements_go_before_the_convention():
-    for given in (("S:d", "main_group_p"), ("main_group_p", "S:d")):
+    for given in (("S:d", "main_group_p"), ("main_group_p", " S:d")):
         found = create_engine("dftb", max_l=given).provenance()["max_l"]
         assert (found["S"], found["P"], found["Te"]) == ("d", "p", "p")
+
+
+def test_shells_of_a_directory_are_said_by_the_engines_own_option(tmp_path):
+    skf.write(tmp_path / "set", {"H": "s", "O": "p"})
+    path = tmp_path / "set" / "O-O.skf"
+    given = {"parameters": str(path.parent)}
+    with pytest.raises(InputError, match=r"expected them for H .* O up to d, as --max_l=O:d says"):
+        create_engine("dftb", max_l=("O:d",), **given)
+    path.write_text(path.read_text().replace("0.0 0.0 1.0\n", "1.0 0.0 1.0\n"))  # electrons of d
+    for function, option in (
+        (lambda: create_engine("dftb", **given), "--max_l=O:p"),
+        (lambda: solve(["O", "O"], 1.2, **given), "max_l={'O': 'p'}"),
+    ):
+        with pytest.raises(InputError, match="does not tell which shells O has") as caught:
+            function()
+        assert str(caught.value).endswith(f"say it, like {option}")
 
 
 def test_options_of_ptbp_alone(files):

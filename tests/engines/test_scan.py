@@ -117,13 +117,19 @@ def test_judge_keeps_what_is_sound_and_lists_the_rest():
         {RATIO: 1.0, CONTINUOUS: 0.0},
     ]
     assert got.left_out == {
-        "C_O at 1.800 Å": "SCF: nothing converges",
-        "C_O at 2.400 Å": "SCF: does not converge once more",
+        "C_O at 1.800000 Å": "SCF: nothing converges",
+        "C_O at 2.400000 Å": "SCF: does not converge once more",
     }
     assert Scan.from_json(got.to_json()) == got
     charged = Failure(FailureKind.CHARGE, "2 e")
     got = scan.judge("C_O", 2.0, ratios[:1], points[:1], record_of, lambda record: charged)
-    assert got.points == [] and got.left_out == {"C_O at 1.600 Å": "charge: 2 e"}
+    assert got.points == [] and got.left_out == {"C_O at 1.600000 Å": "charge: 2 e"}
+
+
+def test_every_point_of_a_fine_grid_has_its_reason():
+    ratios = Grid(0.99, 1.01, 1000).ratios
+    got = scan.judge("C_O", 1.1, ratios, [None] * 1000, lambda state: None, lambda record: None)
+    assert len(got.left_out) == 1000
 
 
 @pytest.mark.parametrize(
@@ -145,7 +151,8 @@ def test_what_is_no_grid(text):
 
 
 def test_grid_as_text():
-    assert str(Grid.parse("0.70:2.5:40")) == "0.7:2.5:40"
+    assert str(Grid.parse("0.70:2.0:40")) == "0.7:2:40"
+    assert Grid.parse(str(Grid(np.float64(2 / 3), 7 / 3, 20))) == Grid(2 / 3, 7 / 3, 20)
     assert Grid.parse("0.7:2.5:4").ratios == pytest.approx([0.7, 1.3, 1.9, 2.5])
 
 

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from experiments import generate as script
 from qc_jax.chem.elements import pair_names
 from qc_jax.data.table import PairTable
 
@@ -66,6 +67,15 @@ def test_shipped_table_comes_out_again(run_python):
     done = run_python(*SCRIPT, "--verify=5", "--seed=7")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 of 26" in done.stdout
+
+
+@pytest.mark.parametrize(("form", "name"), [("published", "ptbp"), ("exact", "ptbp_exact")])
+def test_verifies_the_shipped_table_of_its_settings(form, name, tmp_path):
+    script.FLAGS.reset()
+    script.FLAGS.parse(["--engine=dftb", f"--form={form}", "--verify=1"])
+    shown, table, engine = script._chosen(str(tmp_path))
+    script.FLAGS.reset()
+    assert shown == name and engine.provenance()["form"] == form == table.provenance["form"]
 
 
 @pytest.mark.slow

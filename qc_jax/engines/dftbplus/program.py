@@ -71,9 +71,10 @@ class Options(PoolOptions):
         raw = self.raw or workspace
         if raw is None:
             raise InputError("engine 'dftbplus' needs --raw=DIR, where it keeps the outputs")
+        momenta = skf_directory.parse_momenta(self.angular_momenta, "angular_momenta")
         executable, version = process.find_program()
         engine = DftbplusEngine(
-            skf_directory.open_set(self.skf, symbols, self._momenta()),
+            skf_directory.open_set(self.skf, symbols, momenta),
             os.path.abspath(raw),
             input_file.read_template(self.template),
             executable,
@@ -83,17 +84,6 @@ class Options(PoolOptions):
         )
         _check_raw(engine.raw, engine.provenance())
         return engine
-
-    def _momenta(self) -> dict[str, str]:
-        momenta: dict[str, str] = {}
-        for item in self.angular_momenta:
-            symbol, colon, letter = item.strip().partition(":")
-            if not colon or symbol in momenta:
-                raise InputError(
-                    f"angular_momenta: expected each element once, like S:d,O:p, got {item!r}"
-                )
-            momenta[symbol] = letter
-        return momenta
 
 
 @dataclasses.dataclass(frozen=True)
