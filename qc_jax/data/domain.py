@@ -178,7 +178,7 @@ def is_outside(
       around: [atoms, neighbors] atomic numbers of the neighbours.
       distance: [atoms, neighbors] Å.
     """
-    array = jnp if isinstance(distance, jax.Array) else np
+    array = np if isinstance(distance, np.ndarray) else jnp
     low, high = (array.asarray(edge)[ours, around] for edge in (domain.low, domain.high))
     return (distance < low - _ROUNDING) | (distance > high + _ROUNDING)
 

@@ -81,13 +81,15 @@ class Stream:
         """
         records = [self._record(int(row)) for row in rows]
         structures = self._pack(records, self._shape or _Shape.of(records))
+        # Not `jnp.asarray`, of which JAX compiles a program for each shape.
         slopes = [
-            np.stack([record[name] for record in records]) if name in records[0] else None
+            jax.device_put(np.stack([record[name] for record in records]))
+            if name in records[0]
+            else None
             for name in _SLOPES
         ]
         labels = np.asarray(self.labels)[np.asarray(rows)]
-        # Not `jnp.asarray`, of which JAX compiles a program for each shape.
-        return jax.device_put(Dataset(structures, labels, *slopes))
+        return Dataset(jax.device_put(structures), jax.device_put(labels), *slopes)
 
     def batches(
         self, rows: np.ndarray, check: Callable[[Batch], None] = lambda batch: None
