@@ -38,10 +38,10 @@ def test_is_a_correlation(kernel, stride, padding, side):
     expected = np.moveaxis(expected, 1, -1)
     with jax.enable_x64(True):
         variables = {"params": {"kernel": jnp.asarray(weights), "bias": jnp.asarray(bias)}}
-        got = layer.apply(variables, jnp.asarray(x))
+        got = jax.jit(layer.apply)(variables, jnp.asarray(x))
         assert got.shape == expected.shape
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
-        direct = layer._direct(jnp.asarray(x), jnp.asarray(weights)) + bias
+        direct = jax.jit(layer._direct)(jnp.asarray(x), jnp.asarray(weights)) + bias
         np.testing.assert_allclose(direct, expected, rtol=1e-12, atol=1e-12)
 
 
