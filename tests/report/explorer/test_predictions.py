@@ -103,8 +103,11 @@ def test_a_benchmark_has_its_test_pairs(gfn2, tmp_path):
     assert not found["gcn"].leaked_by
     assert found["egnn"].leaked_by == {"distance_ang": ["positions"]}
     # None tells what it was trained on: constants are fitted on the published training pairs.
-    (constants,) = predictions.element_constants(gfn2, list(found.values()))
-    np.testing.assert_array_equal(constants.parts, predictions.element_constants(gfn2, [])[0].parts)
+    some = np.arange(0, len(gfn2), 10)
+    few, models = gfn2.take(some), [model.take(some) for model in found.values()]
+    (constants,) = predictions.element_constants(few, models)
+    (published,) = predictions.element_constants(few, [])
+    np.testing.assert_array_equal(constants.parts, published.parts)
     assert np.isfinite(constants.predicted).all()
     both = [
         predictions.source.read(tmp_path).predictions(f"gcn-e_homo_ev-seed{s}") for s in (42, 123)
