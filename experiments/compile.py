@@ -48,6 +48,7 @@ _OVERWRITE = FLAGS.boolean("overwrite", False, "Replace the file of --out.")
 
 def main(_: list[str]) -> None:
     """Compile, print tables, write JSON."""
+    _check_used()
     topology.prepare()
     if _OUT.value:
         cli.check_file(_OUT.value, (".json",), _OVERWRITE.value)
@@ -63,6 +64,16 @@ def main(_: list[str]) -> None:
         files.write_json(_OUT.value, documents)
     if failures:
         raise InputError("; ".join(failures))
+
+
+def _check_used() -> None:
+    """Raise InputError for a flag that what is compiled does not use."""
+    given, what = FLAGS.given() | ({"config"} if _CONFIG.changes else set()), _WHAT.value
+    of_training = {"config", "models", "preset", "parallel", "structures"}
+    for flag in sorted(given & ({"rows"} if what == "train" else of_training)):
+        raise InputError(f"--{flag}: --what={what} does not use it")
+    if {"config", "parallel"} <= given:
+        raise InputError("--parallel: --config does not use it; expected --config.parallel")
 
 
 def _computation(target: chips.Target) -> list[programs.Compiled]:

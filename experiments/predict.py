@@ -95,7 +95,7 @@ def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
     leaked = run.result.get("leaked_by", {})
     maes = {key: one["mae"] for key, one in run.result.get("test", {}).items() if "mae" in one}
     if len(ensemble.members) > 1:
-        maes = ensemble.mae() if run.pairs is not None else {}
+        maes = _maes(ensemble)
     lines = [
         (
             f"{key} †" if leaked.get(key) else key,
@@ -116,6 +116,16 @@ def _show(rows: list[dict[str, Any]], ensemble: Ensemble) -> None:
     if reference is not None:
         at = f"at {row['reference_distance_ang']:.3f} Å"
         print(f"reference: {run.config.data}, {at}; {row['seen']}")
+
+
+def _maes(ensemble: Ensemble) -> dict[str, float]:
+    """Return the test MAE by target; none where no test row is that of one pair, or known."""
+    if ensemble.members[0].pairs is None:
+        return {}
+    try:
+        return ensemble.mae()
+    except InputError:
+        return {}
 
 
 def _show_beside(rows: list[dict[str, Any]]) -> None:

@@ -6,8 +6,8 @@
     python -m experiments.report --submissions=entries   # the folder that bonds.json is put in
 
 The file has the predictions of all test pairs by seed, the scores, the split and what made them;
-docs/guides/submit.md has its format. It is checked as a report will check it: all three seeds of
-the published protocol, on a table that ships with the package and its splits.
+docs/guides/submit.md has its format. It is checked as a report will check it: the three seeds of
+the published protocol and no others, on a table that ships with the package and its splits.
 """
 
 import os
@@ -30,10 +30,14 @@ def main(_: list[str]) -> None:
     """Writes the file and says what is in it."""
     out = str(_OUT.value)
     cli.check_file(out, (".json",), bool(_OVERWRITE.value))
-    found = submit.make(_WORKDIR.value, _CODE.value, _NAME.value, _AUTHORS.value, _MODEL.value)
+    found, left_out = submit.make(
+        _WORKDIR.value, _CODE.value, _NAME.value, _AUTHORS.value, _MODEL.value
+    )
     submit.write(out, found)
     show_errors(results.table(submission.read(out).rows))
     print(f"{found['name']}: {out}, {os.path.getsize(out) / 1e6:.2f} MB")
+    if left_out:
+        print(f"left out, not of the published protocol: seed {', '.join(map(str, left_out))}")
 
 
 if __name__ == "__main__":

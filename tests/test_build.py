@@ -1,5 +1,6 @@
-"""BUILD parses, every source is in a target, and every dependency exists."""
+"""BUILD parses, every file is in a target, and every dependency exists."""
 
+import functools
 import pathlib
 import re
 import tomllib
@@ -9,16 +10,20 @@ from packaging.requirements import Requirement
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+@functools.cache
 def targets() -> dict[str, dict]:
     """Return the targets of BUILD by name: Starlark's subset in it runs as Python."""
     found: dict[str, dict] = {}
 
-    def glob(include, exclude=()):
-        def matches(patterns):
-            paths = (path for pattern in patterns for path in ROOT.glob(pattern))
+    def glob(include, exclude=(), allow_empty=False):
+        def matches(pattern):
+            # Before Python 3.13 a last ** is of folders alone.
+            paths = ROOT.glob(f"{pattern}/*" if pattern.endswith("**") else pattern)
             return {path.relative_to(ROOT).as_posix() for path in paths if path.is_file()}
 
-        return sorted(matches(include) - matches(exclude))
+        found = set[str]().union(*map(matches, include)).difference(*map(matches, exclude))
+        assert found or allow_empty, f"glob({include}) is empty, which Bazel refuses"
+        return sorted(found)
 
     def rule(name, **attributes):
         assert name not in found, f"two targets are called {name}"
@@ -53,15 +58,37 @@ def locked() -> set[str]:
     return {hub_name(line.partition("==")[0]) for line in lines if "==" in line}
 
 
-def test_every_source_is_in_a_target():
-    held = {path for target in targets().values() for path in target.get("srcs", ())}
+def test_every_file_is_in_a_target():
+    attributes = [target.get(key, ()) for target in targets().values() for key in ("srcs", "data")]
+    held = {path for paths in attributes for path in paths if "__pycache__" not in path}
     folders = ("qc_jax", "experiments", "data_builders", "tests")
     there = {
         path.relative_to(ROOT).as_posix()
         for folder in folders
-        for path in (ROOT / folder).rglob("*.py")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
-    assert there - held == set() and held - there == set()
+    assert there - held == set()
+    assert [path for path in held if not (ROOT / path).is_file()] == []
+
+
+def test_scripts_start_as_modules():
+    """Run as files, those that import relatively would not start."""
+    scripts = {name: each for name, each in targets().items() if name.startswith("experiments/")}
+    assert {"experiments/generate", "experiments/speed/__main__"} <= set(scripts)
+    for name, target in scripts.items():
+        assert "main" not in target and target["main_module"] == name.replace("/", ".")
+
+
+def test_a_model_that_comes_along_is_there_for_every_script():
+    found = targets()
+
+    def data(name):
+        below = [data(label[1:]) for label in found[name].get("deps", ()) if label[0] == ":"]
+        return set(found[name].get("data", ())).union(*below)
+
+    for name in ("runs", "experiments/predict"):
+        assert "qc_jax/trained/index.json" in data(name)
 
 
 def test_every_dependency_exists():

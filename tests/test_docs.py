@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from qc_jax import testing
@@ -73,6 +74,51 @@ def test_the_guides_model_keeps_the_contract():
     made: dict[str, Any] = {}
     exec(code, made)
     testing.check_architecture(made["Bonds"], hidden=8)
+
+
+RESULTS = {
+    "gap": "e_g_ev",
+    "HOMO": "e_homo_ev",
+    "LUMO": "e_lumo_ev",
+    "band energy": "band_energy_ev",
+    "total energy": "total_energy_ev",
+    "repulsive energy": "repulsive_energy_ev",
+    "dipole": "dipole_mag_d",
+    "charges": "q_absmean",
+    "bond length": "distance_ang",
+}
+
+
+def test_the_guides_errors_are_those_of_the_report():
+    """Columns of models with Flax's start, then with PyTorch's, and rows of models."""
+    asked = {"study": "benchmark", "data": "ptbp", "split": "random", "metric": "mae"}
+    path, by = ROOT / "qc_jax" / "report" / "leaderboard.parquet", ["model", "setting", "target"]
+    filters = [(column, "==", value) for column, value in asked.items()]
+    frame = pd.read_parquet(path, columns=[*by, "value"], filters=filters)
+    found = frame.groupby(by).value.agg(["mean", "std"])
+    text = (ROOT / "docs" / "guides" / "results.md").read_text(encoding="utf-8")
+    tables = [
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    ]
+    others = next(table for table in tables if table[2][0] == "`egnn`")
+    shown = {}
+    for table, names, setting in (
+        (tables[0], ("gcn", "gatv2", "dimenet", "tight_binding"), ""),
+        (tables[1], ("gcn", "gatv2"), "init torch"),
+    ):
+        for label, _, *cells in table[2:]:
+            shown |= {(name, setting, label): each for name, each in zip(names, cells, strict=True)}
+    for name, *cells in others[2:]:
+        labels = zip(others[0][1:], cells, strict=True)
+        shown |= {(name.strip("`"), "", label): cell for label, cell in labels}
+    shown = {key: re.findall(r"\d+\.\d+", cell) for key, cell in shown.items() if cell}
+    assert len(shown) > 100
+    for (model, setting, label), numbers in shown.items():
+        target = RESULTS[re.sub(r"( †)?, .*", "", label)]
+        for number, exact in zip(numbers, found.loc[model, setting, target], strict=False):
+            digits = len(number.partition(".")[2])
+            assert abs(float(number) - exact) <= 0.501 / 10**digits, (model, label, exact)
 
 
 def test_contributing_names_files_that_are_there():

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import numbers
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ _ORBITALS = (18, 36, 54, 72, 108, 144, 216, 288, 432, 576, 864, 1152, 2304)
 _LANES = (64, 16, 4, 1)
 _MEMORY = 3e7  # numbers that the response to the charges may take in a batch
 _KELVINS = (20000.0, 5000.0, 1500.0)  # by which charges that do not settle are led to theirs
+_REAL = (int, float, np.integer, np.floating)
 _LEAST_KELVIN = 0.1  # stands for 0 K: filled in part are then only levels equal to 1e-8 eV
 
 
@@ -80,7 +80,7 @@ def kt_of(temperature: float) -> float:
     Raises:
       InputError: the temperature is below 0, or no number.
     """
-    if not (isinstance(temperature, numbers.Real) and 0 <= temperature < math.inf):
+    if not (isinstance(temperature, _REAL) and 0 <= temperature < math.inf):
         raise InputError(f"temperature: expected 0 or more kelvin, got {temperature!r}")
     return max(float(temperature), _LEAST_KELVIN) * units.KELVIN_HARTREE
 

@@ -347,7 +347,7 @@ def lowest(
     candidate = is_minimum & (inner - bend / 4 <= lowest_seen)
     candidate[~candidate.any(axis=1), 0] = True
     row, at = np.nonzero(candidate)
-    some = [names[k] for k in row]
+    some = [names[k] for k in row.tolist()]
     walks = relax(some, parametrization, kt, distances[row, at + 1], progress)
     depths = np.where(walks.status == FOUND, 0.0, np.inf)
     if len(row) > len(names):

@@ -14,7 +14,7 @@ from qc_jax.errors import InputError, choose
 from qc_jax.evaluate.predictions import Predictions
 from qc_jax.report import leaderboard, source
 from qc_jax.report.submission import FORMAT, SCHEMA, check, scores_of, split_fingerprint
-from qc_jax.runs import results, sweep
+from qc_jax.runs import grids, results, sweep
 from qc_jax.runs.config import RunConfig
 from qc_jax.runs.record import RECORD, Record
 from qc_jax.runs.workdir import Workdir
@@ -22,8 +22,10 @@ from qc_jax.runs.workdir import Workdir
 
 def make(
     path: str | os.PathLike, code: str, name: str = "", authors: str = "", label: str = ""
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[int]]:
     """Return the submission of a work directory's model, which `check` has checked.
+
+    With it come the seeds that it leaves out, those that entries are not compared on.
 
     Args:
       path: of a benchmark, a sweep or one training.
@@ -48,9 +50,14 @@ def make(
         raise InputError(f"{path}: expected --model, one of: {'; '.join(labels)}")
     rows = pd.concat(trained)
     rows = rows[(rows.label == (label or labels[0])) & (rows.status == results.FINISHED)]
-    names = list(dict.fromkeys(rows.training))
+    compared = rows.seed.isin(grids.SEEDS)
+    names = list(dict.fromkeys(rows[compared].training))
     if not names:
-        raise InputError(f"{path}: {label or labels[0]}: expected a training that did not fail")
+        seeds = ", ".join(map(str, grids.SEEDS))
+        raise InputError(
+            f"{path}: {label or labels[0]}: expected trainings of the seeds {seeds} that did not "
+            "fail, got none"
+        )
     for one in names:
         if one not in own.workdirs:
             raise InputError(f"{path}: expected trainings/{one}, as in results.csv, got none")
@@ -71,7 +78,7 @@ def make(
         ],
     }
     check(found, str(path))
-    return found
+    return found, sorted({int(seed) for seed in rows.seed[~compared]})
 
 
 def _training(path: Path, config: dict[str, Any], kept: Predictions | None) -> dict[str, Any]:
@@ -108,7 +115,7 @@ def _training(path: Path, config: dict[str, Any], kept: Predictions | None) -> d
 
 
 def write(path: str | os.PathLike, found: Mapping[str, Any]) -> None:
-    """Write what `make` returned, whole or not at all.
+    """Write a submission, whole or not at all.
 
     Raises:
       InputError: it cannot be written.

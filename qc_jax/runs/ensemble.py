@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from qc_jax.data.batch import Batch
 from qc_jax.data.targets import leaking_inputs, target
@@ -95,7 +96,7 @@ class Ensemble:
         """Return the names of the outputs."""
         return self.members[0].targets
 
-    def predict(self, what: Any, distance: float | None = None) -> Estimate:
+    def predict(self, what: Any, distance: ArrayLike | None = None) -> Estimate:
         """Predict the targets of what `SavedRun.predict` takes.
 
         Raises:
@@ -104,7 +105,7 @@ class Ensemble:
         return _estimate(self._predict_each(what, distance))
 
     def _predict_each(
-        self, what: Any, distance: float | None = None
+        self, what: Any, distance: ArrayLike | None = None
     ) -> list[Float[np.ndarray, "structures targets"]]:
         found = [self.members[0].predict(what, distance)]
         with warnings.catch_warnings():

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from qc_jax.chem.elements import element, pair_name
 from qc_jax.data.batch import Batch, from_arrays
@@ -36,10 +38,26 @@ def pairs_with(names: Sequence[str], positions: np.ndarray) -> Batch:
     return from_arrays(np.array(numbers), positions)
 
 
-def pairs_at(names: Sequence[str], distance: float) -> Batch:
-    """Return pairs by their names in order, `distance` Å long, along z."""
+def lengths(distance: ArrayLike, count: int) -> Float[np.ndarray, " pairs"]:
+    """Return the distances (Å) of so many pairs; given is one of them all, or one a pair.
+
+    Raises:
+      InputError: It is no such length above 0.
+    """
+    found = np.asarray(distance)
+    if found.dtype.kind not in "iuf" or found.shape not in ((), (count,)):
+        shown = " ".join(repr(distance).split())
+        raise InputError(f"distance: expected a length in Å, or one a pair, got {shown:.60}")
+    bad = found[~((found > 0) & (found < np.inf))]
+    if len(bad):
+        raise InputError(f"distance: expected a length above 0 Å, got {bad[0]}")
+    return np.broadcast_to(found.astype(np.float64), count)
+
+
+def pairs_at(names: Sequence[str], distances: Float[np.ndarray, " pairs"]) -> Batch:
+    """Return pairs by their names in order, `distances` Å long, along z."""
     positions = np.zeros((len(names), 2, 3))
-    positions[:, 1, 2] = distance
+    positions[:, 1, 2] = distances
     return pairs_with(names, positions)
 
 

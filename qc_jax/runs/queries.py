@@ -13,7 +13,7 @@ from qc_jax.data.atoms import Structure
 from qc_jax.data.labels import OVER_GAP
 from qc_jax.errors import InputError
 from qc_jax.runs import given
-from qc_jax.runs.ensemble import Ensemble
+from qc_jax.runs.ensemble import Ensemble, Estimate
 from qc_jax.runs.saved import SavedRun
 
 _NO_GAP_EV = 1e-6  # a network's rounding of 0
@@ -67,7 +67,10 @@ def of_file(path: str) -> list[Asked]:
             raise InputError(f"{where}: distance_ang: got {text!r}") from None
         if row["name"].count("_") != 1:
             raise InputError(f"{where}: expected a pair like Ag_Al, got {row['name']!r}")
-        asked.append(_asked(row["name"], distance, f"{where}: distance_ang"))
+        try:
+            asked.append(_asked(row["name"], distance, "distance_ang"))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
     if not asked:
         raise InputError(f"{path}: expected at least one pair, got none")
     return asked
@@ -92,15 +95,19 @@ def answer(ensemble: Ensemble, asked: Sequence[Asked]) -> list[dict[str, Any]]:
       InputError: the members do not know a pair.
     """
     found: dict[Asked, dict[str, Any]] = {}
-    for distance in dict.fromkeys(one.distance for one in asked):
-        group = list(dict.fromkeys(one for one in asked if one.distance == distance))
-        estimate = ensemble.predict([one.name for one in group], distance)
-        run = ensemble.members[0]
-        widths: Any = [None] * len(group)
-        if len(ensemble.members) > 1:
-            widths = ensemble.half_width(estimate)
-        for one, mean, width in zip(group, estimate.mean, widths, strict=True):
-            found[one] = _about(run, one, mean, width)
+    run, each = ensemble.members[0], list(dict.fromkeys(asked))
+    for group in (
+        [one for one in each if one.distance is None],
+        [one for one in each if one.distance is not None],
+    ):
+        if not group:
+            continue
+        distances = [one.distance for one in group if one.distance is not None]
+        estimate = ensemble.predict([one.name for one in group], distances or None)
+        rows = [_row_at(run, one) for one in group]
+        widths = _half_widths(ensemble, estimate, [row is not None for row in rows])
+        for one, row, mean, width in zip(group, rows, estimate.mean, widths, strict=True):
+            found[one] = _about(run, one, row, mean, width)
     return [found[one] for one in asked]
 
 
@@ -123,14 +130,7 @@ def of_structure(ensemble: Ensemble, name: str, structure: Structure) -> dict[st
         distance = float(np.linalg.norm(structure.positions[1] - structure.positions[0]))
         about["distance_ang"] = distance
         at = _row_at(run, Asked(pair_name(*numbers), distance))
-    width: Any = None
-    if len(ensemble.members) > 1:
-        width = np.full(len(run.targets), np.nan)
-        if run.pairs is None or at is not None:
-            try:
-                (width,) = ensemble.half_width(estimate)
-            except InputError as error:
-                warnings.warn(f"no interval: {error}", stacklevel=2)
+    (width,) = _half_widths(ensemble, estimate, [run.pairs is None or at is not None])
     about |= _values(run, at, estimate.mean[0], width)
     if len(numbers) != 2:  # it has no bond length
         for values in (about["predicted"], about.get("half_width", {})):
@@ -142,6 +142,25 @@ def by_target(run: SavedRun, values: Any) -> dict[str, float | None]:
     """Return one number a target, None for NaN."""
     pairs = zip(run.targets, map(float, values), strict=True)
     return {name: value if math.isfinite(value) else None for name, value in pairs}
+
+
+def _half_widths(ensemble: Ensemble, estimate: Estimate, tested: Sequence[bool]) -> Sequence[Any]:
+    """Return half widths [N, T], NaN where no interval was tested; N times None of one member.
+
+    Args:
+      ensemble: of one member or several.
+      estimate: of N structures.
+      tested: [N] whether intervals were tested on such structures.
+    """
+    if len(ensemble.members) == 1:
+        return [None] * len(tested)
+    widths = np.full(estimate.mean.shape, np.nan)
+    if any(tested):
+        try:
+            widths[tested] = ensemble.half_width(estimate)[tested]
+        except InputError as error:
+            warnings.warn(f"no interval: {error}", stacklevel=3)
+    return list(widths)
 
 
 def _row_at(run: SavedRun, one: Asked) -> int | None:
@@ -183,12 +202,12 @@ def _values(
     return {"predicted": values, "half_width": half}
 
 
-def _about(run: SavedRun, one: Asked, predicted: Any, width: Any) -> dict[str, Any]:
+def _about(
+    run: SavedRun, one: Asked, row: int | None, predicted: Any, width: Any
+) -> dict[str, Any]:
     """Return the row of a pair, with the table's labels where it stands at its bond length."""
-    pairs, row = run.pairs, _row_at(run, one)
+    pairs = run.pairs
     bond = pairs.distance(row) if pairs is not None and row is not None else None
-    if width is not None and row is None:
-        width = np.full(len(width), np.nan)
     about: dict[str, Any] = {
         "name": one.name,
         "distance_ang": bond if one.distance is None else one.distance,
@@ -196,7 +215,7 @@ def _about(run: SavedRun, one: Asked, predicted: Any, width: Any) -> dict[str, A
         "outside": [],
     }
     if one.distance is not None:
-        about["outside"] = run.outside(given.pairs_at([one.name], one.distance))
+        about["outside"] = run.outside(given.pairs_at([one.name], np.array([one.distance])))
     if pairs is not None and row is not None:
         seen = run.part_of(one.name)
         if run.config.imported is not None:

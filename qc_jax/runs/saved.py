@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from qc_jax import models
 from qc_jax.canvas import images
@@ -127,14 +128,12 @@ class SavedRun:
         reason = self.record.left_out.get(name, "in no part of the split")
         return f"left out ({reason}), so this model has not seen it"
 
-    def structures(self, what: Any, distance: float | None = None) -> Batch:
+    def structures(self, what: Any, distance: ArrayLike | None = None) -> Batch:
         """Return what `predict` takes, as a batch that the model reads.
 
         Raises:
           InputError: As `predict`.
         """
-        if distance is not None:
-            expect("distance", distance, (int, float), "a length in Å")
         if isinstance(what, Batch):
             self._images.check_rows(what.canvas_features, self._method)
             return what
@@ -179,7 +178,7 @@ class SavedRun:
             average_symmetries=config.average_symmetries,
         )
 
-    def _named(self, names: Sequence[str], distance: float | None) -> Batch:
+    def _named(self, names: Sequence[str], distance: ArrayLike | None) -> Batch:
         ordered, features = given.ordered(names), None
         reads = "canvas" in self.model.inputs
         if distance is None or (reads and not self._images.solved):
@@ -197,18 +196,16 @@ class SavedRun:
             if self.pairs.features is not None:
                 features = self.pairs.features[rows]
         else:
-            if not 0 < distance < np.inf:
-                raise InputError(f"distance: expected a length above 0 Å, got {distance}")
+            lengths = given.lengths(distance, len(ordered))
             if "positions" not in self.model.inputs and not reads:
                 raise InputError("distance: this model reads no positions; expected none")
-            made = given.pairs_at(ordered, distance)
+            made = given.pairs_at(ordered, lengths)
             if reads:
-                at = np.full(len(ordered), distance)
-                features = self._images.rows_at(ordered, at, self._method)
+                features = self._images.rows_at(ordered, lengths, self._method)
         return self._with_images(made, features)
 
     def predict(
-        self, what: Any, distance: float | None = None, batch_size: int = 256
+        self, what: Any, distance: ArrayLike | None = None, batch_size: int = 256
     ) -> Float[np.ndarray, "structures targets"]:
         """Predict the targets, in their units, float64.
 
@@ -217,8 +214,8 @@ class SavedRun:
         Args:
           what: A pair like 'Ag_Al' or several, at the bond lengths of the table that the run was
             trained on; `ase.Atoms` or several; or a `Batch`.
-          distance: Å between the atoms of pairs by name, instead of the table's. Densities are
-            those at this distance; a canvas is known at the table's alone.
+          distance: Å between the atoms of pairs by name, instead of the table's: one, or one a
+            pair. Densities are those at this distance; a canvas is known at the table's alone.
           batch_size: Structures at a time.
 
         Raises:

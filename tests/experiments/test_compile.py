@@ -6,6 +6,7 @@ import pytest
 
 from experiments import compile as script
 from qc_jax.accelerators import chips, programs, topology
+from qc_jax.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,28 @@ def test_bad_input(flags, words, run_python):
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and words in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--config=egnn", "--rows=9"), "--rows: --what=train does not use it"),
+        (("--config=egnn", "--parallel=data"), "--parallel: --config does not use it; expected --"),
+        (("--what=dftb", "--config=egnn"), "--config: --what=dftb does not use it"),
+        (("--what=dftb", "--config.epochs=9"), "--config: --what=dftb does not use it"),
+        (("--what=canvas", "--models=all"), "--models: --what=canvas does not use it"),
+        (("--what=canvas", "--preset=quick"), "--preset: --what=canvas does not use it"),
+        (("--what=densities", "--parallel=data"), "--parallel: --what=densities does not use it"),
+        (("--what=dftb", "--structures=9x9"), "--structures: --what=dftb does not use it"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(flags, words):
+    try:
+        script.FLAGS.parse(["--device=gpu:h100:1", *flags])
+        with pytest.raises(InputError, match=f"^{words}"):
+            script.main([])
+    finally:
+        script.FLAGS.reset()
 
 
 @pytest.mark.skipif(topology.missing("tpu") is None, reason="libtpu is here")

@@ -168,7 +168,10 @@ def test_seeds_and_predictions_that_are_not_there(entries):
         submission.check(found, "x")
     found = copy.deepcopy(entries["first"])
     found["trainings"].append(found["trainings"][1])
-    with pytest.raises(InputError, match="e_homo_ev, split random: seed 123 is there twice"):
+    with pytest.raises(InputError, match="expected the seeds 42, 123, 456, got 42, 123, 123, 456"):
+        submission.check(found, "x")
+    found["trainings"][-1] = {**found["trainings"][0], "seed": 7, "split_seed": 42}
+    with pytest.raises(InputError, match="expected the seeds 42, 123, 456, got 7, 42, 123, 456"):
         submission.check(found, "x")
 
 
@@ -193,6 +196,22 @@ def test_trainings_that_are_gone(tmp_path):
     planted.write(tmp_path, {"gcn": 0.2}, [TARGET], [42, 123])
     shutil.rmtree(tmp_path / "trainings" / "gcn-e_homo_ev-seed123")
     words = "expected trainings/gcn-e_homo_ev-seed123, as in results.csv, got none"
+    with pytest.raises(InputError, match=words):
+        submit.make(tmp_path, "https://example.org")
+
+
+def test_the_seeds_that_entries_are_compared_on_are_taken(tmp_path, monkeypatch):
+    planted.write(tmp_path, {"gcn": 0.2}, [TARGET], [7, *grids.SEEDS, 8])
+    monkeypatch.setattr(submit, "_training", lambda path, *_: path.name)
+    monkeypatch.setattr(submit, "check", lambda *_: None)
+    found, left_out = submit.make(tmp_path, "https://example.org")
+    assert found["trainings"] == [f"gcn-{TARGET}-seed{seed}" for seed in grids.SEEDS]
+    assert left_out == [7, 8]
+
+
+def test_no_seed_that_entries_are_compared_on(tmp_path):
+    planted.write(tmp_path, {"gcn": 0.2}, [TARGET], [7, 8])
+    words = "gcn: expected trainings of the seeds 42, 123, 456 that did not fail, got none"
     with pytest.raises(InputError, match=words):
         submit.make(tmp_path, "https://example.org")
 

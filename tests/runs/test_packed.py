@@ -30,7 +30,8 @@ def test_it_predicts_the_same_bits(run, path):
     opened = qc_jax.load(path)
     names = ["Ag_Al", "C_O", "H_H"]
     assert np.array_equal(opened.predict(names), run.predict(names))
-    assert np.array_equal(opened.predict(names, distance=2.0), run.predict(names, distance=2.0))
+    apart = run.predict(names, distance=2.0)
+    assert np.array_equal(opened.predict(names, distance=[2.0] * 3), apart)
     assert opened.part_of("C_O") == run.part_of("C_O")
     assert opened.result["test"] == run.score().result["test"]
 

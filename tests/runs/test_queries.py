@@ -1,6 +1,7 @@
-"""What `predict` says of structures that are no pairs."""
+"""What `predict` is asked, and says of it."""
 
 import contextlib
+import types
 
 import ase
 import ase.io
@@ -8,9 +9,59 @@ import numpy as np
 import pytest
 
 import qc_jax
+from experiments import predict as predict_script
 from qc_jax.data.atoms import Structure
+from qc_jax.errors import InputError
 from qc_jax.runs import packed, queries
-from qc_jax.runs.ensemble import Ensemble
+from qc_jax.runs.ensemble import Ensemble, Estimate
+from qc_jax.runs.record import Pairs
+
+
+class OfCurves:
+    """Two members that were trained on several rows of each pair; HOMO is minus the distance."""
+
+    def __init__(self):
+        pairs = Pairs(np.array([], str), np.zeros((0, 2, 3)), None, np.zeros((0, 1)))
+        run = types.SimpleNamespace(pairs=pairs, targets=("e_homo_ev",), outside=lambda batch: [])
+        self.members, self.asked = (run, run), []
+
+    def predict(self, names, distances):
+        self.asked.append((names, distances))
+        return Estimate(-np.array(distances)[:, None], np.ones((len(names), 1)))
+
+    def half_width(self, estimate):
+        raise InputError("expected validation rows that stand once in curves.npz, got none")
+
+    def mae(self):
+        return self.half_width(None)
+
+
+def test_pairs_at_distances_of_their_own_are_asked_for_together():
+    """And have no interval: of pairs that stand at several distances none was tested."""
+    asked = [queries.Asked(*one) for one in (("C_O", 1.1), ("Ag_Al", 2.5), ("C_O", 1.9))]
+    of_curves = OfCurves()
+    rows = queries.answer(of_curves, [*asked, asked[0]])
+    assert of_curves.asked == [(["C_O", "Ag_Al", "C_O"], [1.1, 2.5, 1.9])]
+    assert [row["distance_ang"] for row in rows] == [1.1, 2.5, 1.9, 1.1]
+    assert [row["predicted"]["e_homo_ev"] for row in rows] == [-1.1, -2.5, -1.9, -1.1]
+    assert all(row["half_width"] == {"e_homo_ev": None} for row in rows)
+    assert predict_script._maes(of_curves) == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("Q_O,", "unknown element symbol 'Q'"),
+        ("CO,", "expected a pair like Ag_Al, got 'CO'"),
+        ("C_O,0", "distance_ang: expected a length above 0 Å, got 0.0"),
+        ("C_O,far", "distance_ang: got 'far'"),
+    ],
+)
+def test_wrong_lines_of_a_file_are_named(tmp_path, row, message):
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"name,distance_ang\nC_O,1.1\n{row}\n")
+    with pytest.raises(InputError, match=rf"pairs\.csv: line 3: {message}"):
+        queries.of_file(str(path))
 
 
 @pytest.mark.slow

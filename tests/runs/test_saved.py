@@ -237,7 +237,7 @@ def test_wrong_calls(tmp_path, small_table):
         "expected ase.Atoms, got 'C_O'": lambda: run.predict(["C_O", ase.Atoms("C")][::-1]),
         "expected atomic numbers .* positions": lambda: run.predict(same),
         "batch_size: expected at least 1, got 0": lambda: run.predict("C_O", batch_size=0),
-        "distance: expected a length in Å, got '1'": lambda: run.predict("C_O", distance="1"),
+        "distance: expected a length in Å, or one": lambda: run.predict("C_O", distance="1"),
         "table: expected a table of the run's data": lambda: run.score(table=3),
         "file: expected a new or empty directory": lambda: run.save(tmp_path / "r").save(
             tmp_path / "file"

@@ -71,22 +71,23 @@ def build(
         wrong.
     """
     table.check_labels()
+    opened_as = table.opened_as  # some of its pairs have no such name
     names, counts = np.unique(table.names, return_counts=True)
     if (counts > 1).any():
         raise InputError(
-            f"{table.opened_as}: expected each pair once, got {counts.max()} rows of "
+            f"{opened_as}: expected each pair once, got {counts.max()} rows of "
             f"{names[counts.argmax()]}; curves are not shown"
         )
     rows = None if symbols is None else _rows_of(table, symbols)
     models = predictions.collect(table, workdirs)
-    left_out, data = dict(table.left_out), table.opened_as
+    left_out = dict(table.left_out)
     if symbols is not None and rows is not None:
         table, models = table.take(rows), [model.take(rows) for model in models]
         left_out = {
             name: why for name, why in left_out.items() if set(name.split("_")) <= {*symbols}
         }
     if not len(table):
-        raise InputError(f"{data}: expected pairs to show, got none")
+        raise InputError(f"{opened_as}: expected pairs to show, got none")
     shown = [name for name in TARGETS if name in table.targets]
     not_shown = predictions.not_shown(models, shown)
     models = [model for model in models if set(model.targets) & set(shown)]
@@ -98,7 +99,7 @@ def build(
     for name, arrays in packed.items():
         blobs[name], places[name] = blob(arrays)
     about = {
-        "data": data,
+        "data": opened_as,
         "fingerprint": table.fingerprint(),
         "made": {key: table.provenance[key] for key in _MADE if key in table.provenance},
         "version": qc_jax.__version__,
