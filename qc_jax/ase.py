@@ -85,10 +85,13 @@ class Calculator(calculator.Calculator):
         """
         super().calculate(atoms, list(properties), list(system_changes))
         assert self.atoms is not None
+        if set(system_changes) & {"numbers", "cell", "pbc"}:
+            # Before anything raises: ASE tells of no change when the same atoms come again.
+            self._potential = None
         structure = from_ase(self.atoms)
         if "stress" in properties and structure.cell is None:
             raise calculator.PropertyNotImplementedError("stress is of atoms in a periodic cell")
-        if self._potential is None or set(system_changes) & {"numbers", "cell", "pbc"}:
+        if self._potential is None:
             self._potential = Potential(self._run, structure, self.double)
         energy, forces, virial = self._potential.energy_forces_virial(structure.positions)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}

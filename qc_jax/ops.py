@@ -4,8 +4,11 @@ import os
 import sys
 import threading
 import types
+from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -19,6 +22,14 @@ def safe_sqrt(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
 def safe_norm(vectors: Float[Array, "*any axes"]) -> Float[Array, "*any"]:
     """Return the lengths of vectors; the gradient at zero is zero."""
     return safe_sqrt(jnp.sum(vectors**2, axis=-1))
+
+
+def on_host(leaf: Any) -> Any:
+    """Return an array as NumPy's, unless it is traced.
+
+    What JAX does to arrays one by one it compiles a program for, for each operation and shape.
+    """
+    return leaf if isinstance(leaf, jax.core.Tracer) else np.asarray(leaf)
 
 
 def usable_cores() -> int:

@@ -79,6 +79,34 @@ def test_stress_is_the_derivative_by_strain(cell):
     assert atoms.get_potential_energy() == pytest.approx(run.predict(atoms)[0, 0], abs=1e-4)
 
 
+class OneOrNone:
+    """Stands for a potential: its energy is 1 eV in a cell, and 0 of free atoms."""
+
+    learned_slopes = True
+
+    def __init__(self, run, structure, double):
+        self.energy = 0.0 if structure.cell is None else 1.0
+
+    def energy_forces_virial(self, positions):
+        return self.energy, np.zeros_like(positions), np.zeros((3, 3))
+
+    def describe_outside(self, positions):
+        return []
+
+
+def test_after_an_error_the_energy_is_of_the_atoms_that_are_asked(morse, monkeypatch):
+    """ASE has noted the new atoms by then, and tells of no change when they come again."""
+    monkeypatch.setattr("qc_jax.ase.Potential", OneOrNone)
+    calculator = Calculator(morse._run)
+    crystal = ase.Atoms("N2", [[0, 0, 0], [0, 0, 1.3]], cell=[3, 3, 3], pbc=True)
+    crystal.calc = calculator
+    free = ase.Atoms("N2", crystal.positions, calculator=calculator)
+    assert crystal.get_potential_energy() == 1
+    with pytest.raises(PropertyNotImplementedError):
+        free.get_stress()
+    assert free.get_potential_energy() == 0
+
+
 def test_the_same_energy_as_predict(morse):
     atoms = n2(1.3)
     atoms.calc = morse

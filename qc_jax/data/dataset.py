@@ -13,6 +13,7 @@ from qc_jax.data import scaling, splits
 from qc_jax.data.batch import Batch, from_table
 from qc_jax.data.table import PairTable
 from qc_jax.errors import InputError, choose
+from qc_jax.ops import on_host
 
 
 class Dataset(flax.struct.PyTreeNode):
@@ -36,12 +37,7 @@ class Dataset(flax.struct.PyTreeNode):
 
     def take(self, rows: jax.Array | np.ndarray) -> "Dataset":
         """Return the rows [M], as a Dataset of M: in host memory, or traced inside jit."""
-        return jax.tree.map(lambda leaf: _on_host(leaf)[rows], self)
-
-
-def _on_host(leaf: jax.Array) -> Any:
-    """Return what is no tracer as NumPy's: JAX would compile a program for each array."""
-    return leaf if isinstance(leaf, jax.core.Tracer) else np.asarray(leaf)
+        return jax.tree.map(lambda leaf: on_host(leaf)[rows], self)
 
 
 class Task(NamedTuple):

@@ -178,8 +178,8 @@ def is_outside(
       around: [atoms, neighbors] atomic numbers of the neighbours.
       distance: [atoms, neighbors] Å.
     """
-    low, high = (jnp.asarray(edge)[ours, around] for edge in (domain.low, domain.high))
-    distance = jnp.asarray(distance)
+    array = np if isinstance(distance, np.ndarray) else jnp
+    low, high = (array.asarray(edge)[ours, around] for edge in (domain.low, domain.high))
     return (distance < low - _ROUNDING) | (distance > high + _ROUNDING)
 
 

@@ -81,14 +81,15 @@ class Stream:
         """
         records = [self._record(int(row)) for row in rows]
         structures = self._pack(records, self._shape or _Shape.of(records))
+        # Not `jnp.asarray`, of which JAX compiles a program for each shape.
         slopes = [
-            jnp.asarray(np.stack([record[name] for record in records]))
+            jax.device_put(np.stack([record[name] for record in records]))
             if name in records[0]
             else None
             for name in _SLOPES
         ]
-        labels = self.labels[np.asarray(rows)]
-        return Dataset(jax.tree.map(jnp.asarray, structures), labels, *slopes)
+        labels = np.asarray(self.labels)[np.asarray(rows)]
+        return Dataset(jax.device_put(structures), jax.device_put(labels), *slopes)
 
     def batches(
         self, rows: np.ndarray, check: Callable[[Batch], None] = lambda batch: None

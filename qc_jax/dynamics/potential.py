@@ -16,7 +16,7 @@ from qc_jax.data.domain import describe_outside, is_outside
 from qc_jax.data.neighbors import Neighbors
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
-from qc_jax.ops import safe_norm
+from qc_jax.ops import on_host, safe_norm
 from qc_jax.runs.saved import SavedRun, energy_column
 from qc_jax.train.forces import Slopes, with_slopes
 
@@ -164,7 +164,7 @@ class Potential:
         """
         links = self.links(positions)
         with self.precision():
-            batch = _batch(self.numbers, jnp.asarray(positions, self.dtype), links)
+            batch = _batch(self.numbers, np.asarray(positions, self.dtype), links)
             energy, slopes = _energy_and_slopes(*self._of_model, batch, self.cutoff)
         assert slopes.positions is not None and slopes.strain is not None, "both were asked for"
         forces = -np.asarray(slopes.positions[0], np.float64)
@@ -193,7 +193,7 @@ class Potential:
 
 
 def _batch(numbers: Any, positions: Any, neighbor: Links) -> Batch:
-    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (numbers, positions, neighbor))
+    one = jax.tree.map(lambda leaf: on_host(leaf)[None], (numbers, positions, neighbor))
     return Batch(one[0], one[1], neighbors=one[2].neighbors, shifts=one[2].shifts)
 
 

@@ -30,14 +30,16 @@ def write(report: Report, out: str | os.PathLike) -> list[Path]:
         files.write_text(path, content)
         written.append(path)
 
+    tables, pictures = report.tables(), report.pictures()
+    drawn = {picture.name: svg(picture.figure) for picture in pictures}
+    page = render(report, drawn)
+    # Only now: what is ended while it is drawn leaves nothing that bars the next try.
     try:
         for folder in (out, out / "tables", out / "figures", out / "data"):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be made: {error.strerror}") from error
-    tables, pictures = report.tables(), report.pictures()
-    drawn = {picture.name: svg(picture.figure) for picture in pictures}
-    text(out / "report.html", render(report, drawn))
+    text(out / "report.html", page)
     text(out / "tables.md", f"# {report.title}\n\n" + "\n".join(one.markdown() for one in tables))
     needs = "% \\usepackage{booktabs} in the preamble.\n\n"
     text(out / "tables.tex", needs + "\n".join(one.latex() for one in tables))

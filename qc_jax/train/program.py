@@ -261,30 +261,33 @@ class ClosedForm:
     def _solve(self, index: int) -> dict[str, np.ndarray]:
         model, task, *_ = self._stack.trainings[index]
         rows = task.dataset.take(task.split.train)
-        variables = model.solve(rows.structures, np.asarray(task.scaler.scale(rows.labels)))
+        scaled = np.asarray(jax.jit(task.scaler.scale)(rows.labels))
+        variables = model.solve(rows.structures, scaled)
         statistics = {name: value for name, value in variables.items() if name != "params"}
         params = variables["params"]
-        forward = jax.jit(lambda structures: models.apply(model, variables, structures))
+
+        @jax.jit
+        def errors(some: Dataset) -> tuple[jax.Array, jax.Array]:
+            outputs = models.apply(model, variables, some.structures)
+            loss = task.scaler.loss(outputs, some.labels, jnp.abs).mean()
+            return loss, jnp.abs(task.scaler.predict(outputs) - some.labels).mean(axis=0)
+
         losses = {}
         for part in ("train", "validation"):
-            some = task.dataset.take(getattr(task.split, part))
-            outputs = forward(some.structures)
-            losses[part] = task.scaler.loss(outputs, some.labels, np.abs).mean()
+            losses[part], mae = errors(task.dataset.take(getattr(task.split, part)))
         self._states[index] = self._states[index].replace(
-            epoch=jnp.int32(1),
+            epoch=np.int32(1),
             params=params,
             best_params=params,
             statistics=statistics,
             best_statistics=statistics,
-            best_loss=jnp.float32(losses["validation"]),
-            best_epoch=jnp.int32(1),
+            best_loss=np.float32(losses["validation"]),
+            best_epoch=np.int32(1),
         )
         return {
             "losses": np.array([losses["train"]]),
             "validation_loss": np.array(losses["validation"]),
-            "validation_mae": np.asarray(
-                np.abs(task.scaler.predict(outputs) - some.labels).mean(axis=0)
-            ),
+            "validation_mae": np.asarray(mae),
             "lr": np.array(0.0),
             "best_epoch": np.array(1),
         }

@@ -15,6 +15,7 @@ from qc_jax.data.batch import Batch
 from qc_jax.data.scaling import Scaler
 from qc_jax.errors import InputError
 from qc_jax.models import Architecture, as_torch
+from qc_jax.ops import on_host
 from qc_jax.train import optimizer
 from qc_jax.train.config import TrainConfig
 
@@ -147,13 +148,16 @@ def start_from(state: State, initial: Mapping[str, Any]) -> State:
 
 
 def select_replica(stack: T, index: int) -> T:
-    """Return one training's part of what a stack of them has, [R, ...], such as their states."""
-    return jax.tree.map(lambda leaf: leaf[index], stack)
+    """Return one training's part of what a stack of them has, [R, ...], such as their states.
+
+    It is in host memory, or traced.
+    """
+    return jax.tree.map(lambda leaf: on_host(leaf)[index], stack)
 
 
 def add_replica_axis(tree: T) -> T:
     """Return what a stack of one training has, [1, ...]."""
-    return jax.tree.map(lambda leaf: leaf[None], tree)
+    return jax.tree.map(lambda leaf: on_host(leaf)[None], tree)
 
 
 def count_parameters(params: Params) -> int:

@@ -12,9 +12,9 @@ from tests.models import structures
 def test_lengths():
     vectors = jnp.array([[3.0, 4, 0], [0, 0, 0], [0, 0, -2]])
     np.testing.assert_allclose(safe_norm(vectors), [5, 0, 2])
-    slopes = jax.grad(lambda v: safe_norm(v).sum())(vectors)
+    slopes = jax.jit(jax.grad(lambda v: safe_norm(v).sum()))(vectors)
     np.testing.assert_allclose(slopes, [[0.6, 0.8, 0], [0, 0, 0], [0, 0, -1]], rtol=1e-6)
-    curvature = jax.hessian(lambda v: safe_norm(v).sum())(vectors)
+    curvature = jax.jit(jax.hessian(lambda v: safe_norm(v).sum()))(vectors)
     assert np.isfinite(curvature).all()
 
 

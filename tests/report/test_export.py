@@ -9,7 +9,7 @@ import pytest
 
 from qc_jax.data.table import open_table
 from qc_jax.errors import InputError
-from qc_jax.report import export, page
+from qc_jax.report import export, layout, links, page
 from qc_jax.runs import results
 from tests.report import planted
 from tests.report.browser import CHROMIUM, FRAME, browse
@@ -209,11 +209,25 @@ def test_nothing_to_report():
         page.build(None, None)
 
 
-@pytest.mark.slow
-def test_bad_input(made, tmp_path):
+EMPTY = layout.Report("nothing", "", (), ())
+
+
+def test_what_is_ended_while_it_is_drawn_leaves_nothing(tmp_path, monkeypatch):
+    def ended(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "render", ended)
+    with pytest.raises(KeyboardInterrupt):
+        export.write(EMPTY, tmp_path)
+    links.check_out(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_input(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "render", lambda *_: "")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file.*cannot be made"):
-        export.write(made[0], tmp_path / "file" / "report")
+        export.write(EMPTY, tmp_path / "file" / "report")
 
 
 SELF_TEST = """

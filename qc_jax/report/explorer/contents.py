@@ -71,10 +71,11 @@ def build(
         wrong.
     """
     table.check_labels()
+    opened_as = table.opened_as  # some of its pairs have no such name
     names, counts = np.unique(table.names, return_counts=True)
     if (counts > 1).any():
         raise InputError(
-            f"{table.opened_as}: expected each pair once, got {counts.max()} rows of "
+            f"{opened_as}: expected each pair once, got {counts.max()} rows of "
             f"{names[counts.argmax()]}; curves are not shown"
         )
     rows = None if symbols is None else _rows_of(table, symbols)
@@ -86,7 +87,7 @@ def build(
             name: why for name, why in left_out.items() if set(name.split("_")) <= {*symbols}
         }
     if not len(table):
-        raise InputError(f"{table.opened_as}: expected pairs to show, got none")
+        raise InputError(f"{opened_as}: expected pairs to show, got none")
     shown = [name for name in TARGETS if name in table.targets]
     not_shown = predictions.not_shown(models, shown)
     models = [model for model in models if set(model.targets) & set(shown)]
@@ -98,7 +99,7 @@ def build(
     for name, arrays in packed.items():
         blobs[name], places[name] = blob(arrays)
     about = {
-        "data": table.opened_as,
+        "data": opened_as,
         "fingerprint": table.fingerprint(),
         "made": {key: table.provenance[key] for key in _MADE if key in table.provenance},
         "version": qc_jax.__version__,

@@ -40,6 +40,7 @@ def test_all_labels_and_numbers_of_the_canvas_are_there(few):
 
 def test_what_a_reader_must_know_is_there(few):
     about = few.about
+    assert about["data"] == "ptbp"  # of some of its pairs, too
     covered = [one["symbol"] for one in about["elements"] if one["row"] >= 0]
     assert covered == ["H", "C", "O"] and len(about["elements"]) == 96
     assert [one["name"] for one in about["models"]] == ["tight_binding/ptbp", "element constants"]
