@@ -6,7 +6,7 @@
     python -m experiments.evaluate --workdir=runs/a,runs/b,runs/c
 
 The work directory is left as it is; with --out=DIR, result.json, predictions.npz and parity.png go
-there. On other data or another split, test rows of pairs that the model was trained or chosen on
+there. On other data or another split, test rows that the model was trained or chosen on
 are left out, and listed with the others; the baselines are fitted on the training rows of that
 split, and what the model's own training took off its labels is what its predictions get back.
 Several work directories, of trainings that differ in their seed but not in their

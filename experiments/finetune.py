@@ -14,7 +14,7 @@ the forces of MD17's frames, too, and `--config.sweep.seed=1,2,3` trains several
 
 from qc_jax.data.names import parse_structures
 from qc_jax.errors import InputError
-from qc_jax.runs import cli, distributed, initial
+from qc_jax.runs import cli, distributed
 
 from . import train
 
@@ -49,7 +49,7 @@ def main(_: list[str]) -> None:
     if _TARGET.value is not None:
         config |= {"target": _TARGET.value, "targets": ""}
     config["transfer"] |= {"source": _FROM.value}
-    train.run(initial.resolve(config), _WORKDIR.value, _GROUP)
+    train.run(config, _WORKDIR.value, _GROUP)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,7 @@ _GROUP = distributed.Group(FLAGS)
 
 def main(_: list[str]) -> None:
     """Train, score, report."""
-    config = _CONFIG.value
-    run(initial.resolve(config) if "transfer" in config else config, _WORKDIR.value, _GROUP)
+    run(_CONFIG.value, _WORKDIR.value, _GROUP)
 
 
 def run(config: dict[str, Any], path: str, group: distributed.Group) -> None:
@@ -43,8 +42,10 @@ def run(config: dict[str, Any], path: str, group: distributed.Group) -> None:
     Raises:
       InputError: a value in it is wrong; fields that it lacks have their defaults.
     """
-    config = RunConfig.from_dict(config).to_dict()
     with group.joined(), cli.stop_on_signals() as stop:
+        if "transfer" in config:  # reads weights, which JAX cannot before its processes are joined
+            config = initial.resolve(config)
+        config = RunConfig.from_dict(config).to_dict()
         if sweep.is_swept(config):
             made = sweep.Sweep(sweep.expand(config), path, config["sweep"]["stack"])
             progress.train(made, stop)

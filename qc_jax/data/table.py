@@ -196,9 +196,13 @@ class PairTable:
         )
 
     def take(self, rows: np.ndarray) -> "PairTable":
-        """Return the table of the given rows (indices or a boolean mask), in their order."""
+        """Return the table of the given rows (indices or a boolean mask), in their order.
+
+        It has no name that it was opened by: that one opens all rows.
+        """
         taken = copy.copy(self)  # whose rows have been checked already
         columns = {
+            "opened_as": "",
             "names": self.names[rows],
             "targets": {name: column[rows] for name, column in self.targets.items()},
             "extras": {name: column[rows] for name, column in self.extras.items()},

@@ -64,7 +64,7 @@ class MDConfig:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trajectory:
-    """F frames of n atoms, the first one before the first step.
+    """F frames of n atoms, the first one before the first step, the last one after the last.
 
     Attributes:
       steps: [F] that lead to each frame.
@@ -288,7 +288,7 @@ class _Simulation:
             todo = min(self._length, config.steps - done)
             state, taken, thrown, seen = compiled(state, where, links, np.int32(todo))
             taken = int(taken)
-            kept.add(done, taken, jax.device_get(seen))
+            kept.add(done, taken, bool(thrown), jax.device_get(seen))
             done += taken
             if thrown:
                 broke = (
@@ -321,8 +321,12 @@ class _Kept:
         if first.outside:
             self._tell(0, first.position)
 
-    def add(self, done: int, taken: int, seen: _Frame) -> None:
-        """Return the first `taken` of the steps that follow `done` ones."""
+    def add(self, done: int, taken: int, thrown: bool, seen: _Frame) -> None:
+        """Keep every so many of the `taken` steps after `done` ones, and the last of a simulation.
+
+        The next step of a block is not taken, and seen as the last one that was: where it throws an
+        atom, that last one stands there even if it was a step of the block before.
+        """
         steps = np.arange(done + 1, done + taken + 1)
         outside = np.flatnonzero(seen.outside[:taken])
         self._steps_outside += len(outside)
@@ -330,6 +334,8 @@ class _Kept:
             self._tell(int(steps[outside[0]]), seen.position[outside[0]])
         config = self._of.config
         chosen = np.flatnonzero((steps % config.every == 0) | (steps == config.steps))
+        if thrown and (done + taken) % config.every:
+            steps, chosen = np.append(steps, done + taken), np.append(chosen, taken)
         self._steps.append(steps[chosen])
         self._frames.append(jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], seen))
 

@@ -127,7 +127,7 @@ def describe(trajectory: Trajectory, config: MDConfig, potential: Potential) -> 
         f"({rate:.0f} steps/s)",
         f"temperature: mean {trajectory.temperature.mean():.1f} K",
     ]
-    if config.ensemble == "nve":
+    if config.ensemble == "nve" and steps:
         largest = np.abs(trajectory.total - trajectory.total[0]).max() / len(potential.numbers)
         lines.append(
             f"total energy: drift {trajectory.drift:.2e} eV per atom per ps, "

@@ -10,7 +10,7 @@ from qc_jax.data import hub
 from qc_jax.data.table import SHIPPED
 from qc_jax.data.targets import target
 from qc_jax.evaluate import metrics
-from qc_jax.report.tables import number
+from qc_jax.report.tables import imported_words, number
 from qc_jax.runs import packed
 from qc_jax.runs.saved import SavedRun
 
@@ -50,8 +50,9 @@ def write(run: SavedRun, directory: str | os.PathLike, license_name: str = "") -
         "library_name": "qc_jax",
         "tags": ["chemistry", "quantum-chemistry", "jax", run.config.model.name],
         "pipeline_tag": _task(run.targets[0]),
-        "model-index": [{"name": run.config.model.name, "results": _results(result)}],
     }
+    if "imported" not in result:  # else nobody knows whether the model has seen its test rows
+        fields["model-index"] = [{"name": run.config.model.name, "results": _results(result)}]
     hub.write_card(directory / "README.md", fields, _text(run, result))
     return fields["license"]
 
@@ -114,7 +115,15 @@ def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
         heads += (f"{first} of {additive.replace('_', ' ')}", "unit", "leaked by")
         tables += [hub.table(heads, rows)] if rows else []
     known = run.domain
-    elements = "" if known is None else f"Elements that it has seen: {', '.join(known.elements)}."
+    symbols = "" if known is None else ", ".join(known.elements)
+    elements = symbols and f"Elements of its training rows: {symbols}."
+    imported = result.get("imported")
+    if imported:
+        origin = f"{imported_words(imported)}.\nThat file's SHA-256 is `{imported['sha256']}`."
+        ended = ""
+    else:
+        origin = f"trained on {sizes['train']} and chosen by {sizes['validation']} rows."
+        ended = f" Best epoch {result['best_epoch']} of {result['epochs']}."
     pairs = result["dataset"] in SHIPPED
     example = 'model.predict(["Ag_Al", "C_O"])' if pairs else "model.predict(atoms)  # ase.Atoms"
     settings = {key: value for key, value in run.config.to_dict().items() if key not in _ASIDE}
@@ -124,8 +133,8 @@ def _text(run: SavedRun, result: Mapping[str, Any]) -> str:
 # {name} on {result["dataset"]}
 
 A model of [qc_jax](https://arxiv.org/abs/2512.01519) (QuantumCanvas in JAX) with
-{result["parameters"]:,} parameters, trained on {sizes["train"]} and chosen by {sizes["validation"]}
-rows. Split {result["split"]}: {result["split_description"]}.
+{result["parameters"]:,} parameters, {origin}
+Split {result["split"]}: {result["split_description"]}.
 
 ```python
 import qc_jax
@@ -152,8 +161,8 @@ not tested.
 
 ## How it was made
 
-Data: {result["dataset"]}, fingerprint `{result["data_fingerprint"]}`. Best epoch
-{result["best_epoch"]} of {result["epochs"]}. {versions}.
+Data: {result["dataset"]}, fingerprint `{result["data_fingerprint"]}`.{ended}
+{versions}.
 
 ```json
 {json.dumps(settings, indent=1, ensure_ascii=False)}

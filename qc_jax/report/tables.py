@@ -76,16 +76,21 @@ def show_result(result: dict[str, Any], listed: str = "listed in result.json") -
         words.append(f"compiled in {seconds['compile']:.0f} s, trained in {seconds['train']:.0f} s")
     print("; ".join(words))
     if imported:
-        print(
-            f"weights imported from {imported['file']}, labels scaled by {imported['scaled_by']}; "
-            f"a test only if they were {imported['presumed']}"
-        )
+        print(imported_words(imported))
     for note in result.get("notes", ()):
         print(note)
     if "transfer" in result:
         print(_started(result["transfer"]))
     if result["left_out"]:
         print(f"{len(result['left_out'])} {of} left out, {listed}")
+
+
+def imported_words(imported: Mapping[str, Any]) -> str:
+    """Return where weights come from that were trained elsewhere, 'imported' of a result.json."""
+    return (
+        f"weights imported from {imported['file']}, labels scaled by {imported['scaled_by']}; "
+        f"a test only if they were {imported['presumed']}"
+    )
 
 
 def _class_words(errors: Mapping[str, float]) -> tuple[str, ...]:

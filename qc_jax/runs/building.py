@@ -1,5 +1,6 @@
 """From a configuration to its parts: data, model and task."""
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -17,10 +18,10 @@ from qc_jax import models
 from qc_jax.canvas import features, images
 from qc_jax.canvas.images import CANVAS
 from qc_jax.data import dataset, structures
-from qc_jax.data.dataset import Task
+from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.structures import Structures
 from qc_jax.data.table import PairTable
-from qc_jax.errors import InputError, expect
+from qc_jax.errors import InputError, choose, expect
 from qc_jax.ops import usable_cores
 from qc_jax.runs.config import COLLECTION, OF_PAIRS, OF_STRUCTURES, RunConfig
 from qc_jax.runs.progress import Bar
@@ -35,6 +36,9 @@ _ANY = {"name": "vit"}
 _PHYSICS = ("engine", "method", "parameters", "form", "max_l", "temperature_k")
 # What a task keeps of how it was made.
 SPEC = ("data", "data_dir", "split", "canvas_size", *OF_STRUCTURES, *OF_PAIRS)
+# What `prepare` takes beside table, targets, split and seed.
+_OPTIONS = ("data_dir", "split_seed", "canvas_size", *OF_STRUCTURES, *OF_PAIRS)
+_OF_TRAINING = tuple(field.name for field in dataclasses.fields(TrainConfig))
 
 
 class Run(NamedTuple):
@@ -103,10 +107,11 @@ def prepare(
       seed: Of the split.
       **fields: Of `RunConfig`, about the data: `train_fraction`, `scale_on`, `scale_by`,
         `missing_labels`, `curves`, `images` and `average_symmetries` of pairs, `neighbor_cutoff`
-        (Å), `train_rows` and `stream` of larger structures, `canvas_size` of both.
+        (Å), `train_rows` and `stream` of larger structures, `canvas_size`, `data_dir` and
+        `split_seed` of both.
 
     Raises:
-      InputError: A target is unknown, or the rows cannot be split like this.
+      InputError: A target or field is unknown, or the rows cannot be split like this.
 
     Example:
       >>> import qc_jax
@@ -120,9 +125,13 @@ def prepare(
     names = (targets,) if isinstance(targets, str) else tuple(map(str, targets))
     if not names:
         raise InputError("targets: expected a target, or several, got none")
+    for name in fields:
+        if name in _OF_TRAINING:
+            raise InputError(f"{name}: is of the training; expected it in qc_jax.TrainConfig")
+        choose("field of prepare", name, _OPTIONS)
     known = RunConfig.from_dict(
         {
-            **{name: fields[name] for name in fields},
+            **fields,
             "model": _ANY,
             "targets": ",".join(names),
             "data": table.opened_as,
@@ -140,7 +149,8 @@ def for_model(task: Task, model: models.Architecture) -> Task:
     model.check_data(task.table.provenance)
     if "canvas" not in model.inputs or task.spec is None:
         return task
-    if task.dataset.structures.canvas_features is not None:
+    drawn = isinstance(task.dataset, Dataset)  # a stream does not say what it holds
+    if drawn and task.dataset.structures.canvas_features is not None:
         return task
     config = RunConfig.from_dict({**task.spec, "targets": ",".join(task.targets), "model": _ANY})
     return _prepare(task.table, config, model)
@@ -177,9 +187,18 @@ def _prepare(
     return without_others(task._replace(table=table, spec={**fields, "seed": seed}))
 
 
-@functools.lru_cache(maxsize=1)  # the trainings of a grid share them
 def _curves(name: str) -> tuple[PairTable, str]:
-    """Return a table of curves and its fingerprint."""
+    """Return a table of curves and its fingerprint; read again where its file has changed."""
+    try:
+        found = os.stat(name)
+    except OSError:  # no file's name
+        return _curves_of(name, ())
+    return _curves_of(name, (found.st_mtime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=1)  # the trainings of a grid share them
+def _curves_of(name: str, version: tuple[int, ...]) -> tuple[PairTable, str]:
+    del version  # of the file, a part of the cache's key
     try:
         table = open_table(name)
     except InputError as error:

@@ -112,9 +112,13 @@ def load(path: pathlib.Path, preset: str = "") -> ConfigDict:
     except InputError as error:
         raise InputError(f"--config={path}: {error}") from error
     except (Exception, SystemExit) as error:  # it is the user's code
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"line {error.lineno}" if isinstance(error, SyntaxError) else f"line {last.lineno}"
-        raise InputError(f"--config={path}: {where}: {type(error).__name__}: {error}") from error
+        frames = traceback.extract_tb(error.__traceback__)
+        # Of the card itself, not of what it calls; a card that is no Python has none.
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
+        where = f"line {lines[-1]}: " if lines else ""
+        raise InputError(f"--config={path}: {where}{type(error).__name__}: {error}") from error
     if not isinstance(config, ConfigDict):
         raise InputError(
             f"--config={path}: expected a ConfigDict of get_config, got {type(config).__name__}"

@@ -46,10 +46,10 @@ class Ensemble:
 
     Args:
       runs: trained models or what `load` opens; of the same targets, data and split
-        (`--config.split_seed`), usually of different seeds. One gives intervals of one width.
+        (`--config.split_seed`), and of different seeds. One gives intervals of one width.
 
     Raises:
-      InputError: they are none, of different tasks, or of a class.
+      InputError: they are none, of different tasks, of one seed, or of a class.
 
     Example:
       >>> import qc_jax
@@ -168,9 +168,9 @@ class Ensemble:
           `members`, their number; `rows`, of the test set; and `test`, by target: `unit`,
           `leaked_by`, `mae` of the mean, `mae_member`, the members' own on average, `coverage_50`
           to `coverage_95`, the share of labels within, and `half_width_50` to `half_width_95`, the
-          mean ones; and where they differ in width `rank_correlation` (Spearman) of width and
-          error, and `mae_quarter_1` to `mae_quarter_4`, from the rows of the shortest intervals to
-          those of the longest.
+          mean ones, where the validation rows are enough; and where they differ in width
+          `rank_correlation` (Spearman) of width and error, and `mae_quarter_1` to `mae_quarter_4`,
+          from the rows of the shortest intervals to those of the longest.
 
         Raises:
           InputError: no validation or test row is known.
@@ -195,7 +195,8 @@ class Ensemble:
             for coverage, width in widths.items():
                 own = width[known, column]
                 found[f"coverage_{100 * coverage:.0f}"] = float(np.mean(error <= own))
-                found[f"half_width_{100 * coverage:.0f}"] = float(own.mean())
+                if np.isfinite(own).all():
+                    found[f"half_width_{100 * coverage:.0f}"] = float(own.mean())
             deviation = estimate.deviation[known, column]
             if np.ptp(deviation) > 0:
                 found["rank_correlation"] = float(spearmanr(deviation, error).statistic)

@@ -1,6 +1,7 @@
 """Grids of trainings by the cards: what the benchmark and its studies share."""
 
 import datetime
+import hashlib
 import json
 import os
 import platform
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from qc_jax import models
 from qc_jax.data import files
 from qc_jax.data.table import DEFAULT
-from qc_jax.data.targets import BENCHMARK_TARGETS
+from qc_jax.data.targets import ALL_TARGETS, BENCHMARK_TARGETS, target
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import building, cards, cli, sweep
 
@@ -71,27 +72,43 @@ def trainings(
 
     Args:
       names: of models.
-      targets: each is learned alone, but where the card or `changed` has several at once.
+      targets: each is learned alone, but where the card or `changed` has several at once: then the
+        names tell which, unless they are all of the benchmark.
       seeds: of splits and trainings.
       **changed: of the fields of every card. Another split than the random one, which the published
         benchmark has, is told in the names.
 
     Raises:
-      InputError: an unknown model.
+      InputError: an unknown model, or target of several at once.
     """
     split = changed.get("split", "random")
     suffix = "" if split == "random" else f"-{sweep.as_name(split)}"
     found, targets = {}, tuple(targets)
     for name in names:
         config = {**card(name), **changed}
-        asked = ",".join(targets)
-        alone = not config["targets"]
-        config["sweep"] |= {"target": asked if alone else "", "seed": ",".join(map(str, seeds))}
+        prefix, alone = name, not config["targets"]
+        config["sweep"] |= {
+            "target": ",".join(targets) if alone else "",
+            "seed": ",".join(map(str, seeds)),
+        }
         if not alone:
-            config["targets"] = "all" if set(targets) == set(BENCHMARK_TARGETS) else asked
+            config["targets"], word = _together(targets)
+            prefix += word
         for own, one in sweep.expand(config).items():
-            found[f"{name}-{own}{suffix}"] = one
+            found[f"{prefix}-{own}{suffix}"] = one
     return found
+
+
+def _together(targets: Sequence[str]) -> tuple[str, str]:
+    """Return the field of targets that are learned at once, and what the training's name adds."""
+    if set(targets) == set(BENCHMARK_TARGETS):
+        return "all", ""
+    order = list(ALL_TARGETS)
+    joined = ",".join(sorted(targets, key=lambda name: order.index(target(name).name)))
+    if len(targets) == 1:
+        return joined, f"-{joined}"
+    digest = hashlib.sha256(joined.encode()).hexdigest()[:6]
+    return joined, f"-{len(targets)}_targets_{digest}"
 
 
 def left_out(

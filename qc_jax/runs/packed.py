@@ -2,7 +2,7 @@
 
 An `.npz` without pickles: the weights that were kept, the labels' scale, and, as JSON under
 'about', the configuration, what run.json holds and the scores. The pairs of a table that ships
-with the package are not in it; those of other tables are.
+with the package are not in it, unless their images take long; those of other tables are.
 """
 
 import functools
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from qc_jax.canvas import images
 from qc_jax.data import files
 from qc_jax.data.table import SHIPPED, PairTable, open_table
 from qc_jax.errors import InputError, expect_schema
@@ -24,7 +25,8 @@ from qc_jax.runs.record import Pairs, Record, pairs_of
 # What predicts where nothing else is asked for: trainings of one split, from five seeds.
 DEFAULT = ("tight_binding/ptbp", *(f"tight_binding/ptbp_member{k}" for k in (1, 2, 3, 4)))
 FORMAT = "a model of qc_jax"
-WEIGHTS = ("float32", "float16")  # as which they can be stored
+# As which weights can be stored; other variables, like energies of free atoms, stay float32.
+WEIGHTS = ("float32", "float16")
 _FOLDER = importlib.resources.files("qc_jax") / "trained"
 _WEIGHT, _SCALER, _PAIRS, _ABOUT = "weights/", "scaler/", "pairs/", "about"
 
@@ -77,9 +79,12 @@ def write(path: str | os.PathLike, packed: Packed, kind: str = "float32") -> Non
       InputError: it cannot be written.
     """
     weights = flatten_dict(packed.variables, sep="/")
-    arrays = {_WEIGHT + key: np.asarray(weights[key], kind) for key in sorted(weights)}
+    arrays = {
+        _WEIGHT + key: np.asarray(value, kind if key.startswith("params/") else "float32")
+        for key, value in sorted(weights.items())
+    }
     arrays |= {_SCALER + key: np.asarray(value) for key, value in packed.scaler.items()}
-    if packed.pairs is not None and packed.config.data not in SHIPPED:
+    if packed.pairs is not None and not _are_shipped(packed.config):
         arrays |= {_PAIRS + k: v for k, v in vars(packed.pairs).items() if v is not None}
     about = {
         "format": FORMAT,
@@ -127,12 +132,19 @@ def read(path: str | os.PathLike) -> Packed:
     for name, values in {**weights, **scaler}.items():
         if not np.isfinite(values).all():
             raise InputError(f"{path}: not a packed model: {name} is not finite")
-    pairs = None
-    if has_pairs and config.data in SHIPPED:
+    pairs, stored = None, part(_PAIRS)
+    if has_pairs and not stored and config.data in SHIPPED:
         pairs = _of_shipped(path, config)
     elif has_pairs:
-        pairs = Pairs.of_arrays(part(_PAIRS), len(config.target_names), path)
+        pairs = Pairs.of_arrays(stored, len(config.target_names), path)
     return Packed(config, record, pairs, unflatten_dict(weights, sep="/"), scaler, result)
+
+
+def _are_shipped(config: RunConfig) -> bool:
+    """Return whether a run's pairs are those of a table of the package, and soon made of it."""
+    if config.data not in SHIPPED or images.parse(config.images).solved:
+        return False
+    return _opened(config.data)[1] == config.data_fingerprint
 
 
 def _of_shipped(path: str, config: RunConfig) -> Pairs | None:

@@ -155,7 +155,7 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         for name, kind in _KINDS.items():
             if kind != "text":
                 frame[name] = pd.to_numeric(frame[name])
-        errors = frame.metric.str.contains("mae(?!_change)|rmse|median_ae")
+        errors = frame.metric.str.contains("mae(?!_change|_difference)|rmse|median_ae")
         odd = np.isinf(frame.value) | (errors & (frame.value < 0))
         if odd.any():
             row = int(odd.to_numpy().argmax())

@@ -302,13 +302,14 @@ class SavedRun:
         """
         expect("path", path, (str, os.PathLike), "a directory")
         target = pathlib.Path(path)
+        if self.path is None and self.run is None:
+            raise InputError("a packed model is one file, not a directory; expected run.pack(path)")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError(f"{target}: expected a new or empty directory")
         if self.path is not None:
-            if target.exists() and (not target.is_dir() or any(target.iterdir())):
-                raise InputError(f"{target}: expected a new or empty directory")
             shutil.copytree(self.path, target, dirs_exist_ok=True)
             return dataclasses.replace(self, path=target)
-        if self.run is None:
-            raise InputError("a packed model is one file, not a directory; expected run.pack(path)")
+        assert self.run is not None
         workdir = Workdir(target)
         claim(self.run, workdir)
         for line in self.history:
@@ -323,8 +324,8 @@ class SavedRun:
 
         Args:
           path: Where to.
-          weights: 'float32', or 'float16' for a file of half the size: they are rounded, and the
-            scores are those of the rounded ones.
+          weights: 'float32', or 'float16' for a file of half the size: what was learned is rounded,
+            and the scores are those of the rounded ones.
 
         Raises:
           InputError: The name ends otherwise, it cannot be written, or a weight is too large.
@@ -342,14 +343,13 @@ class SavedRun:
     def _rounded(self, kind: str) -> "SavedRun":
         """Return the run with the weights that `kind` can hold, not scored yet."""
         limit = float(jnp.finfo(kind).max)
-        for leaf in jax.tree.leaves(self.variables):
+        for leaf in jax.tree.leaves(self.state.best_params):
             if (largest := float(np.abs(leaf).max(initial=0))) > limit:
                 raise InputError(f"weights: expected at most {limit:g} for {kind}, got {largest:g}")
-        params, statistics = jax.tree.map(
-            lambda leaf: np.asarray(leaf).astype(kind).astype(leaf.dtype),
-            (self.state.best_params, self.state.best_statistics),
+        params = jax.tree.map(
+            lambda leaf: np.asarray(leaf).astype(kind).astype(leaf.dtype), self.state.best_params
         )
-        state = self.state.replace(best_params=params, best_statistics=statistics)
+        state = self.state.replace(best_params=params)
         return dataclasses.replace(self, state=state, result={}, history=())
 
 

@@ -1,6 +1,7 @@
 """What a model is worth on the test rows: the one evaluation of every script here."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ from qc_jax.train.state import State, count_parameters
 
 # Of the range of the labels, below which the range of predictions is called one constant.
 _CONSTANT = 1e-3
-_SEEN = "this model was trained or chosen on the pair"
+_SEEN = "this model was trained or chosen on the"
+_SAME_ANG = 3  # decimals to which the positions of one structure agree, in whatever file
 
 
 class Scored(NamedTuple):
@@ -227,26 +229,53 @@ def about_data(run: building.Run) -> dict[str, Any]:
 
 
 def unseen(task: Task, known: Task) -> Task:
-    """The task without those test rows whose pairs `known` trains or validates on.
+    """The task without those test rows that `known` trains or validates on.
+
+    A pair is known by its name, a larger structure by its atoms: it is named by its file and row.
 
     Raises:
       InputError: no test row is left.
     """
     rows = np.concatenate([known.split.train, known.split.validation])
     test = task.split.test
-    seen = np.isin(task.names[test], known.names[rows])
+    if isinstance(task.table, Structures) and isinstance(known.table, Structures):
+        row_is, identify = "structure", _digests
+    else:
+        row_is, identify = "pair", _names
+    seen = np.isin(identify(task, test), identify(known, rows))
+    why = f"{_SEEN} {row_is}"
     if not seen.any():
         return task
     if seen.all():
-        raise InputError(f"no test row is left: of all {len(test)} pairs, {_SEEN}")
+        raise InputError(f"no test row is left: of all {len(test)} {row_is}s, {why}")
     split = dataclasses.replace(
         task.split,
         test=test[~seen],
         unused=np.concatenate([task.split.unused, test[seen]]),
-        description=f"{task.split.description}; {seen.sum()} test rows left out: {_SEEN}",
+        description=f"{task.split.description}; {seen.sum()} test rows left out: {why}",
     )
-    left_out = dict.fromkeys(map(str, task.names[test[seen]]), _SEEN)
+    left_out = dict.fromkeys(map(str, task.names[test[seen]]), why)
     return task._replace(split=split, left_out={**task.left_out, **left_out})
+
+
+def _names(task: Task, rows: np.ndarray) -> np.ndarray:
+    return task.names[rows]
+
+
+def _digests(task: Task, rows: np.ndarray) -> np.ndarray:
+    """Return [M] digests of larger structures' atomic numbers, positions and cells."""
+    table: Structures = task.table
+    places = {str(name): place for place, name in enumerate(table.names)}
+    found = []
+    for name in task.names[rows]:
+        record = table.read(table.source[places[str(name)]])
+        digest = hashlib.sha256(np.asarray(record["atomic_numbers"], np.int32).tobytes())
+        for lengths in (record["positions"], record.get("cell")):
+            if lengths is not None:
+                rounded = np.round(np.asarray(lengths, np.float64), _SAME_ANG)
+                digest.update((rounded + 0.0).tobytes())  # without −0
+        found.append(digest.hexdigest())
+    return np.array(found, "U64")
 
 
 def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
@@ -255,8 +284,8 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
     Args:
       run: What was trained.
       table: That of the run's data, where they have no name or moved.
-      **changes: Other fields of its configuration, as `data` or `split`: then test rows of pairs
-        that the model was trained or chosen on are left out.
+      **changes: Other fields of its configuration, as `data` or `split`: then test rows that the
+        model was trained or chosen on are left out.
 
     Raises:
       InputError: The data are gone or have changed, or no test row is left.
@@ -273,7 +302,9 @@ def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:
         # Curves are training rows, of which none is asked here.
         fields = {**run.config.without_curves().to_dict(), **changes}
         fields.pop("data_fingerprint", None)
-        other_table = open_data(fields["data"], fields["data_dir"])
+        other_table = parts.table
+        if not changes.keys().isdisjoint(("data", "data_dir")):
+            other_table = open_data(fields["data"], fields["data_dir"])
         if isinstance(other_table, PairTable) and building.reads_canvas(run.model):
             drawn = images.parse(run.config.images)
             drawn.check(other_table, drawn.method_of(run.provenance))

@@ -144,6 +144,8 @@ class Sweep:
         with hosts.primary_first("claim"):
             self.workdir.claim({**data, "data_fingerprint": table.fingerprint()})
             self.workdir.lock()
+            for name, run in all_runs.items():  # all, before the first is made
+                self._workdirs[name].is_of(run.config.to_dict(), run.config.defaults)
             for name, run in all_runs.items():
                 record.claim(run, self._workdirs[name])
             if hosts.first():

@@ -9,6 +9,7 @@ from qc_jax.errors import InputError, expect
 from qc_jax.models import Architecture
 from qc_jax.runs import building, record, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
+from qc_jax.runs.workdir import Workdir
 from qc_jax.train import loop
 from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.observers import Observer
@@ -28,14 +29,17 @@ def fit(
       model: Of `qc_jax.create`; it gets an output a target.
       task: Of `qc_jax.prepare`.
       config: How.
-      observers: Told of every epoch; a `Workdir` keeps checkpoints.
+      observers: Told of every epoch; a `Workdir`, which becomes that of this training, keeps
+        checkpoints, and the same call goes on from them.
       initial: Variables to start from, a part of the model's.
 
     Returns:
       The run: `predict`, `score`, `save`.
 
     Raises:
-      InputError: The task is of other data than the model reads, or the training diverges.
+      InputError: The task is of other data than the model reads, a `Workdir` holds another
+        training, or this one diverges.
+      Interrupted: `Observer.stop` of one of the observers asked for it.
 
     Example:
       >>> import qc_jax
@@ -46,6 +50,9 @@ def fit(
       (1, 1)
     """
     run = of_task(model, task, config)
+    for observer in observers:
+        if isinstance(observer, Workdir):
+            record.claim(run, observer)
     trained = loop.fit(run.model, run.task, config, observers, initial=initial)
     return of_result(run, trained)
 

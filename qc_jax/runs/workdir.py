@@ -83,6 +83,25 @@ class Workdir(Observer):
         Raises:
           InputError: it holds another run or other files; nothing is touched then.
         """
+        if self.is_of(config, defaults):
+            return
+        if not self.writes:
+            raise InputError(
+                f"{self.path}: this process does not see what the first process wrote; expected a "
+                "directory on a file system that all share"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+        files.write_json(self.path / self._config_name, dict(sorted(config.items())))
+
+    def is_of(self, config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> bool:
+        """Whether this is the directory of the run with `config` already, which `claim` makes it.
+
+        Raises:
+          InputError: as `claim`.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: expected a directory, got a file")
         if (self.path / self._config_name).exists():
@@ -100,23 +119,14 @@ class Workdir(Observer):
                     f"{self.path} holds another run ({'; '.join(different)}); "
                     "choose another work directory"
                 )
-            return
-        if not self.writes:
-            raise InputError(
-                f"{self.path}: this process does not see what the first process wrote; expected a "
-                "directory on a file system that all share"
-            )
+            return True
         # A run that was killed while it claimed its directory leaves a partial file.
         unfinished = {self._config_name + files.PARTIAL}
         if self.path.exists() and {path.name for path in self.path.iterdir()} - unfinished:
             raise InputError(
                 f"{self.path} is not empty and holds no run; choose another work directory"
             )
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
-        files.write_json(self.path / self._config_name, dict(sorted(config.items())))
+        return False
 
     def lock(self) -> None:
         """Keeps other processes from training here until this one has ended, killed or not.

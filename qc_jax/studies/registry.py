@@ -4,6 +4,7 @@ from qc_jax import models
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError, choose
 from qc_jax.runs import cards
+from qc_jax.runs.config import RunConfig
 from qc_jax.runs.grids import GridFlags
 from qc_jax.runs.workdir import Workdir
 from qc_jax.studies import (
@@ -81,10 +82,11 @@ def grid(
 def _there(directory: Workdir) -> tuple[set[str], set[str]]:
     """Return the models and the targets of the trainings in the directory."""
     found = [
-        Workdir(path.parent).config()
+        RunConfig.from_dict(Workdir(path.parent).config())
         for path in (directory.path / "trainings").glob("*/config.json")
     ]
-    return {one["model"]["name"] for one in found}, {one["target"] for one in found}
+    learned = {target for one in found for target in one.target_names}
+    return {one.model.name for one in found}, learned
 
 
 def _able(study: Study, name: str) -> bool:

@@ -187,7 +187,7 @@ def fit_stack(
                 checkpoints.save(epoch, program.states())
                 saved = time.monotonic()
             if stopping and active.any():
-                raise Interrupted
+                raise Interrupted(f"stopped after epoch {epoch}, as was asked")
         return ended
 
 

@@ -32,7 +32,10 @@ class Observer:
         """Take what an epoch measured, as `loop.fit_stack` says; `resumed`: read from `history`."""
 
     def stop(self) -> bool:
-        """Return whether to save and to stop; asked after every epoch."""
+        """Return whether to save and to stop; asked after every epoch.
+
+        The training then raises `qc_jax.train.loop.Interrupted`.
+        """
         return False
 
 

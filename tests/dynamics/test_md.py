@@ -93,12 +93,17 @@ def test_what_was_not_trained_on_is_told():
     assert lines == [f"C-O at {length[step]:.3f} Å, trained on 1.150 to 1.250 Å"]
 
 
-def test_an_explosion_ends_it_and_keeps_what_came_before(morse):
-    config = md.MDConfig(steps=1000, dt_fs=20.0, temperature=300)
+def test_an_explosion_ends_it_and_keeps_what_came_before(morse, monkeypatch):
+    """The last step, too, which is no third one here, and is of the block before."""
+    monkeypatch.setattr(md, "_BLOCK_STEPS", 2)
+    config = md.MDConfig(steps=1000, dt_fs=12.0, temperature=300, every=3)
     with jax.debug_nans(False):
-        done = md.run(morse, toys.pair(1.0).positions, config)
-        assert done.broke.startswith(f"step {done.steps[-1] + 1}: an atom goes more than 0.5 Å")
-        assert np.isfinite(done.positions).all() and len(done.steps) == done.steps[-1] + 1 < 1000
+        done = md.run(morse, toys.pair(1.2).positions, config)
+        assert done.broke.startswith("step 5: an atom goes more than 0.5 Å")
+        assert done.steps.tolist() == [0, 3, 4]
+        energy, forces = morse.energy_and_forces(done.positions[-1])
+        assert done.potential[-1] == pytest.approx(energy, rel=1e-9)
+        np.testing.assert_allclose(done.forces[-1], forces, rtol=1e-9)
         with pytest.raises(InputError, match="not finite before the first step"):
             md.run(morse, np.full((2, 3), np.nan), config)
 

@@ -111,5 +111,15 @@ def test_a_model_that_learns_several_targets_at_once_is_trained_once_a_seed():
         ("tight_binding-seed42", "all"),
         ("tight_binding-seed123", "all"),
     ]
-    (some,) = grids.trainings(["tight_binding"], ["e_homo_ev", "e_g_ev"], (42,)).values()
-    assert (some["targets"], some["sweep"]["target"]) == ("e_homo_ev,e_g_ev", "")
+    some = grids.trainings(["tight_binding"], ["e_homo_ev", "e_g_ev"], (42,))
+    ((name, one),) = some.items()
+    assert (one["targets"], one["sweep"]["target"]) == ("e_g_ev,e_homo_ev", "")
+    assert name.startswith("tight_binding-2_targets_") and name.endswith("-seed42")
+    assert some == grids.trainings(["tight_binding"], ["e_g_ev", "e_homo_ev"], (42,))
+    others = grids.trainings(["tight_binding"], ["e_g_ev", "e_lumo_ev"], (42,))
+    assert others.keys().isdisjoint(some)
+    assert list(grids.trainings(["tight_binding"], ["e_g_ev"], (42,), split="by_type")) == [
+        "tight_binding-e_g_ev-seed42-by_type"
+    ]
+    with pytest.raises(InputError, match="unknown target 'e_x'"):
+        grids.trainings(["tight_binding"], ["e_g_ev", "e_x"], (42,))

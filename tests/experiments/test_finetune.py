@@ -1,5 +1,6 @@
 """A training that starts from another one's weights, on real frames."""
 
+import contextlib
 import importlib
 import json
 import pathlib
@@ -7,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments import finetune
+from experiments import finetune, train
 from experiments.configs import schnet
 from qc_jax.errors import InputError
 from qc_jax.evaluate import predictions
@@ -121,7 +122,7 @@ def test_the_target_goes_before_the_cards_targets(monkeypatch):
     flags = ["--from=scratch", f"--data={DATA}", "--workdir=w", "--target=e_g_ev"]
     finetune.FLAGS.parse([*flags, "--config.targets=e_homo_ev,e_lumo_ev"])
     finetune.main([])
-    assert RunConfig.from_dict(got[0]).target_names == ("e_g_ev",)
+    assert RunConfig.from_dict(initial.resolve(got[0])).target_names == ("e_g_ev",)
 
 
 @pytest.mark.slow
@@ -172,3 +173,21 @@ def test_the_packed_tight_binding_network_learns_molecules(folder, run_python, t
     maes = [json.loads(line)["validation_mae"] for line in lines]
     assert maes[0]["total_energy_ev"] < 3  # of -309.6
     assert maes[-1]["force_ev_ang"] < 0.7 * maes[0]["force_ev_ang"]
+
+
+def test_weights_are_read_when_the_processes_are_joined(monkeypatch, tmp_path):
+    """Not before: reading them starts JAX, after which processes cannot be joined."""
+    joined = []
+
+    class Group:
+        @contextlib.contextmanager
+        def joined(self):
+            joined.append(True)
+            yield
+
+    def resolve(config):
+        raise InputError(f"read, joined {joined}")
+
+    monkeypatch.setattr(initial, "resolve", resolve)
+    with pytest.raises(InputError, match=r"read, joined \[True\]"):
+        train.run(card("md17"), str(tmp_path), Group())

@@ -1,12 +1,13 @@
 """Files of a simulation, read back."""
 
 import csv
+import types
 
 import ase.io
 import matplotlib.image
 import numpy as np
 
-from qc_jax.dynamics.md import Trajectory
+from qc_jax.dynamics.md import MDConfig, Trajectory
 from qc_jax.report import dynamics
 
 FRAMES, ATOMS = 5, 3
@@ -65,3 +66,12 @@ def test_drift_is_the_slope_of_the_total_energy():
     rising = np.linspace(0, 0.3, FRAMES)
     some = trajectory(potential=rising, kinetic=np.ones(FRAMES))
     np.testing.assert_allclose(some.drift, 0.3 / 3 / 0.02)
+
+
+def test_what_broke_on_its_first_step_has_no_drift():
+    nothing = np.zeros(1)
+    some = trajectory(steps=nothing.astype(int), potential=nothing, kinetic=nothing)
+    told = {"double": True, "lists": False, "learned_slopes": True, "numbers": np.ones(ATOMS)}
+    potential = types.SimpleNamespace(**told, describe_outside=lambda _: [])
+    first, second = dynamics.describe(some, MDConfig(), potential)
+    assert first.startswith("0 steps of 0.5 fs") and second.startswith("temperature: mean")

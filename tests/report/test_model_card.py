@@ -1,5 +1,7 @@
 """The folder of a model: what `qc_jax.load` opens, and a card with its errors."""
 
+import dataclasses
+
 import yaml
 
 import qc_jax
@@ -30,3 +32,18 @@ def test_a_model_of_ones_own_data(small_table, tmp_path):
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "\nlicense: unknown\n" in text.replace("---", "") and "# pair_mean on own data" in text
     assert "model.predict(atoms)" in text
+
+
+def test_imported_weights_claim_no_training(tmp_path):
+    imported = {"file": "best.pt", "sha256": "0" * 64, "scaled_by": "the checkpoint"}
+    imported["presumed"] = "trained and chosen on the rows of split random"
+    run = qc_jax.load("gcn/ptbp_e_homo_ev")
+    model_card.write(
+        dataclasses.replace(run, result={**run.result, "imported": imported}), tmp_path
+    )
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "model-index" not in text and "chosen by" not in text and "Best epoch" not in text
+    told = (
+        "weights imported from best.pt, labels scaled by the checkpoint; a test only if they were"
+    )
+    assert f"{told} {imported['presumed']}.\nThat file's SHA-256 is `000" in text

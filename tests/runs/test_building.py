@@ -138,6 +138,27 @@ def test_wrong_values(changes, words):
         building.from_config(config() | changes)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"epochs": 3}, "epochs: is of the training; expected it in qc_jax.TrainConfig"),
+        ({"model": "egnn"}, "unknown field of prepare 'model'; choose one of: average_symm"),
+        ({"train_fractoin": 0.1}, "unknown field of prepare 'train_fractoin'"),
+    ],
+)
+def test_what_a_task_does_not_have(small_table, fields, words):
+    with pytest.raises(InputError, match=words):
+        building.prepare(small_table, "e_homo_ev", **fields)
+
+
+def test_a_file_of_curves_that_has_changed_is_read_again(small_table, tmp_path):
+    path = tmp_path / "curves.npz"
+    for table in (small_table, small_table.take(np.arange(5))):
+        table.save(path)
+        found = building.fingerprints("", str(path))["curves_fingerprint"]
+        assert found == table.fingerprint()
+
+
 def test_a_table_by_its_path(small_table, tmp_path):
     small_table.save(tmp_path / "my.npz")
     for opener in (sources.open_table, sources.open_data):

@@ -32,6 +32,12 @@ def run(tmp_path, monkeypatch, capsys):
     for name in ("configs/known.py", "own.py"):
         (tmp_path / name).write_text(textwrap.dedent(CARD))
     (tmp_path / "broken.py").write_text("def get_config():\n    return 1 / 0\n")
+    (tmp_path / "typo.py").write_text(
+        "import ml_collections\n\ndef get_config():\n"
+        "    config = ml_collections.ConfigDict({'epochs': 1}).lock()\n    config.epocs = 3\n"
+    )
+    (tmp_path / "syntax.py").write_text("def get_config():\n    return (\n")
+    (tmp_path / "bytes.py").write_bytes(b"\x00")
     (tmp_path / "README.md").write_text("# no card\n")
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit()\n")
@@ -96,6 +102,9 @@ def test_a_good_run(run):
         (["--config=README.md"], ["expected FILE.py or the name of a card: known\n"]),
         (["--config=egn"], ["--config=egn: expected FILE.py or the name of a card: known\n"]),
         (["--config=broken.py"], ["broken.py: line 2: ZeroDivisionError: division by zero"]),
+        (["--config=typo.py"], ["typo.py: line 5: AttributeError: "]),  # not that of what it calls
+        (["--config=syntax.py"], ["syntax.py: line 2: SyntaxError: "]),
+        (["--config=bytes.py"], ["bytes.py: "]),
         (["--config=leaves.py"], ["leaves.py: line 2: SystemExit"]),
         (["--config=empty.py"], ["empty.py: expected a function get_config(preset), got none"]),
     ],

@@ -8,6 +8,7 @@ import qc_jax
 from qc_jax import Ensemble
 from qc_jax.data.labels import OVER_GAP
 from qc_jax.errors import InputError
+from qc_jax.report import tables
 from qc_jax.runs import ensemble as ensembles
 from qc_jax.runs import queries
 
@@ -70,6 +71,19 @@ def test_score(members):
     quarters = [tested[f"mae_quarter_{k}"] for k in (1, 2, 3, 4)]
     assert np.mean(quarters) == pytest.approx(tested["mae"], rel=0.01)
     assert tested["leaked_by"] == ()
+
+
+def test_a_width_that_rows_cannot_tell_is_not_told(members):
+    split = members[0].split
+    few = dataclasses.replace(
+        members[0].record, split={**split, "validation": split["validation"][:10]}
+    )
+    one = dataclasses.replace(members[0], record=few)
+    found = Ensemble([one]).score()
+    assert {"half_width_80", "coverage_95"} <= found["test"]["e_homo_ev"].keys()
+    assert "half_width_95" not in found["test"]["e_homo_ev"]
+    json.dumps(found, allow_nan=False)
+    tables.show_ensemble(found)
 
 
 def test_bad_input(members):

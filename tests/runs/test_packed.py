@@ -58,6 +58,27 @@ def test_half_precision_halves_the_file_and_scores_what_is_in_it(run, path, tmp_
         dataclasses.replace(run, state=run.state.replace(best_params=large)).pack(half, "float16")
 
 
+def test_half_precision_is_of_what_was_learned(run, tmp_path):
+    """Constants, like energies of atoms, are too large for it."""
+    state = run.state.replace(best_statistics={"constants": {"energy": np.float32([151.234])}})
+    kept = dataclasses.replace(run, state=state, result={})
+    kept.pack(tmp_path / "half.npz", weights="float16")
+    found = packed.read(tmp_path / "half.npz").variables
+    assert found["constants"]["energy"] == np.float32(151.234)
+    assert kept._rounded("float16").variables["constants"]["energy"] == np.float32(151.234)
+
+
+@pytest.mark.parametrize(("images", "stored"), [("canvas", False), ("densities", True)])
+def test_pairs_of_a_shipped_table_are_stored_where_images_take_long(images, stored, tmp_path):
+    task = qc_jax.prepare(qc_jax.open_table("ptbp"), "e_homo_ev")
+    run = qc_jax.fit(qc_jax.create("pair_mean"), task)
+    told = dataclasses.replace(run, config=run.config.replace(images=images))
+    told.pack(tmp_path / "model.npz")
+    assert ("pairs/names" in np.load(tmp_path / "model.npz")) == stored
+    opened = qc_jax.load(tmp_path / "model.npz")
+    assert opened.pairs.names.tolist() == run.pairs.names.tolist()
+
+
 def changed(path, folder, **changes):
     """A copy of the file with other arrays; None takes one out."""
     arrays = {**dict(np.load(path)), **changes}

@@ -63,6 +63,19 @@ def test_round_trip(name, tmp_path):
     assert list(frame.columns) == list(results.COLUMNS)
 
 
+def test_differences_of_errors_may_be_negative(tmp_path):
+    """Pretraining that helps; an error below 0 is none."""
+    about = {"study": "transfer", "model": "schnet", "target": "e_homo_ev", "setting": "pairs"}
+    values = {"mae_difference": -0.01, "mae_difference_low": -0.02, "mae_difference_high": -0.005}
+    lines = [{**about, "metric": metric, "value": value} for metric, value in values.items()]
+    results.write(tmp_path / "transfer.csv", results.table(lines))
+    read = results.read(tmp_path / "transfer.csv")
+    assert dict(zip(read.metric, read.value, strict=True)) == values
+    results.write(tmp_path / "wrong.csv", results.table([{**lines[0], "metric": "mae_low"}]))
+    with pytest.raises(InputError, match=r"row 1: no error can be mae_low -0\.01"):
+        results.read(tmp_path / "wrong.csv")
+
+
 def test_a_table_of_nothing(tmp_path):
     results.write(tmp_path / "results.csv", results.table([]))
     assert len(results.read(tmp_path / "results.csv")) == 0

@@ -1,5 +1,6 @@
 """All that use a saved run give the same number, for each kind of data, when the data are gone."""
 
+import dataclasses
 import pathlib
 import shutil
 import subprocess
@@ -241,6 +242,7 @@ def test_wrong_calls(tmp_path, small_table):
         "file: expected a new or empty directory": lambda: run.save(tmp_path / "r").save(
             tmp_path / "file"
         ),
+        "r: expected a new or empty directory": lambda: run.save(tmp_path / "r"),
         "path: expected a directory, got None": lambda: run.save(None),
         "it holds no config": lambda: qc_jax.load("x" * 5000),
         "pair_mean reads no positions": lambda: run.predict_forces("C_O"),
@@ -263,3 +265,21 @@ def test_a_run_with_curves_is_scored_without_them(tmp_path):
     found = loaded.score().result
     assert found["test"] == run.score().result["test"]
     assert found["split_sizes"]["train"] == len(task.own_train) == len(loaded.split["train"])
+
+
+def test_a_run_on_some_rows_of_a_table_is_no_run_on_all(tmp_path):
+    table = qc_jax.open_table("ptbp").take(np.arange(0, 2850, 10))
+    run = qc_jax.fit(qc_jax.create("pair_mean"), qc_jax.prepare(table, "e_homo_ev"))
+    run.save(tmp_path / "run")
+    opened = qc_jax.load(tmp_path / "run")
+    with pytest.raises(InputError, match="trained on a table without a name"):
+        opened.score()
+    for split in (run.score(split="by_period"), opened.score(table=table, split="by_period")):
+        assert split.result["data_fingerprint"] == table.fingerprint()
+        assert split.result["split"] == "by_period"
+        assert sum(split.result["split_sizes"].values()) <= len(table)
+    named = dataclasses.replace(run, config=run.config.replace(data="ptbp"))
+    for name, one in (("own", run), ("named", named)):
+        one.pack(tmp_path / f"{name}.npz")
+        packed = qc_jax.load(tmp_path / f"{name}.npz")
+        assert packed.pairs.names.tolist() == run.pairs.names.tolist()

@@ -6,6 +6,8 @@ import pytest
 
 import qc_jax
 from qc_jax.data import dataset
+from qc_jax.data.structures import Structures
+from qc_jax.datasets import md17
 from qc_jax.errors import InputError
 from qc_jax.report import leaderboard_tables, tables
 from qc_jax.runs import building, record, results, scoring
@@ -39,6 +41,44 @@ def test_pairs_count_not_rows(small_table):
     seen = set(known.names) - set(known.names[known.split.test])
     tested = scoring.unseen(other, known).split.test
     assert len(tested) and not seen & set(other.names[tested])
+
+
+def _frames(names, rows, shift=0.0):
+    """Frames of water by their numbers, whatever their names."""
+    records = [
+        {
+            "atomic_numbers": np.array([8, 1, 1]),
+            "positions": np.random.default_rng(row).normal(size=(3, 3)) + shift,
+        }
+        for row in rows
+    ]
+    return Structures(
+        names=np.array(names),
+        source=records,
+        read=lambda record: record,
+        targets={"e_homo_ev": np.arange(len(rows), dtype=float)},
+        sizes=np.full(len(rows), 3),
+        split=md17.split,
+        provenance={"rows": list(rows)},
+    )
+
+
+def test_structures_are_known_by_their_atoms():
+    """A file's rows have its name and their number: copies have others, and others the same."""
+    names = [f"a_{row}" for row in range(40)]
+    known = building.prepare(_frames(names, range(40)), "e_homo_ev")
+    rows = np.concatenate([known.split.train, known.split.validation])
+    seen = {int(name.removeprefix("a_")) for name in known.names[rows]}
+    moved = {row: f"b_{(row + 7) % 40}" for row in range(40)}
+    copies = building.prepare(_frames(list(moved.values()), range(40), 1e-5), "e_homo_ev", seed=1)
+    left = scoring.unseen(copies, known)
+    asked = set(copies.names[copies.split.test])
+    gone = asked & {moved[row] for row in seen}
+    assert 0 < len(gone) < len(asked)
+    assert set(left.names[left.split.test]) == asked - gone
+    assert left.split.description.endswith("was trained or chosen on the structure")
+    others = building.prepare(_frames(names, range(100, 140)), "e_homo_ev", seed=1)
+    assert scoring.unseen(others, known) is others
 
 
 def test_a_shift_of_other_energies_is_an_error(tmp_path):

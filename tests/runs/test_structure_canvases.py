@@ -79,6 +79,9 @@ def test_a_task_gets_canvases_for_the_model_that_reads_them(waters):
     made = building.for_model(task, building.from_config(_config(waters)).model)
     assert made.dataset.structures.canvas_features.shape == (20, 309)
     assert made.dataset.structures.canvas_size == 8
+    streamed = building.prepare(table, "dipole_mag_d", canvas_size=8, stream=True)
+    made = building.for_model(streamed, building.from_config(_config(waters)).model)
+    assert made.dataset.take(np.arange(2)).structures.canvas_features.shape == (2, 309)
 
 
 def test_models_of_pairs_refuse_molecules(waters):

@@ -11,9 +11,12 @@ import pytest
 
 from experiments.configs import gcn
 from qc_jax import models
+from qc_jax.data.table import open_table
 from qc_jax.data.targets import BENCHMARK_TARGETS
 from qc_jax.errors import InputError
 from qc_jax.runs import grids, sweep
+from qc_jax.runs.config import RunConfig
+from qc_jax.runs.workdir import Workdir
 from tests.conftest import SCRIPT_ENVIRONMENT
 from tests.experiments.kill_grid import kill_and_compare, lines
 
@@ -77,6 +80,17 @@ def test_a_training_is_no_path(tmp_path):
     with pytest.raises(InputError, match="training k_fold:1/5: expected a name without '/'"):
         sweep.Sweep({"k_fold:1/5": config()}, tmp_path / "sweep")
     assert not (tmp_path / "sweep").exists()
+
+
+def test_a_name_that_is_taken_leaves_nothing_half_made(tmp_path):
+    configs = sweep.expand(config(seed="1,2"))
+    data = {"data": "ptbp", "data_dir": "", "data_fingerprint": open_table("ptbp").fingerprint()}
+    Workdir(tmp_path, config_name="sweep.json").claim(data)
+    taken = RunConfig.from_dict({**configs["seed2"], "epochs": 9}).to_dict()
+    Workdir(tmp_path / "trainings" / "seed2").claim(taken)
+    with pytest.raises(InputError, match=r"seed2 holds another run .*epochs is 9 there, 2 asked"):
+        sweep.Sweep(configs, tmp_path)
+    assert not (tmp_path / "trainings" / "seed1").exists()
 
 
 @pytest.fixture(scope="module")

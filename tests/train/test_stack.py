@@ -132,7 +132,7 @@ def test_resumes_to_the_same_bits(task, together, tmp_path):
     def stop():
         return max(told, default=0) == 6
 
-    with pytest.raises(loop.Interrupted):
+    with pytest.raises(loop.Interrupted, match="stopped after epoch 6, as was asked"):
         loop.fit_stack(
             some,
             tmp_path / "checkpoints",

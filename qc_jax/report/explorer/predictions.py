@@ -19,7 +19,7 @@ from qc_jax.runs.ensemble import Ensemble
 
 # Codes of `Model.parts`, in the page's words.
 PARTS = ("train", "validation", "test")
-NO_PART = 255
+NO_PART = 255  # in none of them, or nobody knows
 CONSTANTS = "element constants"
 _SEED = 42  # of the published protocol
 _FEWEST = 10  # pairs that a split parts
@@ -60,11 +60,11 @@ def collect(table: PairTable, workdirs: Sequence[str] = ()) -> list[Model]:
 
     Args:
       table: each pair once.
-      workdirs: of a training, whose model predicts every pair, or of a benchmark, which has kept
-        what its models said of test pairs.
+      workdirs: of trained models, as `loading.load` opens them, which predict every pair, or of a
+        benchmark, which has kept what its models said of test pairs.
 
     Raises:
-      InputError: a directory is no such, or is of other data.
+      InputError: one is no such, or is of other data.
     """
     found = []
     shipped = Ensemble(packed.DEFAULT)
@@ -134,19 +134,21 @@ def of_ensemble(table: PairTable, ensemble: Ensemble, name: str, about: str) -> 
 
 
 def of_workdir(table: PairTable, path: str | os.PathLike) -> list[Model]:
-    """Return the models of a work directory.
+    """Return the models of a work directory, a packed file or a name of the package's models.
 
     Raises:
       InputError: it is none, is of other data, or has no predictions.
     """
     path = os.fspath(path)
-    if os.path.exists(os.path.join(path, "config.json")):
+    is_packed = path.endswith(".npz") or (path in packed.index() and not os.path.exists(path))
+    if is_packed or os.path.exists(os.path.join(path, "config.json")):
         run = loading.load(path)
         if not _same(table, run.config.data_fingerprint):
             raise InputError(
                 f"{path}: expected a model of {table.opened_as}, got one of {run.config.data}"
             )
-        about = f"trained in {os.path.basename(os.path.abspath(path))}"
+        name = path if path in packed.index() else os.path.basename(os.path.abspath(path))
+        about = f"{'packed as' if is_packed else 'trained in'} {name}"
         return [of_ensemble(table, Ensemble([run]), run.config.model.name, about)]
     found = source.read(path)
     models = []
@@ -196,11 +198,14 @@ def _of_benchmark(
 def element_constants(table: PairTable, models: Sequence[Model]) -> list[Model]:
     """Return the baseline that adds up a constant an element; none of a table of too few pairs.
 
-    It is fitted on the training pairs of the first model, or on those of the published protocol.
+    It is fitted on the training pairs of the first model that tells any, which a benchmark's does
+    not, or on those of the published protocol.
     """
     targets = tuple(name for name in BENCHMARK_TARGETS if name in table.targets)
-    if models:
-        parts = models[0].parts[:, 0]
+    train = PARTS.index("train")
+    told = [model.parts[:, 0] for model in models if (model.parts[:, 0] == train).any()]
+    if told:
+        parts = told[0]
     elif len(table) < _FEWEST:
         return []
     else:
@@ -209,7 +214,7 @@ def element_constants(table: PairTable, models: Sequence[Model]) -> list[Model]:
             parts[rows] = PARTS.index(part)
     labels, numbers = table.columns(targets), table.atomic_numbers
     predicted = np.full((len(table), len(targets)), np.nan)
-    given = np.isfinite(labels) & (parts == PARTS.index("train"))[:, None]
+    given = np.isfinite(labels) & (parts == train)[:, None]
     # Targets that are known of the same pairs are fitted together.
     for some in np.unique(given, axis=1).T:
         columns = np.flatnonzero((given == some[:, None]).all(axis=0))

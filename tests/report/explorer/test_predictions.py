@@ -1,5 +1,7 @@
 """What models say of every pair, and which part of the split it was in."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,16 @@ def test_a_run_predicts_all_pairs(gfn2, tmp_path):
         predictions.of_workdir(sources.open_table("ptbp"), tmp_path / "run")
 
 
+def test_packed_models_are_opened_by_their_names_and_files(monkeypatch):
+    monkeypatch.setattr(predictions, "of_ensemble", lambda *given: given)
+    table, name = sources.open_table("ptbp"), "gcn/ptbp_e_homo_ev"
+    file = pathlib.Path(qc_jax.__file__).parent / "trained" / f"{name}.npz"
+    for path, told in ((name, name), (file, file.name)):
+        ((_, ensemble, model, about),) = predictions.of_workdir(table, path)
+        assert ensemble.members[0].targets == ("e_homo_ev",)
+        assert (model, about) == ("gcn", f"packed as {told}")
+
+
 @pytest.mark.slow
 def test_a_class_is_told_not_to_be_shown(gfn2, tmp_path):
     task = qc_jax.prepare(gfn2, "metal_like", train_fraction=0.1)
@@ -90,6 +102,13 @@ def test_a_benchmark_has_its_test_pairs(gfn2, tmp_path):
     assert (found["gcn"].parts[~known] == predictions.NO_PART).all()
     assert not found["gcn"].leaked_by
     assert found["egnn"].leaked_by == {"distance_ang": ["positions"]}
+    # None tells what it was trained on: constants are fitted on the published training pairs.
+    some = np.arange(0, len(gfn2), 10)
+    few, models = gfn2.take(some), [model.take(some) for model in found.values()]
+    (constants,) = predictions.element_constants(few, models)
+    (published,) = predictions.element_constants(few, [])
+    np.testing.assert_array_equal(constants.parts, published.parts)
+    assert np.isfinite(constants.predicted).all()
     both = [
         predictions.source.read(tmp_path).predictions(f"gcn-e_homo_ev-seed{s}") for s in (42, 123)
     ]

@@ -79,6 +79,9 @@ function partOf(model, target, row) {
   if (column < 0) return "";
   return ABOUT.parts[BASE[`parts${model.index}`][column * COUNT + row]] ?? "";
 }
+// Of the first of a model's targets that are shown; its split is theirs, too.
+const partOfPair = (model, row) => partOf(model, TARGETS.find((one) => model.targets.includes(one.name)), row);
+const partInWords = (part) => (part ? `${part} pair` : "part not known");
 const leaks = (model, target) => model.leaked_by[target.name] ?? [];
 
 // Four significant digits; below a millionth of its unit a value is rounding.
@@ -108,8 +111,11 @@ function parsePair(text) {
     known.set(one.name.toLowerCase(), one);
   }
   let words = text.trim().split(/[^A-Za-z]+/).filter(Boolean);
-  if (words.length === 1 && !known.has(words[0].toLowerCase())) {
-    words = words[0].match(/[A-Z][a-z]?/g) ?? words;
+  if (words.length === 1) {
+    // CO is carbon and oxygen, CU copper: there is no uranium here.
+    const parts = words[0].match(/^[A-Z][a-z]?[A-Z][a-z]?$/) ? words[0].match(/[A-Z][a-z]?/g) : [];
+    const two = parts.length === 2 && parts.every((one) => BY_SYMBOL.get(one)?.row >= 0);
+    if (two || !known.has(words[0].toLowerCase())) words = words[0].match(/[A-Z][a-z]?/g) ?? words;
   }
   if (words.length === 1) words = [words[0], words[0]];
   if (words.length !== 2) {

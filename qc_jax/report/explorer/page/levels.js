@@ -4,6 +4,7 @@ const KINDS_OF_LEVELS = ["σ", "π", "δ"];
 function molecule(row) {
   const [first, second] = [0, 1].map((k) => ELEMENTS[BASE.atoms[2 * row + k] - 1]);
   const charges = [0, 1].map((k) => BASE.charges[2 * row + k]);
+  const known = charges.every(Number.isFinite);
   const length = TARGET.get("distance_ang").values[row];
   const dipole = TARGET.get("dipole_z_d")?.values[row] ?? NaN;
   const [width, height] = [290, 214];
@@ -17,12 +18,13 @@ function molecule(row) {
     return [
       svg("circle", { cx: middle[k], cy: y, r: radius, fill: css(rgb), class: "atom" }),
       text(middle[k], y + 6, one.symbol, { "text-anchor": "middle", class: "symbol", fill: inkOn(rgb) }),
-      text(middle[k], 22, `${charges[k] > 0 ? "+" : ""}${minus(charges[k].toFixed(3))} e`, {
+      known && text(middle[k], 22, `${charges[k] > 0 ? "+" : ""}${minus(charges[k].toFixed(3))} e`, {
         "text-anchor": "middle", class: "charge", dx: k ? Math.max(0, 38 - scale * length / 2) : -Math.max(0, 38 - scale * length / 2),
       }),
     ];
   });
   const marks = [
+    !known && text(width / 2, 22, "charges not known", { "text-anchor": "middle" }),
     line(middle[0], y, middle[1], y, { class: "bond" }), atoms,
     line(middle[0], 148, middle[1], 148, { class: "measure" }),
     middle.map((x) => line(x, 143, x, 153, { class: "measure" })),
@@ -38,10 +40,11 @@ function molecule(row) {
       svg("path", { d: `M${to} 187 l${-11 * way} -5 v10 z`, class: "head" }),
       text(width / 2, 209, `dipole ${number(Math.abs(dipole))} D, from − to +`, { "text-anchor": "middle" }));
   } else {
-    marks.push(text(width / 2, 196, "no dipole", { "text-anchor": "middle" }));
+    marks.push(text(width / 2, 196, Number.isFinite(dipole) ? "no dipole" : "dipole not known", { "text-anchor": "middle" }));
   }
-  const words = `${first.name} with charge ${number(charges[0], 3)} e and ${second.name} with `
-    + `${number(charges[1], 3)} e, ${number(length)} Å apart; dipole ${number(dipole)} Debye along the bond`;
+  const charge = (k) => (known ? `charge ${number(charges[k], 3)} e` : "a charge that is not known");
+  const words = `${first.name} with ${charge(0)} and ${second.name} with ${charge(1)}, ${number(length)} Å apart; `
+    + (Number.isFinite(dipole) ? `dipole ${number(dipole)} Debye along the bond` : "dipole not known");
   return picture(width, height, words, marks);
 }
 

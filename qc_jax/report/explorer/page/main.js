@@ -7,6 +7,12 @@ const state = {
 const DEFAULTS = { ...state };
 const FIELDS = { map: ["show", "model", "order", "among", "part", "scale", "from", "to"],
   trend: ["partner", "beside", "groups"], pair: ["color"] };
+// What a field may be; targets and elements are checked as they are read.
+const OF_MODELS = ["", ...MODELS.map((one) => one.name)];
+const CHOICES = {
+  model: OF_MODELS, beside: OF_MODELS, show: Object.keys(SHOWS), order: Object.keys(ORDERS),
+  among: Object.keys(AMONG), part: Object.keys(PARTS), scale: Object.keys(SCALES), groups: Object.keys(GROUP_SETS),
+};
 const VIEWS = {
   pair: { build: buildPair, show: showPair, value: () => pairName(...state.pair) },
   map: { build: buildMap, show: showMap, value: () => state.target },
@@ -54,7 +60,9 @@ function read() {
   }
   for (const key of FIELDS[view]) next[key] = words.get(key) ?? DEFAULTS[key];
   if (!TARGET.has(next.color ?? state.color)) return `“${next.color}” is no target of ${ABOUT.data}.`;
-  if (next.model && !MODELS.some((one) => one.name === next.model)) return `No such model: ${next.model}.`;
+  for (const [key, choices] of Object.entries(CHOICES)) {
+    if (key in next && !choices.includes(next[key])) return `“${next[key]}” is no choice of ${key}.`;
+  }
   if (next.partner && next.partner !== "self" && !(BY_SYMBOL.get(next.partner)?.row >= 0)) {
     return `“${next.partner}” is not among the elements of ${ABOUT.data}.`;
   }

@@ -2,6 +2,8 @@
 const SHOWS = { value: "computed", predicted: "predicted", error: "error, size", signed: "error, signed" };
 const ORDERS = { z: "atomic number", group: "group, then period", en: "electronegativity", symbol: "alphabet" };
 const AMONG = { all: "all elements", mm: "metal with metal", mn: "metal with non-metal", nn: "non-metals" };
+const SCALES = { linear: "linear", log: "logarithmic", rank: "by rank" };
+const PARTS = { all: "all parts", ...Object.fromEntries(ABOUT.parts.map((one) => [one, one])) };
 const map = { cell: null, order: [], values: [], grid: null, scale: null };
 
 function buildMap() {
@@ -61,8 +63,8 @@ function showMap() {
     MODELS.length > 0 && (ofModel || state.part !== "all") ? select("Model", mapModel().name, MODELS.map((m) => [m.name, m.name]), (value) => go({ model: value })) : "",
     select("Order", state.order, Object.entries(ORDERS), (value) => go({ order: value })),
     select("Pairs", state.among, Object.entries(AMONG), (value) => go({ among: value })),
-    MODELS.length ? select("Split", state.part, [["all", "all parts"], ...ABOUT.parts.map((one) => [one, one])], (value) => go({ part: value })) : "",
-    select("Colours", state.scale, [["linear", "linear"], ["log", "logarithmic"], ["rank", "by rank"]], (value) => go({ scale: value })),
+    MODELS.length ? select("Split", state.part, Object.entries(PARTS), (value) => go({ part: value })) : "",
+    select("Colours", state.scale, Object.entries(SCALES), (value) => go({ scale: value })),
     limit("From", "from"), limit("To", "to"));
   const leaked = ofModel && mapModel() && leaks(mapModel(), target).length ? " †" : "";
   const words = { value: "", predicted: ` by ${mapModel()?.name}`, error: `: error of ${mapModel()?.name}`,
@@ -171,7 +173,7 @@ function point(cell) {
   else words += `${number(map.cells[k])}${unitOf(target)}`;
   if (row >= 0 && state.show !== "value" && mapModel()) {
     words += ` (computed ${number(target.values[row])}, predicted ${number(prediction(mapModel(), target, row))}; `
-      + `${partOf(mapModel(), target, row) || "no"} pair)`;
+      + `${partInWords(partOf(mapModel(), target, row))})`;
   }
   map.readout.textContent = words;
 }

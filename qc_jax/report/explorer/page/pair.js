@@ -137,11 +137,18 @@ function orbitalCard(row) {
   body);
 }
 
+// What a reader must know of a model by the part of its split that a pair is in; "" is not known.
+const SEEN = {
+  train: "A model with “train pair” in its head has learned this pair: its error is not what to expect of new ones.",
+  validation: "A validation pair chose the epoch of the training: its error is not quite honest.",
+  "": "Of a model with “part not known” in its head nothing tells whether it has learned this pair.",
+};
+
 // A row a target: computed, and each model's prediction with its error and part of the split.
 function targetCard(row) {
   const head = html("tr", {}, html("th", { scope: "col" }, "target"), html("th", { scope: "col", class: "num" }, "computed"),
     MODELS.map((model) => html("th", { scope: "col", class: "num", colspan: 2, title: model.about },
-      model.name, html("small", {}, partOf(model, TARGET.get(model.targets[0]), row) || "in no split", " pair"))));
+      model.name, html("small", {}, partInWords(partOfPair(model, row))))));
   let [given, bounded] = [false, false];
   const rows = TARGETS.map((target) => {
     const value = target.values[row];
@@ -165,14 +172,12 @@ function targetCard(row) {
         ];
       }));
   });
-  const parts = new Set(MODELS.map((model) => partOf(model, TARGET.get(model.targets[0]), row)));
-  const seen = parts.has("train")
-    ? "A model with “train pair” in its head has learned this pair: its error is not what to expect of new ones."
-    : parts.has("validation") ? "A validation pair chose the epoch of the training: its error is not quite honest."
-      : "No model was trained on this pair.";
+  const parts = MODELS.map((model) => partOfPair(model, row));
+  const warned = Object.entries(SEEN).filter(([part]) => parts.includes(part)).map(([, words]) => words);
+  const seen = MODELS.length && !warned.length ? ["No model was trained on this pair."] : warned;
   const words = [
     "Signed numbers are predicted less computed.",
-    bounded ? `± spans the computed value for ${100 * ABOUT.coverage} % of new pairs.` : "", MODELS.length ? seen : "",
+    bounded ? `± spans the computed value for ${100 * ABOUT.coverage} % of new pairs.` : "", ...seen,
     given ? "† follows from what the model reads, and says nothing." : "",
   ];
   return card("Targets and predictions", { id: "targets", place: HAS_ORBITALS ? "half" : "half rest", save: () => saveTargets(row), words: words.join(" ") },

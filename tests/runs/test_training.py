@@ -1,0 +1,20 @@
+"""Training in Python."""
+
+import pytest
+
+import qc_jax
+from qc_jax.errors import InputError
+from qc_jax.runs.workdir import Workdir
+
+
+def test_a_directory_keeps_one_training(small_table, tmp_path):
+    """Another one would be given its weights."""
+    model = qc_jax.create("pair_mean")
+    homo, lumo = (qc_jax.prepare(small_table, name) for name in ("e_homo_ev", "e_lumo_ev"))
+    first = qc_jax.fit(model, homo, observers=[Workdir(tmp_path / "run")])
+    again = qc_jax.fit(model, homo, observers=[Workdir(tmp_path / "run")])
+    assert (
+        again.predict("C_O") == first.predict("C_O") == qc_jax.load(tmp_path / "run").predict("C_O")
+    )
+    with pytest.raises(InputError, match="target is 'e_homo_ev' there, 'e_lumo_ev' asked"):
+        qc_jax.fit(model, lumo, observers=[Workdir(tmp_path / "run")])
