@@ -28,7 +28,8 @@ def check(model: Architecture, structures: Batch, names: np.ndarray | None = Non
     numbers = np.asarray(structures.atomic_numbers)
     if model.as_pairs and numbers.shape[1] == 2:
         count = (numbers > 0).sum(axis=1)
-        _require(count == 2, "two atoms in a batch of pairs", count, names, str)
+        # Without any, elements were taken away on purpose (`evaluate.ablation`).
+        _require(count != 1, "two atoms in a batch of pairs", count, names, str)
     largest = model.max_atomic_number
     if "atomic_numbers" in inputs and largest is not None:
         above = numbers.max(axis=1, initial=0)

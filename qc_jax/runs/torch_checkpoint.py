@@ -241,8 +241,8 @@ def _fields_of(target: str) -> dict[str, str]:
 
 def _compare(path: str, prefix: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     """Raise InputError where a checkpoint says another value of a field than a configuration."""
-    for key in there.keys() & here.keys():
-        if _plain(there[key]) != _plain(here[key]):
+    for key in there:  # in its order
+        if key in here and _plain(there[key]) != _plain(here[key]):
             raise InputError(
                 f"{path} says that {key} is {there[key]}, not {here[key]}; "
                 f"give --config with --config.{prefix}{key}={there[key]}"
