@@ -201,6 +201,7 @@ def test_distances_that_were_not_trained_on_are_told_once(workdir):
     assert calculator.outside == []
 
 
+@pytest.mark.slow
 def test_forces_of_a_molecule_by_the_packed_tight_binding_network():
     """It is of pairs, and says so."""
     atoms = molecule("NH3")

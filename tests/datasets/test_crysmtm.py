@@ -131,6 +131,7 @@ def test_without_the_files_is_the_manual_download_message(tmp_path):
         builder.download_and_prepare(download_config=_manual(tmp_path))
 
 
+@pytest.mark.slow
 def test_readme(prepared, manual, run_python, tmp_path):
     text = README.read_text()
     for feature in prepared.info.features:

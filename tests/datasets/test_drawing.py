@@ -82,6 +82,7 @@ def test_bad_input_is_one_line(given, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_readme(data_dir, run_python, tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     (code,) = [snippet for snippet in snippets if "DrawDensities" in snippet]

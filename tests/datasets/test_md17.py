@@ -68,6 +68,7 @@ def test_readme_has_every_file_and_feature(prepared):
     assert "e1603015" in prepared.info.citation
 
 
+@pytest.mark.slow
 def test_readme_snippet(run_python, tmp_path):
     (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     code = snippet.replace("folder/of/the/npz", str(FIXTURES))

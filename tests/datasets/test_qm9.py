@@ -198,6 +198,7 @@ def test_files_that_are_not_there_are_downloaded(tmp_path, monkeypatch, prepared
     assert builder.info.splits["train"].num_examples == 59
 
 
+@pytest.mark.slow
 def test_readme(prepared, run_python, tmp_path):
     text = README.read_text()
     for name, feature in qm9.TARGETS.items():

@@ -138,6 +138,7 @@ def test_source_can_be_pickled(sources):  # as Grain and PyTorch do for their wo
     assert again[3]["name"] == source[3]["name"]
 
 
+@pytest.mark.slow
 def test_plain_data_source_builds_on_first_use(run_python, tmp_path, table):
     """Without data_dir, where TFDS asks for array_record, and without a network or TensorFlow."""
     code = f"{NO_TENSORFLOW}\n{_snippets()[0]}"

@@ -79,6 +79,7 @@ def test_what_is_not_bound_is_left_out_with_the_reason(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_bound_is_kept_where_the_pull_is_weak(tmp_path):
     tables = {"H-H": 1e-9 * reference.of_fixture()[0]["H-H"]}
     reference.write(tmp_path, tables)

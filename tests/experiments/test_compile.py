@@ -1,5 +1,6 @@
 """Flags of the script; `tests/accelerators` has what it prints."""
 
+import re
 import textwrap
 
 import pytest
@@ -27,11 +28,8 @@ from qc_jax.errors import InputError
         (("--device=gpu:h100:1", "--config=egnn", "--out=a.csv"), "a file that ends in .json"),
     ],
 )
-def test_bad_input(flags, words, run_python):
-    done = run_python("-m", "experiments.compile", *flags)
-    assert done.returncode == 2 and done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and words in line
+def test_bad_input(flags, words):
+    _refused(flags, f".*{re.escape(words)}")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +46,13 @@ def test_bad_input(flags, words, run_python):
     ],
 )
 def test_flags_that_would_do_nothing_are_refused(flags, words):
+    _refused(("--device=gpu:h100:1", *flags), words)
+
+
+def _refused(flags, words):
     try:
-        script.FLAGS.parse(["--device=gpu:h100:1", *flags])
         with pytest.raises(InputError, match=f"^{words}"):
+            script.FLAGS.parse(flags)
             script.main([])
     finally:
         script.FLAGS.reset()

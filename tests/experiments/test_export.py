@@ -94,6 +94,7 @@ def test_predictions_of_pairs_that_stand_once(small_table, tmp_path, capsys):
         assert len(out.read_text().splitlines()) == 1 + count - more
 
 
+@pytest.mark.slow
 def test_folders_for_the_hub(saved, run_python, tmp_path):
     out = tmp_path / "pairs"
     flags = ("--format=huggingface", f"--data={saved}", f"--out={out}", "--license=cc0-1.0")

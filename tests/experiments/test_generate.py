@@ -49,6 +49,7 @@ def test_verifies_its_table(made, run_python):
     assert float(rows["mermin_free_energy_ev"]) <= 1e-5 and float(rows["distance_ang"]) <= 1e-4
 
 
+@pytest.mark.slow
 def test_scans_bond_lengths_and_verifies_them(run_python, tmp_path):
     out = tmp_path / "curves.npz"
     script = (*SCRIPT, "--workers=1")

@@ -31,7 +31,7 @@ def batch_of(*molecules: ase.Atoms, atoms: int = 5) -> Batch:
 def made():
     """A small network of three targets with random weights, whose outputs are not scaled."""
     model = models.create("tight_binding", hidden=16, embedding=8).for_targets(NAMES)
-    variables = model.init(jax.random.key(1), batch_of(DEGENERATE["CH4"]))
+    variables = jax.jit(model.init)(jax.random.key(1), batch_of(DEGENERATE["CH4"]))
     params = jax.tree.map(lambda leaf: leaf, dict(variables["params"]))
     params["band_share"] = jnp.float32(0.5)
     return model, {**variables, "params": params}
@@ -88,6 +88,7 @@ def test_blocks_are_those_of_slater_and_koster():
         np.testing.assert_allclose(found[a][:, a][np.ix_(order, order)], shift, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_slopes_where_levels_are_degenerate(made, name):
     """Of band energy, dipole and total energy, in float64."""

@@ -83,9 +83,11 @@ def test_new_pairs_are_solved_at_their_distance(run, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        "film_cnn",
         "tabular_mlp",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("multimodal", "quantumshellnet")),
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("film_cnn", "multimodal", "quantumshellnet")
+        ),
     ],
 )
 def test_models_read_as_many_channels_as_there_are(name, table, monkeypatch):
@@ -102,6 +104,7 @@ def test_data_without_eigenvectors(small_table):
         qc_jax.prepare(other, "e_homo_ev", images="densities")
 
 
+@pytest.mark.slow
 def test_densities_of_another_method(run, small_table):
     """Those of GFN2-xTB: computed, trained on, and those of new distances are by it, too."""
     task = qc_jax.prepare(small_table, "e_homo_ev", **CHOSEN)

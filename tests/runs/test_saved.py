@@ -173,6 +173,7 @@ for name in "ab":
 """
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_in_a_new_process(tmp_path, small_table, run_python):
     """Registered or not; where its module has gone, one line says so."""
     small_table.save(tmp_path / "table.npz")

@@ -150,6 +150,7 @@ def test_forces_of_a_curve_are_learned_and_scored(tmp_path):
     assert errors[1.0] < 0.8 * errors[0.0] and errors[1.0] < nothing
 
 
+@pytest.mark.slow
 def test_a_class_is_learned_scored_and_kept_whole(small_table, tmp_path, capsys):
     """By networks and by models that are solved at once; beside a number; in files and back."""
     for name, targets in (("pair_mean", "metal_like"), ("gcn", ["e_homo_ev", "metal_like"])):

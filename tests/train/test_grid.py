@@ -118,6 +118,7 @@ def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
     assert grid.fitting(some) == 1
 
 
+@pytest.mark.slow
 def test_later_programs_are_compiled_meanwhile(trainings, tmp_path, monkeypatch):
     """On accelerators, each once, by other threads than the one that trains."""
     plan = grid.plan_stacks(trainings, tmp_path, stack_size=3)
