@@ -72,7 +72,9 @@ def run(
     settings = TrainConfig(batch_size=one("batch", batch))
     names = trained(names) if names else _all_trained()
     modules = {name: references.module(name) for name in names} if reference else {}
-    peak = arithmetic.product_gigaflops()
+    # Each batch is shared by all devices; those of a CPU share its cores.
+    devices = 1 if jax.default_backend() == "cpu" else jax.local_device_count()
+    peak = arithmetic.product_gigaflops() * devices
     print(f"a large float32 matrix product: {peak:,.0f} GFLOP/s, of which '% of pr.' is training's")
     print(
         f"training: one epoch of {len(shipped_task(False).split.train):,} pairs in batches of "
@@ -211,7 +213,8 @@ def _compiled_predict(
 
     @jax.jit
     def forward(variables: models.Variables, dataset: Dataset, rows: jax.Array) -> jax.Array:
-        return models.apply(model, variables, dataset.take(rows).structures)
+        with jax.default_matmul_precision("float32"):  # as `qc_jax.evaluate.predict`
+            return models.apply(model, variables, dataset.take(rows).structures)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         chosen = rows[batches_of(len(rows), batch_size)]

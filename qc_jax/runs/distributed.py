@@ -55,6 +55,7 @@ class Group:
             "Seconds that processes wait for each other at the start.",
             lower_bound=1,
         )
+        self._given = flags.given
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:
@@ -68,9 +69,10 @@ class Group:
           InputError: flags that do not go together, or the processes do not come together.
         """
         if not self._distributed.value:
-            for flag in (self._coordinator, self._processes, self._process):
-                if flag.value is not None:
-                    raise InputError(f"--{flag.name} is of --distributed, which is not given")
+            others = ("coordinator", "processes", "process", "dead_after", "join_within")
+            for name in others:
+                if name in self._given():
+                    raise InputError(f"--{name} is of --distributed, which is not given")
             yield
             return
         hosts.join(

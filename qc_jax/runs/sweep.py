@@ -156,12 +156,13 @@ class Sweep:
                 )
                 for name, run in all_runs.items()
             }
-            plan = grid.plan_stacks(trainings, self.workdir.path, stack)
             # Rows of results.csv: those of trainings that an earlier sweep had here, and of each
             # training of this one that has ended.
             self._others = self._lines_of_others()
             self._ended: dict[str, list[dict[str, Any]]] = {}
             self._look()
+            ended = self._ended.__contains__
+            plan = grid.plan_stacks(trainings, self.workdir.path, stack, ended)
         self._plan = grid.local_stacks(plan, self._parallel)
         # What others train is of no use here, and takes room on a device.
         mine = [name for stack in self._plan for name in stack.names]

@@ -48,7 +48,12 @@ def time_batches(
     # Jitted, or each operation of the model would be compiled by itself.
     first = jax.tree.map(lambda leaf: leaf[:1], structures)
     variables = jax.jit(model.init)(jax.random.key(0), first)
-    forward = jax.jit(functools.partial(models.apply, model))
+
+    @jax.jit
+    def forward(variables: models.Variables, structures: Batch) -> jax.Array:
+        with jax.default_matmul_precision("float32"):  # as `qc_jax.evaluate.predict`
+            return models.apply(model, variables, structures)
+
     rows = {size: np.arange(size) % len(structures.positions) for size in sizes}
     batches = {
         size: jax.device_put(jax.tree.map(operator.itemgetter(chosen), structures))

@@ -19,7 +19,7 @@ import numpy as np
 
 from qc_jax.data import files
 from qc_jax.errors import InputError
-from qc_jax.train import loop, steps
+from qc_jax.train import forces, loop, steps
 from qc_jax.train.liveness import peak_bytes
 from qc_jax.train.parallel import Described, Devices, bytes_of, shapes_of
 from qc_jax.train.program import CompileCache, Program
@@ -67,7 +67,10 @@ def local_stacks(plan: Sequence[StackedBatch], parallel: str) -> list[StackedBat
 
 
 def plan_stacks(
-    trainings: Mapping[str, Training], directory: str | os.PathLike, stack_size: int = 0
+    trainings: Mapping[str, Training],
+    directory: str | os.PathLike,
+    stack_size: int = 0,
+    done: Callable[[str], bool] = lambda name: False,
 ) -> list[StackedBatch]:
     """Return which trainings run as one program, and after which others.
 
@@ -79,9 +82,11 @@ def plan_stacks(
       trainings: by name.
       directory: of the grid.
       stack_size: trainings in one program, at most; 0 takes as many as `fitting` says.
+      done: says of a name whether its training has ended: it needs no others.
 
     Raises:
-      InputError: stacks.json is damaged, or has only a part of a stack's trainings to go on.
+      InputError: stacks.json is damaged, or has only a part of a stack's trainings to go on; or a
+        training is to learn forces and can't.
     """
     path = os.path.join(directory, "stacks.json")
     stacks = files.read_json(path) if os.path.exists(path) else []
@@ -92,11 +97,17 @@ def plan_stacks(
         raise InputError(f"{path}: expected lists of the trainings' names, got {stacks!r:.60}")
     for stack in stacks:
         other = [name for name in stack if name not in trainings]
-        if 0 < len(other) < len(stack):
+        left = [name for name in stack if name in trainings and not done(name)]
+        if other and left:
             raise InputError(
                 f"{path}: {other[0]} is trained together with others that are asked for; expected "
                 "it to be asked for too, or another directory"
             )
+    for name, each in trainings.items():
+        try:
+            forces.learned(each.model, each.task, each.settings)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
     planned = set(itertools.chain(*stacks))
     groups = alike({name: each for name, each in trainings.items() if name not in planned})
     for names in groups:
@@ -113,7 +124,7 @@ def plan_stacks(
     return [
         StackedBatch(tuple(names), os.path.join(directory, "stacks", str(number)))
         for number, names in enumerate(stacks)
-        if names[0] in trainings
+        if all(name in trainings for name in names)
     ]
 
 
@@ -174,7 +185,7 @@ def divide(
 
 
 def _devices(trainings: Sequence[Training]) -> Devices:
-    settings = trainings[0].settings
+    settings = _alone(trainings[0]).settings
     return Devices(settings.parallel, len(trainings), settings.batch_size)
 
 
@@ -234,7 +245,8 @@ def fit_grid(
 ) -> None:
     """Train what is not done, stack after stack; see `loop.fit_stack`.
 
-    What a stack's checkpoints hold is removed when all its trainings have ended, by one process.
+    What a stack's checkpoints hold is removed when all its trainings have ended, unless several
+    processes train it together.
 
     Args:
       trainings: by name.
@@ -248,7 +260,17 @@ def fit_grid(
       InputError: as `loop.fit_stack`; one training that ends in an error stops no other.
       Interrupted: `stop` said so.
     """
+    parallel = next(iter(trainings.values())).settings.parallel if trainings else "auto"
+
+    def remove(directory: str) -> None:
+        # No training goes on from here, and the states of a grid take gigabytes.
+        if jax.process_count() == 1 or shared_out(parallel):  # else others may still be at it
+            shutil.rmtree(directory, ignore_errors=True)
+
     left = [batch for batch in plan if not all(done(name) for name in batch.names)]
+    for batch in plan:
+        if batch not in left:  # one that was killed before it could
+            remove(batch.directory)
     # On a CPU the cores are at work anyway; processes that share batches compile together.
     ahead = jax.default_backend() != "cpu" and jax.process_count() == 1
     cache = CompileCache(keep=ahead)
@@ -263,9 +285,7 @@ def fit_grid(
                 stop=stop,
                 cache=cache,
             )
-            if jax.process_count() == 1:  # others may still be at it
-                # No training goes on from here, and the states of a grid take gigabytes.
-                shutil.rmtree(directory, ignore_errors=True)
+            remove(directory)
 
 
 @contextlib.contextmanager
@@ -304,9 +324,13 @@ def _compile(trainings: Sequence[Training], cache: CompileCache) -> None:
 
 
 def _alone(training: Training) -> Training:
-    """Of a stack that no other process knows of: its devices share no batch, were it of one."""
+    """Of a stack whose devices share no batch, were it of one.
+
+    No other process knows of it, or they do not divide the batch: no reason to end a grid.
+    """
     settings = training.settings
-    if not shared_out(settings.parallel):
+    divided = settings.batch_size % jax.local_device_count() == 0
+    if not shared_out(settings.parallel) and (divided or settings.parallel != "auto"):
         return training
     return training._replace(settings=dataclasses.replace(settings, parallel="replicas"))
 

@@ -121,7 +121,9 @@ def fit_stack(
     stack = Stack(trainings)
     if stack.structures is not None:  # else they are checked as they are read
         models.check(stack.model, stack.structures, stack.names)
-    devices = Devices(stack.settings.parallel, len(stack), stack.settings.batch_size)
+    # What is solved at once is solved on the host.
+    parallel = "replicas" if stack.model.closed_form else stack.settings.parallel
+    devices = Devices(parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[FitResult | InputError | None] = [None] * len(stack)
     histories: list[list[dict[str, Any]]] = [[] for _ in trainings]
@@ -156,8 +158,10 @@ def fit_stack(
         del states
         while active.any():
             start, running = time.perf_counter(), np.flatnonzero(active).tolist()
+            compiled = program.compile_seconds
             metrics = program.run_epoch(active)
-            seconds = (time.perf_counter() - start) / len(running)
+            compiled = program.compile_seconds - compiled  # that of structures from disk, meanwhile
+            seconds = (time.perf_counter() - start - compiled) / len(running)
             epoch += 1
             for index in running:
                 mine = jax.tree.map(operator.itemgetter(index), metrics)

@@ -65,6 +65,7 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         tuple(shared.items()),
         len(training.task.targets),
         training.task.scaler.binary,
+        forces.are_known(training.task) if _learns_forces(settings) else None,
         *_structures_of(training),
     )
 
@@ -96,8 +97,12 @@ def _known_by_name(training: Training) -> bool:
     return (
         isinstance(task.table, PairTable)
         and len(np.unique(task.names)) == len(task.names)
-        and not (settings.force_weight or settings.virial_weight)
+        and not _learns_forces(settings)
     )
+
+
+def _learns_forces(settings: TrainConfig) -> bool:
+    return bool(settings.force_weight or settings.virial_weight)
 
 
 def _images_of(structures: Batch) -> tuple[Any, ...]:
@@ -127,7 +132,10 @@ class Stack:
         places = [np.arange(len(task.names)) for task in tasks]
         if isinstance(dataset, Dataset):
             self.structures, self.names, places = _joined(self.trainings)
-        self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
+        # Of the same rows, they are the same for all that may learn them.
+        self.slopes, *_ = [
+            forces.learned(each.model, each.task, each.settings) for each in trainings
+        ]
         # What the training rows tell first, then what somebody says.
         self._initial = [
             [part for part in (_known_start(training), training.initial) if part is not None]

@@ -185,7 +185,7 @@ class Steps:
         def outputs(structures):
             return models.apply(self._model, state.variables, structures), None
 
-        with self._precision():
+        with jax.default_matmul_precision("float32"):
             predicted, _, slopes = self._outputs(outputs, batch.structures)
         new = self._errors(predicted, slopes, state, batch, weights)
         return jax.tree.map(jnp.add, sums, new)

@@ -24,9 +24,9 @@ from qc_jax.evaluate.predict import predict, predict_forces
 from qc_jax.models import Architecture
 from qc_jax.ops import safe_norm
 from qc_jax.runs.workdir import Workdir
-from qc_jax.train import forces, loop
+from qc_jax.train import forces, grid, loop
 from qc_jax.train.config import TrainConfig
-from qc_jax.train.stack import Training
+from qc_jax.train.stack import Training, static_signature
 from tests.train.conftest import Noisy
 
 STIFFNESS, LENGTH = 3.0, 1.5  # eV/Å², Å
@@ -126,6 +126,19 @@ def test_what_has_no_forces_to_learn(task):
         with pytest.raises(InputError, match=f"force_weight: this model {why}"):
             forces.learned(models.create(name), made, settings)
         assert forces.reason_against(models.create(name), made.targets, made.dataset.forces)
+
+
+def test_a_grid_learns_the_forces_of_each_training(task, tmp_path):
+    """Not those of the first: others are told which of them has none, before any is trained."""
+    made, settings = springs(task), TrainConfig(force_weight=1.0)
+    own = Training(Spring(), made, settings)
+    other = own._replace(task=forces.without_others(made._replace(targets=("e_homo_ev",))))
+    assert static_signature(own) != static_signature(other)
+    plain = (each._replace(settings=TrainConfig()) for each in (own, other))
+    assert len(set(map(static_signature, plain))) == 1  # alike where nobody learns any
+    with pytest.raises(InputError, match=r"^homo: force_weight: expected .* got e_homo_ev"):
+        grid.plan_stacks({"energy": own, "homo": other}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("engine", ["tblite", "file"])

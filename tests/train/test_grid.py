@@ -4,7 +4,9 @@ import dataclasses
 import json
 import threading
 import time
+from pathlib import Path
 
+import jax
 import pytest
 
 from qc_jax import models
@@ -101,9 +103,30 @@ def test_a_part_of_a_wave(trainings, tmp_path):
     del trainings["a3"]
     with pytest.raises(InputError, match=r"stacks\.json: a3 is trained together with others"):
         grid.plan_stacks(trainings, tmp_path, stack_size=3)
+    # What has ended goes on without the others.
+    plan = grid.plan_stacks(trainings, tmp_path, stack_size=3, done={"a4"}.__contains__)
+    assert [stack.names for stack in plan] == [("a0", "a1", "a2"), ("b0", "b1")]
     (tmp_path / "stacks.json").write_text('[["a0"')
     with pytest.raises(InputError, match=r"stacks\.json: not JSON, or cut short"):
         grid.plan_stacks(trainings, tmp_path)
+
+
+def test_devices_that_do_not_divide_a_batch_end_no_grid(trainings, tmp_path, monkeypatch):
+    """Stacks of one, such as those of models that are solved at once, take one of them."""
+    monkeypatch.setattr(grid.jax, "local_device_count", lambda: 3)
+    monkeypatch.setattr(parallel.jax, "local_devices", lambda: jax.devices() * 3)
+    one = trainings["a0"]._replace(model=models.create("pair_mean"))
+    assert len(grid.plan_stacks({"a0": one}, tmp_path)) == 1
+    assert grid._alone(one).settings.parallel == "replicas"
+    asked = one._replace(settings=dataclasses.replace(one.settings, parallel="data"))
+    assert grid._alone(asked) is asked
+
+
+def test_states_of_stacks_that_had_ended_are_removed(trainings, tmp_path):
+    (batch, *_) = grid.plan_stacks(trainings, tmp_path, stack_size=3)
+    Path(batch.directory).mkdir(parents=True)
+    grid.fit_grid(trainings, [batch], done=lambda name: True)
+    assert not Path(batch.directory).exists()
 
 
 def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
