@@ -36,6 +36,8 @@ from qc_jax.train.config import TrainConfig
 from qc_jax.train.forces import energies_of
 from qc_jax.train.state import State, add_replica_axis
 
+_NO_DISTANCE = "distance is of pairs by their names; atoms have positions"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SavedRun:
@@ -135,6 +137,8 @@ class SavedRun:
           InputError: As `predict`.
         """
         if isinstance(what, Batch):
+            if distance is not None:
+                raise InputError(_NO_DISTANCE)
             self._images.check_rows(what.canvas_features, self._method)
             return what
         asked = (
@@ -147,7 +151,7 @@ class SavedRun:
         if all(isinstance(one, str) for one in asked):
             return self._named(asked, distance)
         if distance is not None:
-            raise InputError("distance is of pairs by their names; atoms have positions")
+            raise InputError(_NO_DISTANCE)
         reads = "canvas" in self.model.inputs
         if reads and self.pairs is not None and not self._images.solved:
             raise InputError(

@@ -1,12 +1,12 @@
 """What a model is worth on the test rows: the one evaluation of every script here."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from scipy import spatial
 
 from qc_jax.canvas import images
 from qc_jax.data.dataset import Dataset, Task
@@ -27,7 +27,7 @@ from qc_jax.train.state import State, count_parameters
 # Of the range of the labels, below which the range of predictions is called one constant.
 _CONSTANT = 1e-3
 _SEEN = "this model was trained or chosen on the"
-_SAME_ANG = 3  # decimals to which the positions of one structure agree, in whatever file
+_SAME_ANG = 1e-3  # to which all positions of one structure agree, in whatever file
 
 
 class Scored(NamedTuple):
@@ -239,10 +239,9 @@ def unseen(task: Task, known: Task) -> Task:
     rows = np.concatenate([known.split.train, known.split.validation])
     test = task.split.test
     if isinstance(task.table, Structures) and isinstance(known.table, Structures):
-        row_is, identify = "structure", _digests
+        row_is, seen = "structure", _same_atoms(task, test, known, rows)
     else:
-        row_is, identify = "pair", _names
-    seen = np.isin(identify(task, test), identify(known, rows))
+        row_is, seen = "pair", np.isin(task.names[test], known.names[rows])
     why = f"{_SEEN} {row_is}"
     if not seen.any():
         return task
@@ -258,24 +257,31 @@ def unseen(task: Task, known: Task) -> Task:
     return task._replace(split=split, left_out={**task.left_out, **left_out})
 
 
-def _names(task: Task, rows: np.ndarray) -> np.ndarray:
-    return task.names[rows]
+def _same_atoms(task: Task, rows: np.ndarray, known: Task, others: np.ndarray) -> np.ndarray:
+    """Return [M] whether the structures of rows are among the others, up to `_SAME_ANG`."""
+    there, found = _by_atoms(known, others), np.zeros(len(rows), bool)
+    for atoms, (places, lengths) in _by_atoms(task, rows).items():
+        if atoms in there:
+            tree = spatial.cKDTree(there[atoms][1])
+            apart, _ = tree.query(lengths, p=np.inf, distance_upper_bound=_SAME_ANG)
+            found[places] = np.isfinite(apart)
+    return found
 
 
-def _digests(task: Task, rows: np.ndarray) -> np.ndarray:
-    """Return [M] digests of larger structures' atomic numbers, positions and cells."""
+def _by_atoms(task: Task, rows: np.ndarray) -> dict[Any, tuple[list[int], np.ndarray]]:
+    """Return places among the rows and lengths, Å, those of cells, too, by what the atoms are."""
     table: Structures = task.table
     places = {str(name): place for place, name in enumerate(table.names)}
-    found = []
-    for name in task.names[rows]:
+    kinds: dict[Any, tuple[list[int], list[np.ndarray]]] = {}
+    for place, name in enumerate(task.names[rows]):
         record = table.read(table.source[places[str(name)]])
-        digest = hashlib.sha256(np.asarray(record["atomic_numbers"], np.int32).tobytes())
-        for lengths in (record["positions"], record.get("cell")):
-            if lengths is not None:
-                rounded = np.round(np.asarray(lengths, np.float64), _SAME_ANG)
-                digest.update((rounded + 0.0).tobytes())  # without −0
-        found.append(digest.hexdigest())
-    return np.array(found, "U64")
+        given = [record["positions"], record.get("cell")]
+        lengths = [np.ravel(np.asarray(each, float)) for each in given if each is not None]
+        atoms = np.asarray(record["atomic_numbers"], np.int32).tobytes(), len(lengths)
+        which, found = kinds.setdefault(atoms, ([], []))
+        which.append(place)
+        found.append(np.concatenate(lengths))
+    return {atoms: (which, np.stack(found)) for atoms, (which, found) in kinds.items()}
 
 
 def score_saved(run: Any, table: Any = None, **changes: Any) -> Scored:

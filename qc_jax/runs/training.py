@@ -1,16 +1,21 @@
 """Training in Python: `qc_jax.fit`, without a directory."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from qc_jax.data import files
 from qc_jax.data.dataset import Task
 from qc_jax.errors import InputError, expect
 from qc_jax.models import Architecture
 from qc_jax.runs import building, record, saved
 from qc_jax.runs.config import ModelConfig, RunConfig
 from qc_jax.runs.workdir import Workdir
-from qc_jax.train import loop
+from qc_jax.train import hosts, loop
 from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.observers import Observer
 
@@ -52,9 +57,29 @@ def fit(
     run = of_task(model, task, config)
     for observer in observers:
         if isinstance(observer, Workdir):
-            record.claim(run, observer)
+            _claim(run, observer, initial)
     trained = loop.fit(run.model, run.task, config, observers, initial=initial)
     return of_result(run, trained)
+
+
+def _claim(run: building.Run, workdir: Workdir, initial: Mapping[str, Any] | None) -> None:
+    """Make the directory this training's: nothing else tells from which weights it started."""
+    leaves = flatten_dict(initial or {}, sep="/")
+    digest = hashlib.sha256()
+    for name, leaf in sorted(leaves.items()):
+        digest.update(f"{name} {np.shape(leaf)}".encode() + np.asarray(leaf, np.float32).tobytes())
+    started = {"initial_sha256": digest.hexdigest() if leaves else ""}
+    with hosts.primary_first("claim"):
+        record.claim(run, workdir)
+        workdir.lock()
+        path = workdir.path / "start.json"
+        if path.exists() and files.read_json(path) != started:
+            raise InputError(
+                f"initial: {workdir.path} holds a training that started from other weights; "
+                "expected those, or another directory"
+            )
+        if workdir.writes:
+            files.write_json(path, started)
 
 
 def of_task(model: Architecture, task: Task, config: TrainConfig) -> building.Run:

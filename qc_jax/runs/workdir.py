@@ -1,7 +1,7 @@
 """The work directory of one training.
 
 config.json, metrics.jsonl, checkpoints/ and result.json; `qc_jax.runs.record` adds run.json and
-pairs.npz, `qc_jax.runs.scoring` predictions.npz.
+pairs.npz, `qc_jax.runs.scoring` predictions.npz, `qc_jax.fit` start.json: from which weights.
 """
 
 import json
