@@ -68,7 +68,11 @@ def main(_: list[str]) -> None:
 
 def _check_used() -> None:
     """Raise InputError for a flag that what is compiled does not use."""
-    given, what = FLAGS.given() | ({"config"} if _CONFIG.changes else set()), _WHAT.value
+    given, what = FLAGS.given(), _WHAT.value
+    if _CONFIG.changes and "config" not in given:
+        if what == "train" and given & {"models", "preset"}:
+            raise InputError("--config.FIELD: is of --config, not of --models or --preset")
+        given = given | {"config"}
     of_training = {"config", "models", "preset", "parallel", "structures"}
     for flag in sorted(given & ({"rows"} if what == "train" else of_training)):
         raise InputError(f"--{flag}: --what={what} does not use it")

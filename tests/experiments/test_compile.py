@@ -42,6 +42,7 @@ def test_bad_input(flags, words):
         (("--what=canvas", "--models=all"), "--models: --what=canvas does not use it"),
         (("--what=canvas", "--preset=quick"), "--preset: --what=canvas does not use it"),
         (("--what=densities", "--parallel=data"), "--parallel: --what=densities does not use it"),
+        (("--models=egnn", "--config.epochs=9"), "--config.FIELD: is of --config, not of --mod"),
         (("--what=dftb", "--structures=9x9"), "--structures: --what=dftb does not use it"),
     ],
 )

@@ -18,8 +18,8 @@ from qc_jax.runs import loading, packed, results
 from qc_jax.runs.ensemble import Ensemble
 
 # Codes of `Model.parts`, in the page's words.
-PARTS = ("train", "validation", "test")
-NO_PART = 255  # in none of them, or nobody knows
+PARTS = ("train", "validation", "test", "unused")
+NO_PART = 255  # nobody knows
 CONSTANTS = "element constants"
 _SEED = 42  # of the published protocol
 _FEWEST = 10  # pairs that a split parts
@@ -209,7 +209,7 @@ def element_constants(table: PairTable, models: Sequence[Model]) -> list[Model]:
     elif len(table) < _FEWEST:
         return []
     else:
-        parts = np.full(len(table), NO_PART, np.uint8)
+        parts = np.full(len(table), PARTS.index("unused"), np.uint8)
         for part, rows in splits.random(table, _SEED).parts().items():
             parts[rows] = PARTS.index(part)
     labels, numbers = table.columns(targets), table.atomic_numbers
@@ -238,5 +238,6 @@ def _same(table: PairTable, fingerprint: str) -> bool:
 
 
 def _parts(table: PairTable, split: Mapping[str, Sequence[str]]) -> Int[np.ndarray, " pairs"]:
+    unused = PARTS.index("unused")
     codes = {name: code for code, part in enumerate(PARTS) for name in split.get(part, ())}
-    return np.array([codes.get(str(name), NO_PART) for name in table.names], np.uint8)
+    return np.array([codes.get(str(name), unused) for name in table.names], np.uint8)

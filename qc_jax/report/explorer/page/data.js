@@ -81,7 +81,7 @@ function partOf(model, target, row) {
 }
 // Of the first of a model's targets that are shown; its split is theirs, too.
 const partOfPair = (model, row) => partOf(model, TARGETS.find((one) => model.targets.includes(one.name)), row);
-const partInWords = (part) => (part ? `${part} pair` : "part not known");
+const partInWords = (part) => ({ "": "part not known", unused: "pair in no split" }[part] ?? `${part} pair`);
 const leaks = (model, target) => model.leaked_by[target.name] ?? [];
 
 // Four significant digits; below a millionth of its unit a value is rounding.
