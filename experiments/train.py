@@ -61,7 +61,8 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
             "parallel=replicas leaves all processes but one without work, as there is one training;"
             " expected parallel=data, or a sweep"
         )
-    Devices(run.settings.parallel, 1, run.settings.batch_size)
+    if not run.model.closed_form:  # else it is solved on the host
+        Devices(run.settings.parallel, 1, run.settings.batch_size)
     with hosts.primary_first("claim"):
         record.claim(run, workdir)
         result = workdir.result()

@@ -205,6 +205,13 @@ def test_devices_that_do_not_divide_the_batch(run_python, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
+def test_what_is_solved_at_once_needs_no_devices(run_python, tmp_path):
+    flags = "--config=pair_mean", "--config.batch_size=63"
+    done = run_python("-m", "experiments.train", *flags, f"--workdir={tmp_path / 'run'}", devices=2)
+    assert done.returncode == 0, done.stderr
+
+
 def test_work_directory_of_another_run(trained, run_python):
     workdir, _ = trained
     before = (workdir / "config.json").read_bytes()

@@ -122,7 +122,10 @@ def test_devices_that_do_not_divide_a_batch_end_no_grid(trainings, tmp_path, mon
     assert grid._alone(asked) is asked
 
 
-def test_states_of_stacks_that_had_ended_are_removed(trainings, tmp_path):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_states_of_stacks_that_had_ended_are_removed(trainings, tmp_path, monkeypatch, processes):
+    """By the process whose they are; of several each has stacks of its own."""
+    monkeypatch.setattr(grid.jax, "process_count", lambda: processes)
     (batch, *_) = grid.plan_stacks(trainings, tmp_path, stack_size=3)
     Path(batch.directory).mkdir(parents=True)
     grid.fit_grid(trainings, [batch], done=lambda name: True)
