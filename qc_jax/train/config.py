@@ -65,7 +65,8 @@ class TrainConfig:
         pattern of the path of weights, or of where it begins; of several that fit the last counts,
         and 0 freezes. '' is the same rate for all.
       parallel: what several devices share: 'data' (each batch), 'replicas' (the trainings of a
-        sweep), or 'auto', which is the latter where there is a sweep.
+        sweep), or 'auto', which is the latter where there is a sweep (of a program of one training
+        where devices do not divide its batches).
 
     Raises:
       InputError: a value out of range.

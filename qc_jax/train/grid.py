@@ -274,10 +274,11 @@ def fit_grid(
     # On a CPU the cores are at work anyway; processes that share batches compile together.
     ahead = jax.default_backend() != "cpu" and jax.process_count() == 1
     cache = CompileCache(keep=ahead)
-    with _compiling([[trainings[name] for name in names] for names, _ in left], cache, ahead):
-        for names, directory in left:
+    stacks = [[_alone(trainings[name]) for name in names] for names, _ in left]
+    with _compiling(stacks, cache, ahead):
+        for (names, directory), each in zip(left, stacks, strict=True):
             loop.fit_stack(
-                [_alone(trainings[name]) for name in names],
+                each,
                 directory,
                 done=[done(name) for name in names],
                 on_epoch=functools.partial(_by_name, on_epoch, names),

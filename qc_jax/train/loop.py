@@ -121,8 +121,9 @@ def fit_stack(
     stack = Stack(trainings)
     if stack.structures is not None:  # else they are checked as they are read
         models.check(stack.model, stack.structures, stack.names)
-    # What is solved at once is solved on the host.
-    parallel = "replicas" if stack.model.closed_form else stack.settings.parallel
+    # What is solved at once is solved on the host; processes save together what all of them solve.
+    alone = stack.model.closed_form and jax.process_count() == 1
+    parallel = "replicas" if alone else stack.settings.parallel
     devices = Devices(parallel, len(stack), stack.settings.batch_size)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[FitResult | InputError | None] = [None] * len(stack)
