@@ -23,7 +23,7 @@ from qc_jax.runs.config import RunConfig
 from qc_jax.runs.workdir import Workdir
 from qc_jax.train import grid, hosts, loop
 from qc_jax.train.observers import Callbacks
-from qc_jax.train.parallel import Devices
+from qc_jax.train.stack import Training, devices_of
 
 FLAGS = cli.Flags(__doc__)
 _CONFIG = FLAGS.card()
@@ -61,8 +61,7 @@ def _train_one(run: building.Run, workdir: Workdir, stop: Callable[[], bool]) ->
             "parallel=replicas leaves all processes but one without work, as there is one training;"
             " expected parallel=data, or a sweep"
         )
-    if not run.model.closed_form:  # else it is solved on the host
-        Devices(run.settings.parallel, 1, run.settings.batch_size)
+    devices_of([Training(run.model, run.task, run.settings)])
     with hosts.primary_first("claim"):
         record.claim(run, workdir)
         result = workdir.result()

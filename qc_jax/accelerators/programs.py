@@ -128,18 +128,19 @@ def _compile(
 
     def described(size: int) -> Described:
         parallel = settings.parallel
-        if parallel == "auto":  # processes train stacks of their own, of one training, too
-            parallel = "replicas" if size > 1 or (swept and target.processes > 1) else "data"
+        if parallel == "auto":  # a lone training of a sweep is as `grid` has it
+            alone = swept and (target.processes > 1 or settings.batch_size % len(chips) > 0)
+            parallel = "replicas" if size > 1 or alone else "data"
         own = [chip for chip in chips if chip.process_index == chips[0].process_index]
         some = own if parallel == "replicas" else chips
         return Described(parallel, size, settings.batch_size, some, memory)
 
     if isinstance(trainings[0].task.dataset, Stream):
         raise InputError("structures that stay on disk: expected stream=false, of the same steps")
-    devices = described(len(trainings))  # which tells whether they divide the batch
     made = Compiled(name, 0, len(trainings), 0, 0, "")
     if model.closed_form:
         return dataclasses.replace(made, reason="solved at once on the host: nothing to compile")
+    devices = described(len(trainings))  # which tells whether they divide the batch
     start = time.perf_counter()
     try:
         with topology.quiet():

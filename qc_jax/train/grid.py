@@ -23,7 +23,14 @@ from qc_jax.train import forces, loop, steps
 from qc_jax.train.liveness import peak_bytes
 from qc_jax.train.parallel import Described, Devices, bytes_of, shapes_of
 from qc_jax.train.program import CompileCache, Program
-from qc_jax.train.stack import Stack, Training, are_uneven, batches_of, static_signature
+from qc_jax.train.stack import (
+    Stack,
+    Training,
+    are_uneven,
+    batches_of,
+    devices_of,
+    static_signature,
+)
 
 # Of a device's memory, what a stack may take: the rest is for what XLA keeps beside it.
 PART_OF_MEMORY = 0.6
@@ -117,7 +124,7 @@ def plan_stacks(
         if stack_size:
             stacks += divide(names, stack_size, processes)
         else:
-            devices = _devices(group)
+            devices = devices_of([*map(_alone, group)])
             stacks += divide(names, fitting(group), processes, devices.num_replica_groups)
     if groups:
         files.write_json(path, stacks)
@@ -184,11 +191,6 @@ def divide(
     return [part.tolist() for part in np.array_split(np.array(names), count)]
 
 
-def _devices(trainings: Sequence[Training]) -> Devices:
-    settings = _alone(trainings[0]).settings
-    return Devices(settings.parallel, len(trainings), settings.batch_size)
-
-
 def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> int:
     """Return how many of the trainings, which could be stacked, fit into memory.
 
@@ -207,7 +209,7 @@ def fitting(trainings: Sequence[Training], devices: Devices | None = None) -> in
     settings = stack.settings
     on_cpu = devices is None and jax.default_backend() == "cpu"
     if devices is None:
-        devices = _devices(trainings)
+        devices = devices_of([*map(_alone, trainings)])
     groups = devices.num_replica_groups
     asked = -(-len(trainings) // groups)  # of each device
     if on_cpu:

@@ -21,7 +21,7 @@ from qc_jax.train.forces import FORCES, VIRIALS
 from qc_jax.train.observers import Observer
 from qc_jax.train.parallel import Devices
 from qc_jax.train.program import ClosedForm, CompileCache, Program, Streamed
-from qc_jax.train.stack import Stack, Training, batches_of
+from qc_jax.train.stack import Stack, Training, batches_of, devices_of
 from qc_jax.train.state import State, count_parameters, select_replica
 
 
@@ -121,10 +121,7 @@ def fit_stack(
     stack = Stack(trainings)
     if stack.structures is not None:  # else they are checked as they are read
         models.check(stack.model, stack.structures, stack.names)
-    # What is solved at once is solved on the host; processes save together what all of them solve.
-    alone = stack.model.closed_form and jax.process_count() == 1
-    parallel = "replicas" if alone else stack.settings.parallel
-    devices = Devices(parallel, len(stack), stack.settings.batch_size)
+    devices = devices_of(trainings)
     active = ~np.array([False] * len(stack) if done is None else done)
     ended: list[FitResult | InputError | None] = [None] * len(stack)
     histories: list[list[dict[str, Any]]] = [[] for _ in trainings]

@@ -41,7 +41,7 @@ class Devices:
     Args:
       parallel: of `Settings`: 'data', 'replicas' or 'auto'.
       size: trainings in the stack, R.
-      batch_size: rows a step.
+      batch_size: rows a step; any devices divide 0.
       devices: those of this process; None takes all.
 
     Raises:

@@ -19,7 +19,7 @@ from qc_jax.models import Architecture
 from qc_jax.train import forces, optimizer
 from qc_jax.train.config import TrainConfig
 from qc_jax.train.observers import Observer
-from qc_jax.train.parallel import shapes_of
+from qc_jax.train.parallel import Devices, shapes_of
 from qc_jax.train.rows import Batches, Rows, filled, num_batches
 from qc_jax.train.state import State, init, start_from
 from qc_jax.train.steps import Replica
@@ -79,6 +79,18 @@ def batches_of(training: Training) -> Batches:
 def are_uneven(trainings: Sequence[Training]) -> bool:
     """Return whether some have fewer steps an epoch than others, which is another program."""
     return len({batches_of(training).train for training in trainings}) > 1
+
+
+def devices_of(trainings: Sequence[Training]) -> Devices:
+    """Return the devices that a stack of the trainings lies on.
+
+    Raises:
+      InputError: they don't divide the batch that they are to share.
+    """
+    model, settings = trainings[0].model, trainings[0].settings
+    # What is solved at once, on the host, has no batches to divide.
+    rows = 0 if model.closed_form else settings.batch_size
+    return Devices(settings.parallel, len(trainings), rows)
 
 
 def _structures_of(training: Training) -> tuple[Any, ...]:

@@ -69,6 +69,20 @@ def alone(trainings):
     return {"egnn0": trainings["egnn0"]}
 
 
+def test_chips_that_do_not_divide_a_batch(trainings, monkeypatch):
+    """A lone training of a sweep has one of them; what is solved needs none."""
+
+    def refuse(*_):
+        raise NotImplementedError("no such chips")
+
+    monkeypatch.setattr(programs, "Program", refuse)
+    some = {"egnn0": trainings["egnn0"], "mean": trainings["mean"]}
+    some["other"] = trainings["mean"]._replace(settings=TrainConfig(batch_size=3))
+    egnn, *solved = programs.compile_for(parse("gpu:h100:3"), some)
+    assert (egnn.chips, egnn.parallel) == (1, "replicas")
+    assert all(each.reason.startswith("solved at once") for each in solved)
+
+
 def test_it_is_the_program_that_train_runs(trainings):
     (got,) = programs.compile_for(ONE, alone(trainings))
     stack = Stack([trainings["egnn0"]])

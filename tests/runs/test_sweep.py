@@ -93,6 +93,18 @@ def test_a_name_that_is_taken_leaves_nothing_half_made(tmp_path):
     assert not (tmp_path / "trainings" / "seed1").exists()
 
 
+def test_a_later_sweep_may_have_some_of_what_has_ended(tmp_path):
+    sweep.Sweep(sweep.expand(config(seed="1,2")), tmp_path, stack=2)
+    configs = sweep.expand(config(seed="2,3"))
+    with pytest.raises(InputError, match=r"stacks\.json: seed1 is trained together with others"):
+        sweep.Sweep(configs, tmp_path, stack=2)
+    for name in ("seed1", "seed2"):
+        Workdir(tmp_path / "trainings" / name).write_failure("not finite")
+    assert len(sweep.Sweep(configs, tmp_path, stack=2)) == 2
+    stacks = json.loads((tmp_path / "stacks.json").read_text())
+    assert stacks == [["seed1", "seed2"], ["seed3"]]
+
+
 @pytest.fixture(scope="module")
 def swept(run_python, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sweep") / "run"

@@ -132,6 +132,21 @@ def test_states_of_stacks_that_had_ended_are_removed(trainings, tmp_path, monkey
     assert not Path(batch.directory).exists()
 
 
+@pytest.mark.parametrize(
+    ("processes", "shared", "left"),
+    [(1, "auto", False), (2, "auto", False), (2, "replicas", False), (2, "data", True)],
+)
+def test_who_removes_states(trainings, tmp_path, monkeypatch, processes, shared, left):
+    """Each process those of its own stacks; of one that they share others may still be at it."""
+    settings = dataclasses.replace(trainings["a0"].settings, parallel=shared)
+    own = {"a0": trainings["a0"]._replace(settings=settings)}
+    monkeypatch.setattr(grid.jax, "process_count", lambda: processes)
+    monkeypatch.setattr(grid.loop, "fit_stack", lambda _, directory, **told: directory.mkdir())
+    plan = [grid.StackedBatch(("a0",), tmp_path / "0")]
+    grid.fit_grid(own, plan, done=lambda name: False)
+    assert (tmp_path / "0").exists() == left
+
+
 def test_stacks_are_as_large_as_memory_allows(trainings, monkeypatch):
     """And on a CPU, as its caches are good for."""
     some = [trainings[f"a{seed}"] for seed in range(5)]

@@ -76,6 +76,7 @@ def test_two_processes_equal_one(tmp_path, run_python):
     for own, names in zip((first, second), stacks, strict=True):
         assert own.keys() == {"data", *names}
     assert one.keys() == (first | second).keys()
+    assert not any((tmp_path / "two" / "stacks").iterdir())  # of use to none that has ended
     for name, expected in one.items():
         np.testing.assert_allclose((first | second)[name], expected, rtol=1e-4)
     for name in one.keys() - {"data"}:

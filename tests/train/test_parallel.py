@@ -6,8 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from qc_jax import models
 from qc_jax.errors import InputError
 from qc_jax.train import parallel
+from qc_jax.train.config import TrainConfig
+from qc_jax.train.stack import Training, devices_of
 
 SCRIPT = """
 import json, sys
@@ -56,6 +59,12 @@ def test_devices_must_divide_the_batch(monkeypatch):
         parallel.Devices("data", 1, 64)
     assert parallel.Devices("auto", 1, 66).sharing == 3
     assert parallel.Devices("auto", 2, 64).sharing == 1
+
+
+def test_what_is_solved_has_no_batch_to_divide(task, monkeypatch):
+    solved = Training(models.create("pair_mean"), task, TrainConfig(parallel="data"))
+    monkeypatch.setattr(parallel.jax, "local_devices", lambda: jax.devices() * 3)
+    assert devices_of([solved]).sharing == 3
 
 
 STACK_SCRIPT = """
