@@ -60,9 +60,7 @@ def run(
     rows: list[dict[str, Any]] = []
     settings = TrainConfig(batch_size=one("batch", batch), parallel="replicas")
     names = trained(names)
-    devices = jax.local_device_count()
-    # The devices of a CPU share its cores.
-    peak = arithmetic.product_gigaflops() * (1 if jax.default_backend() == "cpu" else devices)
+    devices, peak = jax.local_device_count(), arithmetic.product_gigaflops()
     print(
         f"{devices} devices; a large float32 matrix product: {peak:,.0f} GFLOP/s; an epoch: "
         f"{len(shipped_task(False).split.train):,} training pairs in batches of "

@@ -72,9 +72,7 @@ def run(
     settings = TrainConfig(batch_size=one("batch", batch))
     names = trained(names) if names else _all_trained()
     modules = {name: references.module(name) for name in names} if reference else {}
-    # Each batch is shared by all devices; those of a CPU share its cores.
-    devices = 1 if jax.default_backend() == "cpu" else jax.local_device_count()
-    peak = arithmetic.product_gigaflops() * devices
+    peak = arithmetic.product_gigaflops()
     print(f"a large float32 matrix product: {peak:,.0f} GFLOP/s, of which '% of pr.' is training's")
     print(
         f"training: one epoch of {len(shipped_task(False).split.train):,} pairs in batches of "

@@ -270,7 +270,8 @@ class ClosedForm:
 
         @jax.jit
         def errors(some: Dataset) -> tuple[jax.Array, jax.Array]:
-            outputs = models.apply(model, variables, some.structures)
+            with jax.default_matmul_precision("float32"):
+                outputs = models.apply(model, variables, some.structures)
             loss = task.scaler.loss(outputs, some.labels, jnp.abs).mean()
             return loss, jnp.abs(task.scaler.predict(outputs) - some.labels).mean(axis=0)
 

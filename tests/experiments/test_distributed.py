@@ -153,7 +153,6 @@ def test_an_error_ends_all(tmp_path):
     ("flags", "words"),
     [
         (("--process=1",), "--process is of --distributed, which is not given"),
-        (("--dead_after=9",), "--dead_after is of --distributed, which is not given"),
         (("--distributed",), "no cluster found"),
         (("--distributed", "--processes=2"), "or none of them; coordinator is missing"),
         (

@@ -56,6 +56,15 @@ def test_a_slow_model_gets_fewer_whole_batches(task, monkeypatch):
     assert {len(rows) for rows in reference.trained} == {12}
 
 
-def test_without_a_reference(task):
+def test_without_a_reference(task, monkeypatch):
+    """Products are in float32, as what is timed has them."""
+    apply, precisions = models.apply, set()
+
+    def noting(*args):
+        precisions.add(jax.config.jax_default_matmul_precision)
+        return apply(*args)
+
+    monkeypatch.setattr(model_timing.models, "apply", noting)
     got = time_model(MODEL, task, TrainConfig(batch_size=4), 1)
     assert got.rates.keys() == {"train", "predict"} and min(got.rates.values()) > 0
+    assert precisions == {"float32"}
