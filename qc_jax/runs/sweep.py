@@ -136,6 +136,11 @@ class Sweep:
             name: Workdir(self.workdir.path / "trainings" / name, writes=hosts.first())
             for name in all_runs
         }
+        trainings = {
+            name: Training(run.model, run.task, run.settings, (self._workdirs[name],), run.initial)
+            for name, run in all_runs.items()
+        }
+        grid.check_forces(trainings)  # before a directory is made
         self._parallel = first["parallel"]
         self.epochs = max(run.settings.epochs for run in all_runs.values())
         self._runs: dict[str, building.Run] = {}  # of this process's stacks
@@ -150,12 +155,6 @@ class Sweep:
                 record.claim(run, self._workdirs[name])
             if hosts.first():
                 self._stop.unlink(missing_ok=True)
-            trainings = {
-                name: Training(
-                    run.model, run.task, run.settings, (self._workdirs[name],), run.initial
-                )
-                for name, run in all_runs.items()
-            }
             # Rows of results.csv: those of trainings that an earlier sweep had here, and of each
             # training of this one that has ended.
             self._others = self._lines_of_others()

@@ -92,8 +92,7 @@ def plan_stacks(
       done: says of a name whether its training has ended: it needs no others.
 
     Raises:
-      InputError: stacks.json is damaged, or has only a part of a stack's trainings to go on; or a
-        training is to learn forces and can't.
+      InputError: stacks.json is damaged, or has only a part of a stack's trainings to go on.
     """
     path = os.path.join(directory, "stacks.json")
     stacks = files.read_json(path) if os.path.exists(path) else []
@@ -110,11 +109,6 @@ def plan_stacks(
                 f"{path}: {other[0]} is trained together with others that are asked for; expected "
                 "it to be asked for too, or another directory"
             )
-    for name, each in trainings.items():
-        try:
-            forces.learned(each.model, each.task, each.settings)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
     planned = set(itertools.chain(*stacks))
     groups = alike({name: each for name, each in trainings.items() if name not in planned})
     for names in groups:
@@ -133,6 +127,15 @@ def plan_stacks(
         for number, names in enumerate(stacks)
         if all(name in trainings for name in names)
     ]
+
+
+def check_forces(trainings: Mapping[str, Training]) -> None:
+    """Raise InputError, by its name, for a training that is to learn forces and can't."""
+    for name, each in trainings.items():
+        try:
+            forces.learned(each.model, each.task, each.settings)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
 
 
 def alike(trainings: Mapping[str, Training]) -> list[list[str]]:
