@@ -1,6 +1,7 @@
 """One structure of atoms: checked wherever it enters, from ASE or from a file that ASE reads."""
 
 import io
+import itertools
 import os
 import re
 import warnings
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import spatial
 
 from qc_jax.chem.elements import MAX_ATOMIC_NUMBER
 from qc_jax.data import files
@@ -88,26 +90,35 @@ def check_structure(structure: Structure, where: str = "") -> Structure:
             raise InputError(
                 f"{start}cell: expected three vectors that span a volume, got {cell.tolist()}"
             )
-    _, first, count = np.unique(
-        _places(positions, structure.cell), axis=0, return_index=True, return_counts=True
-    )
-    if (count > 1).any():
-        atom = int(first[count > 1].min())
+    pairs = _at_one_place(positions, structure.cell)
+    if len(pairs):
+        atom = int(pairs.min())
+        others = np.unique(pairs[(pairs == atom).any(axis=1)])
         raise InputError(
-            f"{start}{count[first == atom][0]} atoms stand at one place, "
-            f"{positions[atom].tolist()} Å; atom {atom} is the first"
+            f"{start}{len(others)} atoms stand at one place, {positions[atom].tolist()} Å; "
+            f"atom {atom} is the first"
         )
     return structure
 
 
-def _places(
+def _at_one_place(
     positions: Float[np.ndarray, "atoms 3"], cell: Float[np.ndarray, "3 3"] | None
-) -> Float[np.ndarray, "atoms 3"]:
-    """Return positions in whole steps of `SAME_PLACE_ANG`; in a cell along its vectors, from 0."""
-    if cell is None:
-        return np.round(positions / SAME_PLACE_ANG)
-    steps = np.maximum(np.round(np.linalg.norm(cell, axis=1) / SAME_PLACE_ANG), 1)
-    return np.round(np.linalg.solve(np.transpose(cell), positions.T).T * steps) % steps
+) -> Int[np.ndarray, "pairs 2"]:
+    """Return atoms whose coordinates, or an image's, differ by no more than `SAME_PLACE_ANG`."""
+    places, atoms = np.asarray(positions, float), np.arange(len(positions))
+    if cell is not None:
+        inverse = np.linalg.inv(np.asarray(cell, float))
+        parts = places @ inverse
+        parts -= np.floor(parts)
+        # Beside the atoms in the cell those behind its far faces that are as near as that.
+        near = parts < 2 * SAME_PLACE_ANG * np.linalg.norm(inverse, axis=0)
+        steps = np.array(list(itertools.product((0, 1), repeat=3)))
+        step, atoms = np.nonzero((near | (steps[:, None] == 0)).all(axis=2))
+        places = (parts[atoms] + steps[step]) @ cell
+    most = SAME_PLACE_ANG * (1 + 1e-6)  # but for rounding
+    pairs = spatial.cKDTree(places).query_pairs(most, p=np.inf, output_type="ndarray")
+    found = atoms[pairs]
+    return found[found[:, 0] != found[:, 1]]
 
 
 def from_ase(atoms: Any, where: str = "") -> Structure:

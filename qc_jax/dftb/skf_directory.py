@@ -116,8 +116,8 @@ def open_set(
             raise InputError(
                 f"{os.path.join(directory, skf.file_name(first, second))}: no integrals between "
                 f"the shells {', '.join(sorted(lost))}, expected them for {first} up to "
-                f"{momenta[first]} and {second} up to {momenta[second]}, as "
-                f"{remedy.format(second, momenta[second])} says it"
+                f"{momenta[first]} and {second} up to {momenta[second]}; "
+                f"{remedy.format(second, momenta[second])} says how far"
             )
     return ParameterSet(directory, momenta, len(names), sha256)
 

@@ -189,7 +189,9 @@ def apply_training(
             variables, batch, train=True, rngs={"dropout": key}, mutable=others
         )
     if embedding_noise and not noisy:
-        raise InputError("embedding_noise: expected a model with a layer 'elements', got none")
+        raise InputError(
+            "embedding_noise: expected a model whose layer 'elements' embeds the atoms, got none"
+        )
     return outputs, dict(updated)
 
 

@@ -74,10 +74,11 @@ def noisy_embeddings(key: jax.Array, batch: Batch, deviation: float) -> Iterator
         embedded, module = call(*args, **options), context.module
         if module.name != "elements" or context.method_name != "__call__":
             return embedded
-        if embedded.shape[0] != batch.atomic_numbers.shape[0]:
+        atoms = batch.atomic_numbers
+        if np.shape(args[0])[0] != atoms.shape[0] and np.size(args[0]) != atoms.size:
             return embedded
         called.append(module.name)
-        row = embedded.size // embedded.shape[0]
+        row = embedded.size // atoms.shape[0]
         places = batch.first_row * row + jax.lax.iota(jnp.uint32, embedded.size)
         # The middles of 2**23 equal parts of [-1, 1], none of which is an end.
         uniform = ((_hashed(key, places) >> 9).astype(jnp.float32) + 0.5) / 2**22 - 1

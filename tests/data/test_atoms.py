@@ -5,8 +5,9 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.cell import Cell
 
-from qc_jax.data.atoms import from_ase, read_frames, read_structure
+from qc_jax.data.atoms import Structure, check_structure, from_ase, read_frames, read_structure
 from qc_jax.errors import InputError
 
 WATER = "3\nwater\nO 0 0 0\nH 0.9 0 0.1\nH -0.3 0.9 -1e-1\n"
@@ -120,6 +121,23 @@ def test_no_file(tmp_path):
 def test_wrong_atoms(atoms, message):
     with pytest.raises(InputError, match=message):
         from_ase(atoms)
+
+
+@pytest.mark.parametrize(
+    "cell", [[2.5] * 3, [3.2, 3.2, 5.1, 90, 90, 120], [10.47] * 3 + [24.16] * 3]
+)
+def test_images_are_found_in_any_cell(cell):
+    """Whatever the rounding of a file; in acute cells steps along the vectors are no lengths."""
+    cell, rng = Cell.new(cell), np.random.default_rng(0)
+    for step in (1e-3, 1e-4):
+        for _ in range(100):
+            first = rng.random(3) * np.where(rng.random(3) < 0.5, 1, 1e-5)
+            both = np.array([first, first + rng.integers(-1, 2, 3)]) @ cell.array
+            both = np.round(both / step) * step
+            with pytest.raises(InputError, match="2 atoms stand at one place"):
+                check_structure(Structure(np.array([29, 29]), both, cell.array))
+    apart = Structure(np.array([29, 29]), np.array([[0, 0, 0], [0, 0, 0.01]]), cell.array)
+    assert check_structure(apart) is apart
 
 
 def test_atoms_of_a_cell_may_stand_near_its_edge():

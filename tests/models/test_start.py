@@ -61,6 +61,7 @@ def test_gatv2_as_pytorch_geometric():
     assert not gatv2["layer_0/bias"].any() and gatv2["out/bias"].any()
 
 
+@pytest.mark.slow
 def test_the_fusions_schnet_starts_as_schnet():
     fusion = start(
         "multimodal", torch=True, widths=(2, 2, 2, 2), hidden=8, filters=8, interactions=1

@@ -107,7 +107,9 @@ def test_what_is_no_part_of_the_batch_has_no_noise(task):
 
 
 def test_a_model_without_elements_takes_no_noise(model, task):
-    with pytest.raises(InputError, match="expected a model with a layer 'elements', got none"):
+    with pytest.raises(
+        InputError, match="expected a model whose layer 'elements' embeds the atoms"
+    ):
         loop.fit(model, task, dataclasses.replace(WHOLE, embedding_noise=0.1))
 
 
