@@ -78,6 +78,7 @@ def write_extxyz(table: PairTable, path: str | os.PathLike) -> None:
         info |= {name: column[row] for name, column in labels.items() if column[row] != ""}
         atoms = ase.Atoms(table.atomic_numbers[row], table.positions[row], info=info)
         results = {"dipole": dipoles[row], "charges": np.asarray(table.charges[row], np.float64)}
+        results = {name: given for name, given in results.items() if np.isfinite(given).all()}
         for result, target in (
             ("energy", "total_energy_ev"),
             ("free_energy", "mermin_free_energy_ev"),

@@ -242,8 +242,17 @@ def _classes(columns: Mapping[str, np.ndarray], name: str, where: str) -> np.nda
 
 
 def _extra(column: np.ndarray) -> np.ndarray:
-    """Return a column as numbers where all of its text says numbers."""
+    """Return a column as numbers where all of its text says numbers, and keeps what it says.
+
+    A leading zero, or more digits of a whole number than float64 has, are those of a name.
+    """
+    text = np.asarray(column).astype(str)
     try:
-        return _numbers({"": column}, "", "")
+        found = _numbers({"": column}, "", "")
     except InputError:
-        return np.asarray(column).astype(str)
+        return text
+    whole = [each.strip() for each in text.tolist() if each.strip().lstrip("+-").isdigit()]
+    digits = [each.lstrip("+-") for each in whole]
+    if any((len(each) > 1 and each.startswith("0")) or len(each) > 15 for each in digits):
+        return text
+    return found

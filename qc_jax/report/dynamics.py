@@ -44,7 +44,9 @@ def write_extxyz(
             "kinetic_ev": float(trajectory.kinetic[frame]),
             "temperature_k": float(trajectory.temperature[frame]),
         }
-        atoms.arrays["velocities"] = np.asarray(trajectory.velocities[frame], np.float64)
+        velocities = np.asarray(trajectory.velocities[frame], np.float64)
+        atoms.arrays["velocities"] = velocities  # Å/fs, for readers that know no momenta
+        atoms.set_velocities(velocities / ase.units.fs)
         forces = np.asarray(trajectory.forces[frame], np.float64)
         energy = float(trajectory.potential[frame])
         atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)

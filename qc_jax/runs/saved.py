@@ -36,6 +36,7 @@ from qc_jax.train.config import TrainConfig
 from qc_jax.train.forces import energies_of
 from qc_jax.train.state import State, add_replica_axis
 
+_ALONG = "dipole_z_d"  # the one target that the order of a pair's atoms changes
 _NO_DISTANCE = "distance is of pairs by their names; atoms have positions"
 
 
@@ -141,6 +142,7 @@ class SavedRun:
                 raise InputError(_NO_DISTANCE)
             self._images.check_rows(what.canvas_features, self._method)
             return what
+        what = self._listed(what)
         asked = (
             list(what)
             if isinstance(what, list | tuple) and not hasattr(what, "_fields")
@@ -217,7 +219,8 @@ class SavedRun:
 
         Args:
           what: A pair like 'Ag_Al' or several, at the bond lengths of the table that the run was
-            trained on; `ase.Atoms` or several; or a `Batch`.
+            trained on, `dipole_z_d` from the first to the second atom of the name; `ase.Atoms` or
+            several; or a `Batch`.
           distance: Å between the atoms of pairs by name, instead of the table's: one, or one a
             pair. Densities are those at this distance; a canvas is known at the table's alone.
           batch_size: Structures at a time.
@@ -228,12 +231,19 @@ class SavedRun:
         """
         if batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        what = what if isinstance(what, Batch) else self._listed(what)
         batch = self.structures(what, distance)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
-        by_name = distance is None and not isinstance(what, Batch) and self._are_names(what)
+        named = not isinstance(what, Batch) and self._are_names(what)
+        by_name = named and distance is None
         if self.domain is not None and not by_name:
             warn_outside(self.domain, batch, self.model.cutoff, self._reads_distances)
-        return np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
+        found = np.asarray(found, np.float64) + self.offsets(np.asarray(batch.atomic_numbers))
+        if named and _ALONG in self.targets:  # from the first atom of a name to the second
+            names = [what] if isinstance(what, str) else list(what)
+            turned = np.array(given.ordered(names)) != [name.replace("-", "_") for name in names]
+            found[turned, self.targets.index(_ALONG)] *= -1
+        return found
 
     def outside(self, structures: Batch) -> list[str]:
         """Return a line for each way in which structures leave the domain that training saw."""
@@ -244,6 +254,11 @@ class SavedRun:
     @property
     def _reads_distances(self) -> bool:
         return not {"positions", images.DENSITIES}.isdisjoint(self.config.inputs)
+
+    @staticmethod
+    def _listed(what: Any) -> Any:
+        """Return arrays of names, NumPy's and others', as lists."""
+        return what.tolist() if hasattr(what, "tolist") else what
 
     @staticmethod
     def _are_names(what: Any) -> bool:

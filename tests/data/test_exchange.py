@@ -110,9 +110,12 @@ def test_what_is_not_known_is_no_result(full, tmp_path):
     ase_io = pytest.importorskip("ase.io", reason="ASE is not installed")
     energy = np.full(len(full), np.nan)
     table = dataclasses.replace(full, forces=None, targets={"total_energy_ev": energy}, extras={})
-    exchange.write_extxyz(table, tmp_path / "pairs.xyz")
-    atoms = ase_io.read(tmp_path / "pairs.xyz", 0)
+    charges = np.array(table.charges, copy=True)
+    charges[1] = np.nan
+    exchange.write_extxyz(dataclasses.replace(table, charges=charges), tmp_path / "pairs.xyz")
+    atoms, other = ase_io.read(tmp_path / "pairs.xyz", ":2")
     assert set(atoms.calc.results) == {"dipole", "charges"}
+    assert set(other.calc.results) == {"dipole"}
     assert np.isnan(atoms.info["total_energy_ev"])
 
 

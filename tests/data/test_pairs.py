@@ -138,3 +138,17 @@ def test_no_file(tmp_path):
     for name in ("no.csv", "no.npz"):
         with pytest.raises(InputError, match=r"cannot be read|no such file"):
             pairs.read(tmp_path / name)
+
+
+def test_names_that_look_like_numbers_keep_what_they_say():
+    one = {"name": np.array(["C_O", "H_F"]), "distance_ang": np.array(["1.1", "0.9"])}
+    given = {
+        "a": ["00123", "7"],
+        "b": ["9007199254740993", "1"],
+        "c": ["3", "-0.5"],
+        "d": ["0", ""],
+    }
+    with pytest.warns(UserWarning, match="kept as extras"):
+        table = pairs.from_columns(one | {k: np.array(v) for k, v in given.items()}, "my")
+    assert table.extras["a"].tolist() == given["a"] and table.extras["b"].tolist() == given["b"]
+    assert table.extras["c"].tolist() == [3, -0.5] and table.extras["d"][0] == 0

@@ -34,8 +34,8 @@ def test_ase_reads_what_is_written(tmp_path):
             np.testing.assert_array_equal(frame.numbers, numbers)
             np.testing.assert_allclose(frame.positions, some.positions[index], rtol=1e-7, atol=1e-8)
             np.testing.assert_allclose(frame.get_forces(), some.forces[index], rtol=1e-7, atol=1e-8)
-            velocities = frame.arrays["velocities"]
-            np.testing.assert_allclose(velocities, some.velocities[index], rtol=1e-7, atol=1e-8)
+            for velocities in (frame.arrays["velocities"], frame.get_velocities() * ase.units.fs):
+                np.testing.assert_allclose(velocities, some.velocities[index], rtol=1e-6, atol=1e-8)
             assert abs(frame.get_potential_energy() - some.potential[index]) < 1e-9
             assert frame.info["step"] == 10 * index and frame.info["time_fs"] == 5 * index
             assert frame.pbc.all() == (lattice is not None)

@@ -284,3 +284,11 @@ def test_a_run_on_some_rows_of_a_table_is_no_run_on_all(tmp_path):
         one.pack(tmp_path / f"{name}.npz")
         packed = qc_jax.load(tmp_path / f"{name}.npz")
         assert packed.pairs.names.tolist() == run.pairs.names.tolist()
+
+
+def test_names_as_they_are_given(small_table):
+    """In arrays, too, and the dipole points along the bond from the first atom of the name."""
+    run = qc_jax.fit(qc_jax.create("pair_mean"), qc_jax.prepare(small_table, "dipole_z_d"))
+    there, back, same = run.predict(np.array(["C_O", "O_C", "N_N"]))
+    assert there == -back != 0
+    np.testing.assert_array_equal(run.predict(pd.Series(["O-C", "N_N"])), [back, same])
