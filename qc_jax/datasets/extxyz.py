@@ -8,6 +8,7 @@ Energies of several compositions are learned less a constant an atom of each ele
 """
 
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from qc_jax.data.targets import STRUCTURE_TARGETS, TARGETS
 from qc_jax.errors import InputError
 
 ENERGY = "total_energy_ev"
+_SAME_EV = 1e-6  # up to which energies are one
 
 
 def open_structures(name: DataName, data_dir: str = "") -> Structures:
@@ -57,6 +59,8 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
         "virial": _virials(path, frames, name.options.get("stress")),
     }
     known = {key: column for key, column in slopes.items() if column is not None}
+    if known and "energy" not in name.options:
+        _warn_of_free_energies(path, frames, labels.get(ENERGY))
     records = [
         _record(frame) | {key: column[at] for key, column in known.items()}
         for at, frame in enumerate(frames)
@@ -77,6 +81,21 @@ def open_structures(name: DataName, data_dir: str = "") -> Structures:
         periodic=any("cell" in record for record in records),
         per_atom=(ENERGY,),
     )
+
+
+def _warn_of_free_energies(path: str, frames: list[Any], energies: np.ndarray | None) -> None:
+    """Warn where frames have another energy, of warm electrons, whose slopes their forces are."""
+    free = np.array(
+        [np.nan if (value := _lookup(frame, "free_energy")) is None else value for frame in frames],
+        float,
+    )
+    apart = np.abs(free - (np.nan if energies is None else energies))
+    if np.nanmax(apart, initial=0) > _SAME_EV:
+        warnings.warn(
+            f"{path}: energy and free_energy differ by up to {np.nanmax(apart):.3g} eV; forces and "
+            f"stress are slopes of the latter as a rule: extxyz:{path}?energy=free_energy takes it",
+            stacklevel=3,
+        )
 
 
 def _record(frame: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Molecules and crystals of one's own in extended XYZ."""
 
+import warnings
+
 import ase
 import ase.io
 import numpy as np
@@ -36,6 +38,23 @@ def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("extxyz") / "cu.xyz"
     ase.io.write(path, crystals())
     return path
+
+
+def test_forces_of_another_energy_are_told(tmp_path):
+    """As programs write warm electrons, and as our own export writes pairs."""
+    frames = crystals(2)
+    for frame in frames:
+        results = frame.calc.results
+        frame.calc = SinglePointCalculator(frame, free_energy=results["energy"] - 0.2, **results)
+    ase.io.write(tmp_path / "warm.xyz", frames)
+    with pytest.warns(UserWarning, match=r"differ by up to 0\.2 eV.*warm\.xyz\?energy=free_energy"):
+        open_structures(f"extxyz:{tmp_path / 'warm.xyz'}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = open_structures(f"extxyz:{tmp_path / 'warm.xyz'}?energy=free_energy")
+    np.testing.assert_allclose(
+        found.targets["total_energy_ev"], [frame.calc.results["free_energy"] for frame in frames]
+    )
 
 
 def test_energies_forces_and_cells(path):
