@@ -149,7 +149,7 @@ def test_shells_of_a_directory_are_said_by_the_engines_own_option(tmp_path):
     skf.write(tmp_path / "set", {"H": "s", "O": "p"})
     path = tmp_path / "set" / "O-O.skf"
     given = {"parameters": str(path.parent)}
-    with pytest.raises(InputError, match=r"expected them for H .* O up to d, --max_l=O:d says how far"):
+    with pytest.raises(InputError, match=r"expected them for H .* O up to d; --max_l=O:d says"):
         create_engine("dftb", max_l=("O:d",), **given)
     path.write_text(path.read_text().replace("0.0 0.0 1.0\n", "1.0 0.0 1.0\n"))  # electrons of d
     for function, option in (
