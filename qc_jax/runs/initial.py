@@ -6,7 +6,6 @@ as `runs.loading.load` does: see `qc_jax.train.transfer`.
 """
 
 import functools
-import hashlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +19,7 @@ from qc_jax.models import multimodal
 from qc_jax.runs import building, torch_checkpoint
 from qc_jax.runs.loading import load
 from qc_jax.train import transfer
-from qc_jax.train.state import State
+from qc_jax.train.state import State, sha256_of
 
 SCRATCH = "scratch"
 _FIRST_MODEL = "schnet"  # of the published comparison
@@ -121,7 +120,4 @@ def _pretrained(path: str) -> tuple[State, tuple[str, ...], str]:
     if not trained.result:
         raise InputError(f"--from={path}: expected a training that has ended, it has no result")
     state = jax.device_get(trained.state)
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(state.best_variables):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return state, trained.targets, digest.hexdigest()
+    return state, trained.targets, sha256_of(state.best_variables)

@@ -231,10 +231,10 @@ class SavedRun:
         """
         if batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        what = what if isinstance(what, Batch) else self._listed(what)
+        what = self._listed(what)
         batch = self.structures(what, distance)
         found = predict.predict(self.model, self.variables, self.scaler, batch, batch_size)
-        named = not isinstance(what, Batch) and self._are_names(what)
+        named = self._are_names(what)
         by_name = named and distance is None
         if self.domain is not None and not by_name:
             warn_outside(self.domain, batch, self.model.cutoff, self._reads_distances)

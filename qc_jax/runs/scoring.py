@@ -9,6 +9,7 @@ import numpy as np
 from scipy import spatial
 
 from qc_jax.canvas import images
+from qc_jax.data.atoms import SAME_PLACE_ANG
 from qc_jax.data.dataset import Dataset, Task
 from qc_jax.data.scaling import total_offsets
 from qc_jax.data.structures import Structures
@@ -27,7 +28,6 @@ from qc_jax.train.state import State, count_parameters
 # Of the range of the labels, below which the range of predictions is called one constant.
 _CONSTANT = 1e-3
 _SEEN = "this model was trained or chosen on the"
-_SAME_ANG = 1e-3  # to which all positions of one structure agree, in whatever file
 
 
 class Scored(NamedTuple):
@@ -258,12 +258,12 @@ def unseen(task: Task, known: Task) -> Task:
 
 
 def _same_atoms(task: Task, rows: np.ndarray, known: Task, others: np.ndarray) -> np.ndarray:
-    """Return [M] whether the structures of rows are among the others, up to `_SAME_ANG`."""
+    """Return [M] whether the structures of rows are among the others, up to `SAME_PLACE_ANG`."""
     there, found = _by_atoms(known, others), np.zeros(len(rows), bool)
     for atoms, (places, lengths) in _by_atoms(task, rows).items():
         if atoms in there:
             tree = spatial.cKDTree(there[atoms][1])
-            apart, _ = tree.query(lengths, p=np.inf, distance_upper_bound=_SAME_ANG)
+            apart, _ = tree.query(lengths, p=np.inf, distance_upper_bound=SAME_PLACE_ANG)
             found[places] = np.isfinite(apart)
     return found
 

@@ -1,12 +1,8 @@
 """Training in Python: `qc_jax.fit`, without a directory."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from flax.traverse_util import flatten_dict
 
 from qc_jax.data import files
 from qc_jax.data.dataset import Task
@@ -18,6 +14,7 @@ from qc_jax.runs.workdir import Workdir
 from qc_jax.train import hosts, loop
 from qc_jax.train.config import PUBLISHED, TrainConfig
 from qc_jax.train.observers import Observer
+from qc_jax.train.state import sha256_of
 
 
 def fit(
@@ -64,11 +61,7 @@ def fit(
 
 def _claim(run: building.Run, workdir: Workdir, initial: Mapping[str, Any] | None) -> None:
     """Make the directory this training's: nothing else tells from which weights it started."""
-    leaves = flatten_dict(initial or {}, sep="/")
-    digest = hashlib.sha256()
-    for name, leaf in sorted(leaves.items()):
-        digest.update(f"{name} {np.shape(leaf)}".encode() + np.asarray(leaf, np.float32).tobytes())
-    started = {"initial_sha256": digest.hexdigest() if leaves else ""}
+    started = {"initial_sha256": sha256_of(initial) if initial else ""}
     with hosts.primary_first("claim"):
         record.claim(run, workdir)
         workdir.lock()

@@ -85,12 +85,6 @@ def without_others(task: Task) -> Task:
     return task._replace(dataset=dataset.replace(forces=None, virials=None))
 
 
-def are_known(task: Task) -> tuple[bool, bool]:
-    """Return whether the data of a task have forces, and virials, that are slopes of its target."""
-    forces, virials = (getattr(task.dataset, name, None) for name in ("forces", "virials"))
-    return forces is not None, virials is not None
-
-
 def _energies(task: Task) -> tuple[str, ...]:
     table = task.table
     return energies_of(isinstance(table, PairTable), {} if table is None else table.provenance)

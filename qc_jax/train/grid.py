@@ -131,7 +131,10 @@ def plan_stacks(
 
 def check_forces(trainings: Mapping[str, Training]) -> None:
     """Raise InputError, by its name, for a training that is to learn forces and can't."""
+    firsts: dict[Any, tuple[str, Training]] = {}  # which speak for all that could be in their stack
     for name, each in trainings.items():
+        firsts.setdefault(static_signature(each), (name, each))
+    for name, each in firsts.values():
         try:
             forces.learned(each.model, each.task, each.settings)
         except InputError as error:
@@ -272,10 +275,12 @@ def fit_grid(
         if jax.process_count() == 1 or shared_out(parallel):  # else others may still be at it
             shutil.rmtree(directory, ignore_errors=True)
 
-    left = [batch for batch in plan if not all(done(name) for name in batch.names)]
+    left = []
     for batch in plan:
-        if batch not in left:  # one that was killed before it could
-            remove(batch.directory)
+        if all(done(name) for name in batch.names):
+            remove(batch.directory)  # where a kill came before
+        else:
+            left.append(batch)
     # On a CPU the cores are at work anyway; processes that share batches compile together.
     ahead = jax.default_backend() != "cpu" and jax.process_count() == 1
     cache = CompileCache(keep=ahead)

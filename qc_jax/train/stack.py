@@ -65,7 +65,8 @@ def static_signature(training: Training) -> tuple[Any, ...]:
         tuple(shared.items()),
         len(training.task.targets),
         training.task.scaler.binary,
-        forces.are_known(training.task) if _learns_forces(settings) else None,
+        # Slopes are of a target: those of the first training are those of all.
+        training.task.targets if _learns_forces(settings) else None,
         *_structures_of(training),
     )
 
@@ -144,10 +145,7 @@ class Stack:
         places = [np.arange(len(task.names)) for task in tasks]
         if isinstance(dataset, Dataset):
             self.structures, self.names, places = _joined(self.trainings)
-        # Of the same rows, they are the same for all that may learn them.
-        self.slopes, *_ = [
-            forces.learned(each.model, each.task, each.settings) for each in trainings
-        ]
+        self.slopes = forces.learned(trainings[0].model, tasks[0], trainings[0].settings)
         # What the training rows tell first, then what somebody says.
         self._initial = [
             [part for part in (_known_start(training), training.initial) if part is not None]

@@ -1,6 +1,7 @@
 """State: all that a training remembers, one pytree, what a checkpoint holds."""
 
 import contextlib
+import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -158,6 +159,14 @@ def select_replica(stack: T, index: int) -> T:
 def add_replica_axis(tree: T) -> T:
     """Return what a stack of one training has, [1, ...]."""
     return jax.tree.map(lambda leaf: on_host(leaf)[None], tree)
+
+
+def sha256_of(variables: Params) -> str:
+    """Return the SHA-256 of the numbers of variables, or of a part of them."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(variables):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def count_parameters(params: Params) -> int:
